@@ -1,0 +1,50 @@
+// Comm: ranks and typed collectives, each with a deadline. Copies only: sums are done by the caller in a fixed order, so
+// that no library's reduction order can reach the result.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace cohort {
+
+class Comm {
+ public:
+  virtual ~Comm() = default;
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  virtual int local_rank() const = 0;  // among the ranks of this host
+  virtual std::string host() const = 0;
+
+  // `name` says what is exchanged; it stands in the message of a deadline that passed (exit code 4, naming rank, host,
+  // operation and seconds).
+  virtual void barrier(const char* name) = 0;
+  virtual void broadcast(std::span<std::byte> data, int root, const char* name) = 0;
+  // Every rank's `mine`, in rank order; lengths may differ.
+  virtual std::vector<std::vector<std::byte>> all_gather(std::span<const std::byte> mine, const char* name) = 0;
+  // In place: rank r has filled data[offsets[r], offsets[r + 1]) and gets the rest. offsets: size() + 1, ascending.
+  virtual void all_gather_spans(std::span<std::byte> data, std::span<const int64_t> offsets, const char* name) = 0;
+  // send[r] goes to rank r, receive[r] comes from rank r (own part copied). Lengths must match pairwise; any may be empty.
+  virtual void all_to_all(std::span<const std::span<const std::byte>> send, std::span<const std::span<std::byte>> receive,
+                          const char* name) = 0;
+  // True when `flag` is true on any rank.
+  virtual bool any(bool flag, const char* name) = 0;
+
+  // How long one collective may take, measured from this rank's call.
+  virtual void set_deadline(std::chrono::milliseconds deadline) = 0;
+  // Ends every rank with `exit_code`, at once.
+  [[noreturn]] virtual void abort(int exit_code) = 0;
+};
+
+// One process.
+std::unique_ptr<Comm> make_self_comm();
+// MPI_COMM_WORLD. Initialises MPI (funneled or better) and finalises it when destroyed on a clean path.
+std::unique_ptr<Comm> make_mpi_comm();
+// MPI when started by mpirun or srun, else one process without touching MPI (fast start).
+std::unique_ptr<Comm> make_comm();
+
+}  // namespace cohort

@@ -1,0 +1,42 @@
+// Arena: plan every piece, allocate once, carve. Reports what each piece takes.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/tensor.h"
+
+namespace cohort {
+
+class Arena {
+ public:
+  // `name` leads its messages and reports.
+  explicit Arena(std::string name) : name_(std::move(name)) {}
+
+  // Plans a tensor and returns its index. Before commit only.
+  size_t plan(std::string piece, DType dtype, std::initializer_list<int64_t> shape);
+  // Allocates (64-byte aligned, zeroed). Out of memory: exit code 6, naming arena and size.
+  void commit();
+  Tensor operator[](size_t index) const;
+
+  size_t bytes() const { return bytes_; }
+  std::string report() const;  // "activations: 184 MB (x 22 MB, ...)"
+
+ private:
+  struct Piece {
+    std::string name;
+    Tensor tensor;
+    size_t offset;
+  };
+  std::string name_;
+  std::vector<Piece> pieces_;
+  size_t bytes_ = 0;
+  struct Free {
+    void operator()(std::byte* p) const;
+  };
+  std::unique_ptr<std::byte, Free> memory_;
+};
+
+}  // namespace cohort

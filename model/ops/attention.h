@@ -1,0 +1,44 @@
+// Causal attention with grouped queries: softmax(q k^T / sqrt(D)) v, row by row.
+//
+// Prefill, decode and training call the same row function, and its sums run over absolute key positions 0, 1, 2, ...
+// in one fixed order, so a row's bits depend only on its own prefix: not on the batch, on chunks, or on where the keys lie.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "model/exec.h"
+#include "model/tensor.h"
+
+namespace cohort {
+
+struct HeadLayout {
+  int64_t num_heads, num_kv_heads, head_size;
+};
+
+// --- sampling: keys and values live in a cache --------------------------------------------------------------------
+// One sequence's share of the batch: query rows [begin, begin + count) stand at positions first_position + i, and
+// attend to keys 0 .. position. keys, values: (>= first_position + count, K D) act, row j is position j.
+struct CachedRun {
+  int64_t begin, count, first_position;
+  const void* keys;
+  const void* values;
+};
+// q, out (T, H D) act
+void attention_cached(Tensor out, Tensor q, std::span<const CachedRun> runs, const HeadLayout& heads, const Exec& ex);
+
+// --- training: a pack of rows with shared prompts ------------------------------------------------------------------
+// Rows [begin, begin + count) at positions prefix_count + i. Their keys are rows [prefix_begin, prefix_begin +
+// prefix_count) (the shared prompt; count 0 for the prompt itself) and then their own rows up to themselves.
+struct PackRun {
+  int64_t begin, count, prefix_begin, prefix_count;
+};
+// q, out (T, H D) act   k, v (T, K D) act   lse (T, H) f32: log-sum-exp of each row's scaled scores, for the backward
+// pass. Equal bits to attention_cached on the same rows.
+void attention_pack(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, std::span<const PackRun> runs,
+                    const HeadLayout& heads, const Exec& ex);
+// dq (T, H D), dk, dv (T, K D), all f32, overwritten.   dout (T, H D) act
+void attention_pack_backward(Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tensor out, Tensor lse, Tensor q, Tensor k,
+                             Tensor v, std::span<const PackRun> runs, const HeadLayout& heads, const Exec& ex);
+
+}  // namespace cohort

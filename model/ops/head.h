@@ -1,0 +1,42 @@
+// The language-model head: logits, log-probs, entropy and their gradient, a few rows at a time, never T x V.
+//
+// Sampler and trainer share the row functions here, so that the log-prob recorded at sampling equals, bit for bit, what
+// the trainer computes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "model/exec.h"
+#include "model/ops/matmul.h"
+#include "model/tensor.h"
+
+namespace cohort {
+
+// log-sum-exp of logits / temperature over one row of V, and the row's largest scaled logit. Fixed chunks, fixed tree.
+struct RowStats {
+  float max, lse;
+};
+RowStats logit_row_stats(const float* logits, int64_t vocab, float inverse_temperature);
+
+// log p(token) of softmax(logits / temperature).
+inline float token_logprob(const float* logits, const RowStats& stats, int32_t token, float inverse_temperature) {
+  return logits[token] * inverse_temperature - stats.lse;
+}
+
+// logits = h w^T, (B, V) f32.    h (B, C) act   w (V, C) packed
+void head_logits(Tensor logits, Tensor h, const PackedWeight& w, const Exec& ex);
+
+// logprob[i] = log p(targets[i] | row i), entropy[i] in nats; entropy may be empty.    h (n, C) act
+void head_logprobs(std::span<float> logprob, std::span<float> entropy, Tensor h, const PackedWeight& w,
+                   std::span<const int32_t> targets, float temperature, const Exec& ex);
+
+// Forward and backward in one pass: for each row computes log-prob and entropy, asks `gradient(i, logprob, entropy)` for
+// dL/dlogprob, and adds the gradients. Rows are visited in order and `gradient` is called from one thread, in order.
+// dh (n, C) f32, overwritten      dw (V, C) f32, added to      w_plain: the same weight, not packed, (V, C) act
+using TokenGradient = std::function<float(int64_t row, float logprob, float entropy)>;
+void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, Tensor w_plain, std::span<const int32_t> targets,
+               float temperature, const TokenGradient& gradient, const Exec& ex);
+
+}  // namespace cohort

@@ -1,0 +1,39 @@
+// Matrix products with weights. Each output element is one sum over the contraction in one fixed order, whatever the
+// number of rows, the row's place among them, or the number of threads: the base of "same bits" (docs/architecture.md).
+//
+// x, w and dy have one dtype, f32 or bf16; sums are f32.
+#pragma once
+
+#include <memory>
+
+#include "model/exec.h"
+#include "model/tensor.h"
+
+namespace cohort {
+
+// A weight (N, K) laid out for `matmul` on its device. Re-pack after the weight changed; packing again reuses memory.
+class PackedWeight {
+ public:
+  PackedWeight();
+  ~PackedWeight();
+  PackedWeight(PackedWeight&&) noexcept;
+  PackedWeight& operator=(PackedWeight&&) noexcept;
+
+  struct Impl;  // the backend's
+  std::unique_ptr<Impl> impl;
+  int64_t n = 0, k = 0;
+  DType dtype = DType::f32;
+};
+
+void pack_weight(PackedWeight& packed, Tensor w, const Exec& ex);
+
+// y = x w^T, or y += x w^T (y f32 only).      x (T, K)  w (N, K)  y (T, N), f32 or the dtype of x
+void matmul(Tensor y, Tensor x, const PackedWeight& w, const Exec& ex, bool accumulate = false);
+
+// dx = dy w, or dx += dy w (dx f32 only).     dy (T, N)  w (N, K)  dx (T, K), f32 or the dtype of dy
+void matmul_backward_input(Tensor dx, Tensor dy, Tensor w, const Exec& ex, bool accumulate = false);
+
+// dw += dy^T x.                               dy (T, N)  x (T, K)  dw (N, K), f32
+void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, const Exec& ex);
+
+}  // namespace cohort

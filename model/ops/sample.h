@@ -1,0 +1,39 @@
+// Draws the next token of each row, with counter-based noise: the draw depends on (seed, step, sequence, position) and
+// the row's logits only.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "model/exec.h"
+#include "model/tensor.h"
+
+namespace cohort {
+
+struct SamplingParams {
+  float temperature = 1.0f;  // 0: greedy (argmax, the lower id on ties); log-probs are then those of temperature 1
+  int32_t top_k = 0;         // 0: off. Keep the k largest logits
+  float top_p = 1.0f;        // 1: off. Keep the smallest set of largest probabilities whose sum reaches p
+  float min_p = 0.0f;        // 0: off. Keep tokens with probability >= min_p * largest probability
+};
+
+// Filters apply in the order top_k, top_p, min_p (as vLLM and transformers do), each to the renormalised rest.
+// The recorded log-prob is that of the full softmax at `temperature`; `kept_mass` tells what the filters left of it.
+struct SampledToken {
+  int32_t token;
+  float logprob;
+  float kept_mass;  // 1 when no filter is on
+};
+
+// What makes a row's draw its own. `sequence` = global prompt index * num_generations + sample index.
+struct DrawKey {
+  uint64_t seed;
+  uint32_t step, sequence, position;
+};
+
+// logits (B, V) f32. Gumbel-max: argmax(logit / temperature + g), g = -log(-log(u)), u from Philox at (key, token id).
+// banned: token ids that may not be drawn (e.g. stop tokens before min length); may be empty.
+void sample_tokens(std::span<SampledToken> out, Tensor logits, const SamplingParams& params,
+                   std::span<const DrawKey> keys, std::span<const int32_t> banned, const Exec& ex);
+
+}  // namespace cohort

@@ -1,0 +1,44 @@
+// Policy: config + weights + version. Rollouts and updates use this one object: there is nothing to synchronise.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "model/exec.h"
+#include "model/ops/matmul.h"
+#include "model/params.h"
+
+namespace cohort {
+
+struct Policy {
+  ModelConfig config;
+  DType dtype = DType::bf16;  // of weights and activations in memory; may differ from the checkpoint's
+  ParamTable table;
+  Arena arena{"weights"};
+  Tensor weights;       // (table.size), flat
+  int64_t version = 0;  // + 1 per optimizer step; cached keys and values assert it
+  std::vector<float> inverse_frequency;
+
+  struct PackedLayer {
+    PackedWeight qkv, out, gate_up, down;
+  };
+  std::vector<PackedLayer> packed_layers;
+  PackedWeight packed_head;
+
+  // The (n, k) matrix at `offset` of the flat weights.
+  Tensor weight(int64_t offset, int64_t n, int64_t k) const;
+  // The same place in another flat buffer of the table, e.g. gradients.
+  static Tensor view(Tensor flat, int64_t offset, int64_t n, int64_t k);
+};
+
+// An empty policy: table made, weights allocated and zero.
+std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int64_t shards);
+// Normal(0, 0.02) matrices (output projections scaled by 1 / sqrt(2 L)), gains 1; a function of seed and table alone.
+void init_weights(Policy& policy, uint64_t seed);
+// Reads model.safetensors or shards; every tensor used exactly once, none missing, shapes equal. Exit code 3 otherwise.
+void load_weights(Policy& policy, const std::filesystem::path& model_dir);
+// Must follow each change of `weights`: refreshes the packed copies that matmul reads.
+void repack(Policy& policy, const Exec& ex);
+
+}  // namespace cohort

@@ -1,0 +1,91 @@
+// The Llama transformer: forward for sampling (with a cache), forward and backward for training (on a pack).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "model/ops/attention.h"
+#include "model/policy.h"
+
+namespace cohort {
+
+// --- sampling ------------------------------------------------------------------------------------------------------
+// One sequence's new tokens in a forward pass. Its keys and values go to / come from `slot` of the cache.
+struct ForwardRun {
+  std::span<const int32_t> tokens;
+  int64_t first_position;
+  int32_t slot;
+};
+
+// Keys and values of `slots` sequences of up to `capacity` positions, for every layer. Belongs to one policy version.
+class KvCache {
+ public:
+  KvCache(const Policy& policy, int64_t slots, int64_t capacity);
+  int64_t slots() const { return slots_; }
+  int64_t capacity() const { return capacity_; }
+  size_t bytes() const { return arena_.bytes(); }
+  std::byte* keys(int64_t layer, int32_t slot);
+  std::byte* values(int64_t layer, int32_t slot);
+  // Copies positions [0, count) of every layer: a group's shared prompt.
+  void copy(int32_t from, int32_t to, int64_t count);
+  int64_t version = 0;  // of the policy whose keys these are; forward_cached asserts it
+
+ private:
+  int64_t slots_, capacity_, row_bytes_;
+  Arena arena_{"kv cache"};
+  Tensor keys_, values_;
+};
+
+// Activations for up to `max_tokens` rows, allocated once.
+class ForwardState {
+ public:
+  ForwardState(const Policy& policy, int64_t max_tokens);
+  int64_t max_tokens() const { return max_tokens_; }
+  size_t bytes() const { return arena_.bytes(); }
+
+ private:
+  friend Tensor forward_cached(const Policy&, KvCache&, ForwardState&, std::span<const ForwardRun>, const Exec&);
+  int64_t max_tokens_;
+  Arena arena_{"rollout activations"};
+  Tensor x_, h_, qkv_, q_, k_, v_, attention_, gate_up_, mlp_;
+};
+
+// Runs all tokens of all runs and returns the final hidden states (T, C) act, rows in the order of the runs; valid until
+// the next call. Sum of tokens <= state.max_tokens().
+Tensor forward_cached(const Policy& policy, KvCache& cache, ForwardState& state, std::span<const ForwardRun> runs,
+                      const Exec& ex);
+
+// --- training ------------------------------------------------------------------------------------------------------
+// Tokens, positions and runs of one pack; `rows` / `targets` name what the loss looks at: the log-prob of targets[i]
+// given the hidden state of row rows[i].
+struct TokenPack {
+  std::vector<int32_t> tokens, positions;  // T
+  std::vector<PackRun> runs;
+  std::vector<int32_t> rows, targets;      // n
+};
+
+// Activations kept for the backward pass, for packs of up to `max_tokens` rows and `max_targets` targets.
+class TrainState {
+ public:
+  TrainState(const Policy& policy, int64_t max_tokens, int64_t max_targets);
+  ~TrainState();
+  int64_t max_tokens() const;
+  int64_t max_targets() const;
+  size_t bytes() const;
+  struct Impl;
+  std::unique_ptr<Impl> impl;
+};
+
+// Hidden states (n, C) act of pack.rows; keeps what the backward pass needs.
+Tensor forward_pack(const Policy& policy, TrainState& state, const TokenPack& pack, const Exec& ex);
+// Log-probs (and entropies, when the span is not empty) of pack.targets: forward only.
+void pack_logprobs(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
+                   std::span<float> logprob, std::span<float> entropy, const Exec& ex);
+// Forward, loss and backward in one go. `gradient` as in ops/head.h. gradients (table.size) f32, added to.
+void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
+               const std::function<float(int64_t, float, float)>& gradient, Tensor gradients, const Exec& ex);
+
+}  // namespace cohort
