@@ -1,0 +1,79 @@
+// Generator: turns prompts into completions with the policy's own weights. Finished sequences leave the batch and
+// waiting ones enter; a group's prompt is run once and its keys are copied to the other samples.
+//
+// A completion depends on (weights, prompt, seed, step, sequence key) only: not on batch size, order, ranks or threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/ops/sample.h"
+#include "model/transformer.h"
+
+namespace cohort {
+
+enum class FinishReason : uint8_t { stop, length };
+inline const char* finish_reason_name(FinishReason reason) {
+  return reason == FinishReason::stop ? "stop" : "length";
+}
+
+struct GeneratorConfig {
+  SamplingParams sampling;
+  int64_t max_completion_length = 256;  // tokens
+  int64_t min_completion_length = 0;    // stop tokens are banned before
+  std::vector<int32_t> stop_token_ids;  // e.g. EOS; the stop token is part of the completion, as in TRL
+  int64_t max_num_seqs = 64;            // sequences decoded together
+  int64_t max_num_batched_tokens = 2048;  // rows in one forward pass
+  uint64_t seed = 0;
+};
+
+// One completion to make. Requests of one group (same prompt) should be adjacent.
+struct GenerateRequest {
+  std::span<const int32_t> prompt;  // not empty
+  int64_t group;                    // equal for requests with the same prompt
+  uint32_t sequence;                // key of its random draws: global prompt index * num_generations + sample index
+};
+
+// A finished completion.
+struct Rollout {
+  std::vector<int32_t> tokens;
+  std::vector<float> logprobs;  // of the full softmax at the sampling temperature, one per token
+  float kept_mass = 1.0f;       // mean over tokens of what top-k / top-p / min-p left
+  FinishReason finish_reason = FinishReason::length;
+  int64_t policy_version = 0;
+};
+
+struct GenerateStats {
+  int64_t prefill_tokens = 0, decode_tokens = 0;
+  double prefill_seconds = 0, decode_seconds = 0;
+};
+
+class Generator {
+ public:
+  // Buffers are allocated at the first call and kept. The cache holds max_num_seqs sequences of
+  // max_prompt_length + max_completion_length positions.
+  Generator(const Policy& policy, GeneratorConfig config, int64_t max_prompt_length);
+  ~Generator();
+
+  // Completions in the order of the requests. `step` is part of every draw's key. `progress(done)` after each finished
+  // completion; may be empty.
+  std::vector<Rollout> generate(std::span<const GenerateRequest> requests, uint32_t step, const Exec& ex,
+                                const std::function<void(int64_t)>& progress = {});
+  const GenerateStats& stats() const { return stats_; }
+  const GeneratorConfig& config() const { return config_; }
+  size_t bytes() const;
+
+ private:
+  struct Impl;
+  const Policy& policy_;
+  GeneratorConfig config_;
+  int64_t max_prompt_length_;
+  GenerateStats stats_;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cohort

@@ -1,0 +1,128 @@
+// Config: one struct tree from one YAML file. Every key has one row in the schema (config.cpp): name, type, default,
+// range and a sentence of help; parsing, printing and "did you mean" all come from that table.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/config.h"
+#include "reward/reward.h"
+
+namespace cohort {
+
+struct RunConfig {
+  std::string name = "run";       // the run directory is dir/name
+  std::string dir = "runs";
+  uint64_t seed = 42;
+  std::string device = "cpu";     // cpu | cuda
+  int64_t threads = 0;            // per rank; 0: cores of this host / ranks on this host
+  std::string numerics = "strict";  // strict | fast
+  std::string resume = "auto";    // auto | never | PATH of a checkpoint
+};
+
+// A model made from scratch, with a byte-level tokenizer (256 bytes + special tokens).
+struct ModelInitConfig {
+  int64_t hidden_size = 128, intermediate_size = 384, num_layers = 4, num_heads = 4, num_kv_heads = 2,
+          max_positions = 256;
+  float rope_theta = 10000.0f;
+};
+
+struct ModelSection {
+  std::string path;                     // a Hugging Face folder; or
+  std::optional<ModelInitConfig> init;  // from scratch; exactly one of the two
+  std::string dtype = "auto";           // auto (the checkpoint's) | float32 | bfloat16
+};
+
+struct TaskConfig {
+  std::string name;  // addition | reverse | arithmetic
+  uint64_t seed = 0;
+  int64_t train_size = 0, eval_size = 0;  // 0: the task's own default
+  bool chat = false;                      // prompts as one user message (for chat models)
+};
+
+struct DataSection {
+  std::string train, eval;         // JSONL files; or
+  std::optional<TaskConfig> task;  // a built-in generator
+  int64_t max_eval_samples = 0;    // 0: all
+  int64_t max_prompt_length = 512;  // tokens; a longer prompt is an error that names it
+  bool shuffle = true;
+};
+
+struct RolloutSection {
+  int64_t num_generations = 8, max_completion_length = 256, min_completion_length = 0;
+  float temperature = 1.0f, top_p = 1.0f, min_p = 0.0f;
+  int64_t top_k = 0;
+  int64_t max_num_seqs = 64, max_num_batched_tokens = 2048;
+  float eval_temperature = 0.0f;  // 0: greedy
+};
+
+struct AlgorithmSection {
+  std::string loss_type = "dapo";  // grpo | dapo | dr_grpo
+  float beta = 0.0f, epsilon = 0.2f, epsilon_high = -1.0f /* = epsilon */;
+  std::string scale_rewards = "group";  // group | none   (batch: later)
+  int64_t num_iterations = 1;
+  bool mask_truncated_completions = false;
+};
+
+struct OptimSection {
+  float learning_rate = 1e-6f, adam_beta1 = 0.9f, adam_beta2 = 0.999f, adam_epsilon = 1e-8f, weight_decay = 0.0f,
+        max_grad_norm = 1.0f;
+  std::string lr_scheduler_type = "constant";  // constant | linear | cosine
+  float warmup_ratio = 0.0f;
+};
+
+// Supervised fine-tuning on the training problems' own solutions before step 1 (built-in tasks only).
+struct WarmStartConfig {
+  int64_t steps = 0, problems_per_step = 64;
+  float learning_rate = 1e-3f;
+};
+
+struct TrainerSection {
+  int64_t max_steps = 100, prompts_per_step = 8;
+  int64_t logical_ranks = 8;  // power of two: the data-parallel width of the result
+  int64_t pack_tokens = 0;    // rows per training pack; 0: chosen from the step's tokens and logical_ranks
+  bool skip_zero_advantage = true;
+  int64_t eval_steps = 0;     // 0: before and after only
+  bool eval_before = true;
+  int64_t save_steps = 0, save_total_limit = 2;  // 0: no checkpoints
+  std::optional<WarmStartConfig> warm_start;
+};
+
+struct CommSection {
+  double timeout_s = 600;     // one collective
+  double rollout_timeout_s = 3600, update_timeout_s = 3600, load_timeout_s = 600, reward_timeout_s = 600,
+         checkpoint_timeout_s = 1800;
+};
+
+struct LogSection {
+  int64_t completions_steps = 10;  // write completions/step_N.jsonl each so many steps; 0: never
+  bool progress = true;
+};
+
+struct Config {
+  RunConfig run;
+  ModelSection model;
+  DataSection data;
+  RolloutSection rollout;
+  std::vector<RewardSpec> reward;
+  AlgorithmSection algorithm;
+  OptimSection optim;
+  TrainerSection trainer;
+  CommSection comm;
+  LogSection log;
+  std::filesystem::path run_dir() const { return std::filesystem::path(run.dir) / run.name; }
+};
+
+// Reads FILE and applies "section.key=value" overrides (value in YAML). Unknown, duplicate and misspelt keys, wrong
+// types, values out of range and contradictions: exit code 2, "FILE:LINE: ..." with the nearest valid name; names of
+// verl and OpenRLHF that map one to one are answered with ours.
+Config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides = {});
+Config parse_config(const std::string& yaml, const std::string& where, const std::vector<std::string>& overrides = {});
+
+// The resolved config, every key present: itself a valid config file.
+std::string config_to_yaml(const Config& config);
+
+}  // namespace cohort

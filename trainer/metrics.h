@@ -1,0 +1,30 @@
+// metrics.jsonl: one line a step, in the order in which values are set; numbers printed so that they read back exactly.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "core/json.h"
+
+namespace cohort {
+
+class Metrics {
+ public:
+  void set(const std::string& name, double value) { values_[name] = value; }
+  const Json& values() const { return values_; }
+  double get(const std::string& name) const;  // throws when absent
+  // Appends one line; a non-finite value throws (exit code 5) naming it.
+  void append_to(const std::filesystem::path& file) const;
+
+ private:
+  Json values_ = Json::object();
+};
+
+// Reads metrics.jsonl and drops lines with "step" > last_step (a resumed run rewrites them).
+void truncate_metrics(const std::filesystem::path& file, int64_t last_step);
+
+}  // namespace cohort
