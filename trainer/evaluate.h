@@ -1,0 +1,30 @@
+// Accuracy of a policy on a data set: one completion a problem, scored by the config's rewards.
+#pragma once
+
+#include <functional>
+
+#include "comm/comm.h"
+#include "reward/reward.h"
+#include "rollout/generator.h"
+#include "trainer/dataset.h"
+
+namespace cohort {
+
+struct EvalResult {
+  double accuracy = 0;        // mean score of the first reward over the rows it could judge
+  double reward = 0;          // mean weighted total
+  double mean_length = 0;     // tokens
+  double truncated = 0;       // fraction that hit max_completion_length
+  int64_t problems = 0;
+  std::vector<Rollout> rollouts;          // in the order of the problems, on every rank
+  std::vector<std::string> completions;   // their text, special tokens skipped
+  std::vector<RewardSet::Row> scores;
+};
+
+// Problems are shared out over ranks; the result is the same on every rank and for any number of ranks.
+// data.problems[i].tokens must be filled. `generator` carries sampling parameters; `step` is part of the draws' key.
+EvalResult evaluate(const Dataset& data, Generator& generator, const Tokenizer& tokenizer, const RewardSet& rewards,
+                    uint32_t step, Comm& comm, const Exec& ex,
+                    const std::function<void(int64_t done, int64_t total)>& progress = {});
+
+}  // namespace cohort

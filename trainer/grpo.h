@@ -1,0 +1,36 @@
+// cohort train: Group Relative Policy Optimization (Shao et al. 2024, DeepSeekMath) and relatives.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "comm/comm.h"
+#include "comm/watchdog.h"
+#include "model/exec.h"
+#include "trainer/config.h"
+#include "trainer/metrics.h"
+
+namespace cohort {
+
+// What a train run tells its front end while it runs; called on rank 0 only. Every method may do nothing.
+class TrainObserver {
+ public:
+  virtual ~TrainObserver() = default;
+  virtual void message(const std::string&) {}                         // "resuming from step 20", ...
+  virtual void stage(const std::string& /*name*/, int64_t /*done*/, int64_t /*total*/) {}  // evaluation, warm start, loading
+  virtual void step(int64_t /*step*/, int64_t /*max_steps*/, const Metrics&) {}
+};
+
+struct TrainSummary {
+  std::optional<double> accuracy_before, accuracy_after_warm_start, accuracy_after;  // of data.eval, when there is one
+  int64_t steps = 0;           // the last step done
+  double seconds = 0;
+  bool stopped_early = false;  // save-and-stop was requested: exit code 75
+  std::filesystem::path run_dir, final_model;
+};
+
+TrainSummary train(const Config& config, Comm& comm, Watchdog& watchdog, TrainObserver& observer, const Exec& ex);
+
+}  // namespace cohort
