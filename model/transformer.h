@@ -1,6 +1,7 @@
 // The Llama transformer: forward for sampling (with a cache), forward and backward for training (on a pack).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -27,8 +28,9 @@ class KvCache {
   int64_t slots() const { return slots_; }
   int64_t capacity() const { return capacity_; }
   size_t bytes() const { return arena_.bytes(); }
-  std::byte* keys(int64_t layer, int32_t slot);
-  std::byte* values(int64_t layer, int32_t slot);
+  std::byte* keys(int64_t layer, int32_t slot);    // (capacity, K D) act
+  std::byte* values(int64_t layer, int32_t slot);  // (capacity, K D) act
+  int64_t row_bytes() const { return row_bytes_; }
   // Copies positions [0, count) of every layer: a group's shared prompt.
   void copy(int32_t from, int32_t to, int64_t count);
   int64_t version = 0;  // of the policy whose keys these are; forward_cached asserts it
@@ -51,6 +53,8 @@ class ForwardState {
   int64_t max_tokens_;
   Arena arena_{"rollout activations"};
   Tensor x_, h_, qkv_, q_, k_, v_, attention_, gate_up_, mlp_;
+  std::vector<int32_t> tokens_, positions_;
+  std::vector<CachedRun> runs_;
 };
 
 // Runs all tokens of all runs and returns the final hidden states (T, C) act, rows in the order of the runs; valid until
