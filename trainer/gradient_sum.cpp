@@ -1,0 +1,190 @@
+#include "trainer/gradient_sum.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "core/check.h"
+#include "model/ops/update.h"
+
+namespace cohort {
+namespace {
+
+constexpr int64_t kExchangeElements = int64_t{1} << 22;  // per message: bounds the receive buffers
+constexpr int64_t kClearElements = int64_t{1} << 18;
+
+int first_leaf(TreeNode node) { return node.index << node.level; }
+int last_leaf(TreeNode node) { return ((node.index + 1) << node.level) - 1; }
+
+// The smallest subtree that holds both.
+TreeNode common_ancestor(TreeNode a, TreeNode b) {
+  const int level = std::bit_width(static_cast<unsigned>(first_leaf(a) ^ first_leaf(b)));
+  return {level, first_leaf(a) >> level};
+}
+
+bool covers(TreeNode node, LogicalRange range) { return first_leaf(node) >= range.first && last_leaf(node) < range.last; }
+
+bool any_used(TreeNode node, const std::vector<bool>& leaf_used) {
+  for (int leaf = first_leaf(node); leaf <= last_leaf(node); ++leaf)
+    if (leaf_used[leaf]) return true;
+  return false;
+}
+
+}  // namespace
+
+LogicalRange logical_range(int logical_ranks, int rank, int size) {
+  CHECK_USAGE(size <= logical_ranks,
+              "{} ranks, but trainer.logical_ranks is {}: start at most that many, or raise it (it is part of the "
+              "result, see docs/architecture.md)",
+              size, logical_ranks);
+  const auto begin = [&](int r) { return static_cast<int>(static_cast<int64_t>(logical_ranks) * r / size); };
+  return {begin(rank), begin(rank + 1)};
+}
+
+std::vector<TreeNode> covering_nodes(LogicalRange range) {
+  std::vector<TreeNode> nodes;
+  for (int leaf = range.first; leaf < range.last;) {
+    int level = 0;
+    while (leaf % (2 << level) == 0 && leaf + (2 << level) <= range.last) ++level;
+    nodes.push_back({level, leaf >> level});
+    leaf += 1 << level;
+  }
+  return nodes;
+}
+
+GradientSum::GradientSum(int64_t size, int logical_ranks, Comm& comm)
+    : size_(size), logical_ranks_(logical_ranks), comm_(comm),
+      range_(logical_range(logical_ranks, comm.rank(), comm.size())) {
+  CHECK(std::has_single_bit(static_cast<unsigned>(logical_ranks)) && size % logical_ranks == 0,
+        "{} gradients over {} logical ranks", size, logical_ranks);
+}
+
+size_t GradientSum::bytes() const {
+  const size_t buffers = nodes_.size() + free_.size() + (leaf_data_ ? 1 : 0);
+  return buffers * static_cast<size_t>(size_) * sizeof(float) + (owned_.size() + received_.size()) * sizeof(float);
+}
+
+Tensor GradientSum::begin_leaf(int leaf, const Exec& ex) {
+  CHECK(leaf_ < 0 && leaf >= range_.first && leaf < range_.last, "leaf {} of [{}, {})", leaf, range_.first, range_.last);
+  CHECK(nodes_.empty() || last_leaf(nodes_.back().at) < leaf, "leaf {} comes late", leaf);
+  settle(leaf, ex);
+  leaf_ = leaf;
+  if (free_.empty()) {
+    leaf_data_.reset(new float[static_cast<size_t>(size_)]);
+  } else {
+    leaf_data_ = std::move(free_.back());
+    free_.pop_back();
+  }
+  ex.pool->run((size_ + kClearElements - 1) / kClearElements, [&](int64_t task, int) {
+    const int64_t begin = task * kClearElements;
+    std::memset(leaf_data_.get() + begin, 0, static_cast<size_t>(std::min(kClearElements, size_ - begin)) * sizeof(float));
+  });
+  return {leaf_data_.get(), DType::f32, {size_}};
+}
+
+void GradientSum::end_leaf(const Exec& ex) {
+  CHECK(leaf_ >= 0, "end_leaf without begin_leaf");
+  nodes_.push_back({{0, leaf_}, std::move(leaf_data_)});
+  settle(leaf_ + 1, ex);
+  leaf_ = -1;
+}
+
+// Merges neighbours whose common subtree ends before leaf `upto` and lies in this rank's range: nothing can join it any more.
+void GradientSum::settle(int upto, const Exec& ex) {
+  const LogicalRange complete{range_.first, std::min(upto, range_.last)};
+  while (nodes_.size() >= 2) {
+    Node &left = nodes_[nodes_.size() - 2], &right = nodes_.back();
+    const TreeNode parent = common_ancestor(left.at, right.at);
+    if (!covers(parent, complete)) return;
+    add_into({left.data.get(), static_cast<size_t>(size_)}, {right.data.get(), static_cast<size_t>(size_)}, ex);
+    left.at = parent;
+    free_.push_back(std::move(right.data));
+    nodes_.pop_back();
+  }
+}
+
+std::span<const float> GradientSum::finish(const std::vector<bool>& leaf_used, const Exec& ex) {
+  CHECK(static_cast<int>(leaf_used.size()) == logical_ranks_ && leaf_ < 0, "finish with a leaf open");
+  settle(range_.last, ex);
+  const int ranks = comm_.size();
+  if (ranks == 1) {
+    CHECK(nodes_.size() == 1, "one rank holds {} sums at the end", nodes_.size());
+    free_.push_back(std::move(nodes_.back().data));  // stays readable until it is handed out again
+    nodes_.clear();
+    return {free_.back().get(), static_cast<size_t>(size_)};
+  }
+
+  // Every rank knows which sums every other rank holds: the used nodes of its cover, in order.
+  std::vector<std::vector<TreeNode>> held(ranks);
+  std::vector<int64_t> begins(ranks + 1, size_);
+  size_t rounds = 0;
+  for (int r = 0; r < ranks; ++r) {
+    const LogicalRange range = logical_range(logical_ranks_, r, ranks);
+    begins[r] = range.first * (size_ / logical_ranks_);
+    for (TreeNode node : covering_nodes(range))
+      if (any_used(node, leaf_used)) held[r].push_back(node);
+    rounds = std::max(rounds, held[r].size());
+  }
+  const int me = comm_.rank();
+  CHECK(held[me].size() == nodes_.size(), "rank holds {} sums, expected {}", nodes_.size(), held[me].size());
+
+  const int64_t owned = begins[me + 1] - begins[me];
+  owned_.resize(static_cast<size_t>(owned));
+  int64_t largest = 0;
+  for (int r = 0; r < ranks; ++r) largest = std::max(largest, begins[r + 1] - begins[r]);
+  size_t sums = 0;
+  for (const auto& nodes : held) sums += nodes.size();
+  received_.resize(sums * static_cast<size_t>(std::min(kExchangeElements, largest)));
+
+  std::vector<std::span<const std::byte>> send(ranks);
+  std::vector<std::span<std::byte>> receive(ranks);
+  struct Part {
+    TreeNode at;
+    float* data;
+  };
+  std::vector<Part> parts, sum;
+  for (int64_t offset = 0; offset < largest; offset += kExchangeElements) {
+    const auto piece = [&](int r) { return std::clamp<int64_t>(begins[r + 1] - begins[r] - offset, 0, kExchangeElements); };
+    const size_t mine = static_cast<size_t>(piece(me));
+    parts.clear();
+    float* next = received_.data();
+    for (size_t round = 0; round < rounds; ++round) {
+      for (int r = 0; r < ranks; ++r) {
+        send[r] = {};
+        receive[r] = {};
+        if (round < nodes_.size() && piece(r) > 0)
+          send[r] = std::as_bytes(
+              std::span(nodes_[round].data.get() + begins[r] + offset, static_cast<size_t>(piece(r))));
+        if (round < held[r].size()) {
+          receive[r] = std::as_writable_bytes(std::span(next, mine));
+          parts.push_back({held[r][round], next});
+          next += mine;
+        }
+      }
+      comm_.all_to_all(send, receive, "gradients");
+    }
+    if (mine == 0) continue;
+    // The same rule as in settle, now over the whole tree.
+    std::ranges::sort(parts, {}, [](const Part& part) { return first_leaf(part.at); });
+    sum.clear();
+    for (size_t i = 0; i < parts.size(); ++i) {
+      sum.push_back(parts[i]);
+      const int upto = i + 1 < parts.size() ? first_leaf(parts[i + 1].at) : logical_ranks_;
+      while (sum.size() >= 2) {
+        Part &left = sum[sum.size() - 2], &right = sum.back();
+        const TreeNode parent = common_ancestor(left.at, right.at);
+        if (!covers(parent, {0, upto})) break;
+        add_into({left.data, mine}, {right.data, mine}, ex);
+        left.at = parent;
+        sum.pop_back();
+      }
+    }
+    CHECK(sum.size() == 1, "{} sums left at the end", sum.size());
+    std::memcpy(owned_.data() + offset, sum.back().data, mine * sizeof(float));
+  }
+  for (Node& node : nodes_) free_.push_back(std::move(node.data));
+  nodes_.clear();
+  return owned_;
+}
+
+}  // namespace cohort

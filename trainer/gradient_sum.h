@@ -1,0 +1,72 @@
+// GradientSum: adds the gradients of the logical ranks in a fixed binary tree.
+//
+// The leaves are the logical ranks; a process owns a contiguous range of them and holds the sums of the largest complete
+// subtrees inside that range. Which process adds two nodes never matters: the tree is the same for every world size.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "comm/comm.h"
+#include "model/exec.h"
+#include "model/tensor.h"
+
+namespace cohort {
+
+// Logical ranks [first, last) of rank `rank` of `size`: as even as can be, in order.
+struct LogicalRange {
+  int first, last;
+};
+LogicalRange logical_range(int logical_ranks, int rank, int size);
+
+// A node of the tree: leaves [index * 2^level, (index + 1) * 2^level).
+struct TreeNode {
+  int level, index;
+  bool operator==(const TreeNode&) const = default;
+};
+// The largest complete subtrees that cover `range`, left to right.
+std::vector<TreeNode> covering_nodes(LogicalRange range);
+
+class GradientSum {
+ public:
+  // `size`: elements of the flat gradient, a multiple of logical_ranks.
+  GradientSum(int64_t size, int logical_ranks, Comm& comm);
+
+  LogicalRange range() const { return range_; }
+  // This rank's span of the flat gradient: [first, last) of `range`, in elements.
+  int64_t owned_begin() const { return range_.first * (size_ / logical_ranks_); }
+  int64_t owned_end() const { return range_.last * (size_ / logical_ranks_); }
+
+  // The zeroed buffer (size) f32 into which the packs of logical rank `leaf` are added, one after the other. Leaves are
+  // begun in ascending order; those without packs are not begun.
+  Tensor begin_leaf(int leaf, const Exec& ex);
+  // The leaf is complete: merges it up the tree as far as this rank can.
+  void end_leaf(const Exec& ex);
+  // Exchanges spans and sums them in tree order: the total of this rank's span, valid until the next begin_leaf.
+  // `leaf_used[l]`: whether logical rank l has packs, on whichever rank; at least one must.
+  std::span<const float> finish(const std::vector<bool>& leaf_used, const Exec& ex);
+
+  size_t bytes() const;  // held by buffers now
+
+ private:
+  using Buffer = std::unique_ptr<float[]>;
+  struct Node {
+    TreeNode at;
+    Buffer data;
+  };
+  void settle(int upto, const Exec& ex);
+
+  int64_t size_;
+  int logical_ranks_;
+  Comm& comm_;
+  LogicalRange range_;
+  int leaf_ = -1;             // in progress
+  Buffer leaf_data_;
+  std::vector<Node> nodes_;   // complete, left to right
+  std::vector<Buffer> free_;  // buffers of `size` to use again
+  std::vector<float> owned_, received_;
+};
+
+}  // namespace cohort

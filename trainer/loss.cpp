@@ -1,0 +1,56 @@
+#include "trainer/loss.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "core/check.h"
+
+namespace cohort {
+
+LossConfig make_loss_config(const AlgorithmSection& algorithm) {
+  return {algorithm.loss_type, algorithm.beta, algorithm.epsilon,
+          algorithm.epsilon_high < 0 ? algorithm.epsilon : algorithm.epsilon_high};
+}
+
+TokenLoss token_loss(float logprob, float old_logprob, float ref_logprob, float advantage, const LossConfig& config) {
+  TokenLoss out{};
+  out.ratio = std::exp(logprob - old_logprob);
+  const float clipped = std::clamp(out.ratio, 1.0f - config.epsilon_low, 1.0f + config.epsilon_high);
+  const float plain_objective = out.ratio * advantage, clipped_objective = clipped * advantage;
+  out.loss = -std::min(plain_objective, clipped_objective);
+  // Where the clipped branch is the smaller one it is constant in logprob.
+  out.dlogprob = plain_objective <= clipped_objective ? -advantage * out.ratio : 0.0f;
+  out.clipped_low = out.ratio < 1.0f - config.epsilon_low && advantage < 0;
+  out.clipped_high = out.ratio > 1.0f + config.epsilon_high && advantage > 0;
+  if (config.beta > 0) {
+    const float d = ref_logprob - logprob;
+    out.kl = std::exp(d) - d - 1.0f;
+    out.loss += config.beta * out.kl;
+    out.dlogprob += config.beta * (1.0f - std::exp(d));
+  }
+  return out;
+}
+
+double token_weight(const LossConfig& config, const Normalisers& n, int64_t length) {
+  CHECK(n.sequences > 0 && n.tokens > 0 && length > 0, "loss weights of an empty batch");
+  if (config.loss_type == "grpo") return 1.0 / (static_cast<double>(n.sequences) * static_cast<double>(length));
+  if (config.loss_type == "dapo") return 1.0 / static_cast<double>(n.tokens);
+  if (config.loss_type == "dr_grpo")
+    return 1.0 / (static_cast<double>(n.sequences) * static_cast<double>(n.max_completion_length));
+  fail(ExitCode::kUsage, "unknown loss_type '{}'; allowed: grpo, dapo, dr_grpo", config.loss_type);
+}
+
+double learning_rate_at(const OptimSection& optim, int64_t step, int64_t total) {
+  const double rate = optim.learning_rate;
+  const auto warmup = static_cast<int64_t>(std::ceil(static_cast<double>(optim.warmup_ratio) * static_cast<double>(total)));
+  if (step < warmup) return rate * static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, warmup));
+  if (optim.lr_scheduler_type == "constant") return rate;
+  const double progress =
+      static_cast<double>(step - warmup) / static_cast<double>(std::max<int64_t>(1, total - warmup));
+  if (optim.lr_scheduler_type == "linear") return rate * std::max(0.0, 1.0 - progress);
+  if (optim.lr_scheduler_type == "cosine") return rate * std::max(0.0, 0.5 * (1.0 + std::cos(std::numbers::pi * progress)));
+  fail(ExitCode::kUsage, "unknown lr_scheduler_type '{}'; allowed: constant, linear, cosine", optim.lr_scheduler_type);
+}
+
+}  // namespace cohort

@@ -1,0 +1,54 @@
+// Optimizer: AdamW with f32 master weights, its state shared out over ranks (ZeRO-1, Rajbhandari et al. 2020).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "comm/comm.h"
+#include "model/policy.h"
+#include "trainer/config.h"
+#include "trainer/gradient_sum.h"
+
+namespace cohort {
+
+class Optimizer {
+ public:
+  // Master weights start as the policy's weights. State covers this rank's logical ranks' spans.
+  Optimizer(Policy& policy, const OptimSection& config, int logical_ranks, Comm& comm);
+
+  GradientSum& gradients() { return gradients_; }
+
+  // Sums the gradients, clips by global norm, updates this rank's span, shares the weights, repacks, version + 1.
+  // Returns the gradient norm before clipping. A non-finite norm throws (exit code 5) and changes nothing.
+  double step(double learning_rate, const std::vector<bool>& leaf_used, const Exec& ex);
+
+  int64_t steps_done() const { return steps_done_; }
+  // Seconds of the last step spent exchanging gradients and weights.
+  double comm_seconds() const { return comm_seconds_; }
+
+  // The state of shard (logical rank) `shard`, for checkpoints; owned shards only.
+  struct Shard {
+    std::span<float> master, m, v;
+  };
+  Shard shard(int shard);
+  LogicalRange owned_shards() const { return gradients_.range(); }
+  // After shards were loaded: sets the step count and derives the policy's weights from the masters, on every rank.
+  void restore(int64_t steps_done, const Exec& ex);
+
+  size_t bytes() const { return (master_.size() + m_.size() + v_.size()) * sizeof(float) + gradients_.bytes(); }
+
+ private:
+  void share_weights(const Exec& ex);
+
+  Policy& policy_;
+  OptimSection config_;
+  int logical_ranks_;
+  Comm& comm_;
+  GradientSum gradients_;
+  std::vector<float> master_, m_, v_;  // [owned_begin, owned_end)
+  int64_t steps_done_ = 0;
+  double comm_seconds_ = 0;
+};
+
+}  // namespace cohort

@@ -1,0 +1,88 @@
+#include "trainer/packs.h"
+
+#include <algorithm>
+
+#include "core/check.h"
+
+namespace cohort {
+namespace {
+
+constexpr int64_t kMaxAutoRows = 4096;
+
+// The last token of a completion predicts nothing, so it needs no row.
+int64_t completion_rows(std::span<const int32_t> completion) { return static_cast<int64_t>(completion.size()) - 1; }
+
+int64_t group_rows(const PackInput& input) {
+  int64_t rows = static_cast<int64_t>(input.prompt.size());
+  for (const auto& completion : input.completions) rows += std::max<int64_t>(0, completion_rows(completion));
+  return rows;
+}
+
+// Appends the prompt of a group; returns its first row.
+int64_t append_prompt(TokenPack& pack, std::span<const int32_t> prompt) {
+  const int64_t begin = static_cast<int64_t>(pack.tokens.size());
+  for (size_t i = 0; i < prompt.size(); ++i) {
+    pack.tokens.push_back(prompt[i]);
+    pack.positions.push_back(static_cast<int32_t>(i));
+  }
+  pack.runs.push_back({begin, static_cast<int64_t>(prompt.size()), begin, 0});
+  return begin;
+}
+
+void append_completion(TrainPack& pack, int64_t prompt_begin, int64_t prompt_count,
+                       std::span<const int32_t> completion, int32_t group, int32_t sample) {
+  TokenPack& tokens = pack.tokens;
+  const int64_t begin = static_cast<int64_t>(tokens.tokens.size()), rows = completion_rows(completion);
+  for (int64_t i = 0; i < rows; ++i) {
+    tokens.tokens.push_back(completion[i]);
+    tokens.positions.push_back(static_cast<int32_t>(prompt_count + i));
+  }
+  if (rows > 0) tokens.runs.push_back({begin, rows, prompt_begin, prompt_count});
+  for (int64_t i = 0; i <= rows; ++i) {
+    tokens.rows.push_back(static_cast<int32_t>(i == 0 ? prompt_begin + prompt_count - 1 : begin + i - 1));
+    tokens.targets.push_back(completion[i]);
+    pack.refs.push_back({group, sample, static_cast<int32_t>(i)});
+  }
+}
+
+}  // namespace
+
+std::vector<TrainPack> build_packs(std::span<const PackInput> inputs, int64_t pack_tokens, int64_t logical_ranks) {
+  CHECK(logical_ranks > 0 && pack_tokens >= 0, "packs for {} logical ranks, {} tokens", logical_ranks, pack_tokens);
+  int64_t total = 0;
+  for (const PackInput& input : inputs) total += group_rows(input);
+  const int64_t hard = pack_tokens > 0 ? pack_tokens : kMaxAutoRows;
+  const int64_t soft =
+      pack_tokens > 0 ? pack_tokens : std::clamp<int64_t>((total + logical_ranks - 1) / logical_ranks, 1, kMaxAutoRows);
+
+  std::vector<TrainPack> packs;
+  const auto rows_of = [](const TrainPack& pack) { return static_cast<int64_t>(pack.tokens.tokens.size()); };
+  for (size_t g = 0; g < inputs.size(); ++g) {
+    const PackInput& input = inputs[g];
+    const int64_t prompt_count = static_cast<int64_t>(input.prompt.size());
+    CHECK(prompt_count > 0, "group {} has an empty prompt", g);
+    if (std::ranges::all_of(input.completions, [](const auto& c) { return c.empty(); })) continue;
+    if (packs.empty() || rows_of(packs.back()) + group_rows(input) > soft) packs.emplace_back();
+    int64_t prompt_begin = -1;
+    for (size_t sample = 0; sample < input.completions.size(); ++sample) {
+      const std::span<const int32_t> completion = input.completions[sample];
+      if (completion.empty()) continue;
+      const bool full = prompt_begin >= 0 && rows_of(packs.back()) + completion_rows(completion) > hard;
+      if (full) packs.emplace_back(), prompt_begin = -1;
+      if (prompt_begin < 0) prompt_begin = append_prompt(packs.back().tokens, input.prompt);
+      append_completion(packs.back(), prompt_begin, prompt_count, completion, static_cast<int32_t>(g),
+                        static_cast<int32_t>(sample));
+    }
+  }
+
+  int64_t rows = 0, before = 0;
+  for (const TrainPack& pack : packs) rows += rows_of(pack);
+  for (TrainPack& pack : packs) {
+    const int64_t twice_middle = 2 * before + rows_of(pack);
+    pack.logical_rank = static_cast<int>(twice_middle * logical_ranks / (2 * rows));
+    before += rows_of(pack);
+  }
+  return packs;
+}
+
+}  // namespace cohort

@@ -1,0 +1,49 @@
+// Packs: what the trainer runs at once. Built from the global order of groups only, so that neither ranks nor threads can
+// change what is summed with what.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/transformer.h"
+#include "reward/reward.h"
+#include "rollout/generator.h"
+
+namespace cohort {
+
+// One prompt and its completions, scored.
+struct Group {
+  int64_t problem = 0;                 // index into the training data
+  std::span<const int32_t> prompt;     // tokens
+  std::vector<Rollout> rollouts;       // num_generations
+  std::vector<std::string> texts;      // of the completions
+  std::vector<RewardSet::Row> scores;
+  std::vector<float> advantages;
+  bool has_signal = false;             // some advantage is not 0
+};
+
+// One target of a pack: token `position` of rollout `sample` of group `group`.
+struct TargetRef {
+  int32_t group, sample, position;
+};
+
+struct TrainPack {
+  TokenPack tokens;
+  std::vector<TargetRef> refs;  // one per target
+  int logical_rank = 0;
+};
+
+// A completion and where it comes from, for the packing rule alone.
+struct PackInput {
+  std::span<const int32_t> prompt;
+  std::vector<std::span<const int32_t>> completions;  // an empty one is left out
+};
+
+// Groups are taken in order. A pack holds each group's prompt once, followed by the rows of its completions, and is full at
+// `pack_tokens` rows (0: total rows / logical_ranks, at most 4096); a group is split only when it alone exceeds that limit
+// (4096 rows when 0). Packs are dealt to logical ranks in order, by the middle of their rows, so that each has its share.
+std::vector<TrainPack> build_packs(std::span<const PackInput> inputs, int64_t pack_tokens, int64_t logical_ranks);
+
+}  // namespace cohort
