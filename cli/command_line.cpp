@@ -1,0 +1,115 @@
+// The program's outermost frame: finds the command, parses its options, runs it, reports what it throws.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <vector>
+
+#include "cli/command.h"
+#include "cli/cpu_check.h"
+#include "cli/failure.h"
+#include "core/check.h"
+#include "core/text.h"
+
+namespace cohort {
+namespace {
+
+constexpr std::array kCommands = {
+    Command{"train", "train a model with GRPO, as CONFIG says", add_train},
+    Command{"eval", "accuracy of a model on a config's evaluation data", add_eval},
+    Command{"generate", "complete prompts", add_generate},
+    Command{"logprobs", "log-probability of each token of given texts", add_logprobs},
+    Command{"tokenize", "text to token ids, and back", add_tokenize},
+    Command{"render", "chat messages to text with the model's template", add_render},
+    Command{"inspect", "what a model folder or a run directory holds", add_inspect},
+    Command{"import", "turn a GGUF file into a Hugging Face folder", add_import},
+};
+
+std::string command_list() {
+  std::string text;
+  for (const Command& command : kCommands) {
+    text += fmt::format("  {:<10} {}\n", command.name, command.summary);
+  }
+  text += "  help       this text, or `cohort help COMMAND`\n";
+  text += "  version    the version and how it was built\n";
+  return text;
+}
+
+std::string usage() {
+  return "cohort: reinforcement learning post-training of language models\n\n"
+         "usage: cohort COMMAND [options]      (cohort COMMAND --help tells more)\n\n" +
+         command_list();
+}
+
+const Command* find_command(std::string_view name) {
+  const auto found = std::find_if(kCommands.begin(), kCommands.end(),
+                                  [&](const Command& c) { return c.name == name; });
+  return found == kCommands.end() ? nullptr : &*found;
+}
+
+[[noreturn]] void unknown_command(const std::string& name) {
+  std::vector<std::string> names = {"help", "version"};
+  for (const Command& command : kCommands) names.emplace_back(command.name);
+  const std::string nearest = nearest_name(name, names);
+  const std::string hint = nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest);
+  fail(ExitCode::kUsage, "unknown command '{}'{}\n{}", name, hint, command_list());
+}
+
+int run_command(const Command& command, std::vector<std::string> args) {
+  CLI::App app(std::string(command.summary), fmt::format("cohort {}", command.name));
+  const Action action = command.add(app);
+  try {
+    std::reverse(args.begin(), args.end());  // the order CLI11 wants
+    app.parse(args);
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", app.help());
+    return 0;
+  } catch (const CLI::ParseError& e) {
+    fail(ExitCode::kUsage, "{}; see `cohort {} --help`", e.what(), command.name);
+  }
+  return action();
+}
+
+int dispatch(std::vector<std::string> args) {
+  if (args.empty()) {
+    fmt::print(stderr, "{}", usage());
+    return static_cast<int>(ExitCode::kUsage);
+  }
+  std::string name = args.front();
+  args.erase(args.begin());
+  if (name == "--version" || name == "version") {
+    fmt::print("{}", version_text());
+    return 0;
+  }
+  if (name == "help" || name == "--help" || name == "-h") {
+    if (args.empty()) {
+      fmt::print("{}", usage());
+      return 0;
+    }
+    name = args.front();
+    args = {"--help"};
+  }
+  const Command* command = find_command(name);
+  if (command == nullptr) unknown_command(name);
+  return run_command(*command, std::move(args));
+}
+
+}  // namespace
+
+std::span<const Command> commands() { return kCommands; }
+
+int run_command_line(int argc, char** argv) {
+  try {
+    check_cpu();
+    const int code = dispatch({argv + 1, argv + argc});
+    CHECK_INPUT(std::fflush(stdout) == 0, "standard output cannot be written");
+    return code;
+  } catch (...) {
+    const Failure failure = describe(std::current_exception());
+    print_failure("", failure.message);
+    return failure.exit_code;
+  }
+}
+
+}  // namespace cohort

@@ -1,0 +1,71 @@
+#include "cli/failure.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <new>
+#include <system_error>
+#include <thread>
+
+#include "core/check.h"
+
+namespace cohort {
+namespace {
+
+int code_of(const std::error_code& error) {
+  const bool full = error == std::errc::no_space_on_device || error == std::errc::not_enough_memory;
+  return static_cast<int>(full ? ExitCode::kResources : ExitCode::kInput);
+}
+
+}  // namespace
+
+Failure describe(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const Error& e) {
+    return {static_cast<int>(e.code()), e.what()};
+  } catch (const std::bad_alloc&) {
+    return {static_cast<int>(ExitCode::kResources),
+            "out of memory; `cohort train CONFIG --dry-run` shows what takes how much"};
+  } catch (const std::filesystem::filesystem_error& e) {
+    return {code_of(e.code()), e.what()};
+  } catch (const std::exception& e) {
+    return {static_cast<int>(ExitCode::kInternal), fmt::format("internal error: {}", e.what())};
+  } catch (...) {
+    return {static_cast<int>(ExitCode::kInternal), "internal error: an unknown exception"};
+  }
+}
+
+void print_failure(const std::string& who, const std::string& message) {
+  std::fflush(stdout);
+  // One write, so that the lines of several ranks do not mix.
+  const std::string line =
+      fmt::format("cohort: error: {}{}{}\n", who, who.empty() ? "" : ": ", message);
+  std::fwrite(line.data(), 1, line.size(), stderr);
+  std::fflush(stderr);
+}
+
+std::string rank_name(const Comm& comm) {
+  return comm.size() == 1 ? "" : fmt::format("rank {} on {}", comm.rank(), comm.host());
+}
+
+int run_on_ranks(const std::function<int(Comm&)>& body) {
+  const std::unique_ptr<Comm> comm = make_comm();
+  Failure failure;
+  try {
+    return body(*comm);
+  } catch (...) {
+    failure = describe(std::current_exception());
+  }
+  if (comm->size() == 1) {
+    print_failure("", failure.message);
+    return failure.exit_code;
+  }
+  // A bad config or data set is found by every rank alike: rank 0 reports it and ends the others while they wait here.
+  if (comm->rank() != 0) std::this_thread::sleep_for(std::chrono::milliseconds(700));
+  print_failure(rank_name(*comm), failure.message);
+  comm->abort(failure.exit_code);
+}
+
+}  // namespace cohort

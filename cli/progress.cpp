@@ -1,0 +1,136 @@
+#include "cli/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include "core/text.h"
+
+namespace cohort {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds_between(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
+bool is_set(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value != nullptr && *value != 0;
+}
+
+bool terminal() {
+  const char* term = std::getenv("TERM");
+  return isatty(STDERR_FILENO) == 1 && term != nullptr && std::string_view(term) != "dumb";
+}
+
+void put(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+}
+
+}  // namespace
+
+StatusLine::StatusLine() : live_(terminal()), color_(live_ && !is_set("NO_COLOR")) {}
+
+void StatusLine::show(const std::string& text) {
+  if (!live_) return put(text + "\n");
+  put("\r" + text + "\x1b[K");  // back to the first column, and clear what an older, longer text left
+  open_ = true;
+}
+
+void StatusLine::print(const std::string& text) {
+  close();
+  put(text + "\n");
+}
+
+void StatusLine::close() {
+  if (open_) put("\n");
+  open_ = false;
+}
+
+void StageProgress::update(const std::string& name, int64_t done, int64_t total) {
+  constexpr double kPatience = 2, kLiveEvery = 0.1, kPlainEvery = 10;  // seconds
+  const Clock::time_point now = Clock::now();
+  if (name != name_) {
+    if (visible_) line_.close();
+    name_ = name;
+    start_ = shown_ = now;
+    visible_ = false;
+  }
+  const bool finished = total > 0 && done >= total;
+  const double quiet = seconds_between(shown_, now);
+  const bool due = quiet >= (visible_ ? (line_.live() ? kLiveEvery : kPlainEvery) : kPatience);
+  if (due || (finished && visible_)) {
+    line_.show(total > 0 ? fmt::format("{} {}/{}  {}", name, done, total,
+                                       human_seconds(seconds_between(start_, now)))
+                         : name + " ...");
+    visible_ = true;
+    shown_ = now;
+  }
+  if (finished) {
+    if (visible_) line_.close();
+    name_.clear();  // the next one is a new stage, also under the same name
+  }
+}
+
+void TrainProgress::message(const std::string& text) { line_.print(text); }
+
+void TrainProgress::stage(const std::string& name, int64_t done, int64_t total) {
+  stage_.update(name, done, total);
+  last_ = Clock::now();
+}
+
+void TrainProgress::step(int64_t step, int64_t max_steps, const Metrics& metrics) {
+  const Clock::time_point now = Clock::now();
+  double seconds = last_ == Clock::time_point{} ? 0 : seconds_between(last_, now);
+  if (metrics.values().contains("timing_s/step")) seconds = metrics.get("timing_s/step");
+  last_ = now;
+  seconds_per_step_ = seconds_per_step_ == 0 ? seconds : 0.9 * seconds_per_step_ + 0.1 * seconds;
+  std::string text =
+      step_line(step, max_steps, metrics, seconds_per_step_ * static_cast<double>(max_steps - step));
+  if (line_.color()) text = "\x1b[1m" + text + "\x1b[0m";
+  line_.show(text);
+}
+
+std::string step_line(int64_t step, int64_t max_steps, const Metrics& metrics, double seconds_left) {
+  const std::string total = std::to_string(max_steps);
+  std::string text = fmt::format("step {:>{}}/{}", step, total.size(), total);
+  const auto add = [&](const char* name, fmt::format_string<double> format) {
+    if (metrics.values().contains(name)) {
+      text += "  " + fmt::format(format, metrics.get(name));
+    }
+  };
+  add("reward", "reward {:.3f}");
+  add("completions/mean_length", "length {:.1f}");
+  add("kl", "kl {:.4f}");
+  add("perf/rollout_tokens_per_s", "{:.0f} tok/s");
+  if (step < max_steps) text += fmt::format("  {} left", human_seconds(seconds_left));
+  return text;
+}
+
+std::string summary_table(const TrainSummary& summary) {
+  std::string text;
+  const auto row = [&](const char* name, const std::string& value) {
+    text += fmt::format("{:<28}{}\n", name, value);
+  };
+  const auto accuracy = [&](const char* name, const std::optional<double>& value) {
+    if (value) row(name, fmt::format("{:.1f} %", 100 * *value));
+  };
+  accuracy("accuracy before", summary.accuracy_before);
+  accuracy("accuracy after warm start", summary.accuracy_after_warm_start);
+  accuracy("accuracy after GRPO", summary.accuracy_after);
+  row("steps", std::to_string(summary.steps));
+  row("time", human_seconds(summary.seconds));
+  row("run directory", summary.run_dir.string());
+  if (!summary.final_model.empty()) row("model", summary.final_model.string());
+  if (summary.stopped_early) {
+    row("stopped on request", "the same command continues the run from its checkpoint");
+  }
+  return text;
+}
+
+}  // namespace cohort

@@ -1,0 +1,63 @@
+// What a person sees while cohort works: one live line on a terminal, plain lines elsewhere. All of it on standard error.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "trainer/grpo.h"
+
+namespace cohort {
+
+// A line that replaces itself on a terminal. `live` false: lines follow each other.
+class StatusLine {
+ public:
+  StatusLine();  // live when standard error is a terminal that can rewrite lines
+  explicit StatusLine(bool live) : live_(live) {}
+  ~StatusLine() { close(); }
+  bool live() const { return live_; }
+  bool color() const { return color_; }  // live, and NO_COLOR is not set
+  void show(const std::string& text);    // on a terminal: in place of the last one
+  void print(const std::string& text);   // a line that stays
+  void close();                          // what is shown stays
+
+ private:
+  bool live_ = false, color_ = false, open_ = false;
+};
+
+// Progress of one stage ("loading", "evaluation"), shown once it has taken two seconds.
+class StageProgress {
+ public:
+  explicit StageProgress(StatusLine& line) : line_(line) {}
+  void update(const std::string& name, int64_t done, int64_t total);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  StatusLine& line_;
+  std::string name_;
+  Clock::time_point start_{}, shown_{};
+  bool visible_ = false;
+};
+
+// Progress of a train run.
+class TrainProgress : public TrainObserver {
+ public:
+  void message(const std::string& text) override;
+  void stage(const std::string& name, int64_t done, int64_t total) override;
+  void step(int64_t step, int64_t max_steps, const Metrics& metrics) override;
+  void close() { line_.close(); }
+
+ private:
+  StatusLine line_;
+  StageProgress stage_{line_};
+  double seconds_per_step_ = 0;  // a moving average
+  std::chrono::steady_clock::time_point last_{};
+};
+
+// "step  12/100  reward 0.531  length 34.1  1240 tok/s  1m 20s left"
+std::string step_line(int64_t step, int64_t max_steps, const Metrics& metrics, double seconds_left);
+// Accuracies, steps, time and where the run lies: the last words of `cohort train`.
+std::string summary_table(const TrainSummary& summary);
+
+}  // namespace cohort

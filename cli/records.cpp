@@ -1,0 +1,108 @@
+#include "cli/records.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+
+#include "core/check.h"
+
+namespace cohort {
+
+void RecordFiles::add_options(CLI::App& app) {
+  app.add_option("--input", input, "JSONL to read, one record a line; - is standard input")
+      ->type_name("FILE|-")
+      ->capture_default_str();
+  app.add_option("--output", output, "JSONL to write, in the same order; - is standard output")
+      ->type_name("FILE|-")
+      ->capture_default_str();
+}
+
+RecordReader::RecordReader(const std::string& input)
+    : name_(input == "-" ? "standard input" : input), in_(input == "-" ? std::cin : file_) {
+  if (input == "-") return;
+  CHECK_INPUT(!std::filesystem::is_directory(input), "{} is a folder, not a JSONL file", input);
+  file_.open(input, std::ios::binary);
+  CHECK_INPUT(file_.is_open(), "{} cannot be read: {}", input, std::strerror(errno));
+}
+
+bool RecordReader::next(Record& record) {
+  std::string text;
+  while (std::getline(in_, text)) {
+    ++line_;
+    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
+    record = {.line = line_};
+    const std::string where = fmt::format("{}:{}", name_, line_);
+    record.value = serve_or_explain(
+        [&] {
+          Json value = parse_json(text, where);
+          CHECK_INPUT(value.is_object(), "{}: a record is a JSON object, found {}", where,
+                      value.type_name());
+          return value;
+        },
+        record.error);
+    return true;
+  }
+  CHECK_INPUT(in_.eof(), "{}:{} cannot be read", name_, line_ + 1);
+  return false;
+}
+
+RecordWriter::RecordWriter(const std::string& output)
+    : name_(output == "-" ? "standard output" : output), out_(output == "-" ? std::cout : file_) {
+  if (output == "-") return;
+  file_.open(output, std::ios::binary | std::ios::trunc);
+  CHECK_INPUT(file_.is_open(), "{} cannot be written: {}", output, std::strerror(errno));
+}
+
+void RecordWriter::write_line(const std::string& line) {
+  out_ << line << '\n';
+  if (!out_) fail(ExitCode::kResources, "{} cannot be written: {}", name_, std::strerror(errno));
+}
+
+void RecordWriter::write(const Json& record) { write_line(dump_json(record)); }
+
+void RecordWriter::write_error(const std::string& what) {
+  ++errors_;
+  write_line(dump_json(Json{{"error", what}}));
+}
+
+int RecordWriter::finish() {
+  out_.flush();
+  if (!out_) fail(ExitCode::kResources, "{} cannot be written: {}", name_, std::strerror(errno));
+  if (errors_ == 0) return 0;
+  fmt::print(stderr, "cohort: {} {} could not be served; see \"error\" in the output\n", errors_,
+             errors_ == 1 ? "record" : "records");
+  return static_cast<int>(ExitCode::kInput);
+}
+
+Json serve_or_explain(const std::function<Json()>& serve, std::string& error) {
+  try {
+    return serve();
+  } catch (const Error& e) {
+    if (e.code() != ExitCode::kInput) throw;
+    error = e.what();
+    return nullptr;
+  }
+}
+
+int serve_records(const RecordFiles& files, const std::function<Json(const Json&)>& serve) {
+  RecordReader reader(files.input);
+  RecordWriter writer(files.output);
+  for (Record record; reader.next(record);) {
+    Json answer;
+    if (record.error.empty()) {
+      answer = serve_or_explain([&] { return serve(record.value); }, record.error);
+    }
+    if (record.error.empty()) {
+      writer.write(answer);
+    } else {
+      writer.write_error(record.error);
+    }
+  }
+  return writer.finish();
+}
+
+}  // namespace cohort

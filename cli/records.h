@@ -1,0 +1,65 @@
+// JSONL in, JSONL out: one record a line, answered in the order given. A record that cannot be served gets {"error"} in
+// its place, and the process ends with exit code 3.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <fstream>
+#include <functional>
+#include <istream>
+#include <ostream>
+#include <string>
+
+#include "core/json.h"
+
+namespace cohort {
+
+// --input and --output of a command; "-" is standard input or output.
+struct RecordFiles {
+  std::string input = "-", output = "-";
+  void add_options(CLI::App& app);
+};
+
+// One line of input: an object, or why it is none.
+struct Record {
+  int64_t line = 0;
+  Json value;
+  std::string error;
+};
+
+class RecordReader {
+ public:
+  explicit RecordReader(const std::string& input);  // exit code 3 when the file cannot be opened
+  // The next line that is not blank; false at the end.
+  bool next(Record& record);
+
+ private:
+  std::string name_;
+  std::ifstream file_;
+  std::istream& in_;
+  int64_t line_ = 0;
+};
+
+class RecordWriter {
+ public:
+  explicit RecordWriter(const std::string& output);  // exit code 3 when the file cannot be made
+  void write(const Json& record);
+  void write_error(const std::string& what);
+  int64_t errors() const { return errors_; }
+  // Flushes, and says on standard error how many records failed: exit code 0 or 3. A full disk: exit code 6.
+  int finish();
+
+ private:
+  void write_line(const std::string& line);
+  std::string name_;
+  std::ofstream file_;
+  std::ostream& out_;
+  int64_t errors_ = 0;
+};
+
+// Calls `serve` and returns what it returns; an Error about the input becomes `error` and gives null.
+Json serve_or_explain(const std::function<Json()>& serve, std::string& error);
+
+// Answers every record on its own: for commands that need no batches.
+int serve_records(const RecordFiles& files, const std::function<Json(const Json&)>& serve);
+
+}  // namespace cohort
