@@ -1,4 +1,5 @@
-// Renders chat messages with a model's Jinja chat template, within bounds; unsupported constructs are refused by name.
+// Renders chat messages with a model's Jinja chat template, within bounds; unsupported constructs
+// are refused by name.
 #pragma once
 
 #include <filesystem>
@@ -19,16 +20,18 @@ class ChatTemplate {
  public:
   // `where` leads messages. Syntax errors and unsupported constructs: exit code 3, with the line.
   static ChatTemplate parse(std::string_view source, std::string_view where);
-  // From chat_template.jinja or tokenizer_config.json of the folder; `has_template` false when there is none.
+  // From chat_template.jinja or tokenizer_config.json of the folder; `has_template` false when
+  // there is none.
   static ChatTemplate load(const std::filesystem::path& model_dir);
   ~ChatTemplate();
   ChatTemplate(ChatTemplate&&) noexcept;
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
 
   bool has_template() const;
-  // Operations, output size and depth are bounded; beyond them, and for raise_exception: exit code 3.
-  std::string render(const std::vector<ChatMessage>& messages, bool add_generation_prompt, std::string_view bos_token,
-                     std::string_view eos_token) const;
+  // Operations, output size and depth are bounded; beyond them, and for raise_exception: exit
+  // code 3.
+  std::string render(const std::vector<ChatMessage>& messages, bool add_generation_prompt,
+                     std::string_view bos_token, std::string_view eos_token) const;
 
  private:
   struct Impl;

@@ -14,25 +14,27 @@ namespace cohort {
 
 class Tokenizer {
  public:
-  // Reads DIR/tokenizer.json (+ tokenizer_config.json for names of special tokens). What is not supported is refused by
-  // name, exit code 3.
+  // Reads DIR/tokenizer.json (+ tokenizer_config.json for names of special tokens). What is not
+  // supported is refused by name, exit code 3.
   static Tokenizer load(const std::filesystem::path& model_dir);
   static Tokenizer from_json(std::string_view tokenizer_json, std::string_view where);
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
-  // Added tokens written in the text are recognised (as the `tokenizers` package does). add_special_tokens: also what
-  // the post-processor adds. Linear in the text's length, whatever the text. Invalid UTF-8 is replaced by U+FFFD first.
+  // Added tokens written in the text are recognised (as the `tokenizers` package does).
+  // add_special_tokens: also what the post-processor adds. Linear in the text's length, whatever
+  // the text. Invalid UTF-8 is replaced by U+FFFD first.
   std::vector<int32_t> encode(std::string_view text, bool add_special_tokens = false) const;
-  // Bytes may be invalid UTF-8 when ids stop inside a character; they become U+FFFD. Unknown ids decode to nothing.
+  // Bytes may be invalid UTF-8 when ids stop inside a character; they become U+FFFD. Unknown ids
+  // decode to nothing.
   std::string decode(std::span<const int32_t> ids, bool skip_special_tokens = false) const;
 
-  int32_t vocab_size() const;                           // largest id + 1
+  int32_t vocab_size() const;  // largest id + 1
   std::optional<int32_t> id_of(std::string_view token) const;
-  std::string token(int32_t id) const;                  // as in tokenizer.json ("Ġthe"); "" when unknown
+  std::string token(int32_t id) const;  // as in tokenizer.json ("Ġthe"); "" when unknown
   bool is_special(int32_t id) const;
-  std::string bos_token() const;                        // from tokenizer_config.json; "" when there is none
+  std::string bos_token() const;  // from tokenizer_config.json; "" when there is none
   std::string eos_token() const;
 
  private:
@@ -41,9 +43,10 @@ class Tokenizer {
   std::unique_ptr<Impl> impl_;
 };
 
-// tokenizer.json and tokenizer_config.json of a plain byte-level tokenizer: ids 0..255 are bytes, then `special` tokens.
-// For models that cohort makes from scratch.
+// tokenizer.json and tokenizer_config.json of a plain byte-level tokenizer: ids 0..255 are bytes,
+// then `special` tokens. For models that cohort makes from scratch.
 std::string byte_tokenizer_json(std::span<const std::string> special);
-std::string byte_tokenizer_config_json(std::string_view bos, std::string_view eos, std::string_view chat_template);
+std::string byte_tokenizer_config_json(std::string_view bos, std::string_view eos,
+                                       std::string_view chat_template);
 
 }  // namespace cohort

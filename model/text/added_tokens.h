@@ -1,0 +1,49 @@
+// Finds added tokens (specials such as <|im_start|>) written in a text, before anything else looks
+// at it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace cohort {
+
+struct AddedToken {
+  int32_t id = 0;
+  std::string content;
+  bool lstrip = false, rstrip = false;  // swallows the white space before, after it
+  bool normalized = false;              // searched in the normalised text, after those that are not
+  bool special = false;
+};
+
+// A stretch of a text: an added token, or text (id < 0).
+struct Stretch {
+  std::string_view text;
+  int32_t id = -1;
+};
+
+// A trie over the tokens' bytes. Leftmost match first, longest of those that start at the same
+// place.
+class AddedTokenFinder {
+ public:
+  void add(const AddedToken& token, std::string_view spelled_as);
+  // Appends the stretches of `text`; empty ones are left out. O(length of text x length of the
+  // longest token).
+  void split(std::string_view text, std::vector<Stretch>& stretches) const;
+  bool empty() const { return tokens_.empty(); }
+
+ private:
+  static uint64_t edge(int32_t node, unsigned char byte) {
+    return static_cast<uint64_t>(node) << 8 | byte;
+  }
+
+  std::vector<AddedToken> tokens_;
+  std::vector<int32_t> token_at_{-1};  // node -> index in tokens_, -1 for none
+  std::unordered_map<uint64_t, int32_t> edges_;
+  std::array<bool, 256> starts_{};
+};
+
+}  // namespace cohort

@@ -1,0 +1,56 @@
+// Byte-pair encoding of one piece of text: merges the neighbours of lowest rank until none can be
+// merged.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace cohort {
+
+struct Merge {
+  int32_t rank;  // its line in the list of merges; lower goes first
+  int32_t id;    // the token that the pair becomes
+};
+
+// (left id, right id) -> Merge; open addressing at most half full, so that a look-up is one or two
+// cache lines.
+class MergeTable {
+ public:
+  explicit MergeTable(size_t merges = 0);
+  bool insert(int32_t left, int32_t right, Merge merge);  // false when the pair is there already
+  const Merge* find(int32_t left, int32_t right) const;   // nullptr when the pair does not merge
+
+ private:
+  struct Slot {
+    uint64_t pair;
+    Merge merge;
+  };
+  size_t slot_of(uint64_t pair) const;
+
+  std::vector<Slot> slots_;
+  int shift_;
+};
+
+// Reused between pieces, so that encoding a piece allocates nothing.
+struct BpeScratch {
+  struct Symbol {
+    int32_t id;
+    int32_t previous, next;  // indices of the neighbours; -1 at the ends
+  };
+  struct Candidate {
+    int32_t rank;
+    int32_t left;  // index of the left symbol
+  };
+  std::vector<Symbol> symbols;
+  std::vector<Candidate> heap;
+};
+
+// Appends the ids of `piece` to `ids`. byte_ids: the token of each byte, -1 for a byte that the
+// vocabulary lacks; such bytes are left out (as the `tokenizers` package does). O(n log n) for n
+// bytes, whatever they are.
+void bpe_encode(std::string_view piece, const std::array<int32_t, 256>& byte_ids,
+                const MergeTable& merges, BpeScratch& scratch, std::vector<int32_t>& ids);
+
+}  // namespace cohort

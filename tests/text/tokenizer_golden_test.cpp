@@ -1,0 +1,75 @@
+// The tokenizer against the `tokenizers` package: files written by
+// scripts/goldens/make_tokenizer_goldens.py.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "core/files.h"
+#include "core/json.h"
+#include "model/text/tokenizer.h"
+
+namespace cohort {
+namespace {
+
+const std::filesystem::path kGoldens = std::filesystem::path(GOLDEN_DIR) / "text";
+
+std::vector<Json> read_lines(const std::filesystem::path& path) {
+  const std::string text = read_file(path);
+  std::vector<Json> lines;
+  for (size_t start = 0; start < text.size();) {
+    const size_t end = text.find('\n', start);
+    lines.push_back(parse_json(std::string_view(text).substr(start, end - start), path.string()));
+    start = end + 1;
+  }
+  return lines;
+}
+
+void expect_same_ids(const Tokenizer& tokenizer, const std::string& name) {
+  const std::vector<Json> texts = read_lines(kGoldens / "texts.jsonl");
+  const std::vector<Json> ids = read_lines(kGoldens / (name + "_ids.jsonl"));
+  ASSERT_EQ(texts.size(), ids.size());
+  ASSERT_GE(texts.size(), 1000u);
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const std::string text = texts[i]["text"];
+    EXPECT_EQ(tokenizer.encode(text), ids[i].get<std::vector<int32_t>>())
+        << "line " << i + 1 << ": " << texts[i];
+  }
+}
+
+void expect_same_text(const Tokenizer& tokenizer, const std::string& name) {
+  for (const Json& line : read_lines(kGoldens / (name + "_decode.jsonl"))) {
+    const auto ids = line["ids"].get<std::vector<int32_t>>();
+    EXPECT_EQ(tokenizer.decode(ids), line["text"].get<std::string>()) << line;
+    EXPECT_EQ(tokenizer.decode(ids, true), line["plain"].get<std::string>()) << line;
+  }
+}
+
+Tokenizer small_tokenizer() {
+  const std::filesystem::path path = kGoldens / "small_tokenizer.json";
+  return Tokenizer::from_json(read_file(path), path.string());
+}
+
+// The folder with SmolLM2's tokenizer.json, or "".
+std::filesystem::path smollm2_dir() {
+  const char* dir = std::getenv("COHORT_SMOLLM2");
+  return dir ? dir : "";
+}
+
+TEST(TokenizerGolden, SmallVocabularyEncodesAsThePackageDoes) {
+  expect_same_ids(small_tokenizer(), "small");
+}
+TEST(TokenizerGolden, SmallVocabularyDecodesAsThePackageDoes) {
+  expect_same_text(small_tokenizer(), "small");
+}
+
+TEST(TokenizerGolden, SmolLM2EncodesAndDecodesAsThePackageDoes) {
+  if (smollm2_dir().empty()) GTEST_SKIP() << "COHORT_SMOLLM2 names no model folder";
+  const Tokenizer tokenizer = Tokenizer::load(smollm2_dir());
+  EXPECT_EQ(tokenizer.vocab_size(), 49152);
+  expect_same_ids(tokenizer, "smollm2");
+  expect_same_text(tokenizer, "smollm2");
+}
+
+}  // namespace
+}  // namespace cohort
