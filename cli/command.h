@@ -1,4 +1,5 @@
-// The commands of `cohort`: each file of this folder adds one command's options and says how to run it.
+// The commands of `cohort`: each file of this folder adds one command's options and says how to run
+// it.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -29,7 +30,8 @@ Action add_import(CLI::App& app);
 
 std::string version_text();  // version, build type, architecture, compiler, CUDA
 
-// The whole program: parses the command line, runs the command, prints errors. Returns the exit code.
+// The whole program: parses the command line, runs the command, prints errors. Returns the exit
+// code.
 int run_command_line(int argc, char** argv);
 
 }  // namespace cohort

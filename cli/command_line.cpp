@@ -1,4 +1,5 @@
-// The program's outermost frame: finds the command, parses its options, runs it, reports what it throws.
+// The program's outermost frame: finds the command, parses its options, runs it, reports what it
+// throws.
 #include <fmt/format.h>
 
 #include <algorithm>

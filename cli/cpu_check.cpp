@@ -21,10 +21,11 @@ void check_cpu() {
   require(needed.avx512dq, __builtin_cpu_supports("avx512dq"), "avx512dq");
   require(needed.avx512vl, __builtin_cpu_supports("avx512vl"), "avx512vl");
   require(needed.avx512bf16, __builtin_cpu_supports("avx512bf16"), "avx512bf16");
-  CHECK_USAGE(missing.empty(),
-              "this program was built with -march={} and this processor lacks {}; build it here, or with "
-              "-DCOHORT_ARCH=x86-64-v3 or x86-64",
-              COHORT_ARCH_NAME, missing);
+  CHECK_USAGE(
+      missing.empty(),
+      "this program was built with -march={} and this processor lacks {}; build it here, or with "
+      "-DCOHORT_ARCH=x86-64-v3 or x86-64",
+      COHORT_ARCH_NAME, missing);
 #endif
 }
 

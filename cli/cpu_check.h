@@ -1,4 +1,5 @@
-// Refuses to start on a processor that lacks what the kernels were compiled for: one clear line in place of SIGILL.
+// Refuses to start on a processor that lacks what the kernels were compiled for: one clear line in
+// place of SIGILL.
 #pragma once
 
 namespace cohort {

@@ -62,7 +62,8 @@ int run_on_ranks(const std::function<int(Comm&)>& body) {
     print_failure("", failure.message);
     return failure.exit_code;
   }
-  // A bad config or data set is found by every rank alike: rank 0 reports it and ends the others while they wait here.
+  // A bad config or data set is found by every rank alike: rank 0 reports it and ends the others
+  // while they wait here.
   if (comm->rank() != 0) std::this_thread::sleep_for(std::chrono::milliseconds(700));
   print_failure(rank_name(*comm), failure.message);
   comm->abort(failure.exit_code);

@@ -38,7 +38,8 @@ StatusLine::StatusLine() : live_(terminal()), color_(live_ && !is_set("NO_COLOR"
 
 void StatusLine::show(const std::string& text) {
   if (!live_) return put(text + "\n");
-  put("\r" + text + "\x1b[K");  // back to the first column, and clear what an older, longer text left
+  put("\r" + text +
+      "\x1b[K");  // back to the first column, and clear what an older, longer text left
   open_ = true;
 }
 
@@ -90,13 +91,14 @@ void TrainProgress::step(int64_t step, int64_t max_steps, const Metrics& metrics
   if (metrics.values().contains("timing_s/step")) seconds = metrics.get("timing_s/step");
   last_ = now;
   seconds_per_step_ = seconds_per_step_ == 0 ? seconds : 0.9 * seconds_per_step_ + 0.1 * seconds;
-  std::string text =
-      step_line(step, max_steps, metrics, seconds_per_step_ * static_cast<double>(max_steps - step));
+  std::string text = step_line(step, max_steps, metrics,
+                               seconds_per_step_ * static_cast<double>(max_steps - step));
   if (line_.color()) text = "\x1b[1m" + text + "\x1b[0m";
   line_.show(text);
 }
 
-std::string step_line(int64_t step, int64_t max_steps, const Metrics& metrics, double seconds_left) {
+std::string step_line(int64_t step, int64_t max_steps, const Metrics& metrics,
+                      double seconds_left) {
   const std::string total = std::to_string(max_steps);
   std::string text = fmt::format("step {:>{}}/{}", step, total.size(), total);
   const auto add = [&](const char* name, fmt::format_string<double> format) {

@@ -1,4 +1,5 @@
-// What a person sees while cohort works: one live line on a terminal, plain lines elsewhere. All of it on standard error.
+// What a person sees while cohort works: one live line on a terminal, plain lines elsewhere. All of
+// it on standard error.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// JSONL in, JSONL out: one record a line, answered in the order given. A record that cannot be served gets {"error"} in
-// its place, and the process ends with exit code 3.
+// JSONL in, JSONL out: one record a line, answered in the order given. A record that cannot be
+// served gets {"error"} in its place, and the process ends with exit code 3.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -43,9 +43,11 @@ class RecordWriter {
  public:
   explicit RecordWriter(const std::string& output);  // exit code 3 when the file cannot be made
   void write(const Json& record);
+  void write_text(const std::string& text) { write_line(text); }  // not JSON, for people
   void write_error(const std::string& what);
   int64_t errors() const { return errors_; }
-  // Flushes, and says on standard error how many records failed: exit code 0 or 3. A full disk: exit code 6.
+  // Flushes, and says on standard error how many records failed: exit code 0 or 3. A full disk:
+  // exit code 6.
   int finish();
 
  private:
@@ -56,7 +58,8 @@ class RecordWriter {
   int64_t errors_ = 0;
 };
 
-// Calls `serve` and returns what it returns; an Error about the input becomes `error` and gives null.
+// Calls `serve` and returns what it returns; an Error about the input becomes `error` and gives
+// null.
 Json serve_or_explain(const std::function<Json()>& serve, std::string& error);
 
 // Answers every record on its own: for commands that need no batches.

@@ -1,0 +1,121 @@
+// cohort eval: accuracy of a model on a config's evaluation data.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/failure.h"
+#include "cli/progress.h"
+#include "cli/prompts.h"
+#include "core/files.h"
+#include "trainer/evaluate.h"
+
+namespace cohort {
+namespace {
+
+struct Options {
+  ConfigArguments config;
+  std::string model, completions;
+  bool quiet = false;
+};
+
+Json completion_row(const Dataset& data, const EvalResult& result, size_t i,
+                    const std::vector<RewardSpec>& rewards) {
+  const RewardSet::Row& row = result.scores[i];
+  const auto or_null = [](const std::optional<double>& v) { return v ? Json(*v) : Json(nullptr); };
+  Json scores = Json::object();
+  for (size_t r = 0; r < rewards.size(); ++r) scores[rewards[r].name] = or_null(row.scores[r]);
+  return {{"id", data.problems[i].id},
+          {"prompt_ids", data.problems[i].tokens},
+          {"completion", result.completions[i]},
+          {"finish_reason", finish_reason_name(result.rollouts[i].finish_reason)},
+          {"reward", or_null(row.total)},
+          {"rewards", scores}};
+}
+
+GeneratorConfig eval_generator(const Config& config, const LoadedModel& model) {
+  const RolloutSection& r = config.rollout;
+  GeneratorConfig g;
+  g.sampling = {.temperature = r.eval_temperature,
+                .top_k = static_cast<int32_t>(r.top_k),
+                .top_p = r.top_p,
+                .min_p = r.min_p};
+  g.max_completion_length = r.max_completion_length;
+  g.min_completion_length = r.min_completion_length;
+  g.stop_token_ids = stop_tokens(model);
+  g.max_num_seqs = r.max_num_seqs;
+  g.max_num_batched_tokens = r.max_num_batched_tokens;
+  g.seed = config.run.seed;
+  return g;
+}
+
+int run(const Options& o, Comm& comm) {
+  Config config = o.config.load();
+  if (!o.model.empty()) {
+    config.model.path = o.model;
+    config.model.init.reset();
+  }
+  CHECK_USAGE(!config.model.init,
+              "model.init has no trained weights to evaluate: give a model folder with --model, "
+              "e.g. {}",
+              (config.run_dir() / "final").string());
+  comm.set_deadline(std::chrono::milliseconds(static_cast<int64_t>(1000 * config.comm.timeout_s)));
+  ExecOwner owner(choose_threads(config.run.threads, comm));
+  const LoadedModel model = load_model(config.model.path, config.model.dtype, 1, owner.exec());
+  Dataset data = load_data(config.data).eval;
+  CHECK_USAGE(!data.problems.empty(),
+              "the config names no evaluation data: set data.eval, or data.task with eval_size");
+  encode_prompts(data, model.tokenizer, model.chat_template, config.data.max_prompt_length);
+  const RewardSet rewards(config.reward);
+  Generator generator(*model.policy, eval_generator(config, model), config.data.max_prompt_length);
+
+  StatusLine line;
+  StageProgress stage(line);
+  const bool show = !o.quiet && comm.rank() == 0;
+  const EvalResult result = evaluate(data, generator, model.tokenizer, rewards, 0, comm,
+                                     owner.exec(), [&](int64_t done, int64_t total) {
+                                       if (show) stage.update("evaluation", done, total);
+                                     });
+  line.close();
+  if (comm.rank() != 0) return 0;
+  if (!o.completions.empty()) {
+    std::string text;
+    for (size_t i = 0; i < data.problems.size(); ++i) {
+      text += dump_json(completion_row(data, result, i, rewards.specs())) + "\n";
+    }
+    write_file_atomic(o.completions, text);
+  }
+  fmt::print("{}\n", dump_json({{"model", config.model.path},
+                                {"data", data.name},
+                                {"problems", result.problems},
+                                {"accuracy", result.accuracy},
+                                {"reward", result.reward},
+                                {"mean_length", result.mean_length},
+                                {"truncated", result.truncated}}));
+  return 0;
+}
+
+}  // namespace
+
+Action add_eval(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  o->config.add_options(app);
+  app.add_option("--model", o->model, "a model folder, in place of the config's model")
+      ->type_name("DIR");
+  app.add_option("--completions", o->completions, "write each problem's completion and scores here")
+      ->type_name("FILE.jsonl");
+  app.add_flag("--quiet", o->quiet, "no progress");
+  app.footer(
+      "Prints one JSON object: {\"model\", \"data\", \"problems\", \"accuracy\", \"reward\", "
+      "\"mean_length\", \"truncated\"}.\nOne completion a problem at rollout.eval_temperature; "
+      "accuracy is the mean of the first reward.\nSeveral ranks: mpirun -n N cohort eval CONFIG; "
+      "the result does not depend on N.");
+  return [o] { return run_on_ranks([&](Comm& comm) { return run(*o, comm); }); };
+}
+
+}  // namespace cohort

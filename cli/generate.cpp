@@ -1,0 +1,213 @@
+// cohort generate: completions of prompts, with the generator that training uses.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/progress.h"
+#include "cli/prompts.h"
+#include "cli/records.h"
+#include "rollout/generator.h"
+
+namespace cohort {
+namespace {
+
+struct Options {
+  ModelArguments model;
+  RecordFiles files;
+  std::string prompt;
+  bool has_prompt = false, chat = false, stats = false;
+  GeneratorConfig generator;
+  int64_t num_generations = 1;
+};
+
+// A record and the tokens of its prompt; `error` says why it has none.
+struct Prompt {
+  Json record;
+  std::vector<int32_t> tokens;
+  std::string error;
+};
+
+std::vector<int32_t> prompt_tokens(const Json& record, const LoadedModel& model, bool chat) {
+  const int given = static_cast<int>(record.contains("prompt")) +
+                    static_cast<int>(record.contains("messages")) +
+                    static_cast<int>(record.contains("ids"));
+  CHECK_INPUT(given == 1, "a record has one of 'prompt', 'messages' and 'ids', found {} of them",
+              given);
+  if (record.contains("ids")) return ids_of(record["ids"], model.policy->config.vocab_size);
+  if (record.contains("messages")) return chat_tokens(model, messages_of(record["messages"]), true);
+  if (record["prompt"].is_array()) return chat_tokens(model, messages_of(record["prompt"]), true);
+  const std::string text = get_string(record, "prompt", "the record");
+  return chat ? chat_tokens(model, {{"user", text}}, true) : text_tokens(model, text);
+}
+
+Prompt make_prompt(Record record, const LoadedModel& model, const Options& o) {
+  Prompt prompt{.record = std::move(record.value), .error = std::move(record.error)};
+  if (!prompt.error.empty()) return prompt;
+  serve_or_explain(
+      [&]() -> Json {
+        prompt.tokens = prompt_tokens(prompt.record, model, o.chat);
+        const int64_t length = static_cast<int64_t>(prompt.tokens.size());
+        const int64_t limit = model.policy->config.max_positions;
+        CHECK_INPUT(length > 0, "the prompt has no tokens");
+        CHECK_INPUT(length + o.generator.max_completion_length <= limit,
+                    "the prompt has {} tokens and --max-completion-length is {}: together more "
+                    "than the model's {} positions",
+                    length, o.generator.max_completion_length, limit);
+        return nullptr;
+      },
+      prompt.error);
+  return prompt;
+}
+
+std::vector<Prompt> read_prompts(const Options& o, const LoadedModel& model) {
+  std::vector<Prompt> prompts;
+  if (o.has_prompt) {
+    prompts.push_back(make_prompt({.value = {{"prompt", o.prompt}}}, model, o));
+    CHECK_INPUT(prompts[0].error.empty(), "{}", prompts[0].error);
+    return prompts;
+  }
+  RecordReader reader(o.files.input);
+  for (Record record; reader.next(record);) {
+    prompts.push_back(make_prompt(std::move(record), model, o));
+  }
+  return prompts;
+}
+
+Json completion_json(const Rollout& rollout, const Tokenizer& tokenizer) {
+  return {{"text", tokenizer.decode(rollout.tokens, /*skip_special_tokens=*/true)},
+          {"ids", rollout.tokens},
+          {"logprobs", rollout.logprobs},
+          {"finish_reason", finish_reason_name(rollout.finish_reason)}};
+}
+
+void print_stats(const GenerateStats& stats) {
+  const auto rate = [](int64_t tokens, double seconds) {
+    return seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0;
+  };
+  fmt::print(stderr, "prefill {:.0f} tok/s\ndecode {:.0f} tok/s\n",
+             rate(stats.prefill_tokens, stats.prefill_seconds),
+             rate(stats.decode_tokens, stats.decode_seconds));
+}
+
+// Prompts [begin, end) of all prompts; a request's draws are keyed by its place among all.
+std::vector<Rollout> generate_some(const std::vector<Prompt>& prompts, size_t begin, size_t end,
+                                   int64_t num_generations, Generator& generator, const Exec& ex,
+                                   const std::function<void(int64_t)>& progress) {
+  std::vector<GenerateRequest> requests;
+  for (size_t i = begin; i < end; ++i) {
+    if (!prompts[i].error.empty()) continue;
+    for (int64_t sample = 0; sample < num_generations; ++sample) {
+      const int64_t sequence = static_cast<int64_t>(i) * num_generations + sample;
+      requests.push_back({.prompt = prompts[i].tokens,
+                          .group = static_cast<int64_t>(i),
+                          .sequence = static_cast<uint32_t>(sequence)});
+    }
+  }
+  if (requests.empty()) return {};
+  return generator.generate(requests, 0, ex, progress);
+}
+
+int run(Options& o) {
+  CHECK_USAGE(o.generator.min_completion_length <= o.generator.max_completion_length,
+              "--min-completion-length {} is more than --max-completion-length {}",
+              o.generator.min_completion_length, o.generator.max_completion_length);
+  ExecOwner owner(o.model.thread_count());
+  const LoadedModel model = load_model(o.model.path, o.model.dtype, 1, owner.exec());
+  const std::vector<Prompt> prompts = read_prompts(o, model);
+
+  int64_t longest = 1, sequences = 0;
+  for (const Prompt& prompt : prompts) {
+    if (!prompt.error.empty()) continue;
+    longest = std::max(longest, static_cast<int64_t>(prompt.tokens.size()));
+    sequences += o.num_generations;
+  }
+  o.generator.max_num_seqs = std::clamp<int64_t>(sequences, 1, o.generator.max_num_seqs);
+  o.generator.stop_token_ids = stop_tokens(model);
+  Generator generator(*model.policy, o.generator, longest);
+
+  StatusLine line;
+  StageProgress stage(line);
+  RecordWriter writer(o.files.output);
+  int64_t done = 0;
+  const auto progress = [&](int64_t finished) {
+    if (!line.live() || o.files.output != "-")
+      stage.update("completions", done + finished, sequences);
+  };
+  // Written a piece at a time, so that a long job shows what it has.
+  const size_t piece =
+      static_cast<size_t>(std::max<int64_t>(1, 16 * o.generator.max_num_seqs / o.num_generations));
+  for (size_t begin = 0; begin < prompts.size(); begin += piece) {
+    const size_t end = std::min(begin + piece, prompts.size());
+    const std::vector<Rollout> rollouts =
+        generate_some(prompts, begin, end, o.num_generations, generator, owner.exec(), progress);
+    size_t next = 0;
+    for (size_t i = begin; i < end; ++i) {
+      if (!prompts[i].error.empty()) {
+        writer.write_error(prompts[i].error);
+        continue;
+      }
+      Json completions = Json::array();
+      for (int64_t sample = 0; sample < o.num_generations; ++sample) {
+        completions.push_back(completion_json(rollouts[next++], model.tokenizer));
+      }
+      if (o.has_prompt) {
+        for (const Json& c : completions) writer.write_text(c["text"].get<std::string>());
+        continue;
+      }
+      Json answer = prompts[i].record;
+      answer["completions"] = std::move(completions);
+      writer.write(answer);
+    }
+    done += static_cast<int64_t>(rollouts.size());
+  }
+  line.close();
+  if (o.stats) print_stats(generator.stats());
+  return writer.finish();
+}
+
+}  // namespace
+
+Action add_generate(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  GeneratorConfig& g = o->generator;
+  const auto option = [&](const char* name, auto& value, const char* help) {
+    return app.add_option(name, value, help)->capture_default_str();
+  };
+  o->model.add_options(app);
+  CLI::Option* prompt = app.add_option("--prompt", o->prompt, "one prompt; prints text, not JSON");
+  o->files.add_options(app);
+  app.get_option("--input")->excludes(prompt);
+  app.add_flag("--chat", o->chat,
+               "a text prompt is one user message for the model's chat template");
+  option("--num-generations", o->num_generations, "completions of each prompt")
+      ->check(CLI::Range(1, 65536));
+  option("--max-completion-length", g.max_completion_length, "tokens")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+  option("--min-completion-length", g.min_completion_length, "tokens before which it cannot stop")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
+  option("--temperature", g.sampling.temperature, "0: the most likely token each time")
+      ->check(CLI::Range(0.0, 100.0));
+  option("--top-k", g.sampling.top_k, "draw among the k most likely tokens; 0: all")
+      ->check(CLI::NonNegativeNumber);
+  option("--top-p", g.sampling.top_p, "draw among the fewest tokens with this probability")
+      ->check(CLI::Range(1e-6, 1.0));
+  option("--min-p", g.sampling.min_p, "drop tokens less likely than this times the most likely one")
+      ->check(CLI::Range(0.0, 1.0));
+  option("--seed", g.seed, "of the draws; the same seed gives the same completions");
+  option("--max-num-seqs", g.max_num_seqs, "sequences decoded together; no result depends on it")
+      ->check(CLI::Range(1, 65536));
+  app.add_flag("--stats", o->stats, "print prefill and decode tokens per second on standard error");
+  app.footer(
+      "A line in: {\"prompt\"} (text or messages), {\"messages\"} or {\"ids\"}; other columns are "
+      "kept.\nA line out: {..., \"completions\": [{\"text\", \"ids\", \"logprobs\", "
+      "\"finish_reason\"}]}.");
+  return [o, prompt] {
+    o->has_prompt = prompt->count() > 0;
+    return run(*o);
+  };
+}
+
+}  // namespace cohort

@@ -1,0 +1,158 @@
+// cohort logprobs: the log-probability of each token of given texts, with the forward pass that
+// training uses.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <numeric>
+
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/prompts.h"
+#include "cli/records.h"
+#include "model/transformer.h"
+
+namespace cohort {
+namespace {
+
+constexpr size_t kPackTokens = 1024;  // rows of a forward pass, unless one text alone is longer
+
+struct Options {
+  ModelArguments model;
+  RecordFiles files;
+  float temperature = 1;
+};
+
+struct Text {
+  std::vector<int32_t> ids;
+  std::string error;
+};
+
+std::vector<int32_t> record_ids(const Json& record, const LoadedModel& model) {
+  const int given = static_cast<int>(record.contains("ids")) +
+                    static_cast<int>(record.contains("text")) +
+                    static_cast<int>(record.contains("messages"));
+  CHECK_INPUT(given == 1, "a record has one of 'ids', 'text' and 'messages', found {} of them",
+              given);
+  if (record.contains("ids")) return ids_of(record["ids"], model.policy->config.vocab_size);
+  if (record.contains("text")) return text_tokens(model, get_string(record, "text", "the record"));
+  return chat_tokens(model, messages_of(record["messages"]),
+                     get_bool_or(record, "add_generation_prompt", "the record", false));
+}
+
+Text make_text(Record record, const LoadedModel& model) {
+  Text text{.error = std::move(record.error)};
+  if (!text.error.empty()) return text;
+  serve_or_explain(
+      [&]() -> Json {
+        text.ids = record_ids(record.value, model);
+        const size_t limit = static_cast<size_t>(model.policy->config.max_positions);
+        CHECK_INPUT(!text.ids.empty(), "the text has no tokens");
+        CHECK_INPUT(text.ids.size() <= limit,
+                    "the text has {} tokens, more than the model's {} positions", text.ids.size(),
+                    limit);
+        return nullptr;
+      },
+      text.error);
+  return text;
+}
+
+// Appends a text as a run of its own; every token but the first is a target of the row before it.
+void append(TokenPack& pack, const std::vector<int32_t>& ids) {
+  const auto begin = static_cast<int32_t>(pack.tokens.size());
+  const auto count = static_cast<int32_t>(ids.size());
+  pack.runs.push_back({.begin = begin, .count = count, .prefix_begin = 0, .prefix_count = 0});
+  for (int32_t i = 0; i < count; ++i) {
+    pack.tokens.push_back(ids[i]);
+    pack.positions.push_back(i);
+    if (i + 1 < count) {
+      pack.rows.push_back(begin + i);
+      pack.targets.push_back(ids[i + 1]);
+    }
+  }
+}
+
+// The first token has no prediction: null, in both lists.
+Json answer(const std::vector<int32_t>& ids, std::span<const float> logprobs,
+            std::span<const float> entropies) {
+  Json logprob_list = {nullptr}, entropy_list = {nullptr};
+  for (const float value : logprobs) logprob_list.push_back(value);
+  for (const float value : entropies) entropy_list.push_back(value);
+  return {{"ids", ids}, {"logprobs", logprob_list}, {"entropy", entropy_list}};
+}
+
+class Scorer {
+ public:
+  Scorer(const LoadedModel& model, float temperature, RecordWriter& writer, const Exec& ex)
+      : model_(model), temperature_(temperature), writer_(writer), ex_(ex) {}
+
+  void add(Text text) {
+    if (!pending_.empty() && pack_.tokens.size() + text.ids.size() > kPackTokens) flush();
+    if (text.error.empty()) append(pack_, text.ids);
+    pending_.push_back(std::move(text));
+  }
+
+  void flush() {
+    std::vector<float> logprobs(pack_.targets.size()), entropies(pack_.targets.size());
+    if (!pack_.targets.empty()) {
+      const auto rows = static_cast<int64_t>(std::max(kPackTokens, pack_.tokens.size()));
+      if (!state_ || state_->max_tokens() < rows) {
+        state_.reset();  // free the smaller one first
+        state_ = std::make_unique<TrainState>(*model_.policy, rows, rows);
+      }
+      pack_logprobs(*model_.policy, *state_, pack_, temperature_, logprobs, entropies, ex_);
+    }
+    size_t at = 0;
+    for (const Text& text : pending_) {
+      if (!text.error.empty()) {
+        writer_.write_error(text.error);
+        continue;
+      }
+      const size_t count = text.ids.size() - 1;
+      writer_.write(answer(text.ids, std::span(logprobs).subspan(at, count),
+                           std::span(entropies).subspan(at, count)));
+      at += count;
+    }
+    pending_.clear();
+    pack_ = {};
+  }
+
+ private:
+  const LoadedModel& model_;
+  float temperature_;
+  RecordWriter& writer_;
+  Exec ex_;
+  std::vector<Text> pending_;
+  TokenPack pack_;
+  std::unique_ptr<TrainState> state_;
+};
+
+int run(const Options& o) {
+  ExecOwner owner(o.model.thread_count());
+  const LoadedModel model = load_model(o.model.path, o.model.dtype, 1, owner.exec());
+  RecordReader reader(o.files.input);
+  RecordWriter writer(o.files.output);
+  Scorer scorer(model, o.temperature, writer, owner.exec());
+  for (Record record; reader.next(record);) scorer.add(make_text(std::move(record), model));
+  scorer.flush();
+  return writer.finish();
+}
+
+}  // namespace
+
+Action add_logprobs(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  o->model.add_options(app);
+  o->files.add_options(app);
+  app.add_option("--temperature", o->temperature, "the logits are divided by it")
+      ->check(CLI::Range(1e-3, 100.0))
+      ->capture_default_str();
+  app.footer(
+      "A line in: {\"ids\"}, {\"text\"} (with the special tokens that the tokenizer adds) or "
+      "{\"messages\"}.\nA line out: {\"ids\", \"logprobs\": [null, ...], \"entropy\": [null, "
+      "...]}, "
+      "in nats; entry i is\nof the distribution that predicts ids[i] from ids[0..i).");
+  return [o] { return run(*o); };
+}
+
+}  // namespace cohort

@@ -1,0 +1,156 @@
+#include "cli/memory_plan.h"
+
+#include <fmt/format.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "core/text.h"
+#include "model/params.h"
+#include "trainer/gradient_sum.h"
+#include "trainer/model_setup.h"
+
+namespace cohort {
+namespace {
+
+constexpr int64_t kMaxAutoPackRows = 4096;  // trainer/packs.h
+
+struct Sizes {
+  int64_t C, F, V, L, width, kv_width, heads, act;  // act: bytes of an activation
+  Sizes(const ModelConfig& m, DType dtype)
+      : C(m.hidden_size),
+        F(m.intermediate_size),
+        V(m.vocab_size),
+        L(m.num_layers),
+        width(m.num_heads * m.head_size),
+        kv_width(m.num_kv_heads * m.head_size),
+        heads(m.num_heads),
+        act(static_cast<int64_t>(dtype_size(dtype))) {}
+};
+
+void add(std::vector<MemoryPiece>& pieces, std::string name, int64_t bytes) {
+  pieces.push_back({std::move(name), static_cast<uint64_t>(bytes)});
+}
+
+// Weights, and the copies of the matrices that matmul reads.
+void add_weights(std::vector<MemoryPiece>& pieces, const ParamTable& table, int64_t act,
+                 const std::string& of) {
+  int64_t matrices = 0;
+  for (const ParamEntry& entry : table.entries) {
+    if (entry.shape[0] > 1 && (entry.offset != table.embedding || table.head == table.embedding)) {
+      matrices += entry.size();
+    }
+  }
+  add(pieces, of + "weights", table.size * act);
+  add(pieces, of + "packed weights", matrices * act);
+}
+
+// As ForwardState, and the hidden states and logits that are drawn from.
+int64_t rollout_activations(const Sizes& s, int64_t rows, int64_t sequences) {
+  const int64_t qkv = s.width + 2 * s.kv_width;
+  return rows * (4 * (s.C + qkv) + s.act * (s.C + qkv + s.width + 3 * s.F)) +
+         sequences * (s.act * s.C + 4 * s.V);
+}
+
+// As TrainState: what each layer keeps, and what the backward pass works in.
+int64_t training_activations(const Sizes& s, int64_t rows) {
+  const int64_t qkv = s.width + 2 * s.kv_width;
+  const int64_t layer = 4 * (2 * s.C + s.heads + 2) + s.act * (2 * s.C + qkv + s.width + 3 * s.F);
+  const int64_t once =
+      4 * (s.C + 1 + qkv + 2 * s.C + qkv + s.C) + s.act * (2 * s.C + s.C + s.width + qkv + 3 * s.F);
+  return rows * (s.L * layer + once);
+}
+
+int64_t kv_cache(const Sizes& s, int64_t sequences, int64_t positions) {
+  return 2 * s.L * sequences * positions * s.kv_width * s.act;
+}
+
+}  // namespace
+
+uint64_t total_bytes(const std::vector<MemoryPiece>& pieces) {
+  uint64_t sum = 0;
+  for (const MemoryPiece& piece : pieces) sum += piece.bytes;
+  return sum;
+}
+
+std::string memory_table(const std::vector<MemoryPiece>& pieces) {
+  std::string text;
+  for (const MemoryPiece& piece : pieces) {
+    text += fmt::format("  {:<34}{:>10}\n", piece.name, human_bytes(piece.bytes));
+  }
+  return text + fmt::format("  {:<34}{:>10}\n", "together", human_bytes(total_bytes(pieces)));
+}
+
+std::vector<MemoryPiece> generation_memory(const ModelConfig& model, DType dtype, int64_t sequences,
+                                           int64_t positions, int64_t batched_tokens) {
+  const Sizes s(model, dtype);
+  std::vector<MemoryPiece> pieces;
+  add_weights(pieces, make_param_table(model, 1), s.act, "");
+  add(pieces, fmt::format("KV cache ({} x {} tokens)", sequences, positions),
+      kv_cache(s, sequences, positions));
+  add(pieces, "activations",
+      rollout_activations(s, std::max(batched_tokens, sequences), sequences));
+  return pieces;
+}
+
+std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config& config,
+                                         int ranks) {
+  const DType dtype = memory_dtype(config.model.dtype, model.dtype);
+  const Sizes s(model, dtype);
+  const RolloutSection& r = config.rollout;
+  const int64_t logical = config.trainer.logical_ranks;
+  const ParamTable table = make_param_table(model, logical);
+
+  // The rank with most logical ranks: their spans of the state, and the tree's buffers while they
+  // are added up.
+  const LogicalRange range = logical_range(static_cast<int>(logical), 0, ranks);
+  const int64_t owned = range.last - range.first;
+  const int64_t span = table.size / logical * owned;
+  const int64_t buffers = std::bit_width(static_cast<uint64_t>(owned));
+
+  const int64_t prompt = config.data.max_prompt_length, completion = r.max_completion_length;
+  const int64_t group = prompt + r.num_generations * completion;
+  const int64_t share = (config.trainer.prompts_per_step * group + logical - 1) / logical;
+  const int64_t pack =
+      config.trainer.pack_tokens > 0
+          ? config.trainer.pack_tokens
+          : std::max(std::min(std::max(share, group), kMaxAutoPackRows), prompt + completion);
+
+  std::vector<MemoryPiece> pieces;
+  add_weights(pieces, table, s.act, "");
+  if (config.algorithm.beta > 0) add_weights(pieces, table, s.act, "reference ");
+  add(pieces, fmt::format("gradients ({} float32 buffers)", buffers), buffers * table.size * 4);
+  add(pieces, "summed gradients (own span)", span * 4);
+  add(pieces, "optimizer (own span: master, m, v)", 3 * span * 4);
+  add(pieces, fmt::format("KV cache ({} x {} tokens)", r.max_num_seqs, prompt + completion),
+      kv_cache(s, r.max_num_seqs, prompt + completion));
+  add(pieces, "rollout activations",
+      rollout_activations(s, std::max(r.max_num_batched_tokens, r.max_num_seqs), r.max_num_seqs));
+  add(pieces, fmt::format("training activations ({} rows)", pack), training_activations(s, pack));
+  return pieces;
+}
+
+ModelConfig planned_model(const Config& config) {
+  if (!config.model.init) return load_model_config(config.model.path);
+  std::string folder = (std::filesystem::temp_directory_path() / "cohort-XXXXXX").string();
+  if (mkdtemp(folder.data()) == nullptr) {
+    fail(ExitCode::kInput, "a temporary folder {} cannot be made: {}", folder,
+         std::strerror(errno));
+  }
+  write_initial_model(*config.model.init, config.model.dtype, folder);
+  const ModelConfig model = load_model_config(folder);
+  std::filesystem::remove_all(folder);
+  return model;
+}
+
+DType memory_dtype(const std::string& dtype, DType stored) {
+  if (dtype == "float32") return DType::f32;
+  if (dtype == "bfloat16") return DType::bf16;
+  return stored;
+}
+
+}  // namespace cohort

@@ -1,0 +1,35 @@
+// How much memory a model takes, from its shapes alone: for `--dry-run` and `inspect`.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/config.h"
+#include "model/tensor.h"
+#include "trainer/config.h"
+
+namespace cohort {
+
+struct MemoryPiece {
+  std::string name;
+  uint64_t bytes;
+};
+uint64_t total_bytes(const std::vector<MemoryPiece>& pieces);
+std::string memory_table(const std::vector<MemoryPiece>& pieces);  // a line a piece, then the sum
+
+// Generating with up to `sequences` sequences of `positions` tokens, `batched_tokens` rows in one
+// forward pass.
+std::vector<MemoryPiece> generation_memory(const ModelConfig& model, DType dtype, int64_t sequences,
+                                           int64_t positions, int64_t batched_tokens);
+
+// One rank of a train run on `ranks` ranks: upper bounds where data decides, e.g. each prompt as
+// long as allowed.
+std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config& config, int ranks);
+
+// What the config trains: the checkpoint's config.json, or what model.init makes.
+ModelConfig planned_model(const Config& config);
+// The dtype in memory: `dtype` (auto, float32, bfloat16) of a model stored as `stored`.
+DType memory_dtype(const std::string& dtype, DType stored);
+
+}  // namespace cohort

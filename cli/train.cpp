@@ -1,0 +1,73 @@
+// cohort train: reads the config, shows progress on rank 0, and runs trainer/grpo.h.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <memory>
+
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/failure.h"
+#include "cli/memory_plan.h"
+#include "cli/progress.h"
+#include "comm/signals.h"
+#include "comm/watchdog.h"
+#include "trainer/grpo.h"
+
+namespace cohort {
+namespace {
+
+struct Options {
+  ConfigArguments config;
+  bool dry_run = false, quiet = false;
+};
+
+int dry_run(const Config& config, const Comm& comm) {
+  if (comm.rank() != 0) return 0;
+  const ModelConfig model = planned_model(config);
+  fmt::print("{}", config_to_yaml(config));
+  fmt::print("\n# memory of one rank of {}, at most:\n", comm.size());
+  std::string table = memory_table(training_memory(model, config, comm.size()));
+  for (size_t at = 0; at < table.size(); at = table.find('\n', at) + 1) table.insert(at, "#");
+  fmt::print("{}", table);
+  return 0;
+}
+
+int run(const Options& o, Comm& comm) {
+  const Config config = o.config.load();
+  if (o.dry_run) return dry_run(config, comm);
+  CHECK_USAGE(config.run.device == "cpu",
+              "run.device: {}: this program was built without GPU code (it is not written yet); "
+              "allowed: cpu",
+              config.run.device);
+  comm.set_deadline(std::chrono::milliseconds(static_cast<int64_t>(1000 * config.comm.timeout_s)));
+  Watchdog watchdog(rank_name(comm), [&](const std::string& message) {
+    print_failure("", message);
+    comm.abort(static_cast<int>(ExitCode::kRankFailed));
+  });
+  ExecOwner owner(choose_threads(config.run.threads, comm));
+
+  TrainProgress progress;
+  TrainObserver silent;
+  const bool show = config.log.progress && !o.quiet && comm.rank() == 0;
+  const TrainSummary summary = train(
+      config, comm, watchdog, show ? static_cast<TrainObserver&>(progress) : silent, owner.exec());
+  progress.close();
+  if (comm.rank() == 0) fmt::print("{}", summary_table(summary));
+  return static_cast<int>(summary.stopped_early ? ExitCode::kStopped : ExitCode::kOk);
+}
+
+}  // namespace
+
+Action add_train(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  o->config.add_options(app);
+  app.add_flag("--dry-run", o->dry_run, "print the resolved config and the memory plan; train not");
+  app.add_flag("--quiet", o->quiet, "no progress, only the summary");
+  app.footer(
+      "Several ranks: mpirun -n N cohort train CONFIG. The result does not depend on N.\n"
+      "SIGUSR1 (or SIGTERM) saves a checkpoint at the end of the step and stops with exit code 75; "
+      "the same command continues.");
+  return [o] { return run_on_ranks([&](Comm& comm) { return run(*o, comm); }); };
+}
+
+}  // namespace cohort
