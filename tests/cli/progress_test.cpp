@@ -1,0 +1,78 @@
+// What progress looks like.
+#include "cli/progress.h"
+
+#include <gtest/gtest.h>
+
+#include "cli/failure.h"
+#include "core/check.h"
+
+namespace cohort {
+namespace {
+
+TEST(Progress, AStepLineNamesWhatIsKnown) {
+  Metrics metrics;
+  metrics.set("reward", 0.53125);
+  metrics.set("completions/mean_length", 34.06);
+  metrics.set("perf/rollout_tokens_per_s", 1240.4);
+  const std::string line = step_line(7, 100, metrics, 80);
+  EXPECT_EQ(line.rfind("step   7/100  reward 0.531  length 34.1  1240 tok/s  ", 0), 0u) << line;
+  EXPECT_NE(line.find("left"), std::string::npos);
+  EXPECT_EQ(step_line(100, 100, Metrics(), 0), "step 100/100");
+}
+
+TEST(Progress, APlainLineHasNoEscapeCodes) {
+  testing::internal::CaptureStderr();
+  {
+    StatusLine line(/*live=*/false);
+    line.show("one");
+    line.show("two");
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "one\ntwo\n");
+}
+
+TEST(Progress, ALiveLineReplacesItselfAndEndsWithANewline) {
+  testing::internal::CaptureStderr();
+  {
+    StatusLine line(/*live=*/true);
+    line.show("one");
+    line.show("two");
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "\rone\x1b[K\rtwo\x1b[K\n");
+}
+
+TEST(Progress, AQuickStageIsNotShown) {
+  testing::internal::CaptureStderr();
+  StatusLine line(/*live=*/false);
+  StageProgress stage(line);
+  for (int i = 0; i <= 10; ++i) stage.update("evaluation", i, 10);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST(Progress, TheSummaryShowsWhatThereIs) {
+  TrainSummary summary;
+  summary.accuracy_before = 0.125;
+  summary.accuracy_after = 0.5;
+  summary.steps = 20;
+  summary.run_dir = "runs/x";
+  const std::string table = summary_table(summary);
+  EXPECT_NE(table.find("accuracy before             12.5 %"), std::string::npos) << table;
+  EXPECT_NE(table.find("accuracy after GRPO         50.0 %"), std::string::npos) << table;
+  EXPECT_EQ(table.find("warm start"), std::string::npos);
+  EXPECT_EQ(table.find("stopped"), std::string::npos);
+}
+
+TEST(Failure, EveryKindOfExceptionHasItsExitCode) {
+  const auto code = [](auto error) { return describe(std::make_exception_ptr(error)).exit_code; };
+  EXPECT_EQ(code(Error(ExitCode::kNonFinite, "x")), 5);
+  EXPECT_EQ(code(std::bad_alloc()), 6);
+  EXPECT_EQ(code(std::filesystem::filesystem_error(
+                "x", std::make_error_code(std::errc::no_space_on_device))),
+            6);
+  EXPECT_EQ(code(std::filesystem::filesystem_error(
+                "x", std::make_error_code(std::errc::permission_denied))),
+            3);
+  EXPECT_EQ(code(std::logic_error("x")), 1);
+}
+
+}  // namespace
+}  // namespace cohort

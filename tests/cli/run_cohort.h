@@ -1,0 +1,140 @@
+// Runs the built program as a user does, and makes the small files it is given.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+
+namespace cohort {
+
+struct Outcome {
+  int exit_code;  // -1: ended by a signal
+  std::string out, err;
+
+  std::vector<Json> records() const {
+    std::vector<Json> result;
+    std::istringstream lines(out);
+    for (std::string line; std::getline(lines, line);) {
+      result.push_back(parse_json(line, "standard output"));
+    }
+    return result;
+  }
+};
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "cohort-test-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder " + name);
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+  std::string str() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline std::string read_all(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+inline std::string write_all(const std::string& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+  return path;
+}
+
+// Runs `cohort ARGS...` with `input` on its standard input.
+inline Outcome run_cohort(std::vector<std::string> args, const std::string& input = "") {
+  const TemporaryFolder folder;
+  const std::string in = write_all(folder / "in", input), out = folder / "out",
+                    err = folder / "err";
+  args.insert(args.begin(), COHORT_BINARY);
+  std::vector<char*> argv;
+  for (std::string& arg : args) argv.push_back(arg.data());
+  argv.push_back(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    const bool ready = freopen(in.c_str(), "r", stdin) && freopen(out.c_str(), "w", stdout) &&
+                       freopen(err.c_str(), "w", stderr);
+    if (ready) execv(argv[0], argv.data());
+    _exit(127);
+  }
+  int status = 0;
+  if (child < 0 || waitpid(child, &status, 0) != child) throw std::runtime_error("no child");
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_all(out), read_all(err)};
+}
+
+// A run that takes a second: a model of two layers from scratch, a built-in task, three steps.
+// `extra` is YAML that comes last; keys may be replaced by overrides on the command line.
+inline std::string tiny_config(const std::string& runs) {
+  return "run: {name: tiny, dir: " + runs +
+         ", threads: 1}\n"
+         "model:\n"
+         "  init: {hidden_size: 32, intermediate_size: 64, num_layers: 2, num_heads: 2, "
+         "num_kv_heads: 1, "
+         "max_positions: 64}\n"
+         "  dtype: float32\n"
+         "data:\n"
+         "  task: {name: addition, seed: 1, train_size: 32, eval_size: 8}\n"
+         "  max_prompt_length: 32\n"
+         "reward:\n"
+         "  - {name: last_number}\n"
+         "rollout: {num_generations: 4, max_completion_length: 8}\n"
+         "optim: {learning_rate: 1.0e-3}\n"
+         "trainer: {max_steps: 3, prompts_per_step: 2, logical_ranks: 2, save_steps: 2}\n"
+         "log: {completions_steps: 1}\n";
+}
+
+// A config with a JSONL file in place of the task.
+inline std::string jsonl_config(const std::string& runs, const std::string& data) {
+  std::string text = tiny_config(runs);
+  const std::string task = "task: {name: addition, seed: 1, train_size: 32, eval_size: 8}";
+  text.replace(text.find(task), task.size(), "train: " + data);
+  return text;
+}
+
+// A folder with a trained tiny model; throws when training fails.
+class TrainedModel {
+ public:
+  TrainedModel() {
+    const std::string config = write_all(folder / "tiny.yaml", tiny_config(folder / "runs"));
+    outcome = run_cohort({"train", config});
+    if (outcome.exit_code != 0) throw std::runtime_error("cohort train failed: " + outcome.err);
+  }
+  TemporaryFolder folder;
+  Outcome outcome;
+  std::string config() const { return folder / "tiny.yaml"; }
+  std::string run() const { return folder / "runs/tiny"; }
+  std::string model() const { return folder / "runs/tiny/final"; }
+};
+
+}  // namespace cohort
+
+// One line about the mistake with the words in it, nothing on standard output, and the exit code.
+#define EXPECT_REFUSED(outcome, code, ...)                                                   \
+  do {                                                                                       \
+    const ::cohort::Outcome& refused = (outcome);                                            \
+    EXPECT_EQ(refused.exit_code, code) << refused.err;                                       \
+    EXPECT_EQ(refused.out, "");                                                              \
+    EXPECT_EQ(refused.err.rfind("cohort: error: ", 0), 0u) << refused.err;                   \
+    for (const std::string& word : std::vector<std::string>{__VA_ARGS__}) {                  \
+      EXPECT_NE(refused.err.find(word), std::string::npos) << word << " in " << refused.err; \
+    }                                                                                        \
+  } while (false)
