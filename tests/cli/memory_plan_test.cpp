@@ -1,0 +1,69 @@
+// The plan agrees with what is allocated.
+#include "cli/memory_plan.h"
+
+#include <gtest/gtest.h>
+
+#include "model/transformer.h"
+
+namespace cohort {
+namespace {
+
+ModelConfig small_model() {
+  ModelConfig model;
+  model.vocab_size = 300;
+  model.hidden_size = 64;
+  model.intermediate_size = 192;
+  model.num_layers = 3;
+  model.num_heads = 4;
+  model.num_kv_heads = 2;
+  model.head_size = 16;
+  model.max_positions = 128;
+  model.tie_word_embeddings = true;
+  return model;
+}
+
+uint64_t piece(const std::vector<MemoryPiece>& pieces, const std::string& name) {
+  for (const MemoryPiece& p : pieces) {
+    if (p.name.rfind(name, 0) == 0) return p.bytes;
+  }
+  ADD_FAILURE() << "no piece " << name;
+  return 0;
+}
+
+// Arenas round each tensor up to 64 bytes.
+void expect_near(uint64_t planned, uint64_t allocated) {
+  EXPECT_LE(planned, allocated);
+  EXPECT_LE(allocated, planned + planned / 50);
+}
+
+TEST(MemoryPlan, AgreesWithWhatIsAllocated) {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    const ModelConfig model = small_model();
+    const auto policy = make_policy(model, dtype, 1);
+    Config config;
+    config.model.dtype = dtype_name(dtype);
+    config.data.max_prompt_length = 40;
+    config.rollout.max_completion_length = 24;
+    config.rollout.max_num_seqs = 16;
+    config.rollout.max_num_batched_tokens = 256;
+    config.trainer.pack_tokens = 512;
+    const auto plan = training_memory(model, config, 1);
+    expect_near(piece(plan, "weights"), policy->arena.bytes());
+    expect_near(piece(plan, "KV cache"), KvCache(*policy, 16, 64).bytes());
+    expect_near(piece(plan, "training activations"), TrainState(*policy, 512, 512).bytes());
+    const uint64_t sampling = 16 * (64 * dtype_size(dtype) + 300 * 4);
+    expect_near(piece(plan, "rollout activations") - sampling, ForwardState(*policy, 256).bytes());
+  }
+}
+
+TEST(MemoryPlan, RanksShareTheOptimizer) {
+  Config config;
+  const auto one = training_memory(small_model(), config, 1);
+  const auto four = training_memory(small_model(), config, 4);
+  EXPECT_EQ(piece(one, "optimizer"), 4 * piece(four, "optimizer"));
+  EXPECT_EQ(piece(one, "weights"), piece(four, "weights"));
+  EXPECT_LT(total_bytes(four), total_bytes(one));
+}
+
+}  // namespace
+}  // namespace cohort
