@@ -1,0 +1,18 @@
+// Runs a parsed template over its variables.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "model/text/jinja_ast.h"
+
+namespace cohort::jinja {
+
+using Variables = std::vector<std::pair<std::string, Value>>;
+
+// Errors, budgets among them: exit code 3, "WHERE:LINE: what".
+std::string run_template(const Block& block, const Variables& variables, std::string_view where);
+
+}  // namespace cohort::jinja
