@@ -61,7 +61,7 @@ int run(const Options& o, Comm& comm) {
 Action add_train(CLI::App& app) {
   auto o = std::make_shared<Options>();
   o->config.add_options(app);
-  app.add_flag("--dry-run", o->dry_run, "print the resolved config and the memory plan; train not");
+  app.add_flag("--dry-run", o->dry_run, "only print the resolved config and the memory plan");
   app.add_flag("--quiet", o->quiet, "no progress, only the summary");
   app.footer(
       "Several ranks: mpirun -n N cohort train CONFIG. The result does not depend on N.\n"

@@ -82,7 +82,6 @@ inline Outcome run_cohort(std::vector<std::string> args, const std::string& inpu
 }
 
 // A run that takes a second: a model of two layers from scratch, a built-in task, three steps.
-// `extra` is YAML that comes last; keys may be replaced by overrides on the command line.
 inline std::string tiny_config(const std::string& runs) {
   return "run: {name: tiny, dir: " + runs +
          ", threads: 1}\n"
