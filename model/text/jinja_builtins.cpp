@@ -197,17 +197,20 @@ Value starts_or_ends(const Call& call) {
 }
 
 Value split_text(const Call& call) {
-  call.take_at_most(1);
+  call.take_at_most(2);
   const std::string& text = *call.self.as_text();
   const Value* separator = call.find(0, "sep");
+  const Value* most = call.find(1, "maxsplit");
+  if (most && !most->as_integer()) call.meter.error("'split': maxsplit must be a whole number");
   std::vector<std::string> parts;
   if (!separator || separator->is_none()) {
+    if (most) call.meter.error("'split' at white space with maxsplit is not supported");
     parts = split_white_space(text);
   } else {
     const std::string& between = text_argument(call, 0, "sep");
     if (between.empty()) call.meter.error("'split' at an empty text is not supported");
     call.meter.charge(text.size() * std::min<size_t>(between.size(), 64));
-    parts = split(text, between);
+    parts = split(text, between, most && *most->as_integer() >= 0 ? *most->as_integer() : SIZE_MAX);
   }
   std::vector<Value> values;
   for (std::string& part : parts) values.push_back(Value::text(std::move(part)));

@@ -227,7 +227,8 @@ class Lexer {
       error("unexpected character '{}'", to_valid_utf8(std::string(1, c)));
     if (c == '(' || c == '[' || c == '{') open.push_back(c == '(' ? ')' : c == '[' ? ']' : '}');
     if (c == ')' || c == ']' || c == '}') {
-      if (open.empty() || open.back() != c) error("'{}' closes nothing", c);
+      if (open.empty()) error("'{}' closes nothing", c);
+      if (open.back() != c) error("'{}' where '{}' is expected", c, open.back());
       open.pop_back();
     }
     push(Token::Kind::kOperator, std::string(1, c));

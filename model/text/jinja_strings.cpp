@@ -69,10 +69,10 @@ std::vector<size_t> character_starts(std::string_view text) {
   return starts;
 }
 
-std::vector<std::string> split(std::string_view text, std::string_view separator) {
+std::vector<std::string> split(std::string_view text, std::string_view separator, size_t most) {
   std::vector<std::string> parts;
   for (;;) {
-    const size_t end = text.find(separator);
+    const size_t end = parts.size() < most ? text.find(separator) : text.npos;
     parts.emplace_back(text.substr(0, end));
     if (end == text.npos) return parts;
     text.remove_prefix(end + separator.size());

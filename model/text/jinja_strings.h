@@ -24,8 +24,9 @@ int64_t count_characters(std::string_view text);
 // The start of each character, and the end of the text.
 std::vector<size_t> character_starts(std::string_view text);
 
-std::vector<std::string> split(std::string_view text,
-                               std::string_view separator);  // separator is not empty
+// `separator` is not empty; at most `most` cuts from the left.
+std::vector<std::string> split(std::string_view text, std::string_view separator,
+                               size_t most = SIZE_MAX);
 std::vector<std::string> split_white_space(std::string_view text);
 // `from` is not empty.
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to);
