@@ -28,7 +28,7 @@ TEST_F(Refused, MissingConfig) {
 }
 
 TEST_F(Refused, UnknownKey) {
-  EXPECT_REFUSED(train(tiny + "zebra: {a: 1}\n"), 2, "refused.yaml:13", "zebra");
+  EXPECT_REFUSED(train(tiny + "zebra: {a: 1}\n"), 2, "refused.yaml:14", "zebra");
 }
 
 TEST_F(Refused, MisspeltKeyIsAnsweredWithTheRightOne) {
@@ -43,7 +43,7 @@ TEST_F(Refused, MisspeltOverride) {
 }
 
 TEST_F(Refused, DuplicateKey) {
-  EXPECT_REFUSED(train(tiny + "log: {progress: false}\n"), 2, "refused.yaml:13", "log");
+  EXPECT_REFUSED(train(tiny + "log: {progress: false}\n"), 2, "refused.yaml:14", "log");
 }
 
 TEST_F(Refused, BrokenYaml) { EXPECT_REFUSED(train("run: [\n"), 2, "refused.yaml"); }

@@ -83,22 +83,20 @@ inline Outcome run_cohort(std::vector<std::string> args, const std::string& inpu
 
 // A run that takes a second: a model of two layers from scratch, a built-in task, three steps.
 inline std::string tiny_config(const std::string& runs) {
-  return "run: {name: tiny, dir: " + runs +
-         ", threads: 1}\n"
-         "model:\n"
-         "  init: {hidden_size: 32, intermediate_size: 64, num_layers: 2, num_heads: 2, "
-         "num_kv_heads: 1, "
-         "max_positions: 64}\n"
-         "  dtype: float32\n"
-         "data:\n"
-         "  task: {name: addition, seed: 1, train_size: 32, eval_size: 8}\n"
-         "  max_prompt_length: 32\n"
-         "reward:\n"
-         "  - {name: last_number}\n"
-         "rollout: {num_generations: 4, max_completion_length: 8}\n"
-         "optim: {learning_rate: 1.0e-3}\n"
-         "trainer: {max_steps: 3, prompts_per_step: 2, logical_ranks: 2, save_steps: 2}\n"
-         "log: {completions_steps: 1}\n";
+  return "run: {name: tiny, threads: 1, dir: " + runs + R"(}
+model:
+  init: {hidden_size: 32, intermediate_size: 64, num_layers: 2, num_heads: 2, num_kv_heads: 1, max_positions: 64}
+  dtype: float32
+data:
+  task: {name: addition, seed: 1, train_size: 32, eval_size: 8}
+  max_prompt_length: 32
+reward:
+  - {name: last_number}
+rollout: {num_generations: 4, max_completion_length: 8}
+optim: {learning_rate: 1.0e-3}
+trainer: {max_steps: 3, prompts_per_step: 2, logical_ranks: 2, save_steps: 2}
+log: {completions_steps: 1}
+)";
 }
 
 // A config with a JSONL file in place of the task.
