@@ -223,8 +223,11 @@ class Lexer {
       }
     const char c = rest_[at_];
     constexpr std::string_view kSingle = "+-*/%~|.,:()[]{}=<>";
-    if (kSingle.find(c) == kSingle.npos)
-      error("unexpected character '{}'", to_valid_utf8(std::string(1, c)));
+    if (kSingle.find(c) == kSingle.npos) {
+      size_t end = at_;
+      next_code_point(rest_, end);
+      error("unexpected character '{}'", rest_.substr(at_, end - at_));
+    }
     if (c == '(' || c == '[' || c == '{') open.push_back(c == '(' ? ')' : c == '[' ? ']' : '}');
     if (c == ')' || c == ']' || c == '}') {
       if (open.empty()) error("'{}' closes nothing", c);
