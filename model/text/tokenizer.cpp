@@ -18,7 +18,7 @@
 namespace cohort {
 namespace {
 
-constexpr int64_t kMaxId =
+constexpr int64_t kMaxTokenId =
     (1 << 20) - 1;  // four times the largest published vocabulary; bounds the tables
 constexpr size_t kMaxFileBytes = size_t{64} << 20;
 constexpr int kPrintableLow = 0x20, kPrintableHigh = 0x7E;
@@ -56,8 +56,8 @@ void Tokenizer::Impl::add_vocab(std::vector<std::pair<std::string, int64_t>> voc
   CHECK_INPUT(!vocab.empty(), "{}: model.vocab is missing or empty", where);
   int64_t largest = 0;
   for (const auto& [token, id] : vocab) {
-    CHECK_INPUT(id >= 0 && id <= kMaxId, "{}: model.vocab: '{}' has id {}; allowed are 0..{}",
-                where, token, id, kMaxId);
+    CHECK_INPUT(id >= 0 && id <= kMaxTokenId, "{}: model.vocab: '{}' has id {}; allowed are 0..{}",
+                where, token, id, kMaxTokenId);
     largest = std::max(largest, id);
   }
   tokens.resize(largest + 1);

@@ -9,8 +9,6 @@
 namespace cohort {
 namespace {
 
-constexpr int64_t kMaxId = (1 << 20) - 1;
-
 // One object of the file, with its path for messages ("tokenizer.json:
 // pre_tokenizer.pretokenizers[0]").
 struct Part {
@@ -119,7 +117,7 @@ void read_template(const Part& part, TokenizerParts& parts) {
     CHECK_INPUT(token.contains("ids") && token["ids"].is_array(),
                 "{}: special_tokens['{}'] has no ids", part.path, name);
     for (const Json& id : token["ids"]) {
-      CHECK_INPUT(id.is_number_integer() && id >= 0 && id <= kMaxId,
+      CHECK_INPUT(id.is_number_integer() && id >= 0 && id <= kMaxTokenId,
                   "{}: special_tokens['{}'] has a bad id {}", part.path, name, id.dump());
       (before ? parts.prefix : parts.suffix).push_back(id.get<int32_t>());
     }
@@ -152,7 +150,7 @@ void read_decoder(const Part& part) {
 AddedToken read_added_token(const Part& part) {
   part.allow({"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
   AddedToken token;
-  token.id = static_cast<int32_t>(get_int(part.json, "id", part.path, 0, kMaxId));
+  token.id = static_cast<int32_t>(get_int(part.json, "id", part.path, 0, kMaxTokenId));
   token.content = get_string(part.json, "content", part.path);
   CHECK_INPUT(!token.content.empty(), "{}: an added token must not be empty", part.path);
   CHECK_INPUT(!part.flag("single_word", false),

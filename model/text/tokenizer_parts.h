@@ -13,6 +13,9 @@
 
 namespace cohort {
 
+// Four times the largest published vocabulary; bounds the tables.
+constexpr int64_t kMaxTokenId = (1 << 20) - 1;
+
 struct TokenizerParts {
   bool nfc = false;  // the normalizer
   PreTokenizer pre_tokenizer;

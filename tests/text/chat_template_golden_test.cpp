@@ -6,24 +6,13 @@
 
 #include "core/check.h"
 #include "core/files.h"
-#include "core/json.h"
 #include "model/text/chat_template.h"
+#include "tests/text/golden_lines.h"
 
 namespace cohort {
 namespace {
 
 const std::filesystem::path kGoldens = std::filesystem::path(GOLDEN_DIR) / "templates";
-
-std::vector<Json> read_lines(const std::filesystem::path& path) {
-  const std::string text = read_file(path);
-  std::vector<Json> lines;
-  for (size_t start = 0; start < text.size();) {
-    const size_t end = text.find('\n', start);
-    lines.push_back(parse_json(std::string_view(text).substr(start, end - start), path.string()));
-    start = end + 1;
-  }
-  return lines;
-}
 
 std::vector<ChatMessage> messages_of(const Json& conversation) {
   std::vector<ChatMessage> messages;

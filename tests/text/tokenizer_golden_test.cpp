@@ -6,24 +6,13 @@
 #include <filesystem>
 
 #include "core/files.h"
-#include "core/json.h"
 #include "model/text/tokenizer.h"
+#include "tests/text/golden_lines.h"
 
 namespace cohort {
 namespace {
 
 const std::filesystem::path kGoldens = std::filesystem::path(GOLDEN_DIR) / "text";
-
-std::vector<Json> read_lines(const std::filesystem::path& path) {
-  const std::string text = read_file(path);
-  std::vector<Json> lines;
-  for (size_t start = 0; start < text.size();) {
-    const size_t end = text.find('\n', start);
-    lines.push_back(parse_json(std::string_view(text).substr(start, end - start), path.string()));
-    start = end + 1;
-  }
-  return lines;
-}
 
 void expect_same_ids(const Tokenizer& tokenizer, const std::string& name) {
   const std::vector<Json> texts = read_lines(kGoldens / "texts.jsonl");
