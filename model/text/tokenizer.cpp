@@ -18,8 +18,6 @@
 namespace cohort {
 namespace {
 
-constexpr int64_t kMaxTokenId =
-    (1 << 20) - 1;  // four times the largest published vocabulary; bounds the tables
 constexpr size_t kMaxFileBytes = size_t{64} << 20;
 constexpr int kPrintableLow = 0x20, kPrintableHigh = 0x7E;
 
