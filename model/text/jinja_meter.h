@@ -11,9 +11,10 @@
 
 namespace cohort::jinja {
 
-constexpr int64_t kMaxOperations =
-    1'000'000;  // steps; an operation on n bytes or items counts 1 + n / 64
-constexpr size_t kMaxText = size_t{16} << 20;  // bytes of any one string, the output among them
+// Steps of one render. An operation on n bytes counts 1 + n / 64; one on n items counts 1 + n.
+constexpr int64_t kMaxOperations = 1'000'000;
+// Bytes of any one string, the output among them.
+constexpr size_t kMaxText = size_t{16} << 20;
 
 class Meter {
  public:

@@ -1,5 +1,8 @@
 // Cuts text into the pieces that byte-pair encoding works on, by hand-written scanners over Unicode
 // categories.
+//
+// The categories are utf8proc's (2.8: Unicode 15.0). A letter or number that Unicode added later
+// counts as neither; around it the pieces can differ from those of a newer `tokenizers` package.
 #pragma once
 
 #include <string_view>

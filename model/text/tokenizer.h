@@ -23,8 +23,9 @@ class Tokenizer {
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
   // Added tokens written in the text are recognised (as the `tokenizers` package does).
-  // add_special_tokens: also what the post-processor adds. Linear in the text's length, whatever
-  // the text. Invalid UTF-8 is replaced by U+FFFD first.
+  // add_special_tokens: also what the post-processor adds. O(n log n) for n bytes, whatever they
+  // are. Invalid UTF-8 is replaced by U+FFFD first. A byte that the vocabulary lacks becomes the
+  // model's unk_token, or is dropped where there is none (as the package does).
   std::vector<int32_t> encode(std::string_view text, bool add_special_tokens = false) const;
   // Bytes may be invalid UTF-8 when ids stop inside a character; they become U+FFFD. Unknown ids
   // decode to nothing.
