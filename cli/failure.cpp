@@ -67,6 +67,7 @@ int run_on_ranks(const std::function<int(Comm&)>& body) {
   if (comm->rank() != 0) std::this_thread::sleep_for(std::chrono::milliseconds(700));
   print_failure(rank_name(*comm), failure.message);
   comm->abort(failure.exit_code);
+  return failure.exit_code;  // not reached
 }
 
 }  // namespace cohort
