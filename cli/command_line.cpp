@@ -33,14 +33,14 @@ std::string command_list() {
     text += fmt::format("  {:<10} {}\n", command.name, command.summary);
   }
   text += "  help       this text, or `cohort help COMMAND`\n";
-  text += "  version    the version and how it was built\n";
+  text += "  version    the version and how it was built";
   return text;
 }
 
 std::string usage() {
   return "cohort: reinforcement learning post-training of language models\n\n"
          "usage: cohort COMMAND [options]      (cohort COMMAND --help tells more)\n\n" +
-         command_list();
+         command_list() + "\n";
 }
 
 const Command* find_command(std::string_view name) {

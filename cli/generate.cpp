@@ -23,11 +23,11 @@ struct Options {
   int64_t num_generations = 1;
 };
 
-// A record and the tokens of its prompt; `error` says why it has none.
+// A record and the tokens of its prompt; record.error says why it has none.
 struct Prompt {
-  Json record;
+  Record record;
   std::vector<int32_t> tokens;
-  std::string error;
+  bool served() const { return record.error.empty(); }
 };
 
 std::vector<int32_t> prompt_tokens(const Json& record, const LoadedModel& model, bool chat) {
@@ -44,21 +44,19 @@ std::vector<int32_t> prompt_tokens(const Json& record, const LoadedModel& model,
 }
 
 Prompt make_prompt(Record record, const LoadedModel& model, const Options& o) {
-  Prompt prompt{.record = std::move(record.value), .error = std::move(record.error)};
-  if (!prompt.error.empty()) return prompt;
-  serve_or_explain(
-      [&]() -> Json {
-        prompt.tokens = prompt_tokens(prompt.record, model, o.chat);
-        const int64_t length = static_cast<int64_t>(prompt.tokens.size());
-        const int64_t limit = model.policy->config.max_positions;
-        CHECK_INPUT(length > 0, "the prompt has no tokens");
-        CHECK_INPUT(length + o.generator.max_completion_length <= limit,
-                    "the prompt has {} tokens and --max-completion-length is {}: together more "
-                    "than the model's {} positions",
-                    length, o.generator.max_completion_length, limit);
-        return nullptr;
-      },
-      prompt.error);
+  Prompt prompt{.record = std::move(record)};
+  if (!prompt.served()) return prompt;
+  serve_or_explain(prompt.record, [&]() -> Json {
+    prompt.tokens = prompt_tokens(prompt.record.value, model, o.chat);
+    const int64_t length = static_cast<int64_t>(prompt.tokens.size());
+    const int64_t limit = model.policy->config.max_positions;
+    CHECK_INPUT(length > 0, "the prompt has no tokens");
+    CHECK_INPUT(length + o.generator.max_completion_length <= limit,
+                "the prompt has {} tokens and --max-completion-length is {}: together more than "
+                "the model's {} positions",
+                length, o.generator.max_completion_length, limit);
+    return nullptr;
+  });
   return prompt;
 }
 
@@ -66,7 +64,7 @@ std::vector<Prompt> read_prompts(const Options& o, const LoadedModel& model) {
   std::vector<Prompt> prompts;
   if (o.has_prompt) {
     prompts.push_back(make_prompt({.value = {{"prompt", o.prompt}}}, model, o));
-    CHECK_INPUT(prompts[0].error.empty(), "{}", prompts[0].error);
+    CHECK_INPUT(prompts[0].served(), "{}", prompts[0].record.error);
     return prompts;
   }
   RecordReader reader(o.files.input);
@@ -98,7 +96,7 @@ std::vector<Rollout> generate_some(const std::vector<Prompt>& prompts, size_t be
                                    const std::function<void(int64_t)>& progress) {
   std::vector<GenerateRequest> requests;
   for (size_t i = begin; i < end; ++i) {
-    if (!prompts[i].error.empty()) continue;
+    if (!prompts[i].served()) continue;
     for (int64_t sample = 0; sample < num_generations; ++sample) {
       const int64_t sequence = static_cast<int64_t>(i) * num_generations + sample;
       requests.push_back({.prompt = prompts[i].tokens,
@@ -120,7 +118,7 @@ int run(Options& o) {
 
   int64_t longest = 1, sequences = 0;
   for (const Prompt& prompt : prompts) {
-    if (!prompt.error.empty()) continue;
+    if (!prompt.served()) continue;
     longest = std::max(longest, static_cast<int64_t>(prompt.tokens.size()));
     sequences += o.num_generations;
   }
@@ -145,8 +143,8 @@ int run(Options& o) {
         generate_some(prompts, begin, end, o.num_generations, generator, owner.exec(), progress);
     size_t next = 0;
     for (size_t i = begin; i < end; ++i) {
-      if (!prompts[i].error.empty()) {
-        writer.write_error(prompts[i].error);
+      if (!prompts[i].served()) {
+        writer.write_error(prompts[i].record.error);
         continue;
       }
       Json completions = Json::array();
@@ -157,7 +155,7 @@ int run(Options& o) {
         for (const Json& c : completions) writer.write_text(c["text"].get<std::string>());
         continue;
       }
-      Json answer = prompts[i].record;
+      Json answer = prompts[i].record.value;
       answer["completions"] = std::move(completions);
       writer.write(answer);
     }

@@ -41,19 +41,19 @@ std::vector<int32_t> record_ids(const Json& record, const LoadedModel& model) {
 }
 
 Text make_text(Record record, const LoadedModel& model) {
-  Text text{.error = std::move(record.error)};
-  if (!text.error.empty()) return text;
-  serve_or_explain(
-      [&]() -> Json {
-        text.ids = record_ids(record.value, model);
-        const size_t limit = static_cast<size_t>(model.policy->config.max_positions);
-        CHECK_INPUT(!text.ids.empty(), "the text has no tokens");
-        CHECK_INPUT(text.ids.size() <= limit,
-                    "the text has {} tokens, more than the model's {} positions", text.ids.size(),
-                    limit);
-        return nullptr;
-      },
-      text.error);
+  Text text;
+  if (record.error.empty()) {
+    serve_or_explain(record, [&]() -> Json {
+      text.ids = record_ids(record.value, model);
+      const size_t limit = static_cast<size_t>(model.policy->config.max_positions);
+      CHECK_INPUT(!text.ids.empty(), "the text has no tokens");
+      CHECK_INPUT(text.ids.size() <= limit,
+                  "the text has {} tokens, more than the model's {} positions", text.ids.size(),
+                  limit);
+      return nullptr;
+    });
+  }
+  text.error = std::move(record.error);
   return text;
 }
 

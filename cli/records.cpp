@@ -14,10 +14,10 @@ namespace cohort {
 
 void RecordFiles::add_options(CLI::App& app) {
   app.add_option("--input", input, "JSONL to read, one record a line; - is standard input")
-      ->type_name("FILE|-")
+      ->type_name("FILE")
       ->capture_default_str();
   app.add_option("--output", output, "JSONL to write, in the same order; - is standard output")
-      ->type_name("FILE|-")
+      ->type_name("FILE")
       ->capture_default_str();
 }
 
@@ -34,16 +34,12 @@ bool RecordReader::next(Record& record) {
   while (std::getline(in_, text)) {
     ++line_;
     if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
-    record = {.line = line_};
-    const std::string where = fmt::format("{}:{}", name_, line_);
-    record.value = serve_or_explain(
-        [&] {
-          Json value = parse_json(text, where);
-          CHECK_INPUT(value.is_object(), "{}: a record is a JSON object, found {}", where,
-                      value.type_name());
-          return value;
-        },
-        record.error);
+    record = {.where = fmt::format("{}:{}", name_, line_)};
+    record.value = serve_or_explain(record, [&] {
+      Json value = parse_json(text, record.where);
+      CHECK_INPUT(value.is_object(), "a record is a JSON object, found {}", value.type_name());
+      return value;
+    });
     return true;
   }
   CHECK_INPUT(in_.eof(), "{}:{} cannot be read", name_, line_ + 1);
@@ -78,12 +74,14 @@ int RecordWriter::finish() {
   return static_cast<int>(ExitCode::kInput);
 }
 
-Json serve_or_explain(const std::function<Json()>& serve, std::string& error) {
+Json serve_or_explain(Record& record, const std::function<Json()>& serve) {
   try {
     return serve();
   } catch (const Error& e) {
     if (e.code() != ExitCode::kInput) throw;
-    error = e.what();
+    const std::string what = e.what();
+    const bool placed = record.where.empty() || what.rfind(record.where, 0) == 0;
+    record.error = placed ? what : fmt::format("{}: {}", record.where, what);
     return nullptr;
   }
 }
@@ -94,7 +92,7 @@ int serve_records(const RecordFiles& files, const std::function<Json(const Json&
   for (Record record; reader.next(record);) {
     Json answer;
     if (record.error.empty()) {
-      answer = serve_or_explain([&] { return serve(record.value); }, record.error);
+      answer = serve_or_explain(record, [&] { return serve(record.value); });
     }
     if (record.error.empty()) {
       writer.write(answer);

@@ -21,7 +21,7 @@ struct RecordFiles {
 
 // One line of input: an object, or why it is none.
 struct Record {
-  int64_t line = 0;
+  std::string where;  // "data.jsonl:17"
   Json value;
   std::string error;
 };
