@@ -58,9 +58,9 @@ class RecordWriter {
   int64_t errors_ = 0;
 };
 
-// Calls `serve` and returns what it returns; an Error about the input becomes `error` and gives
-// null.
-Json serve_or_explain(const std::function<Json()>& serve, std::string& error);
+// Calls `serve` and returns what it returns. An Error about the input becomes record.error, led by
+// its file and line, and gives null.
+Json serve_or_explain(Record& record, const std::function<Json()>& serve);
 
 // Answers every record on its own: for commands that need no batches.
 int serve_records(const RecordFiles& files, const std::function<Json(const Json&)>& serve);
