@@ -1,0 +1,43 @@
+#include "comm/signals.h"
+
+#include <atomic>
+
+#include "core/check.h"
+
+namespace cohort {
+namespace {
+
+// A handler gets no context argument, so its flag has to be static.
+std::atomic<bool> flag{false};
+std::atomic<bool> installed{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "signal handlers may only touch lock-free atomics");
+
+void ask(int) { flag = true; }
+
+void install(int signal, int flags, struct sigaction& earlier) {
+  struct sigaction action = {};
+  action.sa_handler = ask;
+  action.sa_flags = SA_RESTART | flags;
+  sigemptyset(&action.sa_mask);
+  CHECK(sigaction(signal, &action, &earlier) == 0, "no handler for signal {}", signal);
+}
+
+}  // namespace
+
+StopSignals::StopSignals() {
+  CHECK(!installed.exchange(true), "the handlers of SIGUSR1 and SIGTERM are installed already");
+  flag = false;
+  install(SIGUSR1, 0, earlier_usr1_);
+  // The kernel itself puts the default back on delivery: no window in which a second SIGTERM is swallowed.
+  install(SIGTERM, static_cast<int>(SA_RESETHAND), earlier_term_);
+}
+
+StopSignals::~StopSignals() {
+  sigaction(SIGUSR1, &earlier_usr1_, nullptr);
+  sigaction(SIGTERM, &earlier_term_, nullptr);
+  installed = false;
+}
+
+bool StopSignals::requested() const { return flag; }
+
+}  // namespace cohort
