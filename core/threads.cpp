@@ -2,6 +2,8 @@
 
 #include <immintrin.h>
 
+#include <utility>
+
 #include "core/check.h"
 
 namespace cohort {
