@@ -1,0 +1,127 @@
+#include "model/policy.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "core/check.h"
+#include "core/rng.h"
+#include "model/formats/safetensors.h"
+#include "model/ops/rope.h"
+
+namespace cohort {
+namespace {
+
+// Normal numbers of a parameter: each a function of (seed, parameter index, place), four words of Philox for two numbers.
+void fill_normal(Tensor weight, float deviation, uint64_t seed, uint32_t parameter) {
+  const int64_t count = weight.size();
+  Random random(seed, Stream::kInit, parameter);
+  for (int64_t i = 0; i < count; ++i) {
+    const float value = deviation * random.normal();
+    if (weight.dtype == DType::f32) {
+      weight.f32()[i] = value;
+    } else {
+      weight.b16()[i] = to_bf16(value);
+    }
+  }
+}
+
+void fill(Tensor weight, float value) {
+  for (int64_t i = 0; i < weight.size(); ++i) {
+    if (weight.dtype == DType::f32) {
+      weight.f32()[i] = value;
+    } else {
+      weight.b16()[i] = to_bf16(value);
+    }
+  }
+}
+
+std::string shape_text(const std::vector<int64_t>& shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
+
+}  // namespace
+
+Tensor Policy::view(Tensor flat, int64_t offset, int64_t n, int64_t k) {
+  CHECK(offset >= 0 && offset + n * k <= flat.size(), "[{}, {} + {} x {}) of {} parameters", offset, offset, n, k, flat.size());
+  return {static_cast<char*>(flat.data) + static_cast<size_t>(offset) * dtype_size(flat.dtype), flat.dtype, {n, k},
+          flat.device};
+}
+
+Tensor Policy::weight(int64_t offset, int64_t n, int64_t k) const { return view(weights, offset, n, k); }
+
+std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int64_t shards) {
+  auto policy = std::make_unique<Policy>();
+  policy->config = config;
+  policy->dtype = dtype;
+  policy->table = make_param_table(config, shards);
+  const size_t weights = policy->arena.plan("weights", dtype, {policy->table.size});
+  policy->arena.commit();
+  policy->weights = policy->arena[weights];
+  policy->inverse_frequency = rope_inverse_frequencies(config.head_size, config.rope_theta);
+  policy->packed_layers.resize(static_cast<size_t>(config.num_layers));
+  return policy;
+}
+
+void init_weights(Policy& policy, uint64_t seed) {
+  const float deviation = 0.02f;
+  const float output = deviation / std::sqrt(2.0f * static_cast<float>(policy.config.num_layers));
+  for (size_t i = 0; i < policy.table.entries.size(); ++i) {
+    const ParamEntry& entry = policy.table.entries[i];
+    const Tensor weight = policy.weight(entry.offset, entry.shape[0], entry.shape[1]);
+    const bool is_output = entry.name.find("o_proj") != std::string::npos || entry.name.find("down_proj") != std::string::npos;
+    if (entry.shape[0] == 1) {
+      fill(weight, 1.0f);
+    } else {
+      fill_normal(weight, is_output ? output : deviation, seed, static_cast<uint32_t>(i));
+    }
+  }
+}
+
+void load_weights(Policy& policy, const std::filesystem::path& model_dir) {
+  const SafetensorsFolder folder = SafetensorsFolder::open(model_dir);
+  const auto& stored = folder.tensors();
+  size_t used = 0;
+  for (const ParamEntry& entry : policy.table.entries) {
+    const std::string where = fmt::format("{}: tensor '{}'", model_dir.string(), entry.name);
+    const auto found = stored.find(entry.name);
+    CHECK_INPUT(found != stored.end(), "{} is missing", where);
+    const std::vector<int64_t> expected = entry.shape[0] == 1 ? std::vector<int64_t>{entry.shape[1]}
+                                                              : std::vector<int64_t>{entry.shape[0], entry.shape[1]};
+    CHECK_INPUT(found->second.shape == expected, "{} has shape {}, config.json asks for {}", where,
+                shape_text(found->second.shape), shape_text(expected));
+    convert_stored(found->second, where, policy.dtype == DType::bf16,
+                   policy.weight(entry.offset, entry.shape[0], entry.shape[1]).data);
+    ++used;
+  }
+  for (const auto& [name, tensor] : stored) {
+    const bool known = std::ranges::any_of(policy.table.entries, [&](const ParamEntry& e) { return e.name == name; });
+    // A tied checkpoint may still carry its head; it must then be the embedding.
+    if (!known && name == "lm_head.weight" && policy.config.tie_word_embeddings) {
+      const StoredTensor& embedding = stored.at("model.embed_tokens.weight");
+      CHECK_INPUT(tensor.dtype == embedding.dtype && tensor.shape == embedding.shape &&
+                      std::memcmp(tensor.data.data(), embedding.data.data(), embedding.data.size()) == 0,
+                  "{}: lm_head.weight differs from the embedding, but config.json says tie_word_embeddings: true",
+                  model_dir.string());
+      continue;
+    }
+    CHECK_INPUT(known, "{}: unknown tensor '{}': this model of {} layers has no such parameter", model_dir.string(), name,
+                policy.config.num_layers);
+  }
+  CHECK(used == policy.table.entries.size(), "{} of {} parameters loaded", used, policy.table.entries.size());
+}
+
+void repack(Policy& policy, const Exec& ex) {
+  const ModelConfig& c = policy.config;
+  const int64_t C = c.hidden_size, F = c.intermediate_size, q = c.num_heads * c.head_size,
+                kv = c.num_kv_heads * c.head_size;
+  for (int64_t layer = 0; layer < c.num_layers; ++layer) {
+    const LayerParams& at = policy.table.layers[layer];
+    Policy::PackedLayer& packed = policy.packed_layers[layer];
+    pack_weight(packed.qkv, policy.weight(at.qkv, q + 2 * kv, C), ex);
+    pack_weight(packed.out, policy.weight(at.out, C, q), ex);
+    pack_weight(packed.gate_up, policy.weight(at.gate_up, 2 * F, C), ex);
+    pack_weight(packed.down, policy.weight(at.down, C, F), ex);
+  }
+  pack_weight(policy.packed_head, policy.weight(policy.table.head, c.vocab_size, C), ex);
+}
+
+}  // namespace cohort
