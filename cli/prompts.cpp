@@ -1,7 +1,5 @@
 #include "cli/prompts.h"
 
-#include <algorithm>
-
 namespace cohort {
 
 std::vector<ChatMessage> messages_of(const Json& messages) {
@@ -48,13 +46,6 @@ std::vector<int32_t> chat_tokens(const LoadedModel& model, const std::vector<Cha
 
 std::vector<int32_t> text_tokens(const LoadedModel& model, const std::string& text) {
   return model.tokenizer.encode(text, /*add_special_tokens=*/true);
-}
-
-std::vector<int32_t> stop_tokens(const LoadedModel& model) {
-  std::vector<int32_t> ids = model.policy->config.eos_token_ids;
-  const std::optional<int32_t> eos = model.tokenizer.id_of(model.tokenizer.eos_token());
-  if (eos && std::find(ids.begin(), ids.end(), *eos) == ids.end()) ids.push_back(*eos);
-  return ids;
 }
 
 }  // namespace cohort

@@ -21,7 +21,4 @@ std::vector<int32_t> chat_tokens(const LoadedModel& model, const std::vector<Cha
 // The tokens of plain text, with the special tokens that the tokenizer adds, as in training.
 std::vector<int32_t> text_tokens(const LoadedModel& model, const std::string& text);
 
-// What ends a completion: the EOS tokens of the model's config, and the tokenizer's.
-std::vector<int32_t> stop_tokens(const LoadedModel& model);
-
 }  // namespace cohort

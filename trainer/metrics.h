@@ -1,12 +1,10 @@
 // metrics.jsonl: one line a step, in the order in which values are set; numbers printed so that they read back exactly.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
-#include <utility>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "core/json.h"
 
@@ -15,6 +13,7 @@ namespace cohort {
 class Metrics {
  public:
   void set(const std::string& name, double value) { values_[name] = value; }
+  void set(const std::string& name, int64_t value) { values_[name] = value; }
   const Json& values() const { return values_; }
   double get(const std::string& name) const;  // throws when absent
   // Appends one line; a non-finite value throws (exit code 5) naming it.

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "model/policy.h"
 #include "model/text/chat_template.h"
@@ -29,5 +30,12 @@ void write_initial_model(const ModelInitConfig& init, const std::string& dtype, 
 // A fresh policy for a folder written by write_initial_model; weights are a function of `seed`.
 LoadedModel init_model(const std::filesystem::path& dir, const std::string& dtype, int64_t shards, uint64_t seed,
                        const Exec& ex);
+
+// Writes a Hugging Face folder: config and tokenizer files byte for byte as they stand in `source`, the weights as
+// model.safetensors in the checkpoint's dtype. Out of space: exit code 6.
+void save_model(const Policy& policy, const std::filesystem::path& source, const std::filesystem::path& dir);
+
+// What ends a completion: the EOS tokens of the model's config, and the tokenizer's.
+std::vector<int32_t> stop_tokens(const LoadedModel& model);
 
 }  // namespace cohort
