@@ -21,7 +21,8 @@ struct RewardInput {
 class Reward {
  public:
   virtual ~Reward() = default;
-  // The score, or nothing when the row cannot be judged (left out and counted). A pure function of the input.
+  // The score, or nothing when the row cannot be judged (left out and counted). A pure function of
+  // the input.
   virtual std::optional<double> score(const RewardInput& input) const = 0;
 };
 
@@ -36,8 +37,8 @@ struct RewardSpec {
 std::unique_ptr<Reward> make_reward(const RewardSpec& spec);
 std::vector<std::string> reward_names();
 
-// Several rewards with weights. scores[i] of a row: one per reward; total: the weighted sum of those present, or nothing
-// when none is.
+// Several rewards with weights. scores[i] of a row: one per reward; total: the weighted sum of
+// those present, or nothing when none is.
 class RewardSet {
  public:
   explicit RewardSet(std::vector<RewardSpec> specs);

@@ -1,0 +1,44 @@
+// The reward `format`: does the completion think first and answer then, in tags?
+#include <array>
+
+#include "reward/options.h"
+#include "reward/rewards.h"
+
+namespace cohort {
+namespace {
+
+constexpr std::array<std::string_view, 4> kTags = {"<think>", "</think>", "<answer>", "</answer>"};
+
+// Where the tag stands if it does exactly once, else npos.
+size_t find_only(std::string_view text, std::string_view tag) {
+  const size_t at = text.find(tag);
+  if (at == std::string_view::npos || text.find(tag, at + tag.size()) != std::string_view::npos) {
+    return std::string_view::npos;
+  }
+  return at;
+}
+
+class Format : public Reward {
+ public:
+  std::optional<double> score(const RewardInput& input) const override {
+    const std::string_view text = trim(input.completion);
+    std::array<size_t, 4> at;
+    for (size_t i = 0; i < kTags.size(); ++i) {
+      at[i] = find_only(text, kTags[i]);
+      if (at[i] == std::string_view::npos || (i > 0 && at[i] < at[i - 1])) return 0.0;
+    }
+    const size_t between = at[1] + kTags[1].size();
+    const bool nothing_else = at[0] == 0 && trim(text.substr(between, at[2] - between)).empty() &&
+                              at[3] + kTags[3].size() == text.size();
+    return nothing_else ? 1.0 : 0.0;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Reward> make_format(const RewardSpec& spec) {
+  check_options(spec, {});
+  return std::make_unique<Format>();
+}
+
+}  // namespace cohort

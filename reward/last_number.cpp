@@ -1,0 +1,31 @@
+// The reward `last_number`: is the last number of the completion the answer?
+#include "reward/decimal.h"
+#include "reward/options.h"
+#include "reward/rewards.h"
+
+namespace cohort {
+namespace {
+
+class LastNumber : public Reward {
+ public:
+  explicit LastNumber(const RewardSpec& spec) : column_(column_option(spec)) {}
+
+  std::optional<double> score(const RewardInput& input) const override {
+    const std::optional<std::string> text = column_text(input, column_);
+    const std::optional<Decimal> answer = text ? parse_decimal(*text) : std::nullopt;
+    if (!answer) return std::nullopt;
+    return last_decimal(input.completion) == answer ? 1.0 : 0.0;
+  }
+
+ private:
+  std::string column_;
+};
+
+}  // namespace
+
+std::unique_ptr<Reward> make_last_number(const RewardSpec& spec) {
+  check_options(spec, {"column"});
+  return std::make_unique<LastNumber>(spec);
+}
+
+}  // namespace cohort

@@ -1,0 +1,64 @@
+#include "reward/options.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#include "core/check.h"
+#include "core/text.h"
+
+namespace cohort {
+namespace {
+
+constexpr std::string_view kSpace = " \t\n\v\f\r";
+
+std::string shortest(double value) {
+  std::array<char, 32> buffer;
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
+  return {buffer.data(), end};
+}
+
+}  // namespace
+
+std::string_view trim(std::string_view text) {
+  const size_t begin = text.find_first_not_of(kSpace);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kSpace) + 1 - begin);
+}
+
+void check_options(const RewardSpec& spec, std::initializer_list<std::string> known) {
+  if (spec.options.is_null()) return;
+  CHECK(spec.options.is_object(), "options of reward '{}' are no object", spec.name);
+  std::vector<std::string> allowed = {"name", "weight"};
+  allowed.insert(allowed.end(), known);
+  for (const auto& [key, value] : spec.options.items()) {
+    if (std::ranges::find(known, key) != known.end()) continue;
+    const std::string nearest = nearest_name(key, allowed);
+    fail(ExitCode::kUsage, "reward '{}': unknown option '{}';{} allowed are {}", spec.name, key,
+         nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest),
+         fmt::join(allowed, ", "));
+  }
+}
+
+std::string column_option(const RewardSpec& spec) {
+  const auto it = spec.options.find("column");
+  if (it == spec.options.end()) return "answer";
+  CHECK_USAGE(it->is_string() && !it->get_ref<const std::string&>().empty(),
+              "reward '{}': 'column' is the name of a data column, found {}", spec.name,
+              it->dump());
+  return it->get<std::string>();
+}
+
+std::optional<std::string> column_text(const RewardInput& input, const std::string& column) {
+  if (input.columns == nullptr || !input.columns->is_object()) return std::nullopt;
+  const auto it = input.columns->find(column);
+  if (it == input.columns->end()) return std::nullopt;
+  if (it->is_string()) return it->get<std::string>();
+  if (it->is_number_unsigned()) return std::to_string(it->get<uint64_t>());
+  if (it->is_number_integer()) return std::to_string(it->get<int64_t>());
+  if (it->is_number_float() && std::isfinite(it->get<double>())) return shortest(it->get<double>());
+  return std::nullopt;
+}
+
+}  // namespace cohort
