@@ -1,0 +1,49 @@
+#include "comm/launch.h"
+
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+
+#include "comm/comm.h"
+#include "core/check.h"
+
+namespace cohort {
+namespace {
+
+std::optional<int> number(const Environment& environment, const char* name) {
+  const char* text = environment(name);
+  if (text == nullptr) return std::nullopt;
+  const char* end = text + std::strlen(text);
+  int value = 0;
+  const auto [stopped, error] = std::from_chars(text, end, value);
+  CHECK_USAGE(error == std::errc() && stopped == end && value >= 0,
+              "environment variable {}: '{}' is no count; unset it to run as a single process", name, text);
+  return value;
+}
+
+}  // namespace
+
+bool launched_with_others(const Environment& environment) {
+  if (const auto size = number(environment, "OMPI_COMM_WORLD_SIZE")) return *size > 1;
+  // SLURM_STEP_ID: this is a task of srun, not the batch script.
+  const auto tasks = environment("SLURM_STEP_ID") != nullptr ? number(environment, "SLURM_STEP_NUM_TASKS") : std::nullopt;
+  if (environment("PMIX_RANK") != nullptr) return tasks.value_or(2) > 1;
+  if (environment("PMI_RANK") != nullptr) return number(environment, "PMI_SIZE").value_or(2) > 1;
+  CHECK_USAGE(tasks.value_or(1) <= 1,
+              "srun started {} tasks that cannot find each other; start them by 'srun --mpi=pmix' or by mpirun", *tasks);
+  return false;
+}
+
+bool launched_on_one_host(const Environment& environment) {
+  if (const auto size = number(environment, "OMPI_COMM_WORLD_SIZE"))
+    return number(environment, "OMPI_COMM_WORLD_LOCAL_SIZE") == size;
+  return environment("SLURM_STEP_ID") != nullptr && number(environment, "SLURM_STEP_NUM_NODES") == 1;
+}
+
+std::unique_ptr<Comm> make_comm() {
+  const bool several = launched_with_others([](const char* name) { return std::getenv(name); });
+  return several ? make_mpi_comm() : make_self_comm();
+}
+
+}  // namespace cohort
