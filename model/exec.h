@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <new>
 #include <vector>
 
+#include "core/check.h"
 #include "core/threads.h"
 #include "model/tensor.h"
 
@@ -15,7 +18,14 @@ class Workspace {
  public:
   explicit Workspace(int threads) : blocks_(threads) {}
   // At least `bytes`, 64-byte aligned, for thread `thread`; contents undefined; valid until the next call for this thread.
-  void* get(int thread, size_t bytes);
+  // Out of memory: exit code 6.
+  void* get(int thread, size_t bytes) {
+    CHECK(thread >= 0 && thread < static_cast<int>(blocks_.size()), "workspace of thread {}, there are {}", thread,
+          blocks_.size());
+    Block& block = blocks_[static_cast<size_t>(thread)];
+    if (block.aligned == nullptr || block.size < bytes) grow(block, thread, bytes);
+    return block.aligned;
+  }
 
  private:
   struct Block {
@@ -23,6 +33,17 @@ class Workspace {
     std::byte* aligned = nullptr;
     size_t size = 0;
   };
+  static void grow(Block& block, int thread, size_t bytes) {
+    constexpr size_t kAlign = 64;
+    block = {};  // the old block is free before the new one is taken
+    try {
+      block.owner = std::make_unique_for_overwrite<std::byte[]>(bytes + kAlign);
+    } catch (const std::bad_alloc&) {
+      fail(ExitCode::kResources, "out of memory: the workspace of thread {} needs {} bytes", thread, bytes);
+    }
+    block.aligned = block.owner.get() + (kAlign - reinterpret_cast<uintptr_t>(block.owner.get()) % kAlign) % kAlign;
+    block.size = bytes;
+  }
   std::vector<Block> blocks_;
 };
 

@@ -1,0 +1,68 @@
+#include "model/cpu/gemm.h"
+
+#include <algorithm>
+
+#include "model/cpu/gemm_tile.h"
+
+namespace cohort::gemm {
+namespace {
+
+constexpr int64_t kColumns = kMaxVectors * kVectorLanes;
+// Rows that go through a panel together: their part of A stays in the second-level cache while panels stream by.
+constexpr int64_t kRowChunk = 128;
+// A task should outlast the hand-over to a thread by far.
+constexpr double kTaskFlops = 1 << 20;
+
+const std::byte* bytes_at(const void* data, int64_t offset) { return static_cast<const std::byte*>(data) + offset; }
+
+}  // namespace
+
+const int64_t kPanelColumns = kColumns;
+const int64_t kTileRows = kMaxRows;
+
+DType lane_dtype(DType act) { return act == DType::bf16 && kHasBf16Pairs ? DType::bf16 : DType::f32; }
+
+int64_t lanes_of(int64_t depth, DType lane_dtype) { return lane_dtype == DType::bf16 ? (depth + 1) / 2 : depth; }
+
+Left rows_in_place(Tensor a) {
+  const int64_t row = a.cols() * static_cast<int64_t>(dtype_size(a.dtype));
+  const bool pairs = a.dtype == DType::bf16;
+  return {static_cast<const std::byte*>(a.data), row, 4, kMaxRows * row, pairs ? a.cols() / 2 : a.cols(),
+          pairs && a.cols() % 2 == 1};
+}
+
+Left column_tiles(const void* tiles, int64_t lanes) {
+  return {static_cast<const std::byte*>(tiles), 4, kMaxRows * 4, static_cast<int64_t>(tile_bytes(lanes)), lanes, false};
+}
+
+void multiply_block(const Product& p, int64_t row, int64_t row_end, int64_t panel, int64_t panel_end) {
+  const auto& tiles = p.lane_dtype == DType::bf16 ? kTiles<true> : kTiles<false>;
+  const int64_t element = static_cast<int64_t>(dtype_size(p.c.dtype)), c_row = p.c.stride * element;
+  const int64_t panel_size = static_cast<int64_t>(panel_bytes(p.a.lanes + p.a.half));
+  TileArgs args{.a_row = p.a.row, .a_lane = p.a.lane, .lanes = p.a.lanes, .half = p.a.half, .c_row = c_row};
+  args.store = p.c.dtype == DType::bf16 ? Store::set_bf16 : p.c.accumulate ? Store::add_f32 : Store::set_f32;
+  for (int64_t j = panel; j < panel_end; ++j) {
+    args.b = bytes_at(p.b, j * panel_size);
+    args.columns = static_cast<int>(std::min(kColumns, p.n - j * kColumns));
+    const int vectors = (args.columns + kVectorLanes - 1) / kVectorLanes;
+    for (int64_t i = row; i < row_end; i += kMaxRows) {
+      args.a = p.a.data + i / kMaxRows * p.a.tile;
+      args.c = static_cast<std::byte*>(p.c.data) + i * c_row + j * kColumns * element;
+      tiles[std::min<int64_t>(kMaxRows, row_end - i) - 1][vectors - 1](args);
+    }
+  }
+}
+
+void multiply(const Product& p, const Exec& ex) {
+  if (p.m == 0 || p.n == 0) return;
+  const int64_t panels = panels_of(p.n), chunks = (p.m + kRowChunk - 1) / kRowChunk;
+  const double panel_flops = 4.0 * static_cast<double>(std::min(p.m, kRowChunk) * kColumns * (p.a.lanes + 1));
+  const int64_t group = std::clamp<int64_t>(static_cast<int64_t>(kTaskFlops / panel_flops), 1, panels);
+  const int64_t groups = (panels + group - 1) / group;
+  ex.pool->run(chunks * groups, [&](int64_t task, int) {
+    const int64_t row = task / groups * kRowChunk, panel = task % groups * group;
+    multiply_block(p, row, std::min(p.m, row + kRowChunk), panel, std::min(panels, panel + group));
+  });
+}
+
+}  // namespace cohort::gemm

@@ -1,0 +1,67 @@
+// C = A B on the CPU: what the products of matmul.cpp and head.cpp share.
+//
+// The contraction runs in lanes of 32 bits: one f32, or two neighbouring bf16 where the processor multiplies such pairs
+// (AVX512-BF16). Elsewhere bf16 is widened to f32 when an operand is laid out, and only the outputs are rounded.
+// A is read in tiles of rows, B in panels of columns; a call works on any block of C, and an element's bits do not depend
+// on the block (gemm_tile.h).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "model/exec.h"
+#include "model/tensor.h"
+
+namespace cohort::gemm {
+
+// The dtype in which this processor multiplies numbers of dtype `act`; f32 or bf16.
+DType lane_dtype(DType act);
+// Lanes of a contraction over `depth` elements.
+int64_t lanes_of(int64_t depth, DType lane_dtype);
+
+extern const int64_t kPanelColumns, kTileRows;
+inline int64_t panels_of(int64_t columns) { return (columns + kPanelColumns - 1) / kPanelColumns; }
+inline int64_t tiles_of(int64_t rows) { return (rows + kTileRows - 1) / kTileRows; }
+// Bytes of one laid-out panel or tile.
+inline size_t panel_bytes(int64_t lanes) { return static_cast<size_t>(lanes * kPanelColumns) * 4; }
+inline size_t tile_bytes(int64_t lanes) { return static_cast<size_t>(lanes * kTileRows) * 4; }
+
+// Lays out panels [begin, end) of B = w^T from `panels` on.    w (N, K): a column of B is a row of w, contraction over K
+void pack_rows(void* panels, Tensor w, int64_t begin, int64_t end);
+// Lays out panels [begin, end) of B = x from `panels` on.      x (T, K): contraction over T
+void pack_columns(void* panels, Tensor x, int64_t begin, int64_t end);
+// Lays out tiles [begin, end) of A = y^T from `tiles` on.      y (T, N): a row of A is a column of y, contraction over T
+void pack_column_tiles(void* tiles, Tensor y, int64_t begin, int64_t end);
+
+// A: where its rows are.
+struct Left {
+  const std::byte* data;
+  int64_t row, lane, tile;  // bytes from one row, lane, tile of kTileRows rows to the next
+  int64_t lanes;            // whole lanes, and whether half a lane follows
+  bool half;
+};
+Left rows_in_place(Tensor a);  // a (M, depth) of a lane dtype, as the caller has it
+Left column_tiles(const void* tiles, int64_t lanes);
+
+// C: f32 or bf16, rows `stride` elements apart.
+struct Output {
+  void* data;
+  DType dtype;
+  int64_t stride;
+  bool accumulate;  // C += A B; f32 only
+};
+
+struct Product {
+  Left a;
+  const void* b;  // panels
+  Output c;
+  int64_t m, n;
+  DType lane_dtype;
+};
+
+// Rows [row, row_end) and panels [panel, panel_end) of the product, on the calling thread. `row` starts a tile.
+void multiply_block(const Product& product, int64_t row, int64_t row_end, int64_t panel, int64_t panel_end);
+// The whole product, shared out over the threads of `ex`.
+void multiply(const Product& product, const Exec& ex);
+
+}  // namespace cohort::gemm

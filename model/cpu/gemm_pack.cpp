@@ -1,0 +1,107 @@
+// Lays out the operands of a product in lanes: panels of columns for B, tiles of rows for A (gemm.h).
+#include <algorithm>
+#include <bit>
+
+#include "model/cpu/gemm.h"
+#include "model/cpu/gemm_tile.h"
+
+namespace cohort::gemm {
+namespace {
+
+constexpr int64_t kColumns = kMaxVectors * kVectorLanes;
+
+// The lanes of `count` columns from one row (f32), or from two neighbouring rows (bf16; `second` null: zeros).
+void interleave(uint32_t* out, const float* first, const float*, int64_t count) {
+  std::memcpy(out, first, static_cast<size_t>(count) * sizeof(float));
+}
+void interleave(uint32_t* out, const bf16* first, const bf16* second, int64_t count) {
+  if (!kHasBf16Pairs || second == nullptr) {
+    const int shift = kHasBf16Pairs ? 0 : 16;  // half a lane, or widened to f32
+    for (int64_t c = 0; c < count; ++c) out[c] = uint32_t{first[c].bits} << shift;
+  } else {
+    for (int64_t c = 0; c < count; ++c) out[c] = first[c].bits | uint32_t{second[c].bits} << 16;
+  }
+}
+
+// Strips of kWidth columns, from `begin` on, each (lanes, kWidth); the last is padded with zero columns to a multiple of
+// `pad` and is that wide. kGroup strips are written together, so that a row is read by whole cache lines.
+template <int kWidth, int kGroup, typename T>
+void pack_strips(uint32_t* out, const T* x, int64_t rows, int64_t cols, int64_t begin, int64_t end, int64_t pad) {
+  const int64_t depth = kHasBf16Pairs && sizeof(T) == 2 ? 2 : 1;  // rows a lane takes
+  const int64_t lanes = (rows + depth - 1) / depth;
+  for (int64_t strip = begin; strip < end; strip += kGroup) {
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      const T* first = x + lane * depth * cols;
+      const T* second = depth == 2 && 2 * lane + 1 < rows ? first + cols : nullptr;
+      for (int64_t s = strip; s < std::min(end, strip + kGroup); ++s) {
+        const int64_t column = s * kWidth, count = std::min<int64_t>(kWidth, cols - column);
+        const int64_t width = (count + pad - 1) / pad * pad;
+        uint32_t* to = out + (s - begin) * lanes * kWidth + lane * width;
+        if (count == kWidth) {
+          interleave(to, first + column, second ? second + column : nullptr, kWidth);
+        } else {
+          interleave(to, first + column, second ? second + column : nullptr, count);
+          std::fill(to + count, to + width, 0u);
+        }
+      }
+    }
+  }
+}
+
+// The lane at `element` of a row of `cols`: one f32, or the bf16 there and the next.
+uint32_t lane_at(const float* row, int64_t lane, int64_t) { return std::bit_cast<uint32_t>(row[lane]); }
+uint32_t lane_at(const bf16* row, int64_t lane, int64_t cols) {
+  if (!kHasBf16Pairs) return uint32_t{row[lane].bits} << 16;
+  const uint32_t high = 2 * lane + 1 < cols ? row[2 * lane + 1].bits : 0;
+  return row[2 * lane].bits | high << 16;
+}
+
+template <typename T>
+void pack_transposed(uint32_t* out, const T* w, int64_t rows, int64_t cols, int64_t begin, int64_t end) {
+  const int64_t lanes = kHasBf16Pairs && sizeof(T) == 2 ? (cols + 1) / 2 : cols;
+  constexpr int64_t kBlock = 16;  // lanes: one cache line of each row at a time
+  for (int64_t panel = begin; panel < end; ++panel) {
+    const int64_t count = std::min(kColumns, rows - panel * kColumns);
+    const int64_t width = (count + kVectorLanes - 1) / kVectorLanes * kVectorLanes;
+    uint32_t* to = out + (panel - begin) * lanes * kColumns;
+    for (int64_t block = 0; block < lanes; block += kBlock) {
+      const int64_t block_end = std::min(lanes, block + kBlock);
+      for (int64_t c = 0; c < width; ++c) {
+        const T* row = w + (panel * kColumns + c) * cols;
+        for (int64_t lane = block; lane < block_end; ++lane)
+          to[lane * width + c] = c < count ? lane_at(row, lane, cols) : 0;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void pack_rows(void* panels, Tensor w, int64_t begin, int64_t end) {
+  uint32_t* out = static_cast<uint32_t*>(panels);
+  if (w.dtype == DType::bf16) {
+    pack_transposed(out, w.b16(), w.rows(), w.cols(), begin, end);
+  } else {
+    pack_transposed(out, w.f32(), w.rows(), w.cols(), begin, end);
+  }
+}
+
+void pack_columns(void* panels, Tensor x, int64_t begin, int64_t end) {
+  uint32_t* out = static_cast<uint32_t*>(panels);
+  if (x.dtype == DType::bf16) {
+    pack_strips<kColumns, 1>(out, x.b16(), x.rows(), x.cols(), begin, end, kVectorLanes);
+  } else {
+    pack_strips<kColumns, 1>(out, x.f32(), x.rows(), x.cols(), begin, end, kVectorLanes);
+  }
+}
+
+void pack_column_tiles(void* tiles, Tensor y, int64_t begin, int64_t end) {
+  uint32_t* out = static_cast<uint32_t*>(tiles);
+  if (y.dtype == DType::bf16) {
+    pack_strips<kMaxRows, 32 / kMaxRows>(out, y.b16(), y.rows(), y.cols(), begin, end, kMaxRows);
+  } else {
+    pack_strips<kMaxRows, 16 / kMaxRows>(out, y.f32(), y.rows(), y.cols(), begin, end, kMaxRows);
+  }
+}
+
+}  // namespace cohort::gemm

@@ -1,0 +1,143 @@
+// The products of a linear layer on the CPU (ops/matmul.h), as three layouts of one product (gemm.h).
+#include "model/ops/matmul.h"
+
+#include <cstring>
+#include <new>
+
+#include "model/cpu/gemm.h"
+
+namespace cohort {
+
+struct PackedWeight::Impl {
+  struct Free {
+    void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{64}); }
+  };
+  std::unique_ptr<std::byte[], Free> panels;
+  size_t bytes = 0;
+};
+
+PackedWeight::PackedWeight() = default;
+PackedWeight::~PackedWeight() = default;
+PackedWeight::PackedWeight(PackedWeight&&) noexcept = default;
+PackedWeight& PackedWeight::operator=(PackedWeight&&) noexcept = default;
+
+namespace {
+
+void check_exec(const char* op, const Exec& ex) {
+  CHECK(ex.device == Device::cpu && ex.pool != nullptr && ex.workspace != nullptr, "{} on the CPU without a CPU context",
+        op);
+}
+
+void check_operand(const char* op, const char* name, Tensor t, DType dtype, int64_t rows, int64_t cols) {
+  CHECK(t.rank == 2 && t.dtype == dtype && t.shape[0] == rows && t.shape[1] == cols,
+        "{}: {} is {} ({}, {}) of rank {}, wanted {} ({}, {})", op, name, dtype_name(t.dtype), t.rows(), t.cols(), t.rank,
+        dtype_name(dtype), rows, cols);
+}
+
+void check_output(const char* op, const char* name, Tensor t, DType act, int64_t rows, int64_t cols, bool accumulate) {
+  check_operand(op, name, t, t.dtype == act ? act : DType::f32, rows, cols);
+  CHECK(!accumulate || t.dtype == DType::f32, "{}: only float32 can be added to, {} is {}", op, name,
+        dtype_name(t.dtype));
+}
+
+void check_act(const char* op, DType act) {
+  CHECK(act == DType::f32 || act == DType::bf16, "{} of {}, allowed: float32, bfloat16", op, dtype_name(act));
+}
+
+// a's rows in the lane dtype: as they are, or widened into `space` (a.size() floats) where the processor has no bf16.
+Tensor in_lane_dtype(Tensor a, void* space, const Exec& ex) {
+  if (gemm::lane_dtype(a.dtype) == a.dtype) return a;
+  const Tensor wide(space, DType::f32, {a.rows(), a.cols()});
+  ex.pool->run(a.rows(), [&](int64_t row, int) {
+    const bf16* from = a.b16() + row * a.cols();
+    float* to = wide.f32() + row * a.cols();
+    for (int64_t i = 0; i < a.cols(); ++i) to[i] = to_float(from[i]);
+  });
+  return wide;
+}
+
+size_t widened_bytes(Tensor a) { return gemm::lane_dtype(a.dtype) == a.dtype ? 0 : static_cast<size_t>(a.size()) * 4; }
+
+}  // namespace
+
+void pack_weight(PackedWeight& packed, Tensor w, const Exec& ex) {
+  check_exec("pack_weight", ex);
+  check_act("pack_weight", w.dtype);
+  check_operand("pack_weight", "w", w, w.dtype, w.rows(), w.cols());
+  const int64_t panels = gemm::panels_of(w.rows());
+  const size_t panel = gemm::panel_bytes(gemm::lanes_of(w.cols(), gemm::lane_dtype(w.dtype)));
+  if (!packed.impl) packed.impl = std::make_unique<PackedWeight::Impl>();
+  PackedWeight::Impl& impl = *packed.impl;
+  const size_t bytes = static_cast<size_t>(panels) * panel;
+  if (impl.bytes < bytes) {
+    impl.panels.reset();
+    impl.bytes = 0;
+    try {
+      impl.panels.reset(new (std::align_val_t{64}) std::byte[bytes]);
+    } catch (const std::bad_alloc&) {
+      fail(ExitCode::kResources, "out of memory: a packed weight ({}, {}) needs {} bytes", w.rows(), w.cols(), bytes);
+    }
+    impl.bytes = bytes;
+  }
+  packed.n = w.rows();
+  packed.k = w.cols();
+  packed.dtype = w.dtype;
+  ex.pool->run(panels, [&](int64_t p, int) {
+    gemm::pack_rows(impl.panels.get() + static_cast<size_t>(p) * panel, w, p, p + 1);
+  });
+}
+
+const void* packed_panels(const PackedWeight& w) { return w.impl->panels.get(); }
+
+void matmul(Tensor y, Tensor x, const PackedWeight& w, const Exec& ex, bool accumulate) {
+  check_exec("matmul", ex);
+  CHECK(w.impl != nullptr, "matmul: the weight was never packed");
+  check_operand("matmul", "x", x, w.dtype, x.rows(), w.k);
+  check_output("matmul", "y", y, x.dtype, x.rows(), w.n, accumulate);
+  const Tensor a = in_lane_dtype(x, ex.workspace->get(0, widened_bytes(x)), ex);
+  gemm::multiply({gemm::rows_in_place(a), packed_panels(w), {y.data, y.dtype, w.n, accumulate}, x.rows(), w.n, a.dtype}, ex);
+}
+
+void matmul_backward_input(Tensor dx, Tensor dy, Tensor w, const Exec& ex, bool accumulate) {
+  const char* op = "matmul_backward_input";
+  check_exec(op, ex);
+  check_act(op, dy.dtype);
+  check_operand(op, "w", w, dy.dtype, dy.cols(), w.cols());
+  check_operand(op, "dy", dy, dy.dtype, dy.rows(), w.rows());
+  check_output(op, "dx", dx, dy.dtype, dy.rows(), w.cols(), accumulate);
+  // w is laid out anew each time: little beside a product with many rows, and nothing to keep in step with the weights.
+  const size_t panel = gemm::panel_bytes(gemm::lanes_of(w.rows(), gemm::lane_dtype(w.dtype)));
+  const int64_t panels = gemm::panels_of(w.cols());
+  const size_t packed_bytes = static_cast<size_t>(panels) * panel;
+  std::byte* space = static_cast<std::byte*>(ex.workspace->get(0, packed_bytes + widened_bytes(dy)));
+  ex.pool->run(panels, [&](int64_t p, int) {
+    gemm::pack_columns(space + static_cast<size_t>(p) * panel, w, p, p + 1);
+  });
+  const Tensor a = in_lane_dtype(dy, space + packed_bytes, ex);
+  gemm::multiply({gemm::rows_in_place(a), space, {dx.data, dx.dtype, w.cols(), accumulate}, dy.rows(), w.cols(), a.dtype}, ex);
+}
+
+void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, const Exec& ex) {
+  const char* op = "matmul_backward_weight";
+  check_exec(op, ex);
+  check_act(op, x.dtype);
+  check_operand(op, "x", x, x.dtype, dy.rows(), x.cols());
+  check_operand(op, "dy", dy, x.dtype, x.rows(), dy.cols());
+  check_operand(op, "dw", dw, DType::f32, dy.cols(), x.cols());
+  const int64_t lanes = gemm::lanes_of(x.rows(), gemm::lane_dtype(x.dtype));
+  const size_t panel = gemm::panel_bytes(lanes), tile = gemm::tile_bytes(lanes);
+  const int64_t panels = gemm::panels_of(x.cols()), tiles = gemm::tiles_of(dy.cols());
+  const size_t panels_size = static_cast<size_t>(panels) * panel;
+  std::byte* space = static_cast<std::byte*>(ex.workspace->get(0, panels_size + static_cast<size_t>(tiles) * tile));
+  constexpr int64_t kTiles = 16;  // tiles of one task
+  const int64_t tile_tasks = (tiles + kTiles - 1) / kTiles;
+  ex.pool->run(panels + tile_tasks, [&](int64_t task, int) {
+    if (task < panels) return gemm::pack_columns(space + static_cast<size_t>(task) * panel, x, task, task + 1);
+    const int64_t begin = (task - panels) * kTiles, end = std::min(tiles, begin + kTiles);
+    gemm::pack_column_tiles(space + panels_size + static_cast<size_t>(begin) * tile, dy, begin, end);
+  });
+  gemm::multiply({gemm::column_tiles(space + panels_size, lanes), space, {dw.data, DType::f32, x.cols(), true}, dy.cols(),
+                  x.cols(), gemm::lane_dtype(x.dtype)}, ex);
+}
+
+}  // namespace cohort
