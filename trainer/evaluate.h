@@ -21,7 +21,11 @@ struct EvalResult {
   std::vector<RewardSet::Row> scores;
 };
 
+// Tokens of the longest prompt; 0 for an empty data set.
+int64_t longest_prompt(const Dataset& data);
+
 // Problems are shared out over ranks; the result is the same on every rank and for any number of ranks.
+// Exit code 3 when the first reward could judge no problem at all.
 // data.problems[i].tokens must be filled. `generator` carries sampling parameters; `step` is part of the draws' key.
 EvalResult evaluate(const Dataset& data, Generator& generator, const Tokenizer& tokenizer, const RewardSet& rewards,
                     uint32_t step, Comm& comm, const Exec& ex,

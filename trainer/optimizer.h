@@ -23,6 +23,7 @@ class Optimizer {
   // Returns the gradient norm before clipping. A non-finite norm throws (exit code 5) and changes nothing.
   double step(double learning_rate, const std::vector<bool>& leaf_used, const Exec& ex);
 
+  int logical_ranks() const { return logical_ranks_; }
   int64_t steps_done() const { return steps_done_; }
   // Seconds of the last step spent exchanging gradients and weights.
   double comm_seconds() const { return comm_seconds_; }

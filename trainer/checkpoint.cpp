@@ -1,0 +1,208 @@
+#include "trainer/checkpoint.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <vector>
+
+#include "core/check.h"
+#include "core/files.h"
+#include "core/hash.h"
+
+namespace cohort {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr int64_t kFormatVersion = 1;
+
+struct ShardRecord {
+  uint64_t bytes = 0;
+  std::string hash;
+};
+
+fs::path shard_file(const fs::path& folder, int shard) { return folder / fmt::format("shard_{:05}.bin", shard); }
+
+// N of "step_N"; nothing for any other name.
+std::optional<int64_t> step_of(const fs::path& folder) {
+  const std::string name = folder.filename().string();
+  constexpr std::string_view kPrefix = "step_";
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  int64_t step = 0;
+  const auto [end, error] = std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), step);
+  if (error != std::errc() || end != name.data() + name.size() || step <= 0) return std::nullopt;
+  return step;
+}
+
+// Complete checkpoints, oldest first.
+std::vector<fs::path> complete_checkpoints(const fs::path& checkpoints) {
+  std::vector<fs::path> found;
+  if (!fs::is_directory(checkpoints)) return found;
+  for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints))
+    if (entry.is_directory() && step_of(entry.path()) && fs::exists(entry.path() / "manifest.json"))
+      found.push_back(entry.path());
+  std::ranges::sort(found, {}, [](const fs::path& path) { return *step_of(path); });
+  return found;
+}
+
+[[noreturn]] void fail_write(const fs::path& file) {
+  const int error = errno;
+  const bool full = error == ENOSPC || error == EDQUOT;
+  fail(full ? ExitCode::kResources : ExitCode::kInput, "{}: cannot be written: {}; earlier checkpoints are untouched",
+       file.string(), std::strerror(error));
+}
+
+void write_shard(const fs::path& file, std::span<const std::byte> bytes) {
+  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) fail_write(file);
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      const int error = errno;
+      ::close(fd);
+      errno = error;
+      fail_write(file);
+    }
+    bytes = bytes.subspan(static_cast<size_t>(written));
+  }
+  const bool flushed = ::fsync(fd) == 0;
+  if (::close(fd) != 0 || !flushed) fail_write(file);
+}
+
+// master, m, v of one shard, one after the other.
+std::vector<std::byte> shard_image(const Optimizer::Shard& shard) {
+  std::vector<std::byte> image;
+  image.reserve(3 * shard.master.size_bytes());
+  for (const std::span<float> part : {shard.master, shard.m, shard.v}) {
+    const auto bytes = std::as_bytes(part);
+    image.insert(image.end(), bytes.begin(), bytes.end());
+  }
+  return image;
+}
+
+// Every rank's records, by shard.
+std::vector<ShardRecord> gather_records(const std::vector<ShardRecord>& mine, Comm& comm) {
+  Json list = Json::array();
+  for (const ShardRecord& record : mine) list.push_back({record.bytes, record.hash});
+  const std::string text = dump_json(list);
+  std::vector<ShardRecord> all;
+  for (const auto& bytes : comm.all_gather(std::as_bytes(std::span(text)), "checkpoint shards")) {
+    const Json theirs = parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "checkpoint shards");
+    for (const Json& record : theirs) all.push_back({record[0].get<uint64_t>(), record[1].get<std::string>()});
+  }
+  return all;
+}
+
+void remove_old(const fs::path& checkpoints, int64_t keep) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints))
+    if (entry.path().filename().string().starts_with("tmp_step_")) fs::remove_all(entry.path());
+  if (keep <= 0) return;
+  const std::vector<fs::path> found = complete_checkpoints(checkpoints);
+  for (size_t i = 0; i + static_cast<size_t>(keep) < found.size(); ++i) {
+    // The manifest first: a folder without one is no checkpoint, whatever is left of it.
+    fs::remove(found[i] / "manifest.json");
+    fs::remove_all(found[i]);
+  }
+}
+
+}  // namespace
+
+void save_checkpoint(const fs::path& checkpoints, const CheckpointState& state, const RunIdentity& identity,
+                     Optimizer& optimizer, int64_t keep, Comm& comm) {
+  const fs::path temporary = checkpoints / fmt::format("tmp_step_{}", state.step);
+  const fs::path final_name = checkpoints / fmt::format("step_{}", state.step);
+  if (comm.rank() == 0) {
+    fs::remove_all(temporary);
+    fs::create_directories(temporary);
+  }
+  comm.barrier("checkpoint folder");
+  std::vector<ShardRecord> records;
+  for (int k = optimizer.owned_shards().first; k < optimizer.owned_shards().last; ++k) {
+    const std::vector<std::byte> image = shard_image(optimizer.shard(k));
+    write_shard(shard_file(temporary, k), image);
+    records.push_back({image.size(), fingerprint(image)});
+  }
+  const std::vector<ShardRecord> all = gather_records(records, comm);  // also: every rank has flushed its shards
+  if (comm.rank() == 0) {
+    Json shards = Json::array();
+    for (const ShardRecord& record : all) shards.push_back({{"bytes", record.bytes}, {"hash", record.hash}});
+    const Json manifest = {{"format_version", kFormatVersion},
+                           {"step", state.step},
+                           {"optimizer_steps", state.optimizer_steps},
+                           {"num_tokens", state.num_tokens},
+                           {"model", identity.model},
+                           {"data", identity.data},
+                           {"ranks", comm.size()},
+                           {"config", identity.config},
+                           {"extra", state.extra},
+                           {"shards", shards}};
+    write_file_atomic(temporary / "manifest.json", dump_json(manifest, 1) + "\n");
+    if (fs::exists(final_name)) {  // the same step again, after a resume from an earlier one
+      fs::remove(final_name / "manifest.json");
+      fs::remove_all(final_name);
+    }
+    fs::rename(temporary, final_name);
+    fsync_path(checkpoints);
+    remove_old(checkpoints, keep);
+  }
+  comm.barrier("checkpoint complete");
+}
+
+std::optional<fs::path> newest_checkpoint(const fs::path& checkpoints) {
+  const std::vector<fs::path> found = complete_checkpoints(checkpoints);
+  return found.empty() ? std::nullopt : std::optional(found.back());
+}
+
+CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& identity, const Config& config,
+                                Optimizer& optimizer, Comm& comm, const Exec& ex) {
+  const fs::path file = checkpoint / "manifest.json";
+  const std::string where = file.string();
+  CHECK_INPUT(fs::exists(file), "{}: no complete checkpoint: manifest.json is missing", checkpoint.string());
+  const Json manifest = parse_json(read_file(file), where);
+  const int64_t version = get_int(manifest, "format_version", where, 0, INT64_MAX);
+  CHECK_INPUT(version == kFormatVersion, "{}: format version {}, this program reads {}", where, version, kFormatVersion);
+  CHECK_INPUT(get_string(manifest, "model", where) == identity.model,
+              "{}: the checkpoint is of another model (parameters or dtype differ)", where);
+  const std::vector<std::string> differ = identity_differences(config, get_string(manifest, "config", where));
+  CHECK_USAGE(differ.empty(),
+              "{}: the config differs from the checkpoint's in {}; use another run.name, or run.resume: never to start anew",
+              where, fmt::join(differ, ", "));
+  CHECK_USAGE(get_string(manifest, "data", where) == identity.data,
+              "{}: the training data differ from the checkpoint's; use another run.name, or run.resume: never to start anew",
+              where);
+  const Json shards = manifest.contains("shards") ? manifest["shards"] : Json();
+  CHECK_INPUT(shards.is_array() && static_cast<int64_t>(shards.size()) == config.trainer.logical_ranks,
+              "{}: 'shards' must list {} files", where, config.trainer.logical_ranks);
+
+  for (int k = optimizer.owned_shards().first; k < optimizer.owned_shards().last; ++k) {
+    const Optimizer::Shard shard = optimizer.shard(k);
+    const fs::path path = shard_file(checkpoint, k);
+    const MappedFile mapped(path);
+    const uint64_t expected = 3 * shard.master.size_bytes();
+    CHECK_INPUT(mapped.bytes().size() == expected, "{}: {} bytes, expected {}: the file is cut short or of another model",
+                path.string(), mapped.bytes().size(), expected);
+    CHECK_INPUT(fingerprint(mapped.bytes()) == get_string(shards[k], "hash", where),
+                "{}: the content does not match the hash in manifest.json: the file is corrupted; resume from another "
+                "checkpoint with run.resume: PATH",
+                path.string());
+    size_t at = 0;
+    for (const std::span<float> part : {shard.master, shard.m, shard.v}) {
+      std::memcpy(part.data(), mapped.bytes().data() + at, part.size_bytes());
+      at += part.size_bytes();
+    }
+  }
+  CheckpointState state;
+  state.step = get_int(manifest, "step", where, 1, INT64_MAX);
+  state.optimizer_steps = get_int(manifest, "optimizer_steps", where, 0, INT64_MAX);
+  state.num_tokens = get_int(manifest, "num_tokens", where, 0, INT64_MAX);
+  if (manifest.contains("extra")) state.extra = manifest["extra"];
+  comm.barrier("checkpoint loaded");  // a rank that refuses its shard must end the others before they go on
+  optimizer.restore(state.optimizer_steps, ex);
+  return state;
+}
+
+}  // namespace cohort

@@ -1,0 +1,47 @@
+// Checkpoints: what a run needs to go on as if it had never stopped, written so that it is either complete or absent.
+//
+// checkpoints/step_N/ holds shard_K.bin for each logical rank K (float32: master weights, m, v of its span) and
+// manifest.json, written last. The weights themselves are the rounded masters. Everything else - data order, random
+// draws, learning rate - is a function of the config and the step.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "comm/comm.h"
+#include "core/json.h"
+#include "trainer/optimizer.h"
+
+namespace cohort {
+
+// What must agree between a run and the checkpoint that it resumes.
+struct RunIdentity {
+  std::string config;  // config_identity
+  std::string data;    // fingerprint of the training data
+  std::string model;   // fingerprint of the parameter table and dtype
+};
+
+struct CheckpointState {
+  int64_t step = 0;             // the last step done
+  int64_t optimizer_steps = 0;
+  int64_t num_tokens = 0;       // seen so far, for the metric
+  Json extra = Json::object();  // accuracies measured so far
+};
+
+// Called by all ranks. Every rank writes its shards into tmp_step_N/ and flushes them; after a barrier rank 0 writes the
+// manifest, renames the folder and removes all but the newest `keep` (0: none is removed). Out of space: exit code 6.
+void save_checkpoint(const std::filesystem::path& checkpoints, const CheckpointState& state, const RunIdentity& identity,
+                     Optimizer& optimizer, int64_t keep, Comm& comm);
+
+// The newest complete checkpoint of the folder, if there is one; what a kill left half-written is passed over.
+std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& checkpoints);
+
+// Called by all ranks: reads and verifies the manifest and this rank's shards, and puts the optimizer and the policy's
+// weights back. Refused (exit code 3), naming file and reason: an incomplete folder, an unknown format version, a file of
+// another size or hash, another model. Another data set or config (exit code 2) is answered with the keys that differ.
+CheckpointState load_checkpoint(const std::filesystem::path& checkpoint, const RunIdentity& identity,
+                                const Config& config, Optimizer& optimizer, Comm& comm, const Exec& ex);
+
+}  // namespace cohort

@@ -1,0 +1,49 @@
+// Experience: prompts to scored completions, shared out over ranks and brought together again on every rank.
+//
+// Any rank may generate any completion: its draws are keyed by its place in the step, so who does what changes no bit.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "comm/comm.h"
+#include "comm/watchdog.h"
+#include "reward/reward.h"
+#include "rollout/generator.h"
+#include "trainer/dataset.h"
+
+namespace cohort {
+
+// A completion with its text (special tokens skipped) and scores.
+struct ScoredRollout {
+  Rollout rollout;
+  std::string text;
+  RewardSet::Row scores;
+};
+
+struct ExperienceStats {
+  int64_t decode_tokens = 0;                       // of this rank
+  double rollout_seconds = 0, reward_seconds = 0;  // of this rank
+};
+
+// What it takes to make experience; all of it outlives the calls.
+struct ExperienceMaker {
+  Generator& generator;
+  const Tokenizer& tokenizer;
+  const RewardSet& rewards;
+  Comm& comm;
+  const Exec& ex;
+
+  // `samples` completions for each of `problems` (their tokens filled), problem by problem; equal on every rank. `step` keys
+  // the draws. progress(done, total) is called with this rank's share scaled to the whole; may be empty. `scoring`, if given,
+  // is called between generation and scoring, for the watchdog.
+  std::vector<ScoredRollout> make(std::span<const Problem* const> problems, int64_t samples, uint32_t step,
+                                  const std::function<void(int64_t done, int64_t total)>& progress = {},
+                                  const std::function<void()>& scoring = {});
+  ExperienceStats stats;
+};
+
+}  // namespace cohort

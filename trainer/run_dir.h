@@ -1,0 +1,50 @@
+// The run directory: config, metrics, completions, checkpoints, final model; and whether a run starts anew or goes on.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "comm/comm.h"
+#include "trainer/config.h"
+#include "trainer/metrics.h"
+#include "trainer/model_setup.h"
+#include "trainer/packs.h"
+
+namespace cohort {
+
+class RunDir {
+ public:
+  // Called by all ranks; rank 0 decides and writes. run.resume `auto`: goes on from the newest complete checkpoint, else starts
+  // anew; PATH: goes on from that one; `never`: starts anew. What an earlier run of another config (or one that must not be
+  // resumed) left is moved to NAME.1, NAME.2, ...: nothing is overwritten. Exit code 2 when the folder cannot be written or PATH
+  // is no checkpoint.
+  RunDir(const Config& config, Comm& comm);
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
+  std::filesystem::path initial() const { return path_ / "initial"; }        // the model of model.init, without weights
+  std::filesystem::path warm_start() const { return path_ / "warm_start"; }  // the model after the warm start
+  std::filesystem::path final_model() const { return path_ / "final"; }
+
+  const std::optional<std::filesystem::path>& resume_from() const { return resume_from_; }
+  const std::string& message() const { return message_; }  // what was decided, for people; may be empty
+
+  // The following write on rank 0 only, and do nothing elsewhere.
+  void drop_metrics_after(int64_t step) const;
+  void append_metrics(const Metrics& metrics) const;
+  // completions/step_N.jsonl: one line a completion. `names[g]`: the problem's id.
+  void write_completions(int64_t step, std::span<const Group> groups, std::span<const std::string> names,
+                         const std::vector<RewardSpec>& rewards) const;
+  // Complete or absent: written beside its place and renamed.
+  void write_model(const Policy& policy, const std::filesystem::path& source, const std::filesystem::path& target) const;
+
+ private:
+  std::filesystem::path path_;
+  bool writes_;
+  std::optional<std::filesystem::path> resume_from_;
+  std::string message_;
+};
+
+}  // namespace cohort

@@ -1,0 +1,312 @@
+#include "trainer/train_run.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/check.h"
+#include "core/hash.h"
+#include "trainer/advantage.h"
+#include "trainer/loss.h"
+#include "trainer/warm_start.h"
+
+namespace cohort {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// Draws of evaluations and of training steps never share a key.
+constexpr uint32_t kEvalDraws = uint32_t{1} << 31;
+
+std::string model_fingerprint(const Policy& policy) {
+  std::string text = dtype_name(policy.dtype);
+  for (const ParamEntry& entry : policy.table.entries)
+    text += fmt::format("\n{} {} {} {}", entry.name, entry.shape[0], entry.shape[1], entry.offset);
+  return fingerprint(text);
+}
+
+struct Moments {
+  double count = 0, sum = 0, squares = 0;
+  void add(double value) { count += 1, sum += value, squares += value * value; }
+  double mean() const { return count > 0 ? sum / count : 0; }
+};
+
+// Mean and standard deviation (n - 1) of the values that are there, in order.
+std::pair<double, double> mean_and_std(const std::vector<std::optional<double>>& values) {
+  double sum = 0, count = 0, squares = 0;
+  for (const auto& value : values)
+    if (value) sum += *value, count += 1;
+  const double mean = count > 0 ? sum / count : 0;
+  for (const auto& value : values)
+    if (value) squares += (*value - mean) * (*value - mean);
+  return {mean, count > 1 ? std::sqrt(squares / (count - 1)) : 0};
+}
+
+}  // namespace
+
+TrainRun::TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, TrainObserver& observer, const Exec& ex)
+    : config_(config), comm_(comm), watchdog_(watchdog), observer_(observer), ex_(ex), start_(Clock::now()),
+      rewards_(config.reward), dir_(config, comm) {
+  if (!dir_.message().empty()) observer_.message(dir_.message());
+  enter("load", config_.comm.load_timeout_s);
+  load();
+  start_policy();
+  watchdog_.leave();
+}
+
+TrainRun::~TrainRun() { watchdog_.leave(); }
+
+void TrainRun::enter(const char* section, double deadline_s) {
+  watchdog_.enter(section, state_.step + 1, std::chrono::milliseconds(static_cast<int64_t>(1000 * deadline_s)));
+}
+
+void TrainRun::load() {
+  observer_.stage("loading", 0, 1);
+  data_ = load_data(config_.data);
+  const int64_t shards = config_.trainer.logical_ranks;
+  if (config_.model.init) {
+    if (comm_.rank() == 0) write_initial_model(*config_.model.init, config_.model.dtype, dir_.initial());
+    comm_.barrier("initial model");
+    model_ = init_model(dir_.initial(), config_.model.dtype, shards, config_.run.seed, ex_);
+  } else {
+    model_ = load_model(config_.model.path, config_.model.dtype, shards, ex_);
+  }
+  for (Dataset* data : {&data_.train, &data_.eval})
+    encode_prompts(*data, model_->tokenizer, model_->chat_template, config_.data.max_prompt_length);
+  identity_ = {config_identity(config_), data_.train.fingerprint, model_fingerprint(*model_->policy)};
+  CHECK_USAGE(!stop_tokens(*model_).empty(), "{}: neither config.json nor the tokenizer names a token that ends a completion",
+              model_->source.string());
+  observer_.stage("loading", 1, 1);
+}
+
+// The weights that training starts from: the checkpoint's, or the loaded ones after the warm start.
+void TrainRun::start_policy() {
+  const bool warm = config_.trainer.warm_start && config_.trainer.warm_start->steps > 0;
+  const int logical_ranks = static_cast<int>(config_.trainer.logical_ranks);
+  if (!dir_.resume_from()) {
+    dir_.drop_metrics_after(0);
+    if (config_.trainer.eval_before)
+      if (const auto accuracy = measure("accuracy before")) state_.extra["accuracy_before"] = *accuracy;
+    if (warm) {
+      enter("warm start", config_.comm.update_timeout_s);
+      warm_start(*model_, data_.train, stop_tokens(*model_).front(), config_, comm_, ex_,
+                 [&](int64_t done, int64_t total) { observer_.stage("warm start", done, total); });
+      dir_.write_model(*model_->policy, model_->source, dir_.warm_start());
+      comm_.barrier("warm start");
+      if (const auto accuracy = measure("accuracy after warm start")) state_.extra["accuracy_after_warm_start"] = *accuracy;
+    }
+  }
+  if (config_.algorithm.beta > 0) {
+    const int64_t shards = config_.trainer.logical_ranks;
+    // The folder, not a copy of what is in memory: a resumed run must get the very same reference.
+    LoadedModel reference =
+        warm ? load_model(dir_.warm_start(), config_.model.dtype, shards, ex_)
+        : config_.model.init
+            ? init_model(dir_.initial(), config_.model.dtype, shards, config_.run.seed, ex_)
+            : load_model(config_.model.path, config_.model.dtype, shards, ex_);
+    reference_ = std::move(reference.policy);
+  }
+  optimizer_ = std::make_unique<Optimizer>(*model_->policy, config_.optim, logical_ranks, comm_);
+  if (dir_.resume_from()) {
+    state_ = load_checkpoint(*dir_.resume_from(), identity_, config_, *optimizer_, comm_, ex_);
+    saved_step_ = state_.step;
+    dir_.drop_metrics_after(state_.step);
+  }
+  updater_ = std::make_unique<Updater>(*model_->policy, reference_.get(), *optimizer_, config_, comm_);
+  generator_ = std::make_unique<Generator>(*model_->policy, generator_config(true), longest_prompt(data_.train));
+}
+
+GeneratorConfig TrainRun::generator_config(bool training) const {
+  const RolloutSection& r = config_.rollout;
+  GeneratorConfig g;
+  g.sampling = {.temperature = training ? r.temperature : r.eval_temperature, .top_k = static_cast<int32_t>(r.top_k),
+                .top_p = r.top_p, .min_p = r.min_p};
+  g.max_completion_length = r.max_completion_length;
+  g.min_completion_length = r.min_completion_length;
+  g.stop_token_ids = stop_tokens(*model_);
+  const int64_t sequences = training ? config_.trainer.prompts_per_step * r.num_generations
+                                     : static_cast<int64_t>(data_.eval.problems.size());
+  g.max_num_seqs = std::min(r.max_num_seqs, std::max<int64_t>(1, (sequences + comm_.size() - 1) / comm_.size()));
+  g.max_num_batched_tokens = r.max_num_batched_tokens;
+  g.seed = config_.run.seed;
+  return g;
+}
+
+// Accuracy on the evaluation data with the weights as they are; nothing when there are no such data.
+std::optional<double> TrainRun::measure(const char* stage, EvalResult* result) {
+  if (data_.eval.problems.empty()) return std::nullopt;
+  enter("evaluation", config_.comm.rollout_timeout_s);
+  Generator generator(*model_->policy, generator_config(false), longest_prompt(data_.eval));
+  EvalResult measured =
+      evaluate(data_.eval, generator, model_->tokenizer, rewards_, kEvalDraws | static_cast<uint32_t>(state_.step), comm_, ex_,
+               [&](int64_t done, int64_t total) { observer_.stage(stage, done, total); });
+  const double accuracy = measured.accuracy;
+  if (result != nullptr) *result = std::move(measured);
+  evaluated_step_ = state_.step;
+  last_accuracy_ = accuracy;
+  return accuracy;
+}
+
+bool TrainRun::stop_requested() {
+  enter("collective", config_.comm.timeout_s);
+  if (!comm_.any(signals_.requested(), "stop request")) return false;
+  observer_.message(fmt::format("save and stop requested: saving step {}", state_.step));
+  if (state_.step > 0 && saved_step_ != state_.step) save();
+  stopped_ = true;
+  return true;
+}
+
+void TrainRun::begin_step() {
+  step_start_ = Clock::now();
+  metrics_ = {};
+  metrics_.set("step", state_.step + 1);
+}
+
+std::vector<Group> TrainRun::sample_groups() {
+  enter("rollout", config_.comm.rollout_timeout_s);
+  const int64_t step = state_.step + 1, samples = config_.rollout.num_generations;
+  std::vector<const Problem*> problems;
+  std::vector<Group> groups;
+  names_.clear();
+  for (const int64_t index : step_problems(step, config_.trainer.prompts_per_step,
+                                           static_cast<int64_t>(data_.train.problems.size()), config_.run.seed,
+                                           config_.data.shuffle)) {
+    const Problem& problem = data_.train.problems[static_cast<size_t>(index)];
+    problems.push_back(&problem);
+    names_.push_back(fmt::format("problem '{}'", problem.id));
+    groups.push_back({.problem = index, .prompt = problem.tokens});
+  }
+  ExperienceMaker maker{*generator_, model_->tokenizer, rewards_, comm_, ex_, {}};
+  const Clock::time_point start = Clock::now();
+  std::vector<ScoredRollout> scored = maker.make(problems, samples, static_cast<uint32_t>(step), {},
+                                                 [&] { enter("reward", config_.comm.reward_timeout_s); });
+  const double seconds = seconds_since(start);
+  int64_t tokens = 0;
+  for (size_t i = 0; i < scored.size(); ++i) {
+    Group& group = groups[i / static_cast<size_t>(samples)];
+    tokens += static_cast<int64_t>(scored[i].rollout.tokens.size());
+    state_.num_tokens += static_cast<int64_t>(scored[i].rollout.tokens.size() + group.prompt.size());
+    group.rollouts.push_back(std::move(scored[i].rollout));
+    group.texts.push_back(std::move(scored[i].text));
+    group.scores.push_back(std::move(scored[i].scores));
+  }
+  metrics_.set("timing_s/rollout", seconds - maker.stats.reward_seconds);
+  metrics_.set("timing_s/reward", maker.stats.reward_seconds);
+  metrics_.set("perf/rollout_tokens_per_s", static_cast<double>(tokens) / std::max(1e-9, seconds));
+  return groups;
+}
+
+void TrainRun::set_advantages(std::vector<Group>& groups) {
+  const ScaleRewards scale = config_.algorithm.scale_rewards == "none" ? ScaleRewards::none : ScaleRewards::group;
+  std::vector<std::optional<double>> totals, group_totals;
+  Moments spread, length, zero_std, clipped, kept;
+  double shortest = INFINITY, longest = 0;
+  for (Group& group : groups) {
+    group_totals.clear();
+    for (const RewardSet::Row& row : group.scores) group_totals.push_back(row.total);
+    group.advantages.resize(group.rollouts.size());
+    group.has_signal = group_advantages(group.advantages, group_totals, scale);
+    zero_std.add(group.has_signal ? 0 : 1);
+    spread.add(mean_and_std(group_totals).second);
+    totals.insert(totals.end(), group_totals.begin(), group_totals.end());
+    for (const Rollout& rollout : group.rollouts) {
+      const auto tokens = static_cast<double>(rollout.tokens.size());
+      length.add(tokens);
+      shortest = std::min(shortest, tokens), longest = std::max(longest, tokens);
+      clipped.add(rollout.finish_reason == FinishReason::length ? 1 : 0);
+      kept.add(static_cast<double>(rollout.kept_mass));
+    }
+  }
+  metrics_.set("reward", mean_and_std(totals).first);
+  metrics_.set("reward_std", spread.mean());
+  metrics_.set("frac_reward_zero_std", zero_std.mean());
+  for (size_t r = 0; r < config_.reward.size(); ++r) {
+    std::vector<std::optional<double>> scores;
+    for (const Group& group : groups)
+      for (const RewardSet::Row& row : group.scores) scores.push_back(row.scores[r]);
+    const auto [mean, deviation] = mean_and_std(scores);
+    metrics_.set("rewards/" + config_.reward[r].name + "/mean", mean);
+    metrics_.set("rewards/" + config_.reward[r].name + "/std", deviation);
+    metrics_.set("rewards/" + config_.reward[r].name + "/none", static_cast<int64_t>(std::ranges::count_if(scores, [](const auto& s) { return !s; })));
+  }
+  metrics_.set("completions/mean_length", length.mean());
+  metrics_.set("completions/min_length", shortest);
+  metrics_.set("completions/max_length", longest);
+  metrics_.set("completions/clipped_ratio", clipped.mean());
+  metrics_.set("sampling/kept_mass", kept.mean());
+}
+
+void TrainRun::update(const std::vector<Group>& groups) {
+  enter("update", config_.comm.update_timeout_s);
+  const Clock::time_point start = Clock::now();
+  updater_->update(groups, names_, state_.step + 1, metrics_, ex_);
+  const double seconds = seconds_since(start);
+  state_.step += 1;
+  state_.optimizer_steps = optimizer_->steps_done();
+  metrics_.set("num_tokens", state_.num_tokens);
+  metrics_.set("epoch", epoch_at(state_.step + 1, config_.trainer.prompts_per_step,
+                                 static_cast<int64_t>(data_.train.problems.size())));
+  metrics_.set("timing_s/update", seconds);
+  metrics_.set("timing_s/comm", updater_->trained_tokens() > 0 ? optimizer_->comm_seconds() : 0.0);
+  metrics_.set("perf/update_tokens_per_s", static_cast<double>(updater_->trained_tokens()) / std::max(1e-9, seconds));
+}
+
+void TrainRun::evaluate_if_due() {
+  if (config_.trainer.eval_steps == 0 || state_.step % config_.trainer.eval_steps != 0) return;
+  const Clock::time_point start = Clock::now();
+  EvalResult result;
+  if (!measure("evaluation", &result)) return;
+  metrics_.set("eval/accuracy", result.accuracy);
+  metrics_.set("eval/reward", result.reward);
+  metrics_.set("eval/mean_length", result.mean_length);
+  metrics_.set("eval/clipped_ratio", result.truncated);
+  metrics_.set("timing_s/evaluation", seconds_since(start));
+}
+
+void TrainRun::end_step(const std::vector<Group>& groups) {
+  struct rusage usage {};
+  getrusage(RUSAGE_SELF, &usage);
+  metrics_.set("perf/peak_memory_gb", static_cast<double>(usage.ru_maxrss) * 1024 / 1e9);
+  metrics_.set("timing_s/step", seconds_since(step_start_));
+  dir_.append_metrics(metrics_);
+  const int64_t every = config_.log.completions_steps;
+  if (every > 0 && (state_.step == 1 || state_.step % every == 0))
+    dir_.write_completions(state_.step, groups, names_, config_.reward);
+  if (comm_.rank() == 0) observer_.step(state_.step, config_.trainer.max_steps, metrics_);
+}
+
+void TrainRun::save_if_due() {
+  if (config_.trainer.save_steps > 0 && state_.step % config_.trainer.save_steps == 0) save();
+}
+
+void TrainRun::save() {
+  enter("checkpoint", config_.comm.checkpoint_timeout_s);
+  save_checkpoint(dir_.checkpoints(), state_, identity_, *optimizer_, config_.trainer.save_total_limit, comm_);
+  saved_step_ = state_.step;
+}
+
+TrainSummary TrainRun::finish() {
+  TrainSummary summary;
+  const auto accuracy = [&](const char* key) {
+    return state_.extra.contains(key) ? std::optional(state_.extra[key].get<double>()) : std::nullopt;
+  };
+  summary.accuracy_before = accuracy("accuracy_before");
+  summary.accuracy_after_warm_start = accuracy("accuracy_after_warm_start");
+  summary.steps = state_.step;
+  summary.run_dir = dir_.path();
+  summary.stopped_early = stopped_ && state_.step < config_.trainer.max_steps;
+  if (!summary.stopped_early) {
+    if (evaluated_step_ != state_.step || !last_accuracy_) measure("accuracy after GRPO");
+    summary.accuracy_after = last_accuracy_;
+    enter("checkpoint", config_.comm.checkpoint_timeout_s);
+    dir_.write_model(*model_->policy, model_->source, dir_.final_model());
+    comm_.barrier("final model");
+    summary.final_model = dir_.final_model();
+  }
+  summary.seconds = seconds_since(start_);
+  return summary;
+}
+
+}  // namespace cohort

@@ -1,0 +1,76 @@
+// TrainRun: what a train run holds between its steps, and the stages of a step. trainer/grpo.cpp is the order of them.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "comm/signals.h"
+#include "trainer/checkpoint.h"
+#include "trainer/dataset.h"
+#include "trainer/evaluate.h"
+#include "trainer/experience.h"
+#include "trainer/grpo.h"
+#include "trainer/run_dir.h"
+#include "trainer/update.h"
+
+namespace cohort {
+
+class TrainRun {
+ public:
+  // Loads data and model, measures the first accuracies, warms up, or goes on from a checkpoint. Called by all ranks.
+  TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, TrainObserver& observer, const Exec& ex);
+  ~TrainRun();
+
+  int64_t step() const { return state_.step; }  // the last step done
+  // True on every rank when any of them was asked to save and stop; the checkpoint is then written.
+  bool stop_requested();
+
+  void begin_step();
+  std::vector<Group> sample_groups();
+  void set_advantages(std::vector<Group>& groups);
+  void update(const std::vector<Group>& groups);
+  void evaluate_if_due();
+  void end_step(const std::vector<Group>& groups);
+  void save_if_due();
+  TrainSummary finish();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void enter(const char* section, double deadline_s);
+  void load();
+  void start_policy();
+  std::optional<double> measure(const char* stage, EvalResult* result = nullptr);
+  void save();
+  GeneratorConfig generator_config(bool training) const;
+
+  const Config& config_;
+  Comm& comm_;
+  Watchdog& watchdog_;
+  TrainObserver& observer_;
+  Exec ex_;
+  StopSignals signals_;
+  Clock::time_point start_, step_start_;
+
+  TaskData data_;
+  RewardSet rewards_;
+  RunDir dir_;
+  std::optional<LoadedModel> model_;
+  std::unique_ptr<Policy> reference_;  // only with algorithm.beta > 0
+  std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<Updater> updater_;
+  std::unique_ptr<Generator> generator_;
+  RunIdentity identity_;
+  CheckpointState state_;
+  int64_t saved_step_ = -1;
+  bool stopped_ = false;
+
+  Metrics metrics_;                 // of the step in progress
+  std::vector<std::string> names_;  // of its groups, for messages and files
+  std::optional<double> last_accuracy_;
+  int64_t evaluated_step_ = -1;
+};
+
+}  // namespace cohort
