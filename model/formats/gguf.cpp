@@ -21,8 +21,10 @@ class UnfinishedFolder {
   explicit UnfinishedFolder(const fs::path& target) : target_(target) {
     std::error_code error;
     fs::create_directories(target.parent_path(), error);
-    CHECK_INPUT(!error, "{}: cannot be created: {}", target.parent_path().string(), error.message());
-    path_ = target.parent_path() / fmt::format(".{}.import-{}", target.filename().string(), ::getpid());
+    CHECK_INPUT(!error, "{}: cannot be created: {}", target.parent_path().string(),
+                error.message());
+    path_ =
+        target.parent_path() / fmt::format(".{}.import-{}", target.filename().string(), ::getpid());
     const bool fresh = fs::create_directory(path_, error);
     CHECK_INPUT(!error, "{}: cannot be created: {}", path_.string(), error.message());
     CHECK_INPUT(fresh, "{}: is left from an import that was killed; remove it", path_.string());
@@ -40,7 +42,8 @@ class UnfinishedFolder {
     std::error_code error;
     fsync_path(path_);
     fs::rename(path_, target_, error);
-    CHECK_INPUT(!error, "{}: cannot be made from {}: {}", target_.string(), path_.string(), error.message());
+    CHECK_INPUT(!error, "{}: cannot be made from {}: {}", target_.string(), path_.string(),
+                error.message());
     path_.clear();
     fsync_path(target_.parent_path());
   }
@@ -57,21 +60,24 @@ fs::path target_folder(const fs::path& out_dir) {
   if (!target.has_filename()) target = target.parent_path();
   CHECK_INPUT(target.has_filename(), "{}: is no place for a new folder", out_dir.string());
   if (!fs::exists(target)) return target;
-  CHECK_INPUT(fs::is_directory(target), "{}: exists and is no folder; give a new or empty one", out_dir.string());
+  CHECK_INPUT(fs::is_directory(target), "{}: exists and is no folder; give a new or empty one",
+              out_dir.string());
   const bool empty = fs::is_empty(target, error);
   CHECK_INPUT(!error && empty, "{}: is not empty; give a new or empty folder", out_dir.string());
   return target;
 }
 
-void write_weights(const fs::path& file, const std::vector<LlamaWeight>& weights, const std::string& where,
-                   const std::function<void(int, int)>& progress) {
+void write_weights(const fs::path& file, const std::vector<LlamaWeight>& weights,
+                   const std::string& where, const std::function<void(int, int)>& progress) {
   std::vector<SafetensorsWriter::Entry> entries;
-  for (const LlamaWeight& weight : weights) entries.push_back({weight.name, "BF16", weight.tensor->shape});
+  for (const LlamaWeight& weight : weights)
+    entries.push_back({weight.name, "BF16", weight.tensor->shape});
   SafetensorsWriter writer(file, entries);
   const int total = static_cast<int>(weights.size());
   for (int done = 0; done < total; ++done) {
     if (progress) progress(done, total);
-    decode_weight(weights[done], where, [&](std::span<const bf16> piece) { writer.append(std::as_bytes(piece)); });
+    decode_weight(weights[done], where,
+                  [&](std::span<const bf16> piece) { writer.append(std::as_bytes(piece)); });
   }
   writer.finish();
   if (progress) progress(total, total);
@@ -79,7 +85,8 @@ void write_weights(const fs::path& file, const std::vector<LlamaWeight>& weights
 
 }  // namespace
 
-void import_gguf(const fs::path& gguf, const fs::path& out_dir, const std::function<void(int, int)>& progress) {
+void import_gguf(const fs::path& gguf, const fs::path& out_dir,
+                 const std::function<void(int, int)>& progress) {
   const MappedFile mapped(gguf);
   const GgufFile file = parse_gguf(mapped.bytes(), gguf.string());
   const GgufTokenizer tokenizer = convert_gguf_tokenizer(file);
@@ -88,7 +95,8 @@ void import_gguf(const fs::path& gguf, const fs::path& out_dir, const std::funct
   UnfinishedFolder folder(target_folder(out_dir));
   write_weights(folder.path() / "model.safetensors", import.weights, file.where, progress);
   write_file_atomic(folder.path() / "config.json", dump_json(import.config, 2) + "\n");
-  write_file_atomic(folder.path() / "generation_config.json", dump_json(import.generation_config, 2) + "\n");
+  write_file_atomic(folder.path() / "generation_config.json",
+                    dump_json(import.generation_config, 2) + "\n");
   write_file_atomic(folder.path() / "tokenizer.json", tokenizer.tokenizer_json);
   write_file_atomic(folder.path() / "tokenizer_config.json", tokenizer.tokenizer_config_json);
   folder.finish();

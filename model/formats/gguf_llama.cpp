@@ -1,4 +1,5 @@
-// Keys, names and shapes of the llama architecture (llama.cpp, convert_hf_to_gguf.py and llama-arch.cpp).
+// Keys, names and shapes of the llama architecture (llama.cpp, convert_hf_to_gguf.py and
+// llama-arch.cpp).
 #include "model/formats/gguf_llama.h"
 
 #include <algorithm>
@@ -11,7 +12,8 @@
 namespace cohort {
 namespace {
 
-constexpr int64_t kMaxSize = int64_t{1} << 24;  // of any one dimension: far beyond models, far from overflow
+constexpr int64_t kMaxSize = int64_t{1}
+                             << 24;  // of any one dimension: far beyond models, far from overflow
 constexpr int64_t kMaxLayers = 4096, kMaxHeads = 4096;
 constexpr size_t kPieceValues = size_t{1} << 20;
 
@@ -34,16 +36,17 @@ constexpr std::string_view kKnownKeys[] = {"vocab_size",
 void check_keys(const GgufFile& file) {
   constexpr std::string_view kPrefix = "llama.";
   for (const auto& [key, value] : file.values) {
-    CHECK_INPUT(!key.starts_with("llama.rope.scal"), "{}: key {}: rope scaling is not supported", file.where,
-                in_quotes(key));
-    CHECK_INPUT(!key.starts_with(kPrefix) || std::find(std::begin(kKnownKeys), std::end(kKnownKeys),
-                                                       key.substr(kPrefix.size())) != std::end(kKnownKeys),
-                "{}: key {} is not supported: it may change the model; supported are llama.{{{}}}", file.where,
-                in_quotes(key), fmt::join(kKnownKeys, ", "));
+    CHECK_INPUT(!key.starts_with("llama.rope.scal"), "{}: key {}: rope scaling is not supported",
+                file.where, in_quotes(key));
+    CHECK_INPUT(
+        !key.starts_with(kPrefix) || std::find(std::begin(kKnownKeys), std::end(kKnownKeys),
+                                               key.substr(kPrefix.size())) != std::end(kKnownKeys),
+        "{}: key {} is not supported: it may change the model; supported are llama.{{{}}}",
+        file.where, in_quotes(key), fmt::join(kKnownKeys, ", "));
   }
   for (const char* key : {"llama.expert_count", "llama.expert_used_count"})
-    CHECK_INPUT(file.get_int_or(key, 0, INT64_MAX, 0) == 0, "{}: key '{}' is not 0: experts are not supported",
-                file.where, key);
+    CHECK_INPUT(file.get_int_or(key, 0, INT64_MAX, 0) == 0,
+                "{}: key '{}' is not 0: experts are not supported", file.where, key);
   // The row order that decode_weight undoes.
   if (file.has("llama.tensor_data_layout"))
     CHECK_INPUT(file.get_string("llama.tensor_data_layout") == "Meta AI original pth",
@@ -53,13 +56,16 @@ void check_keys(const GgufFile& file) {
 
 void check_kind(const GgufFile& file) {
   const std::string_view architecture = file.get_string("general.architecture");
-  CHECK_INPUT(architecture == "llama", "{}: general.architecture {} is not supported; supported is llama", file.where,
+  CHECK_INPUT(architecture == "llama",
+              "{}: general.architecture {} is not supported; supported is llama", file.where,
               in_quotes(architecture));
   if (file.has("general.type"))
-    CHECK_INPUT(file.get_string("general.type") == "model", "{}: general.type is {}; only a whole model can be imported",
-                file.where, in_quotes(file.get_string("general.type")));
+    CHECK_INPUT(file.get_string("general.type") == "model",
+                "{}: general.type is {}; only a whole model can be imported", file.where,
+                in_quotes(file.get_string("general.type")));
   CHECK_INPUT(file.get_int_or("split.count", 0, INT64_MAX, 1) <= 1,
-              "{}: is one part of a split model, which is not supported; merge the parts first (llama-gguf-split --merge)",
+              "{}: is one part of a split model, which is not supported; merge the parts first "
+              "(llama-gguf-split --merge)",
               file.where);
   file.get_int_or("general.quantization_version", 2, 2, 2);  // the layout of the blocks
 }
@@ -75,19 +81,23 @@ Sizes read_sizes(const GgufFile& file, const GgufTokenizer& tokenizer) {
   s.ffn = file.get_int("llama.feed_forward_length", 1, kMaxSize);
   s.heads = file.get_int("llama.attention.head_count", 1, kMaxHeads);
   s.kv_heads = file.get_int_or("llama.attention.head_count_kv", 1, kMaxHeads, s.heads);
-  CHECK_INPUT(s.heads % s.kv_heads == 0, "{}: {} heads are no multiple of {} key-value heads", file.where, s.heads,
-              s.kv_heads);
+  CHECK_INPUT(s.heads % s.kv_heads == 0, "{}: {} heads are no multiple of {} key-value heads",
+              file.where, s.heads, s.kv_heads);
   CHECK_INPUT(file.has("llama.attention.key_length") || s.hidden % s.heads == 0,
-              "{}: llama.embedding_length {} is no multiple of {} heads", file.where, s.hidden, s.heads);
+              "{}: llama.embedding_length {} is no multiple of {} heads", file.where, s.hidden,
+              s.heads);
   s.head_size = file.get_int_or("llama.attention.key_length", 1, kMaxSize, s.hidden / s.heads);
-  const int64_t value_size = file.get_int_or("llama.attention.value_length", 1, kMaxSize, s.head_size);
+  const int64_t value_size =
+      file.get_int_or("llama.attention.value_length", 1, kMaxSize, s.head_size);
   const int64_t rotary = file.get_int_or("llama.rope.dimension_count", 1, kMaxSize, s.head_size);
-  CHECK_INPUT(value_size == s.head_size && rotary == s.head_size && s.head_size % 2 == 0,
-              "{}: heads of {} for keys, {} for values, {} rotated; supported are equal, even numbers", file.where,
-              s.head_size, value_size, rotary);
+  CHECK_INPUT(
+      value_size == s.head_size && rotary == s.head_size && s.head_size % 2 == 0,
+      "{}: heads of {} for keys, {} for values, {} rotated; supported are equal, even numbers",
+      file.where, s.head_size, value_size, rotary);
   s.positions = file.get_int("llama.context_length", 1, kMaxSize);
   s.vocab = file.get_int_or("llama.vocab_size", 1, kMaxSize, tokenizer.vocab_size);
-  CHECK_INPUT(s.vocab == tokenizer.vocab_size, "{}: llama.vocab_size is {}, but there are {} tokens", file.where, s.vocab,
+  CHECK_INPUT(s.vocab == tokenizer.vocab_size,
+              "{}: llama.vocab_size is {}, but there are {} tokens", file.where, s.vocab,
               tokenizer.vocab_size);
   return s;
 }
@@ -115,7 +125,8 @@ Json config_json(const GgufFile& file, const Sizes& s, const GgufTokenizer& toke
           {"pad_token_id", token_id_or_null(tokenizer.pad)},
           {"rms_norm_eps", file.get_positive("llama.attention.layer_norm_rms_epsilon")},
           {"rope_scaling", nullptr},
-          {"rope_theta", file.has("llama.rope.freq_base") ? file.get_positive("llama.rope.freq_base") : 10000.0},
+          {"rope_theta",
+           file.has("llama.rope.freq_base") ? file.get_positive("llama.rope.freq_base") : 10000.0},
           {"tie_word_embeddings", tied},
           {"torch_dtype", "bfloat16"},
           {"use_cache", true},
@@ -135,11 +146,13 @@ class Collector {
  public:
   explicit Collector(const GgufFile& file) : file_(file) {}
 
-  void add(const std::string& gguf_name, std::string name, const std::vector<int64_t>& shape, int64_t heads = 0) {
+  void add(const std::string& gguf_name, std::string name, const std::vector<int64_t>& shape,
+           int64_t heads = 0) {
     const auto found = file_.tensors.find(gguf_name);
     CHECK_INPUT(found != file_.tensors.end(), "{}: tensor '{}' is missing", file_.where, gguf_name);
-    CHECK_INPUT(found->second.shape == shape, "{}: tensor '{}' has the shape [{}]; expected [{}]", file_.where, gguf_name,
-                fmt::join(found->second.shape, ", "), fmt::join(shape, ", "));
+    CHECK_INPUT(found->second.shape == shape, "{}: tensor '{}' has the shape [{}]; expected [{}]",
+                file_.where, gguf_name, fmt::join(found->second.shape, ", "),
+                fmt::join(shape, ", "));
     weights.push_back({std::move(name), found->first, &found->second, heads});
   }
   void check_all_used() const {
@@ -147,8 +160,10 @@ class Collector {
     for (const LlamaWeight& weight : weights) used.push_back(weight.gguf_name);
     std::sort(used.begin(), used.end());
     for (const auto& [name, tensor] : file_.tensors)
-      CHECK_INPUT(std::binary_search(used.begin(), used.end(), name), "{}: tensor {} is not part of a plain llama model{}",
-                  file_.where, in_quotes(name), name == "rope_freqs.weight" ? ": rope scaling is not supported" : "");
+      CHECK_INPUT(std::binary_search(used.begin(), used.end(), name),
+                  "{}: tensor {} is not part of a plain llama model{}", file_.where,
+                  in_quotes(name),
+                  name == "rope_freqs.weight" ? ": rope scaling is not supported" : "");
   }
 
   std::vector<LlamaWeight> weights;
@@ -169,9 +184,10 @@ LlamaImport plan_llama_import(const GgufFile& file, const GgufTokenizer& tokeniz
   Collector collect(file);
   collect.add("token_embd.weight", "model.embed_tokens.weight", {s.vocab, s.hidden});
   for (int64_t layer = 0; layer < s.layers; ++layer) {
-    const auto add = [&](const char* gguf, const char* name, const std::vector<int64_t>& shape, int64_t heads = 0) {
-      collect.add(fmt::format("blk.{}.{}.weight", layer, gguf), fmt::format("model.layers.{}.{}.weight", layer, name),
-                  shape, heads);
+    const auto add = [&](const char* gguf, const char* name, const std::vector<int64_t>& shape,
+                         int64_t heads = 0) {
+      collect.add(fmt::format("blk.{}.{}.weight", layer, gguf),
+                  fmt::format("model.layers.{}.{}.weight", layer, name), shape, heads);
     };
     add("attn_norm", "input_layernorm", {s.hidden});
     add("attn_q", "self_attn.q_proj", {q_rows, s.hidden}, s.heads);
@@ -186,7 +202,8 @@ LlamaImport plan_llama_import(const GgufFile& file, const GgufTokenizer& tokeniz
   collect.add("output_norm.weight", "model.norm.weight", {s.hidden});
   if (!tied) collect.add("output.weight", "lm_head.weight", {s.vocab, s.hidden});
   collect.check_all_used();
-  return {config_json(file, s, tokenizer, tied), generation_config_json(tokenizer), std::move(collect.weights)};
+  return {config_json(file, s, tokenizer, tied), generation_config_json(tokenizer),
+          std::move(collect.weights)};
 }
 
 void decode_weight(const LlamaWeight& weight, std::string_view where,
@@ -194,10 +211,11 @@ void decode_weight(const LlamaWeight& weight, std::string_view where,
   const GgufQuant& quant = *find_gguf_quant(weight.tensor->type);
   const std::vector<int64_t>& shape = weight.tensor->shape;
   const int64_t columns = shape.back();
-  const int64_t rows = static_cast<int64_t>(weight.tensor->data.size()) / quant.block_bytes * quant.block_values / columns;
+  const int64_t rows = static_cast<int64_t>(weight.tensor->data.size()) / quant.block_bytes *
+                       quant.block_values / columns;
   const int64_t row_bytes = columns / quant.block_values * quant.block_bytes;
-  // llama.cpp rotates neighbouring rows (2i, 2i + 1) of a head, Hugging Face rows (i, i + half): its converter lays row
-  // i + half * part of each head at 2i + part.
+  // llama.cpp rotates neighbouring rows (2i, 2i + 1) of a head, Hugging Face rows (i, i + half):
+  // its converter lays row i + half * part of each head at 2i + part.
   const int64_t head_rows = weight.heads > 0 ? rows / weight.heads : rows, half = head_rows / 2;
   const auto source_row = [&](int64_t row) {
     if (weight.heads == 0) return row;
@@ -210,12 +228,14 @@ void decode_weight(const LlamaWeight& weight, std::string_view where,
   piece.reserve(std::max<size_t>(kPieceValues, columns));
   for (int64_t row = 0; row < rows; ++row) {
     const std::byte* at = weight.tensor->data.data() + source_row(row) * row_bytes;
-    for (int64_t column = 0; column < columns; column += quant.block_values, at += quant.block_bytes) {
+    for (int64_t column = 0; column < columns;
+         column += quant.block_values, at += quant.block_bytes) {
       quant.decode(at, values.data());
       for (int64_t i = 0; i < quant.block_values; ++i) {
         const bf16 rounded = to_bf16(values[i]);
-        CHECK_INPUT((rounded.bits & 0x7F80) != 0x7F80, "{}: tensor {}: value {} of row {} is {}, not finite as bfloat16",
-                    where, in_quotes(weight.gguf_name), column + i, source_row(row), values[i]);
+        CHECK_INPUT((rounded.bits & 0x7F80) != 0x7F80,
+                    "{}: tensor {}: value {} of row {} is {}, not finite as bfloat16", where,
+                    in_quotes(weight.gguf_name), column + i, source_row(row), values[i]);
         piece.push_back(rounded);
       }
     }

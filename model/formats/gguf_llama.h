@@ -1,4 +1,5 @@
-// A GGUF file of the llama architecture, as a Hugging Face model: its config, and which tensor becomes which.
+// A GGUF file of the llama architecture, as a Hugging Face model: its config, and which tensor
+// becomes which.
 #pragma once
 
 #include <functional>
@@ -25,12 +26,14 @@ struct LlamaImport {
   std::vector<LlamaWeight> weights;  // every tensor of the file, once
 };
 
-// Refused with exit code 3: other architectures, split files, adapters, llama.* keys that cohort does not know or does
-// not compute (rope scaling, experts), tensors missing, left over or of other shapes than the keys say.
+// Refused with exit code 3: other architectures, split files, adapters, llama.* keys that cohort
+// does not know or does not compute (rope scaling, experts), tensors missing, left over or of other
+// shapes than the keys say.
 LlamaImport plan_llama_import(const GgufFile& file, const GgufTokenizer& tokenizer);
 
-// Decodes the weight row by row, in Hugging Face's order of rows, into bf16 (round to nearest even), and hands over
-// pieces of whole rows. A value that is not finite, or not in bf16, is refused with exit code 3.
+// Decodes the weight row by row, in Hugging Face's order of rows, into bf16 (round to nearest
+// even), and hands over pieces of whole rows. A value that is not finite, or not in bf16, is
+// refused with exit code 3.
 void decode_weight(const LlamaWeight& weight, std::string_view where,
                    const std::function<void(std::span<const bf16>)>& take);
 

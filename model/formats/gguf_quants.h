@@ -1,4 +1,5 @@
-// The block formats of GGUF tensors, and how they become numbers. Formulas: ggml, ggml-quants.c, dequantize_row_*.
+// The block formats of GGUF tensors, and how they become numbers. Formulas: ggml, ggml-quants.c,
+// dequantize_row_*.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +12,8 @@ struct GgufQuant {
   uint32_t id;            // the file's number
   std::string_view name;  // ggml's
   int64_t block_values, block_bytes;
-  // One block to floats. The products are exact in float32 (scale 11 bits, sub-scale 7, quant 6), so no machine rounds
-  // them differently.
+  // One block to floats. The products are exact in float32 (scale 11 bits, sub-scale 7, quant 6),
+  // so no machine rounds them differently.
   void (*decode)(const std::byte* block, float* out);
 };
 

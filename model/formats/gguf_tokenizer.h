@@ -14,8 +14,9 @@ struct GgufTokenizer {
   int64_t bos = -1, eos = -1, unk = -1, pad = -1;
 };
 
-// Byte-level BPE only. Refused with exit code 3: other models, pre-tokenizers that are not known exactly (by name), kinds
-// of tokens that BPE does not have, tokens or merges that stand twice, merges of parts outside the vocabulary.
+// Byte-level BPE only. Refused with exit code 3: other models, pre-tokenizers that are not known
+// exactly (by name), kinds of tokens that BPE does not have, tokens or merges that stand twice,
+// merges of parts outside the vocabulary.
 GgufTokenizer convert_gguf_tokenizer(const GgufFile& file);
 
 }  // namespace cohort

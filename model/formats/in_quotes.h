@@ -8,7 +8,8 @@
 
 namespace cohort {
 
-// At most 80 bytes of `name`; everything but printable ASCII is escaped, so that no name writes to a terminal.
+// At most 80 bytes of `name`; everything but printable ASCII is escaped, so that no name writes to
+// a terminal.
 inline std::string in_quotes(std::string_view name) {
   constexpr size_t kMostBytes = 80;
   std::string shown = Json(name.substr(0, kMostBytes))

@@ -1,4 +1,5 @@
-// Reads and writes safetensors, strictly (rules: github.com/huggingface/safetensors, README and tensor.rs).
+// Reads and writes safetensors, strictly (rules: github.com/huggingface/safetensors, README and
+// tensor.rs).
 #pragma once
 
 #include <cstddef>
@@ -21,9 +22,10 @@ struct StoredTensor {
   std::span<const std::byte> data;
 };
 
-// A folder's model.safetensors, or the shards that model.safetensors.index.json names, mapped read-only.
-// Refused with exit code 3: everything in reliability notes 4.6 (short file, holes, overlaps, unknown dtype, overflow,
-// duplicate or missing tensors, shard paths that leave the folder, pickles: "convert to safetensors", ...).
+// A folder's model.safetensors, or the shards that model.safetensors.index.json names, mapped
+// read-only. Refused with exit code 3: everything in reliability notes 4.6 (short file, holes,
+// overlaps, unknown dtype, overflow, duplicate or missing tensors, shard paths that leave the
+// folder, pickles: "convert to safetensors", ...).
 class SafetensorsFolder {
  public:
   static SafetensorsFolder open(const std::filesystem::path& model_dir);
@@ -35,11 +37,13 @@ class SafetensorsFolder {
   std::map<std::string, StoredTensor> tensors_;
 };
 
-// Copies `stored` into f32 or bf16 memory (count elements), converting from F32, F16 or BF16. `where` for messages.
+// Copies `stored` into f32 or bf16 memory (count elements), converting from F32, F16 or BF16.
+// `where` for messages.
 void convert_stored(const StoredTensor& stored, std::string_view where, bool to_bf16, void* out);
 
 // Parses one safetensors image: header checks only, no copies. For tests and fuzzing too.
-std::map<std::string, StoredTensor> parse_safetensors(std::span<const std::byte> image, std::string_view where);
+std::map<std::string, StoredTensor> parse_safetensors(std::span<const std::byte> image,
+                                                      std::string_view where);
 
 // Writes `tensors` in the order given with metadata {"format": "pt"}; complete or absent.
 struct NamedTensor {

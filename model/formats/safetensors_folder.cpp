@@ -26,29 +26,33 @@ bool is_pickle(const fs::path& file) {
   for (const fs::directory_entry& entry : fs::directory_iterator(dir, error))
     if (is_pickle(entry.path()))
       fail(ExitCode::kInput,
-           "{}: holds {} but no safetensors; such files can run code when they are read: convert to safetensors",
+           "{}: holds {} but no safetensors; such files can run code when they are read: convert "
+           "to safetensors",
            dir.string(), in_quotes(entry.path().filename().string()));
   fail(ExitCode::kInput, "{}: neither {} nor {} is in it", dir.string(), kSingle, kIndex);
 }
 
-// The names come from a file that someone else wrote: a shard is a plain file of the folder. The hub's download cache
-// keeps links into its own ../../blobs, which are let through.
+// The names come from a file that someone else wrote: a shard is a plain file of the folder. The
+// hub's download cache keeps links into its own ../../blobs, which are let through.
 fs::path shard_path(const fs::path& dir, const std::string& name, const std::string& where) {
-  CHECK_INPUT(name.ends_with(".safetensors"), "{}: weight_map names the shard {}; a shard's name ends in .safetensors",
-              where, in_quotes(name));
-  const bool plain = std::none_of(name.begin(), name.end(), [](unsigned char c) {
-    return c == '/' || c == '\\' || c < 0x20;
-  });
+  CHECK_INPUT(name.ends_with(".safetensors"),
+              "{}: weight_map names the shard {}; a shard's name ends in .safetensors", where,
+              in_quotes(name));
+  const bool plain = std::none_of(
+      name.begin(), name.end(), [](unsigned char c) { return c == '/' || c == '\\' || c < 0x20; });
   CHECK_INPUT(plain && !name.starts_with(".."),
-              "{}: weight_map names the shard {}; allowed are plain names of files in the folder", where, in_quotes(name));
+              "{}: weight_map names the shard {}; allowed are plain names of files in the folder",
+              where, in_quotes(name));
   const fs::path path = dir / name;
   std::error_code error;
-  CHECK_INPUT(fs::exists(path, error), "{}: weight_map names the shard {}, which is missing", where, in_quotes(name));
+  CHECK_INPUT(fs::exists(path, error), "{}: weight_map names the shard {}, which is missing", where,
+              in_quotes(name));
   const fs::path home = fs::canonical(dir, error), target = fs::canonical(path, error);
   const bool in_cache = home.parent_path().filename() == "snapshots" &&
                         target.parent_path() == home.parent_path().parent_path() / "blobs";
   CHECK_INPUT(!error && (target.parent_path() == home || in_cache),
-              "{}: the shard {} is a link to {}, outside the folder", where, in_quotes(name), target.string());
+              "{}: the shard {} is a link to {}, outside the folder", where, in_quotes(name),
+              target.string());
   return path;
 }
 
@@ -58,11 +62,12 @@ std::map<std::string, std::vector<std::string>> read_index(const fs::path& file)
   const Json index = parse_json(read_file(file, kMaxIndexBytes), where);
   CHECK_INPUT(index.is_object() && index.contains("weight_map") && index["weight_map"].is_object(),
               "{}: must be an object with weight_map, an object", where);
-  // metadata.total_size is not looked at: published indices get it wrong, and the shards say it themselves.
+  // metadata.total_size is not looked at: published indices get it wrong, and the shards say it
+  // themselves.
   std::map<std::string, std::vector<std::string>> shards;
   for (const auto& [tensor, shard] : index["weight_map"].items()) {
-    CHECK_INPUT(shard.is_string(), "{}: weight_map: {} is no text; it must be the name of a shard", where,
-                in_quotes(tensor));
+    CHECK_INPUT(shard.is_string(), "{}: weight_map: {} is no text; it must be the name of a shard",
+                where, in_quotes(tensor));
     shards[shard.get<std::string>()].push_back(tensor);
   }
   CHECK_INPUT(!shards.empty(), "{}: weight_map is empty", where);
@@ -80,10 +85,12 @@ SafetensorsFolder SafetensorsFolder::open_file(const fs::path& file) {
 
 SafetensorsFolder SafetensorsFolder::open(const fs::path& model_dir) {
   std::error_code error;
-  CHECK_INPUT(fs::is_directory(model_dir, error), "{}: is no folder; a model is a folder with {}", model_dir.string(),
-              kSingle);
-  const bool single = fs::exists(model_dir / kSingle, error), sharded = fs::exists(model_dir / kIndex, error);
-  CHECK_INPUT(!single || !sharded, "{}: both {} and {} are in it; which holds the model? Remove the other",
+  CHECK_INPUT(fs::is_directory(model_dir, error), "{}: is no folder; a model is a folder with {}",
+              model_dir.string(), kSingle);
+  const bool single = fs::exists(model_dir / kSingle, error),
+             sharded = fs::exists(model_dir / kIndex, error);
+  CHECK_INPUT(!single || !sharded,
+              "{}: both {} and {} are in it; which holds the model? Remove the other",
               model_dir.string(), kSingle, kIndex);
   if (single) return open_file(model_dir / kSingle);
   if (!sharded) refuse_without_safetensors(model_dir);
@@ -93,15 +100,16 @@ SafetensorsFolder SafetensorsFolder::open(const fs::path& model_dir) {
   for (const auto& [name, listed] : read_index(model_dir / kIndex)) {
     const fs::path path = shard_path(model_dir, name, index);
     folder.files_.emplace_back(path);
-    std::map<std::string, StoredTensor> tensors = parse_safetensors(folder.files_.back().bytes(), path.string());
+    std::map<std::string, StoredTensor> tensors =
+        parse_safetensors(folder.files_.back().bytes(), path.string());
     for (const std::string& tensor : listed) {
       auto node = tensors.extract(tensor);
-      CHECK_INPUT(!node.empty(), "{}: weight_map: tensor {} is not in its shard {}", index, in_quotes(tensor),
-                  in_quotes(name));
+      CHECK_INPUT(!node.empty(), "{}: weight_map: tensor {} is not in its shard {}", index,
+                  in_quotes(tensor), in_quotes(name));
       folder.tensors_.insert(std::move(node));
     }
-    CHECK_INPUT(tensors.empty(), "{}: tensor {}: {} gives it to another shard, or to none", path.string(),
-                in_quotes(tensors.begin()->first), index);
+    CHECK_INPUT(tensors.empty(), "{}: tensor {}: {} gives it to another shard, or to none",
+                path.string(), in_quotes(tensors.begin()->first), index);
   }
   return folder;
 }

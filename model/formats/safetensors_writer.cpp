@@ -26,8 +26,8 @@ uint64_t entry_bytes(const SafetensorsWriter::Entry& entry) {
   uint64_t bits = static_cast<uint64_t>(safetensors_bits(entry.dtype));
   CHECK(bits > 0, "tensor {}: '{}' is no safetensors dtype", entry.name, entry.dtype);
   for (int64_t dim : entry.shape)
-    CHECK(dim >= 0 && !__builtin_mul_overflow(bits, static_cast<uint64_t>(dim), &bits), "tensor {}: shape [{}]",
-          entry.name, fmt::join(entry.shape, ", "));
+    CHECK(dim >= 0 && !__builtin_mul_overflow(bits, static_cast<uint64_t>(dim), &bits),
+          "tensor {}: shape [{}]", entry.name, fmt::join(entry.shape, ", "));
   CHECK(bits % 8 == 0, "tensor {}: {} bits are no whole bytes", entry.name, bits);
   return bits / 8;
 }
@@ -37,18 +37,19 @@ std::string make_header(std::span<const SafetensorsWriter::Entry> entries, uint6
   std::unordered_set<std::string_view> names;
   end = 0;
   for (const SafetensorsWriter::Entry& entry : entries) {
-    CHECK(!entry.name.empty() && entry.name != "__metadata__" && is_utf8(entry.name), "{} cannot name a tensor",
-          in_quotes(entry.name));
+    CHECK(!entry.name.empty() && entry.name != "__metadata__" && is_utf8(entry.name),
+          "{} cannot name a tensor", in_quotes(entry.name));
     CHECK(names.insert(entry.name).second, "tensor {} stands twice", entry.name);
     const uint64_t begin = end;
     end += entry_bytes(entry);
-    header += fmt::format(R"(,{}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", dump_json(Json(entry.name)),
-                          entry.dtype, fmt::join(entry.shape, ","), begin, end);
+    header += fmt::format(R"(,{}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})",
+                          dump_json(Json(entry.name)), entry.dtype, fmt::join(entry.shape, ","),
+                          begin, end);
   }
   header += '}';
   header.append((kAlignment - header.size() % kAlignment) % kAlignment, ' ');
-  CHECK(header.size() <= static_cast<size_t>(kMaxSafetensorsHeader), "a header of {} bytes; allowed are {}",
-        header.size(), kMaxSafetensorsHeader);
+  CHECK(header.size() <= static_cast<size_t>(kMaxSafetensorsHeader),
+        "a header of {} bytes; allowed are {}", header.size(), kMaxSafetensorsHeader);
   return header;
 }
 
@@ -82,7 +83,8 @@ SafetensorsWriter::~SafetensorsWriter() {
 void SafetensorsWriter::fail_here(const char* what) const {
   const int error = errno;
   const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
-  fail(full ? ExitCode::kResources : ExitCode::kInput, "{}: {}: {}", temporary_.string(), what, std::strerror(error));
+  fail(full ? ExitCode::kResources : ExitCode::kInput, "{}: {}: {}", temporary_.string(), what,
+       std::strerror(error));
 }
 
 void SafetensorsWriter::write(const void* data, size_t bytes) {
@@ -97,7 +99,8 @@ void SafetensorsWriter::write(const void* data, size_t bytes) {
 }
 
 void SafetensorsWriter::append(std::span<const std::byte> bytes) {
-  CHECK(bytes.size() <= missing_, "{}: {} bytes more than its header names", file_.string(), bytes.size() - missing_);
+  CHECK(bytes.size() <= missing_, "{}: {} bytes more than its header names", file_.string(),
+        bytes.size() - missing_);
   write(bytes.data(), bytes.size());
   missing_ -= bytes.size();
 }
@@ -119,8 +122,9 @@ void write_safetensors(const fs::path& file, std::span<const NamedTensor> tensor
   std::vector<SafetensorsWriter::Entry> entries;
   for (const auto& [name, tensor] : tensors) {
     entries.push_back({name, tensor.dtype, tensor.shape});
-    CHECK(entry_bytes(entries.back()) == tensor.data.size(), "tensor {}: {} bytes for {} of shape [{}]", name,
-          tensor.data.size(), tensor.dtype, fmt::join(tensor.shape, ", "));
+    CHECK(entry_bytes(entries.back()) == tensor.data.size(),
+          "tensor {}: {} bytes for {} of shape [{}]", name, tensor.data.size(), tensor.dtype,
+          fmt::join(tensor.shape, ", "));
   }
   SafetensorsWriter writer(file, entries);
   for (const NamedTensor& named : tensors) writer.append(named.tensor.data);

@@ -15,9 +15,9 @@ class SafetensorsWriter {
     std::vector<int64_t> shape;
   };
 
-  // Starts `file`.tmp with the header: metadata {"format": "pt"} (loaders refuse files without it), padded by spaces so
-  // that the data begin at a multiple of 8. Names must be distinct, dtypes known. Errors of the file system: exit code 6
-  // when space is short, else 3.
+  // Starts `file`.tmp with the header: metadata {"format": "pt"} (loaders refuse files without it),
+  // padded by spaces so that the data begin at a multiple of 8. Names must be distinct, dtypes
+  // known. Errors of the file system: exit code 6 when space is short, else 3.
   SafetensorsWriter(const std::filesystem::path& file, std::span<const Entry> entries);
   // Removes the unfinished file.
   ~SafetensorsWriter();
