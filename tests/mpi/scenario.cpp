@@ -1,0 +1,198 @@
+// mpi_scenario NAME: what failure_test.cpp runs on several ranks. Each rank reports by lines "RANK TEXT" on standard output.
+#include <mpi.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <stdexcept>
+#include <string>
+
+#include "comm/comm.h"
+#include "comm/signals.h"
+#include "comm/watchdog.h"
+#include "core/check.h"
+
+namespace cohort {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+void report(const Comm& comm, const std::string& text) {
+  const std::string line = fmt::format("{} {}\n", comm.rank(), text);
+  if (write(STDOUT_FILENO, line.data(), line.size()) < 0) std::abort();
+}
+
+// Reports how `collective` failed, and after how long.
+int failed(const Comm& comm, const std::function<void()>& collective) {
+  const Clock::time_point start = Clock::now();
+  try {
+    collective();
+  } catch (const Error& error) {
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    report(comm, fmt::format("code {} after {:.2f} s: {}", static_cast<int>(error.code()), seconds, error.what()));
+    return static_cast<int>(error.code());
+  }
+  report(comm, "succeeded");
+  return 0;
+}
+
+// Lets all ranks report before the first one ends them.
+int abort_together(Comm& comm, int code) {
+  MPI_Barrier(MPI_COMM_WORLD);
+  comm.abort(code);
+  return 92;
+}
+
+void wait_for_the_end() {
+  while (true) pause();
+}
+
+int clean(Comm& comm) {
+  report(comm, fmt::format("of {}", comm.size()));
+  return 0;
+}
+
+// The last rank comes to one collective and not to the next.
+int deadline(Comm& comm) {
+  comm.barrier("together");
+  comm.set_deadline(1s);
+  std::byte data[4] = {};
+  if (comm.rank() != comm.size() - 1) failed(comm, [&] { comm.broadcast(data, 0, "weights"); });
+  if (comm.rank() == 0) failed(comm, [&] { comm.barrier("afterwards"); });
+  return abort_together(comm, 4);
+}
+
+// A rank that the system does not run any more.
+int stopped(Comm& comm) {
+  comm.barrier("together");
+  if (comm.rank() == 1) std::raise(SIGSTOP);
+  comm.set_deadline(1s);
+  comm.abort(failed(comm, [&] { comm.barrier("weights"); }));
+  return 92;
+}
+
+int out_of_step(Comm& comm) {
+  const int code = failed(comm, [&] {
+    if (comm.rank() == 0)
+      comm.barrier("step");
+    else
+      comm.any(true, "stop");
+  });
+  return abort_together(comm, code);
+}
+
+// Rank 0 sends more than rank 1 expects; too much to go without rank 1's help.
+int lengths(Comm& comm) {
+  comm.set_deadline(1s);
+  std::vector<std::byte> data(8 << 20), more((8 << 20) + 1), received(8 << 20);
+  failed(comm, [&] {
+    if (comm.rank() == 0) {
+      const std::span<const std::byte> send[] = {{}, more};
+      const std::span<std::byte> receive[] = {{}, received};
+      comm.all_to_all(send, receive, "gradients");
+    } else {
+      const std::span<const std::byte> send[] = {data, {}};
+      const std::span<std::byte> receive[] = {received, {}};
+      comm.all_to_all(send, receive, "gradients");
+    }
+  });
+  return abort_together(comm, 1);
+}
+
+int killed(Comm& comm) {
+  comm.barrier("together");
+  if (comm.rank() == 1) std::raise(SIGKILL);
+  comm.barrier("without rank 1");
+  return 0;
+}
+
+int aborted(Comm& comm) {
+  comm.barrier("together");
+  if (comm.rank() == 1) comm.abort(77);
+  comm.barrier("without rank 1");
+  return 0;
+}
+
+// Rank 1 computes forever; its watchdog's thread ends all.
+int watchdog(Comm& comm) {
+  Watchdog dog(fmt::format("rank {} on {}", comm.rank(), comm.host()), [&](const std::string& message) {
+    report(comm, message);
+    comm.abort(static_cast<int>(ExitCode::kRankFailed));
+  });
+  if (comm.rank() == 1) {
+    dog.enter("update", 41, 200ms);
+    for (std::atomic<int> i = 0; true; ++i) {
+    }
+  }
+  comm.barrier("without rank 1");
+  return 0;
+}
+
+// Its watchdog ends a rank that waits in a collective.
+int watchdog_in_collective(Comm& comm) {
+  if (comm.rank() == 1) wait_for_the_end();
+  Watchdog dog("", [&](const std::string& message) {
+    report(comm, message);
+    comm.abort(static_cast<int>(ExitCode::kRankFailed));
+  });
+  dog.enter("update", 41, 200ms);
+  comm.barrier("without rank 1");
+  return 0;
+}
+
+// An exception destroys the communicator of rank 1 on its way; main() turns it into 3.
+int thrown(Comm& comm) {
+  if (comm.rank() == 1) throw std::runtime_error("a bad file");
+  comm.barrier("without rank 1");
+  return 0;
+}
+
+// A rank that leaves early must not end the others.
+int early(Comm& comm) {
+  if (comm.rank() == 1) return 0;
+  const Clock::time_point end = Clock::now() + 1s;
+  while (Clock::now() < end) {
+  }
+  report(comm, "done");
+  return 0;
+}
+
+int signals(Comm& comm) {
+  const StopSignals stop;
+  comm.barrier("handlers are there");
+  report(comm, "ready");
+  int64_t step = 0;
+  while (!comm.any(stop.requested(), "stop")) ++step;
+  report(comm, fmt::format("stopped at step {}", step));
+  return static_cast<int>(ExitCode::kStopped);
+}
+
+const std::map<std::string, int (*)(Comm&)> kScenarios = {
+    {"clean", clean}, {"deadline", deadline}, {"stopped", stopped}, {"out_of_step", out_of_step}, {"lengths", lengths},
+    {"killed", killed}, {"aborted", aborted}, {"watchdog", watchdog}, {"watchdog_in_collective", watchdog_in_collective},
+    {"thrown", thrown}, {"early", early}, {"signals", signals}};
+
+int run(const std::string& name) {
+  const std::unique_ptr<Comm> comm = make_comm();
+  int initialized = 0;
+  MPI_Initialized(&initialized);
+  if (initialized != (comm->size() > 1)) return 90;
+  return kScenarios.at(name)(*comm);
+}
+
+}  // namespace
+}  // namespace cohort
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 91;
+  try {
+    return cohort::run(argv[1]);
+  } catch (const std::runtime_error&) {
+    return 3;
+  }
+}
