@@ -37,13 +37,16 @@ PackStats sum_over_ranks(std::span<const PackStats> mine, Comm& comm) {
   return sum;
 }
 
+bool is_masked(const Rollout& rollout, bool mask_truncated) {
+  return mask_truncated && rollout.finish_reason == FinishReason::length;
+}
+
 std::vector<PackInput> pack_inputs(std::span<const Group> groups, bool all_groups, bool mask_truncated) {
   std::vector<PackInput> inputs;
   for (const Group& group : groups) {
     PackInput input{group.prompt, {}};
     for (const Rollout& rollout : group.rollouts) {
-      const bool masked = mask_truncated && rollout.finish_reason == FinishReason::length;
-      const bool run = (all_groups || group.has_signal) && !masked;
+      const bool run = (all_groups || group.has_signal) && !is_masked(rollout, mask_truncated);
       input.completions.push_back(run ? std::span<const int32_t>(rollout.tokens) : std::span<const int32_t>());
     }
     inputs.push_back(std::move(input));
@@ -51,13 +54,14 @@ std::vector<PackInput> pack_inputs(std::span<const Group> groups, bool all_group
   return inputs;
 }
 
-// Counts of every completion of the step, masked or skipped ones among them: what a completion contributes must not depend on
-// what happens to others.
-Normalisers count(std::span<const Group> groups, int64_t max_completion_length) {
+// Counts over the whole step, as TRL's: every sequence, and the tokens of those that are not masked. Skipped groups count, so that
+// what a completion contributes does not depend on whether others have a signal.
+Normalisers count(std::span<const Group> groups, bool mask_truncated, int64_t max_completion_length) {
   Normalisers n{.max_completion_length = max_completion_length};
   for (const Group& group : groups) {
     n.sequences += static_cast<int64_t>(group.rollouts.size());
-    for (const Rollout& rollout : group.rollouts) n.tokens += static_cast<int64_t>(rollout.tokens.size());
+    for (const Rollout& rollout : group.rollouts)
+      if (!is_masked(rollout, mask_truncated)) n.tokens += static_cast<int64_t>(rollout.tokens.size());
   }
   return n;
 }
@@ -75,7 +79,7 @@ void Updater::update(std::span<const Group> groups, std::span<const std::string>
   const bool all_groups = loss_.beta > 0 || !config_.trainer.skip_zero_advantage;
   const bool any_signal = std::ranges::any_of(groups, &Group::has_signal);
   const float temperature = config_.rollout.temperature;
-  const Normalisers normalisers = count(groups, config_.rollout.max_completion_length);
+  const Normalisers normalisers = count(groups, config_.algorithm.mask_truncated_completions, config_.rollout.max_completion_length);
   std::vector<TrainPack> packs;
   if (any_signal || loss_.beta > 0) {
     packs = build_packs(pack_inputs(groups, all_groups, config_.algorithm.mask_truncated_completions),

@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -60,12 +61,16 @@ inline std::string write_all(const std::string& path, const std::string& text) {
   return path;
 }
 
-// Runs `cohort ARGS...` with `input` on its standard input.
-inline Outcome run_cohort(std::vector<std::string> args, const std::string& input = "") {
+// Looks at what a running program has written to standard error; true: it need not be asked again.
+using Watch = std::function<bool(pid_t child, const std::string& err)>;
+
+// Runs `program ARGS...` (found by PATH) with `input` on its standard input.
+inline Outcome run_program(const std::string& program, std::vector<std::string> args, const std::string& input = "",
+                           const Watch& watch = {}) {
   const TemporaryFolder folder;
   const std::string in = write_all(folder / "in", input), out = folder / "out",
                     err = folder / "err";
-  args.insert(args.begin(), COHORT_BINARY);
+  args.insert(args.begin(), program);
   std::vector<char*> argv;
   for (std::string& arg : args) argv.push_back(arg.data());
   argv.push_back(nullptr);
@@ -73,12 +78,22 @@ inline Outcome run_cohort(std::vector<std::string> args, const std::string& inpu
   if (child == 0) {
     const bool ready = freopen(in.c_str(), "r", stdin) && freopen(out.c_str(), "w", stdout) &&
                        freopen(err.c_str(), "w", stderr);
-    if (ready) execv(argv[0], argv.data());
+    if (ready) execvp(argv[0], argv.data());
     _exit(127);
   }
+  if (child < 0) throw std::runtime_error("no child");
   int status = 0;
-  if (child < 0 || waitpid(child, &status, 0) != child) throw std::runtime_error("no child");
+  bool watching = static_cast<bool>(watch);
+  while (waitpid(child, &status, watching ? WNOHANG : 0) != child) {
+    if (watching && watch(child, read_all(err))) watching = false;
+    if (watching) usleep(2000);  // between looks; the wait itself is for the child
+  }
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_all(out), read_all(err)};
+}
+
+// Runs `cohort ARGS...`.
+inline Outcome run_cohort(const std::vector<std::string>& args, const std::string& input = "", const Watch& watch = {}) {
+  return run_program(COHORT_BINARY, args, input, watch);
 }
 
 // A run that takes a second: a model of two layers from scratch, a built-in task, three steps.

@@ -1,0 +1,85 @@
+// A policy, an optimizer and scored groups for tests of the update and of checkpoints.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <cstring>
+
+#include "comm/comm.h"
+#include "core/rng.h"
+#include "tests/model/tiny_model.h"
+#include "trainer/advantage.h"
+#include "trainer/update.h"
+
+namespace cohort {
+
+struct TinyRun {
+  explicit TinyRun(DType dtype = DType::bf16, int threads = 1)
+      : owner(threads), comm(make_self_comm()), policy(tiny_policy(dtype, 5, owner.exec())) {
+    config.trainer.logical_ranks = 4;
+    config.trainer.max_steps = 10;
+    config.optim.learning_rate = 1e-2f;
+    config.rollout.num_generations = 4;
+    config.rollout.max_completion_length = 10;
+    config.model.path = "tiny";
+    config.data.train = "tiny";
+    config.reward = {{"last_number", 1.0, Json::object()}};
+    Random random(31, Stream::kTest);
+    for (int g = 0; g < 3; ++g) {
+      prompts.emplace_back();
+      for (int i = 0; i < 4 + g; ++i) prompts.back().push_back(static_cast<int32_t>(3 + random.below(77)));
+      names.push_back("problem " + std::to_string(g));
+    }
+  }
+
+  void make_optimizer() {
+    optimizer = std::make_unique<Optimizer>(*policy, config.optim, static_cast<int>(config.trainer.logical_ranks), *comm);
+  }
+
+  // num_generations completions a prompt, sampled by the policy, with the given rewards.
+  std::vector<Group> sample(uint32_t step, const std::vector<std::vector<double>>& rewards) {
+    GeneratorConfig g;
+    g.sampling.temperature = config.rollout.temperature;
+    g.max_completion_length = config.rollout.max_completion_length;
+    g.stop_token_ids = {1};
+    Generator generator(*policy, g, 16);
+    std::vector<Group> groups;
+    for (size_t p = 0; p < rewards.size(); ++p) {
+      Group group;
+      group.prompt = prompts[p];
+      std::vector<GenerateRequest> requests;
+      for (size_t i = 0; i < rewards[p].size(); ++i)
+        requests.push_back({prompts[p], static_cast<int64_t>(p), static_cast<uint32_t>(p * 16 + i)});
+      group.rollouts = generator.generate(requests, step, owner.exec());
+      std::vector<std::optional<double>> totals(rewards[p].begin(), rewards[p].end());
+      group.advantages.resize(totals.size());
+      group.has_signal = group_advantages(group.advantages, totals, ScaleRewards::group);
+      groups.push_back(std::move(group));
+    }
+    return groups;
+  }
+
+  Metrics update(const std::vector<Group>& groups, int64_t step, const Policy* reference = nullptr) {
+    if (!optimizer) make_optimizer();
+    Updater updater(*policy, reference, *optimizer, config, *comm);
+    Metrics metrics;
+    updater.update(groups, names, step, metrics, owner.exec());
+    return metrics;
+  }
+
+  std::vector<std::byte> weights() const {
+    const auto* data = static_cast<const std::byte*>(policy->weights.data);
+    return {data, data + policy->weights.bytes()};
+  }
+
+  ExecOwner owner;
+  std::unique_ptr<Comm> comm;
+  std::unique_ptr<Policy> policy;
+  std::unique_ptr<Optimizer> optimizer;
+  Config config;
+  std::vector<std::vector<int32_t>> prompts;
+  std::vector<std::string> names;
+};
+
+}  // namespace cohort

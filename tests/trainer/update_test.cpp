@@ -1,0 +1,166 @@
+// The update: what must move the weights, what must not, and that nothing but the batch decides the result.
+#include "trainer/update.h"
+
+#include <cmath>
+
+#include "tests/core/expect_error.h"
+#include "tests/trainer/tiny_run.h"
+
+namespace cohort {
+namespace {
+
+const std::vector<std::vector<double>> kMixed = {{1, 0, 0, 1}, {0, 0, 0, 0}, {0, 0.5, 1, 0}};
+
+TEST(Update, TheFirstRatioIsExactlyOne) {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const float temperature : {1.0f, 0.7f}) {
+      TinyRun run(dtype, 2);
+      run.config.rollout.temperature = temperature;
+      for (int64_t step = 1; step <= 3; ++step) {
+        const Metrics metrics = run.update(run.sample(static_cast<uint32_t>(step), kMixed), step);
+        EXPECT_EQ(metrics.get("sampling/sampling_logp_difference/max"), 0);
+        EXPECT_EQ(metrics.get("sampling/importance_sampling_ratio/min"), 1);
+        EXPECT_EQ(metrics.get("sampling/importance_sampling_ratio/max"), 1);
+        EXPECT_EQ(metrics.get("clip_ratio/region_mean"), 0);
+        EXPECT_GT(metrics.get("grad_norm"), 0);
+        EXPECT_GT(metrics.get("entropy"), 0);
+      }
+    }
+  }
+}
+
+TEST(Update, GroupsOfEqualRewardsLeaveTheWeightsUntouched) {
+  TinyRun run;
+  run.update(run.sample(1, kMixed), 1);  // moments are not zero any more
+  const std::vector<std::byte> before = run.weights();
+  const Metrics metrics = run.update(run.sample(2, {{1, 1, 1, 1}, {0.3, 0.3, 0.3, 0.3}}), 2);
+  EXPECT_EQ(run.weights(), before);
+  EXPECT_EQ(metrics.get("grad_norm"), 0);
+  EXPECT_EQ(metrics.get("loss"), 0);
+}
+
+TEST(Update, AGroupWithoutSignalAddsNothing) {
+  // With one logical rank and one pack a group, running the silent group or not gives the same bits.
+  std::vector<std::vector<std::byte>> results;
+  for (const bool skip : {true, false}) {
+    TinyRun run(DType::f32);
+    run.config.trainer.logical_ranks = 1;
+    run.config.trainer.pack_tokens = 44;
+    run.config.trainer.skip_zero_advantage = skip;
+    run.update(run.sample(1, kMixed), 1);
+    results.push_back(run.weights());
+  }
+  EXPECT_EQ(results[0], results[1]);
+}
+
+TEST(Update, MovesProbabilityTowardsTheRewarded) {
+  TinyRun run(DType::f32);
+  const std::vector<Group> groups = run.sample(1, {{1, 0, 0, 0}});
+  const auto sum = [&](size_t sample) {
+    TokenPack pack;
+    const std::vector<int32_t>& completion = groups[0].rollouts[sample].tokens;
+    pack.tokens = run.prompts[0];
+    pack.tokens.insert(pack.tokens.end(), completion.begin(), completion.end() - 1);
+    for (size_t p = 0; p < pack.tokens.size(); ++p) pack.positions.push_back(static_cast<int32_t>(p));
+    pack.runs.push_back({0, static_cast<int64_t>(pack.tokens.size()), 0, 0});
+    for (size_t t = 0; t < completion.size(); ++t) {
+      pack.rows.push_back(static_cast<int32_t>(run.prompts[0].size() + t - 1));
+      pack.targets.push_back(completion[t]);
+    }
+    TrainState state(*run.policy, 32, 32);
+    std::vector<float> logprobs(completion.size());
+    pack_logprobs(*run.policy, state, pack, 1.0f, logprobs, {}, run.owner.exec());
+    double total = 0;
+    for (const float l : logprobs) total += static_cast<double>(l);
+    return total;
+  };
+  const double good = sum(0), bad = sum(1) + sum(2) + sum(3);
+  run.config.optim.learning_rate = 1e-4f;
+  run.update(groups, 1);
+  EXPECT_GT(sum(0), good);
+  EXPECT_LT(sum(1) + sum(2) + sum(3), bad);
+}
+
+TEST(Update, BitsDoNotDependOnThreads) {
+  std::vector<std::byte> first;
+  std::string line;
+  for (const int threads : {1, 2, 3}) {
+    TinyRun run(DType::bf16, threads);
+    Metrics metrics;
+    for (int64_t step = 1; step <= 2; ++step) metrics = run.update(run.sample(static_cast<uint32_t>(step), kMixed), step);
+    if (first.empty()) first = run.weights(), line = dump_json(metrics.values());
+    EXPECT_EQ(run.weights(), first) << threads;
+    EXPECT_EQ(dump_json(metrics.values()), line);
+  }
+}
+
+TEST(Update, TheObjectiveDoesNotDependOnPacks) {
+  // The order of additions does, so this one has a tolerance; ranks and threads need none.
+  double norm = 0, loss = 0;
+  for (const int64_t pack_tokens : {0, 30, 1000}) {
+    TinyRun run(DType::f32);
+    run.config.trainer.pack_tokens = pack_tokens;
+    run.config.algorithm.loss_type = "grpo";
+    const Metrics metrics = run.update(run.sample(1, kMixed), 1);
+    if (norm == 0) norm = metrics.get("grad_norm"), loss = metrics.get("loss");
+    EXPECT_NEAR(metrics.get("grad_norm"), norm, 1e-5 * norm);
+    EXPECT_NEAR(metrics.get("loss"), loss, 1e-6);
+  }
+}
+
+TEST(Update, AReferenceEqualToThePolicyChangesNothingAtFirst) {
+  std::vector<std::byte> without;
+  for (const float beta : {0.0f, 0.1f}) {
+    TinyRun run(DType::f32);
+    run.config.algorithm.beta = beta;
+    run.config.trainer.skip_zero_advantage = false;
+    const auto reference = tiny_policy(DType::f32, 5, run.owner.exec());
+    const Metrics metrics = run.update(run.sample(1, kMixed), 1, beta > 0 ? reference.get() : nullptr);
+    if (beta == 0) without = run.weights();
+    if (beta > 0) {
+      EXPECT_EQ(metrics.get("kl"), 0);
+      EXPECT_EQ(run.weights(), without);
+      EXPECT_GT(run.update(run.sample(2, kMixed), 2, reference.get()).get("kl"), 0);  // and pulls back from then on
+    }
+  }
+}
+
+TEST(Update, MoreIterationsLeaveRatioOne) {
+  TinyRun run(DType::f32);
+  run.config.algorithm.num_iterations = 3;
+  const Metrics metrics = run.update(run.sample(1, kMixed), 1);
+  EXPECT_EQ(metrics.get("sampling/importance_sampling_ratio/max"), 1);  // of the first iteration
+  EXPECT_GT(metrics.get("clip_ratio/region_mean"), 0);                  // of all: the rate is large
+  EXPECT_EQ(run.optimizer->steps_done(), 3);
+}
+
+TEST(Update, MaskedCompletionsTeachNothing) {
+  TinyRun run(DType::f32);
+  run.config.algorithm.mask_truncated_completions = true;
+  std::vector<Group> groups = run.sample(1, kMixed);
+  for (Group& group : groups)
+    for (Rollout& rollout : group.rollouts) rollout.finish_reason = FinishReason::length;
+  const std::vector<std::byte> before = run.weights();
+  run.update(groups, 1);
+  EXPECT_EQ(run.weights(), before);
+}
+
+TEST(Update, NonFiniteNumbersStopBeforeTheWeightsChange) {
+  TinyRun run(DType::f32);
+  std::vector<Group> groups = run.sample(1, kMixed);
+  groups[2].rollouts[1].logprobs[0] = -INFINITY;
+  const std::vector<std::byte> before = run.weights();
+  EXPECT_ERROR(run.update(groups, 1), kNonFinite, "problem 2, completion 1, token 0");
+  EXPECT_EQ(run.weights(), before);
+}
+
+TEST(Update, BrokenWeightsAreNoticedByTheirLogProbs) {
+  TinyRun run(DType::f32);
+  const std::vector<Group> groups = run.sample(1, kMixed);
+  run.policy->weights.f32()[run.policy->table.layers[1].down] = NAN;
+  repack(*run.policy, run.owner.exec());
+  EXPECT_ERROR(run.update(groups, 1), kNonFinite, "step 1");
+}
+
+}  // namespace
+}  // namespace cohort
