@@ -72,7 +72,7 @@ int run(const Options& o, Comm& comm) {
               "the config names no evaluation data: set data.eval, or data.task with eval_size");
   encode_prompts(data, model.tokenizer, model.chat_template, config.data.max_prompt_length);
   const RewardSet rewards(config.reward);
-  Generator generator(*model.policy, eval_generator(config, model), config.data.max_prompt_length);
+  Generator generator(*model.policy, eval_generator(config, model), longest_prompt(data));
 
   StatusLine line;
   StageProgress stage(line);

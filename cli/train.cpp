@@ -9,8 +9,8 @@
 #include "cli/failure.h"
 #include "cli/memory_plan.h"
 #include "cli/progress.h"
-#include "comm/signals.h"
 #include "comm/watchdog.h"
+#include "model/cuda/cuda.h"
 #include "trainer/grpo.h"
 
 namespace cohort {
@@ -35,10 +35,7 @@ int dry_run(const Config& config, const Comm& comm) {
 int run(const Options& o, Comm& comm) {
   const Config config = o.config.load();
   if (o.dry_run) return dry_run(config, comm);
-  CHECK_USAGE(config.run.device == "cpu",
-              "run.device: {}: this program was built without GPU code (it is not written yet); "
-              "allowed: cpu",
-              config.run.device);
+  if (config.run.device == "cuda") require_cuda();
   comm.set_deadline(std::chrono::milliseconds(static_cast<int64_t>(1000 * config.comm.timeout_s)));
   Watchdog watchdog(rank_name(comm), [&](const std::string& message) {
     print_failure("", message);
