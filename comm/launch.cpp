@@ -26,12 +26,11 @@ std::optional<int> number(const Environment& environment, const char* name) {
 
 bool launched_with_others(const Environment& environment) {
   if (const auto size = number(environment, "OMPI_COMM_WORLD_SIZE")) return *size > 1;
-  // SLURM_STEP_ID: this is a task of srun, not the batch script.
-  const auto tasks = environment("SLURM_STEP_ID") != nullptr ? number(environment, "SLURM_STEP_NUM_TASKS") : std::nullopt;
-  if (environment("PMIX_RANK") != nullptr) return tasks.value_or(2) > 1;
+  // SLURM_STEP_ID: this is a task of srun, not the batch script. 0: not said.
+  const int tasks = environment("SLURM_STEP_ID") != nullptr ? number(environment, "SLURM_STEP_NUM_TASKS").value_or(0) : 0;
+  if (environment("PMIX_RANK") != nullptr) return tasks != 1;
   if (environment("PMI_RANK") != nullptr) return number(environment, "PMI_SIZE").value_or(2) > 1;
-  CHECK_USAGE(tasks.value_or(1) <= 1,
-              "srun started {} tasks that cannot find each other; start them by 'srun --mpi=pmix' or by mpirun", *tasks);
+  CHECK_USAGE(tasks <= 1, "srun started {} tasks that cannot find each other; start them by 'srun --mpi=pmix' or by mpirun", tasks);
   return false;
 }
 

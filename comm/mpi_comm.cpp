@@ -37,7 +37,7 @@ class MpiComm final : public Comm {
     if (unusable_ || std::uncaught_exceptions() > exceptions_) return;
     try {
       Collective(*this, {Operation::kFinish, "MPI"}).finish();
-      finish_mpi();
+      finish_mpi(deadline_);
     } catch (const std::exception& error) {
       std::fprintf(stderr, "cohort: error: rank %d on %s: %s\n", rank(), place_.host.c_str(), error.what());
       abort_mpi(static_cast<int>(ExitCode::kRankFailed));
@@ -151,7 +151,7 @@ class MpiComm final : public Comm {
   };
 
   static Place start() {
-    start_mpi();
+    start_mpi(kDefaultDeadline);
     Place place{};
     CHECK_MPI(MPI_Comm_rank(MPI_COMM_WORLD, &place.rank));
     CHECK_MPI(MPI_Comm_size(MPI_COMM_WORLD, &place.size));

@@ -14,7 +14,6 @@
 #include <string>
 #include <vector>
 
-#include "comm/comm.h"
 #include "comm/launch.h"
 #include "comm/mpi_check.h"
 #include "comm/watchdog.h"
@@ -50,11 +49,22 @@ bool may_read_processes() {
   return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == 1;
 }
 
-void expired(const std::string& message) {
-  const std::string line = fmt::format("cohort: error: {}; did every rank start?\n", message);
-  std::fwrite(line.data(), 1, line.size(), stderr);
-  std::_Exit(static_cast<int>(ExitCode::kRankFailed));
-}
+// Watches a call that has no deadline of its own; ends the process when it does not return.
+class Limit {
+ public:
+  Limit(const char* call, std::chrono::milliseconds limit)
+      : watchdog_("", [=](const std::string&) {
+          const std::string line = fmt::format("cohort: error: {} did not return within {:.4g} s: another rank hangs or never came\n",
+                                               call, std::chrono::duration<double>(limit).count());
+          std::fwrite(line.data(), 1, line.size(), stderr);
+          std::_Exit(static_cast<int>(ExitCode::kRankFailed));
+        }) {
+    watchdog_.enter(call, 0, limit);
+  }
+
+ private:
+  Watchdog watchdog_;
+};
 
 // For the handler, which gets no context.
 std::atomic<int> abort_code;
@@ -62,7 +72,7 @@ void give_up(int) { _exit(abort_code); }
 
 }  // namespace
 
-void start_mpi() {
+void start_mpi(std::chrono::milliseconds limit) {
   int initialized = 0;
   CHECK_MPI(MPI_Initialized(&initialized));
   CHECK(!initialized, "MPI is initialised already; a process makes one MPI communicator in its life");
@@ -71,8 +81,7 @@ void start_mpi() {
   if (launched_on_one_host([](const char* name) { return std::getenv(name); })) defaults.set("pml", "ob1");
   if (!may_read_processes()) defaults.set("btl_vader_single_copy_mechanism", "none");
 
-  Watchdog watchdog("", expired);
-  watchdog.enter("MPI_Init", 0, Comm::kDefaultDeadline);
+  const Limit watched("MPI_Init", limit);
   int provided = 0;
   CHECK_MPI(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided));
   CHECK(provided >= MPI_THREAD_FUNNELED, "this MPI offers thread level {}, and cohort needs MPI_THREAD_FUNNELED ({})", provided,
@@ -80,9 +89,8 @@ void start_mpi() {
   CHECK_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
 }
 
-void finish_mpi() {
-  Watchdog watchdog("", expired);
-  watchdog.enter("MPI_Finalize", 0, Comm::kDefaultDeadline);
+void finish_mpi(std::chrono::milliseconds limit) {
+  const Limit watched("MPI_Finalize", limit);
   CHECK_MPI(MPI_Finalize());
 }
 

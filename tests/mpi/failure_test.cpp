@@ -103,6 +103,22 @@ TEST(MpiFailure, OneProcessDoesNotTouchMpi) {
   }
 }
 
+TEST(MpiFailure, AContainerThatForbidsReadingProcessesIsServedWithoutComplaint) {
+  const Outcome outcome = run_ranks(2, "forbidden");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_EQ(outcome.count(" received\n"), 2) << outcome.output;
+  EXPECT_EQ(outcome.count("\n"), 2) << "MPI has something to say: " << outcome.output;
+}
+
+TEST(MpiFailure, StartingAndFinishingWithoutTheOthersHasALimit) {
+  for (const auto& [scenario, call] : {std::pair("never_starts", "MPI_Init"), {"never_finishes", "MPI_Finalize"}}) {
+    const Outcome outcome = run_ranks(2, scenario);
+    EXPECT_EQ(outcome.exit_code, 4) << outcome.output;
+    EXPECT_EQ(outcome.count(std::string("cohort: error: ") + call + " did not return within 0.5 s"), 1) << outcome.output;
+    EXPECT_LT(outcome.seconds, kSoon);
+  }
+}
+
 TEST(MpiFailure, TheDeadlineNamesTheRankThatDidNotCome) {
   const Outcome outcome = run_ranks(3, "deadline");
   EXPECT_EQ(outcome.exit_code, 4) << outcome.output;

@@ -1,17 +1,24 @@
 // mpi_scenario NAME: what failure_test.cpp runs on several ranks. Each rank reports by lines "RANK TEXT" on standard output.
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <mpi.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <cerrno>
 #include <csignal>
-#include <cstdio>
+#include <cstddef>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <stdexcept>
 #include <string>
 
 #include "comm/comm.h"
+#include "comm/mpi_start.h"
 #include "comm/signals.h"
 #include "comm/watchdog.h"
 #include "core/check.h"
@@ -50,6 +57,22 @@ int abort_together(Comm& comm, int code) {
 
 void wait_for_the_end() {
   while (true) pause();
+}
+
+// As in a container that forbids it.
+void forbid_reading_processes() {
+  sock_filter program[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                           BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
+                           BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  const sock_fprog filter{std::size(program), program};
+  CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "no seccomp");
+}
+
+int forbidden(Comm& comm) {
+  std::vector<std::byte> data(1 << 20, std::byte{static_cast<uint8_t>(comm.rank())});
+  comm.broadcast(data, 1, "large");
+  report(comm, data.back() == std::byte{1} ? "received" : "got something else");
+  return 0;
 }
 
 int clean(Comm& comm) {
@@ -173,11 +196,20 @@ int signals(Comm& comm) {
 }
 
 const std::map<std::string, int (*)(Comm&)> kScenarios = {
-    {"clean", clean}, {"deadline", deadline}, {"stopped", stopped}, {"out_of_step", out_of_step}, {"lengths", lengths},
+    {"clean", clean}, {"forbidden", forbidden}, {"deadline", deadline}, {"stopped", stopped}, {"out_of_step", out_of_step}, {"lengths", lengths},
     {"killed", killed}, {"aborted", aborted}, {"watchdog", watchdog}, {"watchdog_in_collective", watchdog_in_collective},
     {"thrown", thrown}, {"early", early}, {"signals", signals}};
 
 int run(const std::string& name) {
+  if (name == "forbidden") forbid_reading_processes();
+  if (name == "never_starts" || name == "never_finishes") {
+    const bool first = std::getenv("OMPI_COMM_WORLD_RANK") == std::string("0");
+    if (name == "never_starts" && !first) wait_for_the_end();
+    start_mpi(name == "never_starts" ? 500ms : 60s);
+    if (name == "never_finishes" && !first) wait_for_the_end();
+    finish_mpi(500ms);
+    return 0;
+  }
   const std::unique_ptr<Comm> comm = make_comm();
   int initialized = 0;
   MPI_Initialized(&initialized);
