@@ -1,0 +1,103 @@
+// The run directory: when a run starts anew, when it goes on, and that nothing an earlier run left is lost.
+#include "trainer/run_dir.h"
+
+#include <cstring>
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include "core/files.h"
+#include "tests/core/expect_error.h"
+
+namespace cohort {
+namespace {
+
+namespace fs = std::filesystem;
+
+class RunDirectory : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "cohort-run-XXXXXX").string();
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    folder = name;
+    config = parse_config("model: {init: {}}\ndata: {task: {name: addition}}\nreward: [{name: last_number}]\nrun: {dir: " +
+                              folder.string() + ", name: r}\n",
+                          "test");
+    comm = make_self_comm();
+  }
+  void TearDown() override { fs::remove_all(folder); }
+  void complete_checkpoint(const std::string& name) {
+    fs::create_directories(folder / "r/checkpoints" / name);
+    write_file_atomic(folder / "r/checkpoints" / name / "manifest.json", "{}");
+  }
+  fs::path folder;
+  Config config;
+  std::unique_ptr<Comm> comm;
+};
+
+TEST_F(RunDirectory, AFreshOneHoldsTheResolvedConfig) {
+  const RunDir dir(config, *comm);
+  EXPECT_FALSE(dir.resume_from());
+  EXPECT_EQ(dir.message(), "");
+  EXPECT_EQ(config_to_yaml(load_config(dir.path() / "config.yaml")), config_to_yaml(config));
+  EXPECT_TRUE(fs::is_directory(dir.checkpoints()));
+}
+
+TEST_F(RunDirectory, AutoGoesOnFromTheNewestCheckpoint) {
+  { const RunDir dir(config, *comm); }
+  complete_checkpoint("step_2"), complete_checkpoint("step_10");
+  const RunDir dir(config, *comm);
+  ASSERT_TRUE(dir.resume_from());
+  EXPECT_EQ(dir.resume_from()->filename(), "step_10");
+  EXPECT_NE(dir.message().find("resuming from"), std::string::npos);
+}
+
+TEST_F(RunDirectory, AutoStartsTheSameRunAgainInPlaceAndMovesAnotherAside) {
+  { const RunDir dir(config, *comm); }
+  write_file_atomic(folder / "r/metrics.jsonl", "{\"step\":1}\n");
+  {
+    const RunDir dir(config, *comm);
+    EXPECT_EQ(dir.message(), "");
+    EXPECT_TRUE(fs::exists(folder / "r/metrics.jsonl"));
+  }
+  config.optim.learning_rate = 0.5f;
+  const RunDir dir(config, *comm);
+  EXPECT_NE(dir.message().find("moved to"), std::string::npos);
+  EXPECT_FALSE(fs::exists(folder / "r/metrics.jsonl"));
+  EXPECT_EQ(read_file(folder / "r.1/metrics.jsonl"), "{\"step\":1}\n");
+}
+
+TEST_F(RunDirectory, NeverKeepsWhatIsThere) {
+  { const RunDir dir(config, *comm); }
+  complete_checkpoint("step_2");
+  config.run.resume = "never";
+  const RunDir dir(config, *comm);
+  EXPECT_FALSE(dir.resume_from());
+  EXPECT_TRUE(fs::exists(folder / "r.1/checkpoints/step_2/manifest.json"));
+  { const RunDir again(config, *comm); }
+  EXPECT_TRUE(fs::exists(folder / "r.2/config.yaml"));
+}
+
+TEST_F(RunDirectory, APathMustBeACheckpoint) {
+  config.run.resume = folder.string();
+  EXPECT_ERROR(RunDir(config, *comm), kUsage, "no complete checkpoint");
+}
+
+TEST_F(RunDirectory, AModelIsWrittenWholeOrNotAtAll) {
+  const RunDir dir(config, *comm);
+  ExecOwner owner(1);
+  write_initial_model(*config.model.init, "float32", dir.initial());
+  const LoadedModel model = init_model(dir.initial(), "auto", 1, 3, owner.exec());
+  fs::create_directories(folder / "r/final.tmp/leftover");
+  dir.write_model(*model.policy, dir.initial(), dir.final_model());
+  EXPECT_FALSE(fs::exists(folder / "r/final.tmp"));
+  for (const char* name : {"config.json", "tokenizer.json", "tokenizer_config.json"})
+    EXPECT_EQ(read_file(dir.final_model() / name), read_file(dir.initial() / name));
+  const LoadedModel again = load_model(dir.final_model(), "auto", 1, owner.exec());
+  EXPECT_EQ(std::memcmp(again.policy->weights.data, model.policy->weights.data, model.policy->weights.bytes()), 0);
+  dir.write_model(*model.policy, dir.initial(), dir.final_model());  // again, over the old one
+  EXPECT_TRUE(fs::exists(dir.final_model() / "model.safetensors"));
+}
+
+}  // namespace
+}  // namespace cohort
