@@ -24,6 +24,19 @@ DType lane_dtype(DType act) { return act == DType::bf16 && kHasBf16Pairs ? DType
 
 int64_t lanes_of(int64_t depth, DType lane_dtype) { return lane_dtype == DType::bf16 ? (depth + 1) / 2 : depth; }
 
+size_t widened_bytes(Tensor a) { return lane_dtype(a.dtype) == a.dtype ? 0 : static_cast<size_t>(a.size()) * 4; }
+
+Tensor in_lane_dtype(Tensor a, void* space, const Exec& ex) {
+  if (lane_dtype(a.dtype) == a.dtype) return a;
+  const Tensor wide(space, DType::f32, {a.rows(), a.cols()});
+  ex.pool->run(a.rows(), [&](int64_t row, int) {
+    const bf16* from = a.b16() + row * a.cols();
+    float* to = wide.f32() + row * a.cols();
+    for (int64_t i = 0; i < a.cols(); ++i) to[i] = to_float(from[i]);
+  });
+  return wide;
+}
+
 Left rows_in_place(Tensor a) {
   const int64_t row = a.cols() * static_cast<int64_t>(dtype_size(a.dtype));
   const bool pairs = a.dtype == DType::bf16;

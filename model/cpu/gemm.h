@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "model/exec.h"
+#include "model/ops/matmul.h"
 #include "model/tensor.h"
 
 namespace cohort::gemm {
@@ -32,6 +33,13 @@ void pack_rows(void* panels, Tensor w, int64_t begin, int64_t end);
 void pack_columns(void* panels, Tensor x, int64_t begin, int64_t end);
 // Lays out tiles [begin, end) of A = y^T from `tiles` on.      y (T, N): a row of A is a column of y, contraction over T
 void pack_column_tiles(void* tiles, Tensor y, int64_t begin, int64_t end);
+
+// The panels that pack_weight laid out.
+const std::byte* panels(const PackedWeight& w);
+
+// a's rows in its lane dtype: a itself, or a copy in `space` (widened_bytes) where the processor has no bf16.
+Tensor in_lane_dtype(Tensor a, void* space, const Exec& ex);
+size_t widened_bytes(Tensor a);
 
 // A: where its rows are.
 struct Left {

@@ -120,6 +120,11 @@ void tile(const TileArgs& t) {
   const std::byte* a[kRows];
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) a[i] = t.a + i * t.a_row;
+  if (t.store == Store::add_f32) {  // what is added to is far away, and needed when the sums are done
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i)
+      for (int at = 0; at < kVectors * kVectorLanes * 4; at += 64) __builtin_prefetch(t.c + i * t.c_row + at, 1);
+  }
   const std::byte* b = t.b;
   const int64_t end = t.lanes * t.a_lane;
   for (int64_t at = 0; at < end; at += t.a_lane) {

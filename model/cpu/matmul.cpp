@@ -21,6 +21,11 @@ PackedWeight::~PackedWeight() = default;
 PackedWeight::PackedWeight(PackedWeight&&) noexcept = default;
 PackedWeight& PackedWeight::operator=(PackedWeight&&) noexcept = default;
 
+const std::byte* gemm::panels(const PackedWeight& w) {
+  CHECK(w.impl != nullptr, "a weight that was never packed");
+  return w.impl->panels.get();
+}
+
 namespace {
 
 void check_exec(const char* op, const Exec& ex) {
@@ -43,20 +48,6 @@ void check_output(const char* op, const char* name, Tensor t, DType act, int64_t
 void check_act(const char* op, DType act) {
   CHECK(act == DType::f32 || act == DType::bf16, "{} of {}, allowed: float32, bfloat16", op, dtype_name(act));
 }
-
-// a's rows in the lane dtype: as they are, or widened into `space` (a.size() floats) where the processor has no bf16.
-Tensor in_lane_dtype(Tensor a, void* space, const Exec& ex) {
-  if (gemm::lane_dtype(a.dtype) == a.dtype) return a;
-  const Tensor wide(space, DType::f32, {a.rows(), a.cols()});
-  ex.pool->run(a.rows(), [&](int64_t row, int) {
-    const bf16* from = a.b16() + row * a.cols();
-    float* to = wide.f32() + row * a.cols();
-    for (int64_t i = 0; i < a.cols(); ++i) to[i] = to_float(from[i]);
-  });
-  return wide;
-}
-
-size_t widened_bytes(Tensor a) { return gemm::lane_dtype(a.dtype) == a.dtype ? 0 : static_cast<size_t>(a.size()) * 4; }
 
 }  // namespace
 
@@ -87,15 +78,12 @@ void pack_weight(PackedWeight& packed, Tensor w, const Exec& ex) {
   });
 }
 
-const void* packed_panels(const PackedWeight& w) { return w.impl->panels.get(); }
-
 void matmul(Tensor y, Tensor x, const PackedWeight& w, const Exec& ex, bool accumulate) {
   check_exec("matmul", ex);
-  CHECK(w.impl != nullptr, "matmul: the weight was never packed");
   check_operand("matmul", "x", x, w.dtype, x.rows(), w.k);
   check_output("matmul", "y", y, x.dtype, x.rows(), w.n, accumulate);
-  const Tensor a = in_lane_dtype(x, ex.workspace->get(0, widened_bytes(x)), ex);
-  gemm::multiply({gemm::rows_in_place(a), packed_panels(w), {y.data, y.dtype, w.n, accumulate}, x.rows(), w.n, a.dtype}, ex);
+  const Tensor a = gemm::in_lane_dtype(x, ex.workspace->get(0, gemm::widened_bytes(x)), ex);
+  gemm::multiply({gemm::rows_in_place(a), gemm::panels(w), {y.data, y.dtype, w.n, accumulate}, x.rows(), w.n, a.dtype}, ex);
 }
 
 void matmul_backward_input(Tensor dx, Tensor dy, Tensor w, const Exec& ex, bool accumulate) {
@@ -109,11 +97,11 @@ void matmul_backward_input(Tensor dx, Tensor dy, Tensor w, const Exec& ex, bool 
   const size_t panel = gemm::panel_bytes(gemm::lanes_of(w.rows(), gemm::lane_dtype(w.dtype)));
   const int64_t panels = gemm::panels_of(w.cols());
   const size_t packed_bytes = static_cast<size_t>(panels) * panel;
-  std::byte* space = static_cast<std::byte*>(ex.workspace->get(0, packed_bytes + widened_bytes(dy)));
+  std::byte* space = static_cast<std::byte*>(ex.workspace->get(0, packed_bytes + gemm::widened_bytes(dy)));
   ex.pool->run(panels, [&](int64_t p, int) {
     gemm::pack_columns(space + static_cast<size_t>(p) * panel, w, p, p + 1);
   });
-  const Tensor a = in_lane_dtype(dy, space + packed_bytes, ex);
+  const Tensor a = gemm::in_lane_dtype(dy, space + packed_bytes, ex);
   gemm::multiply({gemm::rows_in_place(a), space, {dx.data, dx.dtype, w.cols(), accumulate}, dy.rows(), w.cols(), a.dtype}, ex);
 }
 

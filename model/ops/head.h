@@ -4,6 +4,7 @@
 // the trainer computes.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -22,7 +23,7 @@ RowStats logit_row_stats(const float* logits, int64_t vocab, float inverse_tempe
 
 // log p(token) of softmax(logits / temperature).
 inline float token_logprob(const float* logits, const RowStats& stats, int32_t token, float inverse_temperature) {
-  return logits[token] * inverse_temperature - stats.lse;
+  return std::fma(logits[token], inverse_temperature, -stats.lse);  // rounded once: equal bits wherever it is compiled
 }
 
 // logits = h w^T, (B, V) f32.    h (B, C) act   w (V, C) packed
