@@ -10,7 +10,6 @@
 namespace cohort {
 namespace {
 
-constexpr int64_t kExchangeElements = int64_t{1} << 22;  // per message: bounds the receive buffers
 constexpr int64_t kClearElements = int64_t{1} << 18;
 
 int first_leaf(TreeNode node) { return node.index << node.level; }
@@ -52,11 +51,12 @@ std::vector<TreeNode> covering_nodes(LogicalRange range) {
   return nodes;
 }
 
-GradientSum::GradientSum(int64_t size, int logical_ranks, Comm& comm)
-    : size_(size), logical_ranks_(logical_ranks), comm_(comm),
-      range_(logical_range(logical_ranks, comm.rank(), comm.size())) {
+GradientSum::GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t exchange)
+    : size_(size), exchange_(exchange), logical_ranks_(logical_ranks), comm_(comm),
+      range_(logical_range(logical_ranks, comm.rank(), comm.size())), begun_(static_cast<size_t>(logical_ranks)) {
   CHECK(std::has_single_bit(static_cast<unsigned>(logical_ranks)) && size % logical_ranks == 0,
         "{} gradients over {} logical ranks", size, logical_ranks);
+  CHECK(exchange >= 1, "exchanges of {} gradients", exchange);
 }
 
 size_t GradientSum::bytes() const {
@@ -69,6 +69,7 @@ Tensor GradientSum::begin_leaf(int leaf, const Exec& ex) {
   CHECK(nodes_.empty() || last_leaf(nodes_.back().at) < leaf, "leaf {} comes late", leaf);
   settle(leaf, ex);
   leaf_ = leaf;
+  begun_[leaf] = true;
   if (free_.empty()) {
     leaf_data_.reset(new float[static_cast<size_t>(size_)]);
   } else {
@@ -105,6 +106,11 @@ void GradientSum::settle(int upto, const Exec& ex) {
 
 std::span<const float> GradientSum::finish(const std::vector<bool>& leaf_used, const Exec& ex) {
   CHECK(static_cast<int>(leaf_used.size()) == logical_ranks_ && leaf_ < 0, "finish with a leaf open");
+  for (int leaf = range_.first; leaf < range_.last; ++leaf) {
+    CHECK(leaf_used[leaf] == begun_[leaf], "logical rank {} is said to have {} packs, but was {}begun", leaf,
+          leaf_used[leaf] ? "some" : "no", begun_[leaf] ? "" : "not ");
+  }
+  begun_.assign(begun_.size(), false);
   settle(range_.last, ex);
   const int ranks = comm_.size();
   if (ranks == 1) {
@@ -134,7 +140,7 @@ std::span<const float> GradientSum::finish(const std::vector<bool>& leaf_used, c
   for (int r = 0; r < ranks; ++r) largest = std::max(largest, begins[r + 1] - begins[r]);
   size_t sums = 0;
   for (const auto& nodes : held) sums += nodes.size();
-  received_.resize(sums * static_cast<size_t>(std::min(kExchangeElements, largest)));
+  received_.resize(sums * static_cast<size_t>(std::min(exchange_, largest)));
 
   std::vector<std::span<const std::byte>> send(ranks);
   std::vector<std::span<std::byte>> receive(ranks);
@@ -143,8 +149,8 @@ std::span<const float> GradientSum::finish(const std::vector<bool>& leaf_used, c
     float* data;
   };
   std::vector<Part> parts, sum;
-  for (int64_t offset = 0; offset < largest; offset += kExchangeElements) {
-    const auto piece = [&](int r) { return std::clamp<int64_t>(begins[r + 1] - begins[r] - offset, 0, kExchangeElements); };
+  for (int64_t offset = 0; offset < largest; offset += exchange_) {
+    const auto piece = [&](int r) { return std::clamp<int64_t>(begins[r + 1] - begins[r] - offset, 0, exchange_); };
     const size_t mine = static_cast<size_t>(piece(me));
     parts.clear();
     float* next = received_.data();

@@ -31,8 +31,9 @@ std::vector<TreeNode> covering_nodes(LogicalRange range);
 
 class GradientSum {
  public:
-  // `size`: elements of the flat gradient, a multiple of logical_ranks.
-  GradientSum(int64_t size, int logical_ranks, Comm& comm);
+  // `size`: elements of the flat gradient, a multiple of logical_ranks, which is a power of two. `exchange`: elements that one
+  // rank sends another at once, >= 1; it bounds the receive buffers and does not change the bits.
+  GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t exchange = int64_t{1} << 22);
 
   LogicalRange range() const { return range_; }
   // This rank's span of the flat gradient: [first, last) of `range`, in elements.
@@ -45,7 +46,8 @@ class GradientSum {
   // The leaf is complete: merges it up the tree as far as this rank can.
   void end_leaf(const Exec& ex);
   // Exchanges spans and sums them in tree order: the total of this rank's span, valid until the next begin_leaf.
-  // `leaf_used[l]`: whether logical rank l has packs, on whichever rank; at least one must.
+  // `leaf_used[l]`: whether logical rank l has packs, on whichever rank; at least one must. This rank must have begun those of
+  // its range, and no others (exit code 1).
   std::span<const float> finish(const std::vector<bool>& leaf_used, const Exec& ex);
 
   size_t bytes() const;  // held by buffers now
@@ -58,11 +60,12 @@ class GradientSum {
   };
   void settle(int upto, const Exec& ex);
 
-  int64_t size_;
+  int64_t size_, exchange_;
   int logical_ranks_;
   Comm& comm_;
   LogicalRange range_;
   int leaf_ = -1;             // in progress
+  std::vector<bool> begun_;   // leaves, since the last finish
   Buffer leaf_data_;
   std::vector<Node> nodes_;   // complete, left to right
   std::vector<Buffer> free_;  // buffers of `size` to use again

@@ -1,0 +1,332 @@
+#include "trainer/gradient_sum.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <random>
+
+#include "core/check.h"
+#include "tests/trainer/thread_comm.h"
+
+namespace cohort {
+namespace {
+
+using Values = std::vector<float>;
+
+// The gradients of a step: for each leaf those of its packs, in order. A leaf without packs is not used.
+using Step = std::vector<std::vector<Values>>;
+
+std::vector<bool> used(const Step& step) {
+  std::vector<bool> result;
+  for (const auto& packs : step) result.push_back(!packs.empty());
+  return result;
+}
+
+// The definition: leaves [first, first + count), count a power of two, as a full binary tree. Nothing plus x is x.
+std::optional<Values> full_tree(const Step& step, size_t first, size_t count) {
+  const auto add = [](std::optional<Values> sum, const std::optional<Values>& other) {
+    if (!sum) return other;
+    if (!other) return sum;
+    for (size_t i = 0; i < sum->size(); ++i) (*sum)[i] += (*other)[i];
+    return sum;
+  };
+  if (count == 1) {
+    std::optional<Values> leaf;
+    if (!step[first].empty()) leaf = Values(step[first][0].size(), 0.0f);
+    for (const Values& pack : step[first]) leaf = add(leaf, pack);
+    return leaf;
+  }
+  return add(full_tree(step, first, count / 2), full_tree(step, first + count / 2, count / 2));
+}
+
+Values one_after_the_other(const Step& step, size_t size) {
+  Values sum(size, 0.0f);
+  for (const auto& packs : step)
+    for (const Values& pack : packs)
+      for (size_t i = 0; i < size; ++i) sum[i] += pack[i];
+  return sum;
+}
+
+// Random gradients of very different sizes, so that another order of additions gives other bits.
+Values random_gradient(std::mt19937& random, size_t size) {
+  std::normal_distribution<float> normal;
+  std::uniform_int_distribution<int> exponent(-12, 12);
+  Values values(size);
+  for (float& value : values) value = std::ldexp(normal(random), exponent(random));
+  return values;
+}
+
+Step random_step(std::mt19937& random, size_t size, const std::vector<bool>& leaf_used) {
+  Step step(leaf_used.size());
+  for (size_t leaf = 0; leaf < step.size(); ++leaf)
+    for (uint32_t packs = leaf_used[leaf] ? 1 + random() % 3 : 0; packs > 0; --packs)
+      step[leaf].push_back(random_gradient(random, size));
+  return step;
+}
+
+std::span<const float> run_step(GradientSum& sum, const Step& step, const Exec& ex) {
+  const LogicalRange range = sum.range();
+  for (int leaf = range.first; leaf < range.last; ++leaf) {
+    if (step[leaf].empty()) continue;
+    const Tensor buffer = sum.begin_leaf(leaf, ex);
+    for (const Values& pack : step[leaf])
+      for (size_t i = 0; i < pack.size(); ++i) buffer.f32()[i] += pack[i];
+    sum.end_leaf(ex);
+  }
+  return sum.finish(used(step), ex);
+}
+
+// What all ranks' spans make together, for each step; one GradientSum a rank serves all steps.
+std::vector<Values> sum_on_ranks(int ranks, const std::vector<Step>& steps, size_t size, int64_t exchange, int threads) {
+  std::vector<Values> totals(steps.size(), Values(size, std::nanf("")));
+  run_on_threads(ranks, [&](Comm& comm) {
+    ExecOwner owner(threads);
+    GradientSum sum(static_cast<int64_t>(size), static_cast<int>(steps[0].size()), comm, exchange);
+    for (size_t i = 0; i < steps.size(); ++i) {
+      const std::span<const float> mine = run_step(sum, steps[i], owner.exec());
+      CHECK(static_cast<int64_t>(mine.size()) == (comm.size() == 1 ? static_cast<int64_t>(size) : sum.owned_end() - sum.owned_begin()),
+            "rank {} has {} sums", comm.rank(), mine.size());
+      std::ranges::copy(mine, totals[i].begin() + sum.owned_begin());
+    }
+  });
+  return totals;
+}
+
+bool same_bits(const Values& a, const Values& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+std::vector<std::vector<bool>> patterns_of_use(std::mt19937& random, size_t leaves) {
+  std::vector<std::vector<bool>> patterns{std::vector<bool>(leaves, true)};
+  for (size_t leaf = 0; leaf < leaves; ++leaf) {
+    std::vector<bool> only(leaves, false), without(leaves, true);
+    only[leaf] = true;
+    without[leaf] = leaves == 1;
+    patterns.push_back(only);
+    patterns.push_back(without);
+  }
+  for (int i = 0; i < 40; ++i) {
+    std::vector<bool> some(leaves);
+    for (size_t leaf = 0; leaf < leaves; ++leaf) some[leaf] = random() % 2 == 0;
+    some[random() % leaves] = true;
+    patterns.push_back(some);
+  }
+  return patterns;
+}
+
+TEST(LogicalRange, RanksShareAllLeavesEvenlyAndInOrder) {
+  for (int logical_ranks : {1, 2, 4, 8, 16, 64}) {
+    for (int size = 1; size <= logical_ranks; ++size) {
+      int next = 0;
+      for (int rank = 0; rank < size; ++rank) {
+        const LogicalRange range = logical_range(logical_ranks, rank, size);
+        EXPECT_EQ(range.first, next);
+        EXPECT_GE(range.last - range.first, logical_ranks / size);
+        EXPECT_LE(range.last - range.first, (logical_ranks + size - 1) / size);
+        next = range.last;
+      }
+      EXPECT_EQ(next, logical_ranks);
+    }
+  }
+}
+
+TEST(LogicalRange, MoreRanksThanLeavesAreRefused) {
+  try {
+    logical_range(8, 0, 9);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::kUsage);
+    EXPECT_NE(std::string(error.what()).find("9 ranks, but trainer.logical_ranks is 8"), std::string::npos) << error.what();
+  }
+}
+
+TEST(CoveringNodes, AreTheLargestSubtreesThatFillTheRange) {
+  for (int first = 0; first <= 32; ++first) {
+    for (int last = first; last <= 32; ++last) {
+      int next = first;
+      for (const TreeNode node : covering_nodes({first, last})) {
+        EXPECT_EQ(node.index << node.level, next) << "a gap or an overlap";
+        next = (node.index + 1) << node.level;
+        const int parent = node.index / 2, level = node.level + 1;
+        EXPECT_FALSE((parent << level) >= first && ((parent + 1) << level) <= last)
+            << "the parent of (" << node.level << ", " << node.index << ") fits into [" << first << ", " << last << ")";
+      }
+      EXPECT_EQ(next, last);
+    }
+  }
+}
+
+TEST(CoveringNodes, AnExample) {
+  const std::vector<TreeNode> expected{{0, 3}, {2, 1}, {1, 4}, {0, 10}};
+  EXPECT_EQ(covering_nodes({3, 11}), expected);
+}
+
+TEST(GradientSum, EveryWorldGivesTheBitsOfTheFullTree) {
+  const uint32_t seed = std::random_device{}();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::mt19937 random(seed);
+  constexpr size_t kSize = 8 * 13;
+  std::vector<Step> steps;
+  for (const std::vector<bool>& pattern : patterns_of_use(random, 8)) steps.push_back(random_step(random, kSize, pattern));
+  int another_order = 0;
+  std::vector<Values> expected;
+  for (const Step& step : steps) {
+    expected.push_back(*full_tree(step, 0, 8));
+    another_order += !same_bits(expected.back(), one_after_the_other(step, kSize));
+  }
+  EXPECT_GT(another_order, 40) << "these gradients cannot tell one order from another";
+  for (int ranks = 1; ranks <= 8; ++ranks) {
+    const std::vector<Values> totals = sum_on_ranks(ranks, steps, kSize, 1 << 22, 1);
+    for (size_t i = 0; i < steps.size(); ++i) {
+      EXPECT_TRUE(same_bits(totals[i], expected[i])) << ranks << " ranks, used leaves " << testing::PrintToString(used(steps[i]));
+    }
+  }
+}
+
+TEST(GradientSum, OtherTreesToo) {
+  const uint32_t seed = std::random_device{}();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::mt19937 random(seed);
+  for (size_t leaves : {1, 2, 4, 16}) {
+    const size_t size = leaves * 3;
+    std::vector<Step> steps;
+    for (const std::vector<bool>& pattern : patterns_of_use(random, leaves)) steps.push_back(random_step(random, size, pattern));
+    for (int ranks = 1; ranks <= std::min<int>(static_cast<int>(leaves), 7); ++ranks) {
+      const std::vector<Values> totals = sum_on_ranks(ranks, steps, size, 5, 1);
+      for (size_t i = 0; i < steps.size(); ++i)
+        EXPECT_TRUE(same_bits(totals[i], *full_tree(steps[i], 0, leaves))) << leaves << " leaves, " << ranks << " ranks";
+    }
+  }
+}
+
+TEST(GradientSum, ThePiecesOfTheExchangeDoNotMatter) {
+  const uint32_t seed = std::random_device{}();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::mt19937 random(seed);
+  constexpr size_t kSize = 8 * 25;  // spans of 25 to 100 elements
+  const std::vector<Step> steps{random_step(random, kSize, std::vector<bool>(8, true)),
+                                random_step(random, kSize, {true, false, false, true, true, false, true, false})};
+  for (int64_t exchange : {1, 7, 24, 25, 26, 64, 1000}) {
+    for (int ranks : {2, 3, 5, 8}) {
+      const std::vector<Values> totals = sum_on_ranks(ranks, steps, kSize, exchange, 1);
+      for (size_t i = 0; i < steps.size(); ++i)
+        EXPECT_TRUE(same_bits(totals[i], *full_tree(steps[i], 0, 8))) << "exchange " << exchange << ", " << ranks << " ranks";
+    }
+  }
+}
+
+TEST(GradientSum, ThreadsDoNotMatter) {
+  const uint32_t seed = std::random_device{}();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::mt19937 random(seed);
+  constexpr size_t kSize = 8 * 70'001;  // more than one task for each thread
+  const std::vector<Step> steps{random_step(random, kSize, {true, true, true, false, true, true, true, true})};
+  const Values expected = *full_tree(steps[0], 0, 8);
+  for (int ranks : {1, 3})
+    for (int threads : {1, 3}) EXPECT_TRUE(same_bits(sum_on_ranks(ranks, steps, kSize, 100'000, threads)[0], expected));
+}
+
+TEST(GradientSum, WholeNumbersAddUpExactly) {
+  Step step(8);
+  Values expected(64, 0.0f);
+  for (int leaf = 0; leaf < 8; ++leaf) {
+    for (int pack = 0; pack <= leaf % 3; ++pack) {
+      Values& values = step[leaf].emplace_back(64);
+      for (int i = 0; i < 64; ++i) expected[i] += values[i] = static_cast<float>((leaf * 131 + pack * 17 + i * 7) % 201 - 100);
+    }
+  }
+  for (int ranks = 1; ranks <= 8; ++ranks) EXPECT_EQ(sum_on_ranks(ranks, {step}, 64, 1 << 22, 1)[0], expected);
+}
+
+TEST(GradientSum, NonFiniteNumbersComeThrough) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  Step step(8);
+  step[5] = {Values(8, infinity)};
+  for (int ranks : {1, 2, 8}) {
+    step[6].clear();
+    EXPECT_EQ(sum_on_ranks(ranks, {step}, 8, 1 << 22, 1)[0], Values(8, infinity));
+    step[6] = {Values(8, -infinity)};
+    EXPECT_TRUE(std::isnan(sum_on_ranks(ranks, {step}, 8, 1 << 22, 1)[0][3]));
+  }
+}
+
+TEST(GradientSum, ALeafsBufferStartsWithZeros) {
+  const auto comm = make_self_comm();
+  ExecOwner owner(1);
+  GradientSum sum(16, 4, *comm);
+  for (int step = 0; step < 2; ++step) {
+    for (int leaf = 0; leaf < 4; ++leaf) {
+      const Tensor buffer = sum.begin_leaf(leaf, owner.exec());
+      ASSERT_EQ(buffer.size(), 16);
+      for (int i = 0; i < 16; ++i) {
+        EXPECT_EQ(std::bit_cast<uint32_t>(buffer.f32()[i]), 0u);
+        buffer.f32()[i] = 1;
+      }
+      sum.end_leaf(owner.exec());
+    }
+    EXPECT_EQ(sum.finish(std::vector<bool>(4, true), owner.exec())[7], 4.0f);
+  }
+}
+
+TEST(GradientSum, HoldsOneBufferForEachLevelOfTheTree) {
+  const auto comm = make_self_comm();
+  ExecOwner owner(1);
+  GradientSum sum(64, 64, *comm);
+  for (int leaf = 0; leaf < 64; ++leaf) {
+    sum.begin_leaf(leaf, owner.exec());
+    sum.end_leaf(owner.exec());
+    EXPECT_LE(sum.bytes(), 7 * 64 * sizeof(float)) << "after leaf " << leaf;
+  }
+}
+
+TEST(GradientSum, RefusesWhatItCannotShareOut) {
+  const auto comm = make_self_comm();
+  EXPECT_THROW(GradientSum(12, 8, *comm), Error);
+  EXPECT_THROW(GradientSum(12, 6, *comm), Error);
+  EXPECT_THROW(GradientSum(0, 0, *comm), Error);
+  EXPECT_THROW(GradientSum(16, 8, *comm, 0), Error);
+}
+
+TEST(GradientSum, LeavesAreBegunOnceInOrderAndInItsRange) {
+  ThreadWorld world(2);  // rank 1 is not there: nothing below gets as far as an exchange
+  ThreadComm comm(world, 0);
+  ExecOwner owner(1);
+  const Exec ex = owner.exec();
+  GradientSum sum(16, 8, comm);
+  EXPECT_THROW(sum.end_leaf(ex), Error);
+  EXPECT_THROW(sum.begin_leaf(-1, ex), Error);
+  EXPECT_THROW(sum.begin_leaf(4, ex), Error) << "leaf 4 is rank 1's";
+  sum.begin_leaf(1, ex);
+  EXPECT_THROW(sum.begin_leaf(2, ex), Error) << "leaf 1 is open";
+  EXPECT_THROW(sum.finish(std::vector<bool>(8, true), ex), Error) << "leaf 1 is open";
+  sum.end_leaf(ex);
+  EXPECT_THROW(sum.begin_leaf(1, ex), Error);
+  EXPECT_THROW(sum.begin_leaf(0, ex), Error);
+}
+
+TEST(GradientSum, ItsLeavesMustBeThoseThatAreSaidToBeUsed) {
+  ThreadWorld world(2);
+  ThreadComm comm(world, 0);
+  ExecOwner owner(1);
+  const Exec ex = owner.exec();
+  GradientSum sum(16, 8, comm);
+  sum.begin_leaf(1, ex);
+  sum.end_leaf(ex);
+  EXPECT_THROW(sum.finish(std::vector<bool>(7, true), ex), Error);
+  EXPECT_THROW(sum.finish({false, false, false, false, true, true, true, true}, ex), Error);
+
+  const auto alone = make_self_comm();
+  GradientSum whole(16, 8, *alone);
+  EXPECT_THROW(whole.finish(std::vector<bool>(8, false), ex), Error) << "no leaf at all";
+  whole.begin_leaf(1, ex);
+  whole.end_leaf(ex);
+  EXPECT_THROW(whole.finish({true, true, false, false, false, false, false, false}, ex), Error) << "leaf 0 was not begun";
+}
+
+}  // namespace
+}  // namespace cohort
