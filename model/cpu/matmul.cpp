@@ -80,10 +80,11 @@ void pack_weight(PackedWeight& packed, Tensor w, const Exec& ex) {
 
 void matmul(Tensor y, Tensor x, const PackedWeight& w, const Exec& ex, bool accumulate) {
   check_exec("matmul", ex);
+  const std::byte* panels = gemm::panels(w);
   check_operand("matmul", "x", x, w.dtype, x.rows(), w.k);
   check_output("matmul", "y", y, x.dtype, x.rows(), w.n, accumulate);
   const Tensor a = gemm::in_lane_dtype(x, ex.workspace->get(0, gemm::widened_bytes(x)), ex);
-  gemm::multiply({gemm::rows_in_place(a), gemm::panels(w), {y.data, y.dtype, w.n, accumulate}, x.rows(), w.n, a.dtype}, ex);
+  gemm::multiply({gemm::rows_in_place(a), panels, {y.data, y.dtype, w.n, accumulate}, x.rows(), w.n, a.dtype}, ex);
 }
 
 void matmul_backward_input(Tensor dx, Tensor dy, Tensor w, const Exec& ex, bool accumulate) {
