@@ -18,7 +18,8 @@ std::optional<int> number(const Environment& environment, const char* name) {
   int value = 0;
   const auto [stopped, error] = std::from_chars(text, end, value);
   CHECK_USAGE(error == std::errc() && stopped == end && value >= 0,
-              "environment variable {}: '{}' is no count; unset it to run as a single process", name, text);
+              "environment variable {}: '{}' is no count; unset it to run as a single process",
+              name, text);
   return value;
 }
 
@@ -27,17 +28,23 @@ std::optional<int> number(const Environment& environment, const char* name) {
 bool launched_with_others(const Environment& environment) {
   if (const auto size = number(environment, "OMPI_COMM_WORLD_SIZE")) return *size > 1;
   // SLURM_STEP_ID: this is a task of srun, not the batch script. 0: not said.
-  const int tasks = environment("SLURM_STEP_ID") != nullptr ? number(environment, "SLURM_STEP_NUM_TASKS").value_or(0) : 0;
+  const int tasks = environment("SLURM_STEP_ID") != nullptr
+                        ? number(environment, "SLURM_STEP_NUM_TASKS").value_or(0)
+                        : 0;
   if (environment("PMIX_RANK") != nullptr) return tasks != 1;
   if (environment("PMI_RANK") != nullptr) return number(environment, "PMI_SIZE").value_or(2) > 1;
-  CHECK_USAGE(tasks <= 1, "srun started {} tasks that cannot find each other; start them by 'srun --mpi=pmix' or by mpirun", tasks);
+  CHECK_USAGE(tasks <= 1,
+              "srun started {} tasks that cannot find each other; start them by 'srun --mpi=pmix' "
+              "or by mpirun",
+              tasks);
   return false;
 }
 
 bool launched_on_one_host(const Environment& environment) {
   if (const auto size = number(environment, "OMPI_COMM_WORLD_SIZE"))
     return number(environment, "OMPI_COMM_WORLD_LOCAL_SIZE") == size;
-  return environment("SLURM_STEP_ID") != nullptr && number(environment, "SLURM_STEP_NUM_NODES") == 1;
+  return environment("SLURM_STEP_ID") != nullptr &&
+         number(environment, "SLURM_STEP_NUM_NODES") == 1;
 }
 
 std::unique_ptr<Comm> make_comm() {

@@ -1,5 +1,5 @@
-// Who started this process: mpirun, srun, or a shell. Read from the environment, because asking MPI takes longer than many
-// commands run.
+// Who started this process: mpirun, srun, or a shell. Read from the environment, because asking MPI
+// takes longer than many commands run.
 #pragma once
 
 #include <functional>
@@ -13,9 +13,9 @@ using Environment = std::function<const char*(const char*)>;
 //   mpirun (Open MPI)                  OMPI_COMM_WORLD_SIZE
 //   srun --mpi=pmix                    PMIX_RANK, SLURM_STEP_NUM_TASKS
 //   other MPIs' mpirun, --mpi=pmi2     PMI_RANK, PMI_SIZE
-// One that does not tell how many it started is taken to have started several. What sbatch sets (SLURM_PROCID, SLURM_NTASKS) says
-// nothing: the batch script itself is one process.
-// Throws (exit code 2) where srun started several without PMIx: each would believe itself to be alone.
+// One that does not tell how many it started is taken to have started several. What sbatch sets
+// (SLURM_PROCID, SLURM_NTASKS) says nothing: the batch script itself is one process. Throws (exit
+// code 2) where srun started several without PMIx: each would believe itself to be alone.
 bool launched_with_others(const Environment& environment);
 
 // Whether the launcher says that all ranks are on this host.

@@ -1,4 +1,5 @@
-// CHECK_MPI: the member of the CHECK family for MPI's return codes. Cohort sets MPI_ERRORS_RETURN, so nothing else sees them.
+// CHECK_MPI: the member of the CHECK family for MPI's return codes. Cohort sets MPI_ERRORS_RETURN,
+// so nothing else sees them.
 #pragma once
 
 #include <mpi.h>
@@ -10,8 +11,8 @@ namespace cohort {
 
 }  // namespace cohort
 
-#define CHECK_MPI(call)                                                          \
-  do {                                                                           \
-    if (const int code_ = (call); code_ != MPI_SUCCESS) [[unlikely]]             \
-      ::cohort::mpi_failed(code_, #call);                                        \
+#define CHECK_MPI(call)                                              \
+  do {                                                               \
+    if (const int code_ = (call); code_ != MPI_SUCCESS) [[unlikely]] \
+      ::cohort::mpi_failed(code_, #call);                            \
   } while (false)

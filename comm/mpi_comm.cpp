@@ -1,5 +1,5 @@
-// The Comm of mpirun and srun. Each collective calls the roll (mpi_roll_call.h), then moves its bytes by point-to-point messages
-// that are polled against the deadline.
+// The Comm of mpirun and srun. Each collective calls the roll (mpi_roll_call.h), then moves its
+// bytes by point-to-point messages that are polled against the deadline.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <mpi.h>
@@ -26,7 +26,8 @@ constexpr int kTag = 2;
 
 class MpiComm final : public Comm {
  public:
-  explicit MpiComm(int64_t max_message) : max_message_(max_message), place_(start()), roll_(place_.rank, place_.size) {
+  explicit MpiComm(int64_t max_message)
+      : max_message_(max_message), place_(start()), roll_(place_.rank, place_.size) {
     std::vector<std::string> hosts;
     for (const auto& bytes : all_gather(std::as_bytes(std::span(place_.host)), "host names"))
       hosts.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -39,7 +40,8 @@ class MpiComm final : public Comm {
       Collective(*this, {Operation::kFinish, "MPI"}).finish();
       finish_mpi(deadline_);
     } catch (const std::exception& error) {
-      std::fprintf(stderr, "cohort: error: rank %d on %s: %s\n", rank(), place_.host.c_str(), error.what());
+      std::fprintf(stderr, "cohort: error: rank %d on %s: %s\n", rank(), place_.host.c_str(),
+                   error.what());
       abort_mpi(static_cast<int>(ExitCode::kRankFailed));
     }
   }
@@ -49,7 +51,9 @@ class MpiComm final : public Comm {
   int local_rank() const override { return place_.local_rank; }
   std::string host() const override { return place_.host; }
 
-  void barrier(const char* name) override { Collective(*this, {Operation::kBarrier, name}).finish(); }
+  void barrier(const char* name) override {
+    Collective(*this, {Operation::kBarrier, name}).finish();
+  }
 
   bool any(bool flag, const char* name) override {
     Collective call(*this, {Operation::kAny, name}, same_for_all(flag));
@@ -66,8 +70,10 @@ class MpiComm final : public Comm {
     call.finish();
   }
 
-  std::vector<std::vector<std::byte>> all_gather(std::span<const std::byte> mine, const char* name) override {
-    Collective call(*this, {Operation::kAllGather, name}, same_for_all(static_cast<int64_t>(mine.size())));
+  std::vector<std::vector<std::byte>> all_gather(std::span<const std::byte> mine,
+                                                 const char* name) override {
+    Collective call(*this, {Operation::kAllGather, name},
+                    same_for_all(static_cast<int64_t>(mine.size())));
     std::vector<std::vector<std::byte>> all(static_cast<size_t>(size()));
     for (int r = 0; r < size(); ++r) all[r].resize(static_cast<size_t>(roll_.from(r)));
     call.exchange([&](int) { return mine; }, [&](int r) { return std::span(all[r]); });
@@ -76,12 +82,16 @@ class MpiComm final : public Comm {
     return all;
   }
 
-  void all_gather_spans(std::span<std::byte> data, std::span<const int64_t> offsets, const char* name) override {
-    CHECK(offsets.size() == static_cast<size_t>(size()) + 1 && offsets[0] >= 0 && std::ranges::is_sorted(offsets) &&
+  void all_gather_spans(std::span<std::byte> data, std::span<const int64_t> offsets,
+                        const char* name) override {
+    CHECK(offsets.size() == static_cast<size_t>(size()) + 1 && offsets[0] >= 0 &&
+              std::ranges::is_sorted(offsets) &&
               offsets.back() <= static_cast<int64_t>(data.size()),
-          "all_gather_spans({}): bad offsets [{}] for {} bytes on {} ranks", name, fmt::join(offsets, ", "), data.size(), size());
+          "all_gather_spans({}): bad offsets [{}] for {} bytes on {} ranks", name,
+          fmt::join(offsets, ", "), data.size(), size());
     const auto part = [&](int r) {
-      return data.subspan(static_cast<size_t>(offsets[r]), static_cast<size_t>(offsets[r + 1] - offsets[r]));
+      return data.subspan(static_cast<size_t>(offsets[r]),
+                          static_cast<size_t>(offsets[r + 1] - offsets[r]));
     };
     Collective call(*this, {Operation::kAllGatherSpans, name, 0, offsets.back() - offsets[0]},
                     same_for_all(static_cast<int64_t>(part(rank()).size())));
@@ -89,14 +99,17 @@ class MpiComm final : public Comm {
     call.finish();
   }
 
-  void all_to_all(std::span<const std::span<const std::byte>> send, std::span<const std::span<std::byte>> receive,
-                  const char* name) override {
-    CHECK(send.size() == static_cast<size_t>(size()) && receive.size() == static_cast<size_t>(size()),
-          "all_to_all({}): {} sends and {} receives on {} ranks", name, send.size(), receive.size(), size());
+  void all_to_all(std::span<const std::span<const std::byte>> send,
+                  std::span<const std::span<std::byte>> receive, const char* name) override {
+    CHECK(
+        send.size() == static_cast<size_t>(size()) && receive.size() == static_cast<size_t>(size()),
+        "all_to_all({}): {} sends and {} receives on {} ranks", name, send.size(), receive.size(),
+        size());
     for (int r = 0; r < size(); ++r) numbers_[r] = static_cast<int64_t>(send[r].size());
     Collective call(*this, {Operation::kAllToAll, name}, numbers_);
     call.exchange([&](int r) { return send[r]; }, [&](int r) { return receive[r]; });
-    if (!send[rank()].empty()) std::memmove(receive[rank()].data(), send[rank()].data(), send[rank()].size());
+    if (!send[rank()].empty())
+      std::memmove(receive[rank()].data(), send[rank()].data(), send[rank()].size());
     call.finish();
   }
 
@@ -109,8 +122,8 @@ class MpiComm final : public Comm {
     std::string host;
   };
 
-  // One collective. From construction to finish() the communicator counts as unusable, so that whatever is thrown on the way
-  // leaves it so.
+  // One collective. From construction to finish() the communicator counts as unusable, so that
+  // whatever is thrown on the way leaves it so.
   struct Collective {
     MpiComm& comm;
     Call call;
@@ -118,20 +131,22 @@ class MpiComm final : public Comm {
     MpiTransfers transfers{MPI_COMM_WORLD, comm.max_message_};
 
     // Returns when all ranks have entered; rank r then knows `numbers[r]`.
-    Collective(MpiComm& comm, const Call& call, std::span<const int64_t> numbers = {}) : comm(comm), call(call) {
+    Collective(MpiComm& comm, const Call& call, std::span<const int64_t> numbers = {})
+        : comm(comm), call(call) {
       CHECK(!comm.unusable_, "{} after a collective that failed", call.to_string());
       comm.unusable_ = true;
       comm.roll_.enter(call, numbers, start + comm.deadline_);
     }
 
-    // Starts sending part_to(r) to, and receiving part_from(r) from, each other rank r, whose number must be the length.
+    // Starts sending part_to(r) to, and receiving part_from(r) from, each other rank r, whose
+    // number must be the length.
     template <typename To, typename From>
     void exchange(To part_to, From part_from) {
       const int rank = comm.rank(), size = comm.size();
       for (int r = 0; r < size; ++r) {
         CHECK(static_cast<int64_t>(part_from(r).size()) == comm.roll_.from(r),
-              "{}: rank {} on {} sends {} bytes where {} are expected", call.to_string(), r, comm.roll_.host(r),
-              comm.roll_.from(r), part_from(r).size());
+              "{}: rank {} on {} sends {} bytes where {} are expected", call.to_string(), r,
+              comm.roll_.host(r), comm.roll_.from(r), part_from(r).size());
       }
       // Each rank begins with its neighbour, so that not all of them read from the same one.
       for (int step = 1; step < size; ++step) {
@@ -143,8 +158,10 @@ class MpiComm final : public Comm {
 
     void finish() {
       if (!transfers.wait(start + comm.deadline_, MpiTransfers::Pace::kYield)) {
-        fail(ExitCode::kRankFailed, "{} waited {:.4g} s; every rank arrived, but not all data to and from {}", call.to_string(),
-             std::chrono::duration<double>(Clock::now() - start).count(), comm.roll_.names(transfers.unfinished()));
+        fail(ExitCode::kRankFailed,
+             "{} waited {:.4g} s; every rank arrived, but not all data to and from {}",
+             call.to_string(), std::chrono::duration<double>(Clock::now() - start).count(),
+             comm.roll_.names(transfers.unfinished()));
       }
       comm.unusable_ = false;
     }
@@ -156,7 +173,8 @@ class MpiComm final : public Comm {
     CHECK_MPI(MPI_Comm_rank(MPI_COMM_WORLD, &place.rank));
     CHECK_MPI(MPI_Comm_size(MPI_COMM_WORLD, &place.size));
     MPI_Comm on_host;
-    CHECK_MPI(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &on_host));
+    CHECK_MPI(
+        MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &on_host));
     CHECK_MPI(MPI_Comm_rank(on_host, &place.local_rank));
     CHECK_MPI(MPI_Comm_free(&on_host));
     char name[MPI_MAX_PROCESSOR_NAME];
@@ -183,7 +201,8 @@ class MpiComm final : public Comm {
 }  // namespace
 
 std::unique_ptr<Comm> make_mpi_comm(int64_t max_message) {
-  CHECK(max_message >= 1 && max_message <= INT_MAX, "messages of {} bytes: MPI's lengths are ints", max_message);
+  CHECK(max_message >= 1 && max_message <= INT_MAX, "messages of {} bytes: MPI's lengths are ints",
+        max_message);
   return std::make_unique<MpiComm>(max_message);
 }
 

@@ -14,11 +14,13 @@ namespace cohort {
 namespace {
 
 constexpr int kTag = 1;
-constexpr std::array kOperationNames = {"barrier", "broadcast", "all_gather", "all_gather_spans", "all_to_all", "any", "finish"};
+constexpr std::array kOperationNames = {"barrier",    "broadcast", "all_gather", "all_gather_spans",
+                                        "all_to_all", "any",       "finish"};
 
 std::string call_name(Operation operation, const char* name) {
   const size_t index = static_cast<size_t>(operation);
-  return fmt::format("{}({})", index < kOperationNames.size() ? kOperationNames[index] : "unknown", name);
+  return fmt::format("{}({})", index < kOperationNames.size() ? kOperationNames[index] : "unknown",
+                     name);
 }
 
 double seconds_since(RollCall::Clock::time_point start) {
@@ -30,17 +32,21 @@ double seconds_since(RollCall::Clock::time_point start) {
 std::string Call::to_string() const { return call_name(operation, name); }
 
 bool RollCall::Record::same_call(const Record& other) const {
-  return count == other.count && operation == other.operation && root == other.root && total == other.total &&
-         std::strncmp(name, other.name, sizeof name) == 0;
+  return count == other.count && operation == other.operation && root == other.root &&
+         total == other.total && std::strncmp(name, other.name, sizeof name) == 0;
 }
 
 std::string RollCall::Record::to_string() const {
-  return fmt::format("{} (call {}, {} bytes, root {})", call_name(operation, std::string(name, strnlen(name, sizeof name)).c_str()),
+  return fmt::format("{} (call {}, {} bytes, root {})",
+                     call_name(operation, std::string(name, strnlen(name, sizeof name)).c_str()),
                      count, total, root);
 }
 
 RollCall::RollCall(int rank, int size)
-    : rank_(rank), size_(size), mine_(static_cast<size_t>(size)), theirs_(static_cast<size_t>(size)),
+    : rank_(rank),
+      size_(size),
+      mine_(static_cast<size_t>(size)),
+      theirs_(static_cast<size_t>(size)),
       hosts_(static_cast<size_t>(size), "an unknown host") {}
 
 std::string RollCall::names(const std::vector<int>& ranks) const {
@@ -50,7 +56,8 @@ std::string RollCall::names(const std::vector<int>& ranks) const {
 }
 
 void RollCall::enter(const Call& call, std::span<const int64_t> bytes, Clock::time_point deadline) {
-  static_assert(std::has_unique_object_representations_v<Record>, "padding would travel uninitialised");
+  static_assert(std::has_unique_object_representations_v<Record>,
+                "padding would travel uninitialised");
   const Clock::time_point start = Clock::now();
   ++count_;
   MpiTransfers records(MPI_COMM_WORLD, sizeof(Record));
@@ -66,12 +73,15 @@ void RollCall::enter(const Call& call, std::span<const int64_t> bytes, Clock::ti
     records.send(std::as_bytes(std::span(&record, 1)), r, kTag);
   }
   if (!records.wait(deadline, MpiTransfers::Pace::kSleep)) {
-    fail(ExitCode::kRankFailed, "{} waited {:.4g} s; did not arrive: {}{}", call.to_string(), seconds_since(start),
-         names(records.unfinished()),
-         last_call_.empty() ? "" : fmt::format(" (last seen in {}, {:.4g} s ago)", last_call_, seconds_since(last_seen_)));
+    fail(ExitCode::kRankFailed, "{} waited {:.4g} s; did not arrive: {}{}", call.to_string(),
+         seconds_since(start), names(records.unfinished()),
+         last_call_.empty() ? ""
+                            : fmt::format(" (last seen in {}, {:.4g} s ago)", last_call_,
+                                          seconds_since(last_seen_)));
   }
   for (int r = 0; r < size_; ++r) {
-    CHECK(theirs_[r].same_call(mine_[rank_]), "the ranks are out of step: this one enters {}, but rank {} on {} enters {}",
+    CHECK(theirs_[r].same_call(mine_[rank_]),
+          "the ranks are out of step: this one enters {}, but rank {} on {} enters {}",
           mine_[rank_].to_string(), r, host(r), theirs_[r].to_string());
   }
   last_call_ = call.to_string();

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -24,8 +23,8 @@ namespace {
 
 constexpr unsigned kAbortSeconds = 10;
 
-// Open MPI parameters for the length of MPI_Init. What the user has set, in the environment or on mpirun's command line (which
-// ends up there), stays.
+// Open MPI parameters for the length of MPI_Init. What the user has set, in the environment or on
+// mpirun's command line (which ends up there), stays.
 class OpenMpiDefaults {
  public:
   ~OpenMpiDefaults() {
@@ -42,7 +41,8 @@ class OpenMpiDefaults {
   std::vector<std::string> set_;
 };
 
-// Containers may forbid reading another process's memory; Open MPI 4.1 then complains about each large message.
+// Containers may forbid reading another process's memory; Open MPI 4.1 then complains about each
+// large message.
 bool may_read_processes() {
   char from = 1, to = 0;
   const iovec local{&to, 1}, remote{&from, 1};
@@ -54,8 +54,10 @@ class Limit {
  public:
   Limit(const char* call, std::chrono::milliseconds limit)
       : watchdog_("", [=](const std::string&) {
-          const std::string line = fmt::format("cohort: error: {} did not return within {:.4g} s: another rank hangs or never came\n",
-                                               call, std::chrono::duration<double>(limit).count());
+          const std::string line = fmt::format(
+              "cohort: error: {} did not return within {:.4g} s: another rank hangs or never "
+              "came\n",
+              call, std::chrono::duration<double>(limit).count());
           std::fwrite(line.data(), 1, line.size(), stderr);
           std::_Exit(static_cast<int>(ExitCode::kRankFailed));
         }) {
@@ -75,16 +77,19 @@ void give_up(int) { _exit(abort_code); }
 void start_mpi(std::chrono::milliseconds limit) {
   int initialized = 0;
   CHECK_MPI(MPI_Initialized(&initialized));
-  CHECK(!initialized, "MPI is initialised already; a process makes one MPI communicator in its life");
+  CHECK(!initialized,
+        "MPI is initialised already; a process makes one MPI communicator in its life");
   OpenMpiDefaults defaults;
   // Shared memory needs no search for fast networks, which takes 0.2 s of the start.
-  if (launched_on_one_host([](const char* name) { return std::getenv(name); })) defaults.set("pml", "ob1");
+  if (launched_on_one_host([](const char* name) { return std::getenv(name); }))
+    defaults.set("pml", "ob1");
   if (!may_read_processes()) defaults.set("btl_vader_single_copy_mechanism", "none");
 
   const Limit watched("MPI_Init", limit);
   int provided = 0;
   CHECK_MPI(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided));
-  CHECK(provided >= MPI_THREAD_FUNNELED, "this MPI offers thread level {}, and cohort needs MPI_THREAD_FUNNELED ({})", provided,
+  CHECK(provided >= MPI_THREAD_FUNNELED,
+        "this MPI offers thread level {}, and cohort needs MPI_THREAD_FUNNELED ({})", provided,
         MPI_THREAD_FUNNELED);
   CHECK_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
 }

@@ -13,15 +13,16 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Ranks on their own cores usually arrive within microseconds of each other: spin that long, then give the core away, then
-// sleep. The sleeps bound what a late rank pays: at most 200 us.
+// Ranks on their own cores usually arrive within microseconds of each other: spin that long, then
+// give the core away, then sleep. The sleeps bound what a late rank pays: at most 200 us.
 constexpr auto kSpin = 20us, kYield = 500us, kShortestSleep = 50us, kLongestSleep = 200us;
 
 // Calls piece(begin, length) for each message of `size` bytes.
 template <typename Piece>
 void cut(size_t size, int64_t max_message, Piece piece) {
   const size_t most = static_cast<size_t>(max_message);
-  for (size_t begin = 0; begin < size; begin += most) piece(begin, static_cast<int>(std::min(most, size - begin)));
+  for (size_t begin = 0; begin < size; begin += most)
+    piece(begin, static_cast<int>(std::min(most, size - begin)));
 }
 
 }  // namespace
@@ -30,7 +31,8 @@ void mpi_failed(int code, const char* call) {
   char text[MPI_MAX_ERROR_STRING] = {};
   int length = 0;
   if (MPI_Error_string(code, text, &length) != MPI_SUCCESS) length = 0;
-  fail(ExitCode::kRankFailed, "MPI error {} ({}) from {}", code, std::string(text, static_cast<size_t>(length)), call);
+  fail(ExitCode::kRankFailed, "MPI error {} ({}) from {}", code,
+       std::string(text, static_cast<size_t>(length)), call);
 }
 
 MpiTransfers::~MpiTransfers() {
@@ -44,7 +46,8 @@ void MpiTransfers::send(std::span<const std::byte> data, int peer, int tag) {
   cut(data.size(), max_message_, [&](size_t begin, int length) {
     requests_.push_back(MPI_REQUEST_NULL);
     sides_.push_back({peer, false});
-    CHECK_MPI(MPI_Isend(data.data() + begin, length, MPI_BYTE, peer, tag, comm_, &requests_.back()));
+    CHECK_MPI(
+        MPI_Isend(data.data() + begin, length, MPI_BYTE, peer, tag, comm_, &requests_.back()));
   });
 }
 
@@ -52,7 +55,8 @@ void MpiTransfers::receive(std::span<std::byte> data, int peer, int tag) {
   cut(data.size(), max_message_, [&](size_t begin, int length) {
     requests_.push_back(MPI_REQUEST_NULL);
     sides_.push_back({peer, true});
-    CHECK_MPI(MPI_Irecv(data.data() + begin, length, MPI_BYTE, peer, tag, comm_, &requests_.back()));
+    CHECK_MPI(
+        MPI_Irecv(data.data() + begin, length, MPI_BYTE, peer, tag, comm_, &requests_.back()));
   });
 }
 
@@ -69,7 +73,8 @@ bool MpiTransfers::wait(Clock::time_point deadline, Pace pace) {
   auto sleep = kShortestSleep;
   size_t next = 0;
   while (true) {
-    // All have to end, so it is enough to look at the first that has not: a look costs the same for any number of messages.
+    // All have to end, so it is enough to look at the first that has not: a look costs the same for
+    // any number of messages.
     int done = 1;
     while (next < requests_.size() && done) {
       CHECK_MPI(MPI_Test(&requests_[next], &done, MPI_STATUS_IGNORE));

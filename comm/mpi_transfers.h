@@ -17,24 +17,28 @@ class MpiTransfers {
 
   // At most `max_message` bytes in one message (>= 1, fits an int); longer spans are cut.
   MpiTransfers(MPI_Comm comm, int64_t max_message) : comm_(comm), max_message_(max_message) {}
-  // Cancels what can be cancelled. What cannot may still be read or written by later calls into MPI.
+  // Cancels what can be cancelled. What cannot may still be read or written by later calls into
+  // MPI.
   ~MpiTransfers();
   MpiTransfers(const MpiTransfers&) = delete;
   MpiTransfers& operator=(const MpiTransfers&) = delete;
 
-  // Start transfers; the spans must stay until wait() returns true. Both sides give the same length; empty: no message.
-  // Spans of one pair of ranks with one tag arrive in the order in which they were sent.
+  // Start transfers; the spans must stay until wait() returns true. Both sides give the same
+  // length; empty: no message. Spans of one pair of ranks with one tag arrive in the order in which
+  // they were sent.
   void send(std::span<const std::byte> data, int peer, int tag);
   void receive(std::span<std::byte> data, int peer, int tag);
   void broadcast(std::span<std::byte> data, int root);
 
-  // How to wait. For a peer, which may be computing for minutes: sleep, and leave it the core. For data that flows: only give
-  // the core away to who wants it, because a sleeping rank would throttle what MPI moves when it is called.
+  // How to wait. For a peer, which may be computing for minutes: sleep, and leave it the core. For
+  // data that flows: only give the core away to who wants it, because a sleeping rank would
+  // throttle what MPI moves when it is called.
   enum class Pace { kSleep, kYield };
   // Polls until everything has arrived (true) or `deadline` has passed (false).
   bool wait(Clock::time_point deadline, Pace pace);
 
-  // After wait() returned false: the peers (for a broadcast: its root) of what is not done, ascending, each once.
+  // After wait() returned false: the peers (for a broadcast: its root) of what is not done,
+  // ascending, each once.
   std::vector<int> unfinished();
 
  private:

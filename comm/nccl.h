@@ -7,7 +7,8 @@
 
 namespace cohort {
 
-// Collectives on device memory, bootstrapped through `host`. Throws (exit code 2) where the build has no NCCL.
+// Collectives on device memory, bootstrapped through `host`. Throws (exit code 2) where the build
+// has no NCCL.
 std::unique_ptr<Comm> make_nccl_comm(Comm& host);
 
 }  // namespace cohort

@@ -24,16 +24,18 @@ class SelfComm final : public Comm {
   void broadcast(std::span<std::byte>, int root, const char* name) override {
     CHECK(root == 0, "broadcast({}) from rank {} of 1", name, root);
   }
-  std::vector<std::vector<std::byte>> all_gather(std::span<const std::byte> mine, const char*) override {
+  std::vector<std::vector<std::byte>> all_gather(std::span<const std::byte> mine,
+                                                 const char*) override {
     return {std::vector<std::byte>(mine.begin(), mine.end())};
   }
-  void all_gather_spans(std::span<std::byte> data, std::span<const int64_t> offsets, const char* name) override {
+  void all_gather_spans(std::span<std::byte> data, std::span<const int64_t> offsets,
+                        const char* name) override {
     CHECK(offsets.size() == 2 && 0 <= offsets[0] && offsets[0] <= offsets[1] &&
               offsets[1] <= static_cast<int64_t>(data.size()),
           "all_gather_spans({}): bad offsets for {} bytes on 1 rank", name, data.size());
   }
-  void all_to_all(std::span<const std::span<const std::byte>> send, std::span<const std::span<std::byte>> receive,
-                  const char* name) override {
+  void all_to_all(std::span<const std::span<const std::byte>> send,
+                  std::span<const std::span<std::byte>> receive, const char* name) override {
     CHECK(send.size() == 1 && receive.size() == 1 && send[0].size() == receive[0].size(),
           "all_to_all({}): sends and receives do not match on 1 rank", name);
     if (!send[0].empty()) std::memmove(receive[0].data(), send[0].data(), send[0].size());

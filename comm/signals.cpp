@@ -10,7 +10,8 @@ namespace {
 // A handler gets no context argument, so its flag has to be static.
 std::atomic<bool> flag{false};
 std::atomic<bool> installed{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "signal handlers may only touch lock-free atomics");
+static_assert(std::atomic<bool>::is_always_lock_free,
+              "signal handlers may only touch lock-free atomics");
 
 void ask(int) { flag = true; }
 
@@ -28,7 +29,8 @@ StopSignals::StopSignals() {
   CHECK(!installed.exchange(true), "the handlers of SIGUSR1 and SIGTERM are installed already");
   flag = false;
   install(SIGUSR1, 0, earlier_usr1_);
-  // The kernel itself puts the default back on delivery: no window in which a second SIGTERM is swallowed.
+  // The kernel itself puts the default back on delivery: no window in which a second SIGTERM is
+  // swallowed.
   install(SIGTERM, static_cast<int>(SA_RESETHAND), earlier_term_);
 }
 

@@ -1,18 +1,21 @@
-// Save-and-stop: SIGUSR1 (which mpirun and srun forward to every rank at once) and SIGTERM ask the run to save and stop at the
-// end of its step. The handlers only set a flag; nobody is interrupted in the middle of anything.
+// Save-and-stop: SIGUSR1 (which mpirun and srun forward to every rank at once) and SIGTERM ask the
+// run to save and stop at the end of its step. The handlers only set a flag; nobody is interrupted
+// in the middle of anything.
 #pragma once
 
 #include <csignal>
 
 namespace cohort {
 
-// Installs the handlers for its lifetime and puts back what was there before. At most one at a time (exit code 1): signal
-// handlers belong to the whole process.
+// Installs the handlers for its lifetime and puts back what was there before. At most one at a time
+// (exit code 1): signal handlers belong to the whole process.
 //
-// SIGUSR1 may come any number of times. The first SIGTERM gives the next one its default meaning, so that a second one ends a
-// process that does not get to the end of its step. SIGINT is left alone: Ctrl-C ends the run as usual.
+// SIGUSR1 may come any number of times. The first SIGTERM gives the next one its default meaning,
+// so that a second one ends a process that does not get to the end of its step. SIGINT is left
+// alone: Ctrl-C ends the run as usual.
 //
-// Ranks may see a signal at different steps, or not at all (SIGTERM to one rank): combine with Comm::any at the step's end.
+// Ranks may see a signal at different steps, or not at all (SIGTERM to one rank): combine with
+// Comm::any at the step's end.
 class StopSignals {
  public:
   StopSignals();

@@ -27,8 +27,8 @@ struct Watchdog::Impl {
 
   void set_deadline(Clock::time_point at) {
     deadline = at;
-    // A later deadline needs no wake-up: the thread finds it when it looks. So entering the next section costs no context
-    // switch.
+    // A later deadline needs no wake-up: the thread finds it when it looks. So entering the next
+    // section costs no context switch.
     if (at < wakes) {
       wakes = at;
       changed.notify_one();
@@ -39,8 +39,9 @@ struct Watchdog::Impl {
     std::unique_lock lock(mutex);
     while (!stop) {
       if (deadline <= Clock::now()) {
-        const std::string message = fmt::format("{}{}section {} exceeded {:.4g} s at step {}", who, who.empty() ? "" : ": ",
-                                                section, std::chrono::duration<double>(allowed).count(), step);
+        const std::string message =
+            fmt::format("{}{}section {} exceeded {:.4g} s at step {}", who, who.empty() ? "" : ": ",
+                        section, std::chrono::duration<double>(allowed).count(), step);
         lock.unlock();
         expired(message);
         return;

@@ -1,4 +1,5 @@
-// Watchdog: a thread per rank that knows the current section and its deadline, and ends the job when it passes.
+// Watchdog: a thread per rank that knows the current section and its deadline, and ends the job
+// when it passes.
 #pragma once
 
 #include <chrono>
@@ -11,17 +12,19 @@ namespace cohort {
 
 class Watchdog {
  public:
-  // `expired(message)` is called on the watchdog's thread, at most once: it reports and ends the process (exit code 4), and
-  // throws nothing. The message is "WHO: section update exceeded 600 s at step 41"; an empty `who` is left out.
+  // `expired(message)` is called on the watchdog's thread, at most once: it reports and ends the
+  // process (exit code 4), and throws nothing. The message is "WHO: section update exceeded 600 s
+  // at step 41"; an empty `who` is left out.
   Watchdog(std::string who, std::function<void(const std::string&)> expired);
   // Ends the thread; waits for `expired` when it is running.
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
-  // From now on this rank is in `section` (load, rollout, reward, update, checkpoint, ...) and must leave it within
-  // `deadline`; zero: no deadline. `step` is for the message. Sections do not nest: the last one entered counts.
-  // Both take well under a microsecond and may be called from any thread.
+  // From now on this rank is in `section` (load, rollout, reward, update, checkpoint, ...) and must
+  // leave it within `deadline`; zero: no deadline. `step` is for the message. Sections do not nest:
+  // the last one entered counts. Both take well under a microsecond and may be called from any
+  // thread.
   void enter(const char* section, int64_t step, std::chrono::milliseconds deadline);
   void leave();
 

@@ -21,7 +21,9 @@ TreeNode common_ancestor(TreeNode a, TreeNode b) {
   return {level, first_leaf(a) >> level};
 }
 
-bool covers(TreeNode node, LogicalRange range) { return first_leaf(node) >= range.first && last_leaf(node) < range.last; }
+bool covers(TreeNode node, LogicalRange range) {
+  return first_leaf(node) >= range.first && last_leaf(node) < range.last;
+}
 
 bool any_used(TreeNode node, const std::vector<bool>& leaf_used) {
   for (int leaf = first_leaf(node); leaf <= last_leaf(node); ++leaf)
@@ -33,10 +35,13 @@ bool any_used(TreeNode node, const std::vector<bool>& leaf_used) {
 
 LogicalRange logical_range(int logical_ranks, int rank, int size) {
   CHECK_USAGE(size <= logical_ranks,
-              "{} ranks, but trainer.logical_ranks is {}: start at most that many, or raise it (it is part of the "
+              "{} ranks, but trainer.logical_ranks is {}: start at most that many, or raise it (it "
+              "is part of the "
               "result, see docs/architecture.md)",
               size, logical_ranks);
-  const auto begin = [&](int r) { return static_cast<int>(static_cast<int64_t>(logical_ranks) * r / size); };
+  const auto begin = [&](int r) {
+    return static_cast<int>(static_cast<int64_t>(logical_ranks) * r / size);
+  };
   return {begin(rank), begin(rank + 1)};
 }
 
@@ -52,8 +57,12 @@ std::vector<TreeNode> covering_nodes(LogicalRange range) {
 }
 
 GradientSum::GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t exchange)
-    : size_(size), exchange_(exchange), logical_ranks_(logical_ranks), comm_(comm),
-      range_(logical_range(logical_ranks, comm.rank(), comm.size())), begun_(static_cast<size_t>(logical_ranks)) {
+    : size_(size),
+      exchange_(exchange),
+      logical_ranks_(logical_ranks),
+      comm_(comm),
+      range_(logical_range(logical_ranks, comm.rank(), comm.size())),
+      begun_(static_cast<size_t>(logical_ranks)) {
   CHECK(std::has_single_bit(static_cast<unsigned>(logical_ranks)) && size % logical_ranks == 0,
         "{} gradients over {} logical ranks", size, logical_ranks);
   CHECK(exchange >= 1, "exchanges of {} gradients", exchange);
@@ -61,11 +70,13 @@ GradientSum::GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t ex
 
 size_t GradientSum::bytes() const {
   const size_t buffers = nodes_.size() + free_.size() + (leaf_data_ ? 1 : 0);
-  return buffers * static_cast<size_t>(size_) * sizeof(float) + (owned_.size() + received_.size()) * sizeof(float);
+  return buffers * static_cast<size_t>(size_) * sizeof(float) +
+         (owned_.size() + received_.size()) * sizeof(float);
 }
 
 Tensor GradientSum::begin_leaf(int leaf, const Exec& ex) {
-  CHECK(leaf_ < 0 && leaf >= range_.first && leaf < range_.last, "leaf {} of [{}, {})", leaf, range_.first, range_.last);
+  CHECK(leaf_ < 0 && leaf >= range_.first && leaf < range_.last, "leaf {} of [{}, {})", leaf,
+        range_.first, range_.last);
   CHECK(nodes_.empty() || last_leaf(nodes_.back().at) < leaf, "leaf {} comes late", leaf);
   settle(leaf, ex);
   leaf_ = leaf;
@@ -78,7 +89,8 @@ Tensor GradientSum::begin_leaf(int leaf, const Exec& ex) {
   }
   ex.pool->run((size_ + kClearElements - 1) / kClearElements, [&](int64_t task, int) {
     const int64_t begin = task * kClearElements;
-    std::memset(leaf_data_.get() + begin, 0, static_cast<size_t>(std::min(kClearElements, size_ - begin)) * sizeof(float));
+    std::memset(leaf_data_.get() + begin, 0,
+                static_cast<size_t>(std::min(kClearElements, size_ - begin)) * sizeof(float));
   });
   return {leaf_data_.get(), DType::f32, {size_}};
 }
@@ -90,14 +102,16 @@ void GradientSum::end_leaf(const Exec& ex) {
   leaf_ = -1;
 }
 
-// Merges neighbours whose common subtree ends before leaf `upto` and lies in this rank's range: nothing can join it any more.
+// Merges neighbours whose common subtree ends before leaf `upto` and lies in this rank's range:
+// nothing can join it any more.
 void GradientSum::settle(int upto, const Exec& ex) {
   const LogicalRange complete{range_.first, std::min(upto, range_.last)};
   while (nodes_.size() >= 2) {
     Node &left = nodes_[nodes_.size() - 2], &right = nodes_.back();
     const TreeNode parent = common_ancestor(left.at, right.at);
     if (!covers(parent, complete)) return;
-    add_into({left.data.get(), static_cast<size_t>(size_)}, {right.data.get(), static_cast<size_t>(size_)}, ex);
+    add_into({left.data.get(), static_cast<size_t>(size_)},
+             {right.data.get(), static_cast<size_t>(size_)}, ex);
     left.at = parent;
     free_.push_back(std::move(right.data));
     nodes_.pop_back();
@@ -105,9 +119,11 @@ void GradientSum::settle(int upto, const Exec& ex) {
 }
 
 std::span<const float> GradientSum::finish(const std::vector<bool>& leaf_used, const Exec& ex) {
-  CHECK(static_cast<int>(leaf_used.size()) == logical_ranks_ && leaf_ < 0, "finish with a leaf open");
+  CHECK(static_cast<int>(leaf_used.size()) == logical_ranks_ && leaf_ < 0,
+        "finish with a leaf open");
   for (int leaf = range_.first; leaf < range_.last; ++leaf) {
-    CHECK(leaf_used[leaf] == begun_[leaf], "logical rank {} is said to have {} packs, but was {}begun", leaf,
+    CHECK(leaf_used[leaf] == begun_[leaf],
+          "logical rank {} is said to have {} packs, but was {}begun", leaf,
           leaf_used[leaf] ? "some" : "no", begun_[leaf] ? "" : "not ");
   }
   begun_.assign(begun_.size(), false);
@@ -132,7 +148,8 @@ std::span<const float> GradientSum::finish(const std::vector<bool>& leaf_used, c
     rounds = std::max(rounds, held[r].size());
   }
   const int me = comm_.rank();
-  CHECK(held[me].size() == nodes_.size(), "rank holds {} sums, expected {}", nodes_.size(), held[me].size());
+  CHECK(held[me].size() == nodes_.size(), "rank holds {} sums, expected {}", nodes_.size(),
+        held[me].size());
 
   const int64_t owned = begins[me + 1] - begins[me];
   owned_.resize(static_cast<size_t>(owned));
@@ -150,7 +167,9 @@ std::span<const float> GradientSum::finish(const std::vector<bool>& leaf_used, c
   };
   std::vector<Part> parts, sum;
   for (int64_t offset = 0; offset < largest; offset += exchange_) {
-    const auto piece = [&](int r) { return std::clamp<int64_t>(begins[r + 1] - begins[r] - offset, 0, exchange_); };
+    const auto piece = [&](int r) {
+      return std::clamp<int64_t>(begins[r + 1] - begins[r] - offset, 0, exchange_);
+    };
     const size_t mine = static_cast<size_t>(piece(me));
     parts.clear();
     float* next = received_.data();
@@ -159,8 +178,8 @@ std::span<const float> GradientSum::finish(const std::vector<bool>& leaf_used, c
         send[r] = {};
         receive[r] = {};
         if (round < nodes_.size() && piece(r) > 0)
-          send[r] = std::as_bytes(
-              std::span(nodes_[round].data.get() + begins[r] + offset, static_cast<size_t>(piece(r))));
+          send[r] = std::as_bytes(std::span(nodes_[round].data.get() + begins[r] + offset,
+                                            static_cast<size_t>(piece(r))));
         if (round < held[r].size()) {
           receive[r] = std::as_writable_bytes(std::span(next, mine));
           parts.push_back({held[r][round], next});

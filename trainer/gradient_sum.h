@@ -1,7 +1,8 @@
 // GradientSum: adds the gradients of the logical ranks in a fixed binary tree.
 //
-// The leaves are the logical ranks; a process owns a contiguous range of them and holds the sums of the largest complete
-// subtrees inside that range. Which process adds two nodes never matters: the tree is the same for every world size.
+// The leaves are the logical ranks; a process owns a contiguous range of them and holds the sums of
+// the largest complete subtrees inside that range. Which process adds two nodes never matters: the
+// tree is the same for every world size.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +32,9 @@ std::vector<TreeNode> covering_nodes(LogicalRange range);
 
 class GradientSum {
  public:
-  // `size`: elements of the flat gradient, a multiple of logical_ranks, which is a power of two. `exchange`: elements that one
-  // rank sends another at once, >= 1; it bounds the receive buffers and does not change the bits.
+  // `size`: elements of the flat gradient, a multiple of logical_ranks, which is a power of two.
+  // `exchange`: elements that one rank sends another at once, >= 1; it bounds the receive buffers
+  // and does not change the bits.
   GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t exchange = int64_t{1} << 22);
 
   LogicalRange range() const { return range_; }
@@ -40,14 +42,14 @@ class GradientSum {
   int64_t owned_begin() const { return range_.first * (size_ / logical_ranks_); }
   int64_t owned_end() const { return range_.last * (size_ / logical_ranks_); }
 
-  // The zeroed buffer (size) f32 into which the packs of logical rank `leaf` are added, one after the other. Leaves are
-  // begun in ascending order; those without packs are not begun.
+  // The zeroed buffer (size) f32 into which the packs of logical rank `leaf` are added, one after
+  // the other. Leaves are begun in ascending order; those without packs are not begun.
   Tensor begin_leaf(int leaf, const Exec& ex);
   // The leaf is complete: merges it up the tree as far as this rank can.
   void end_leaf(const Exec& ex);
-  // Exchanges spans and sums them in tree order: the total of this rank's span, valid until the next begin_leaf.
-  // `leaf_used[l]`: whether logical rank l has packs, on whichever rank; at least one must. This rank must have begun those of
-  // its range, and no others (exit code 1).
+  // Exchanges spans and sums them in tree order: the total of this rank's span, valid until the
+  // next begin_leaf. `leaf_used[l]`: whether logical rank l has packs, on whichever rank; at least
+  // one must. This rank must have begun those of its range, and no others (exit code 1).
   std::span<const float> finish(const std::vector<bool>& leaf_used, const Exec& ex);
 
   size_t bytes() const;  // held by buffers now
@@ -64,8 +66,8 @@ class GradientSum {
   int logical_ranks_;
   Comm& comm_;
   LogicalRange range_;
-  int leaf_ = -1;             // in progress
-  std::vector<bool> begun_;   // leaves, since the last finish
+  int leaf_ = -1;            // in progress
+  std::vector<bool> begun_;  // leaves, since the last finish
   Buffer leaf_data_;
   std::vector<Node> nodes_;   // complete, left to right
   std::vector<Buffer> free_;  // buffers of `size` to use again

@@ -33,12 +33,16 @@ TEST(Launch, MpirunTellsItsSize) {
 }
 
 TEST(Launch, MpirunInsideAnSrunStepCounts) {
-  EXPECT_TRUE(with_others({{"OMPI_COMM_WORLD_SIZE", "2"}, {"SLURM_STEP_ID", "0"}, {"SLURM_STEP_NUM_TASKS", "1"}}));
+  EXPECT_TRUE(with_others(
+      {{"OMPI_COMM_WORLD_SIZE", "2"}, {"SLURM_STEP_ID", "0"}, {"SLURM_STEP_NUM_TASKS", "1"}}));
 }
 
 TEST(Launch, SrunWithPmixTellsItsSize) {
   const auto step_of = [](const char* tasks) {
-    return Table{{"SLURM_STEP_ID", "0"}, {"SLURM_PROCID", "0"}, {"PMIX_RANK", "0"}, {"SLURM_STEP_NUM_TASKS", tasks}};
+    return Table{{"SLURM_STEP_ID", "0"},
+                 {"SLURM_PROCID", "0"},
+                 {"PMIX_RANK", "0"},
+                 {"SLURM_STEP_NUM_TASKS", tasks}};
   };
   EXPECT_TRUE(with_others(step_of("3")));
   EXPECT_FALSE(with_others(step_of("1")));
@@ -46,7 +50,10 @@ TEST(Launch, SrunWithPmixTellsItsSize) {
 
 TEST(Launch, TheBatchScriptIsOneProcess) {
   // sbatch --ntasks=4 sets these in the script, whose commands are started once.
-  EXPECT_FALSE(with_others({{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "4"}, {"SLURM_JOB_ID", "7"}, {"SLURM_STEP_NUM_TASKS", "4"}}));
+  EXPECT_FALSE(with_others({{"SLURM_PROCID", "0"},
+                            {"SLURM_NTASKS", "4"},
+                            {"SLURM_JOB_ID", "7"},
+                            {"SLURM_STEP_NUM_TASKS", "4"}}));
 }
 
 TEST(Launch, OtherLaunchersTellByPmi) {
@@ -77,7 +84,8 @@ TEST(Launch, SizesThatAreNoNumbersAreRefused) {
       FAIL() << "no error for '" << bad << "'";
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ExitCode::kUsage);
-      EXPECT_NE(std::string(error.what()).find("OMPI_COMM_WORLD_SIZE"), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find("OMPI_COMM_WORLD_SIZE"), std::string::npos)
+          << error.what();
     }
   }
 }

@@ -11,7 +11,9 @@
 namespace cohort {
 namespace {
 
-std::span<std::byte> writable(std::vector<int>& values) { return std::as_writable_bytes(std::span(values)); }
+std::span<std::byte> writable(std::vector<int>& values) {
+  return std::as_writable_bytes(std::span(values));
+}
 
 TEST(SelfComm, IsTheOnlyRank) {
   const auto comm = make_self_comm();
@@ -57,7 +59,8 @@ TEST(SelfComm, RefusesWhatDoesNotFit) {
   std::vector<int> data(4);
   EXPECT_THROW(comm->broadcast(writable(data), 1, "test"), Error);
   const int64_t three[] = {0, 8, 16}, beyond[] = {0, 17}, falling[] = {8, 4}, negative[] = {-1, 4};
-  for (std::span<const int64_t> offsets : {std::span<const int64_t>(three), {beyond}, {falling}, {negative}})
+  for (std::span<const int64_t> offsets :
+       {std::span<const int64_t>(three), {beyond}, {falling}, {negative}})
     EXPECT_THROW(comm->all_gather_spans(writable(data), offsets, "test"), Error);
   const std::array send{std::as_bytes(std::span(std::as_const(data)))};
   const std::array receive{writable(data).first(4)};

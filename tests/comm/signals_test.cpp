@@ -40,7 +40,10 @@ TEST(StopSignals, FirstTerminationIsKept) {
 }
 
 TEST(StopSignals, ANewOneStartsUnrequested) {
-  { const StopSignals signals; std::raise(SIGUSR1); }
+  {
+    const StopSignals signals;
+    std::raise(SIGUSR1);
+  }
   const StopSignals signals;
   EXPECT_FALSE(signals.requested());
 }
@@ -78,7 +81,10 @@ TEST(StopSignalsDeathTest, SecondTerminationEnds) {
 TEST(StopSignalsDeathTest, TerminationEndsAfterTheHandlersAreGone) {
   EXPECT_EXIT(
       {
-        { const StopSignals signals; std::raise(SIGTERM); }
+        {
+          const StopSignals signals;
+          std::raise(SIGTERM);
+        }
         std::raise(SIGTERM);
         std::_Exit(0);
       },

@@ -119,7 +119,8 @@ TEST(Watchdog, ManyThreadsMayEnterAndLeave) {
     for (int t = 0; t < 4; ++t) {
       threads.emplace_back([&watchdog, t] {
         for (int i = 0; i < 2000; ++i) {
-          watchdog.enter(t % 2 ? "rollout" : "a section with a name too long for small strings", i, t == 0 ? 1h : 2h);
+          watchdog.enter(t % 2 ? "rollout" : "a section with a name too long for small strings", i,
+                         t == 0 ? 1h : 2h);
           watchdog.leave();
         }
       });

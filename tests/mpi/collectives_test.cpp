@@ -21,7 +21,8 @@ constexpr int64_t kSizes[] = {0, 1, 7, 999, 1000, 1001, 65'539};
 // What rank `from` sends to rank `to`; different for each pair, place and `salt`.
 Bytes pattern(int64_t size, int from, int to, uint32_t salt) {
   Bytes bytes(static_cast<size_t>(size));
-  uint32_t state = salt * 2654435761u + static_cast<uint32_t>(from) * 97u + static_cast<uint32_t>(to) * 8191u + 1;
+  uint32_t state = salt * 2654435761u + static_cast<uint32_t>(from) * 97u +
+                   static_cast<uint32_t>(to) * 8191u + 1;
   for (std::byte& byte : bytes) {
     state = state * 1664525u + 1013904223u;
     byte = static_cast<std::byte>(state >> 24);
@@ -32,16 +33,19 @@ Bytes pattern(int64_t size, int from, int to, uint32_t salt) {
 int64_t uneven(int64_t size, int rank) { return rank % 3 == 1 ? 0 : size + 3 * rank; }
 
 void check_broadcast(int64_t size, int root, uint32_t salt) {
-  Bytes data = world().rank() == root ? pattern(size, root, 0, salt) : Bytes(static_cast<size_t>(size));
+  Bytes data =
+      world().rank() == root ? pattern(size, root, 0, salt) : Bytes(static_cast<size_t>(size));
   world().broadcast(data, root, "test");
   EXPECT_TRUE(data == pattern(size, root, 0, salt)) << size << " bytes from " << root;
 }
 
 void check_all_gather(int64_t size, uint32_t salt) {
-  const auto all = world().all_gather(pattern(uneven(size, world().rank()), world().rank(), 0, salt), "test");
+  const auto all =
+      world().all_gather(pattern(uneven(size, world().rank()), world().rank(), 0, salt), "test");
   ASSERT_EQ(static_cast<int>(all.size()), world().size());
   for (int r = 0; r < world().size(); ++r)
-    EXPECT_TRUE(all[r] == pattern(uneven(size, r), r, 0, salt)) << size << " bytes, part of rank " << r;
+    EXPECT_TRUE(all[r] == pattern(uneven(size, r), r, 0, salt))
+        << size << " bytes, part of rank " << r;
 }
 
 void check_all_gather_spans(int64_t size, uint32_t salt) {
@@ -60,7 +64,9 @@ void check_all_gather_spans(int64_t size, uint32_t salt) {
 
 void check_all_to_all(int64_t size, uint32_t salt) {
   const int ranks = world().size(), me = world().rank();
-  const auto length = [&](int from, int to) { return (from + to) % 4 == 3 ? 0 : size + 5 * from + to; };
+  const auto length = [&](int from, int to) {
+    return (from + to) % 4 == 3 ? 0 : size + 5 * from + to;
+  };
   std::vector<Bytes> sent(ranks), received(ranks);
   std::vector<std::span<const std::byte>> send;
   std::vector<std::span<std::byte>> receive;
@@ -72,7 +78,8 @@ void check_all_to_all(int64_t size, uint32_t salt) {
   }
   world().all_to_all(send, receive, "test");
   for (int r = 0; r < ranks; ++r)
-    EXPECT_TRUE(received[r] == pattern(length(r, me), r, me, salt)) << size << " bytes from rank " << r;
+    EXPECT_TRUE(received[r] == pattern(length(r, me), r, me, salt))
+        << size << " bytes from rank " << r;
 }
 
 TEST(MpiComm, RanksKnowTheirPlace) {
@@ -97,7 +104,8 @@ TEST(MpiComm, RanksKnowTheirPlace) {
 TEST(MpiComm, AnyIsTrueWhenOneRankSaysSo) {
   EXPECT_FALSE(world().any(false, "test"));
   EXPECT_TRUE(world().any(true, "test"));
-  for (int r = 0; r < world().size(); ++r) EXPECT_TRUE(world().any(r == world().rank(), "test")) << r;
+  for (int r = 0; r < world().size(); ++r)
+    EXPECT_TRUE(world().any(r == world().rank(), "test")) << r;
   EXPECT_FALSE(world().any(false, "test"));
 }
 
@@ -107,10 +115,13 @@ TEST(MpiComm, NobodyLeavesABarrierBeforeAllHaveCome) {
   ASSERT_TRUE(made) << folder;
   world().broadcast(std::as_writable_bytes(std::span(folder)), 0, "folder");
   for (int round = 0; round < 20; ++round) {
-    const auto file = [&](int r) { return folder + "/" + std::to_string(round) + "-" + std::to_string(r); };
+    const auto file = [&](int r) {
+      return folder + "/" + std::to_string(round) + "-" + std::to_string(r);
+    };
     std::ofstream(file(world().rank())) << "here";
     world().barrier("test");
-    for (int r = 0; r < world().size(); ++r) EXPECT_TRUE(std::filesystem::exists(file(r))) << file(r);
+    for (int r = 0; r < world().size(); ++r)
+      EXPECT_TRUE(std::filesystem::exists(file(r))) << file(r);
   }
   world().barrier("looked");
   if (world().rank() == 0) std::filesystem::remove_all(folder);
@@ -126,7 +137,8 @@ TEST(MpiComm, AllGatherKeepsRankOrderAndUnevenLengths) {
 }
 
 TEST(MpiComm, AllGatherOfNothing) {
-  EXPECT_EQ(world().all_gather({}, "test"), std::vector<Bytes>(static_cast<size_t>(world().size())));
+  EXPECT_EQ(world().all_gather({}, "test"),
+            std::vector<Bytes>(static_cast<size_t>(world().size())));
 }
 
 TEST(MpiComm, AllGatherSpansFillsTheOthersSpansOnly) {
@@ -190,7 +202,8 @@ TEST(MpiComm, BadArgumentsAreRefusedBeforeAnythingIsSent) {
 }
 
 TEST(MpiComm, IsMadeOnceAndWithMessagesThatMpiCanSend) {
-  for (int64_t bytes : {int64_t{-1}, int64_t{0}, int64_t{1} << 31, int64_t{1000}}) EXPECT_THROW(make_mpi_comm(bytes), Error) << bytes;
+  for (int64_t bytes : {int64_t{-1}, int64_t{0}, int64_t{1} << 31, int64_t{1000}})
+    EXPECT_THROW(make_mpi_comm(bytes), Error) << bytes;
 }
 
 }  // namespace

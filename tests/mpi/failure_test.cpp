@@ -1,4 +1,5 @@
-// Ranks that fail, hang, leave or are signalled: every job ends, soon, with the right exit code and words.
+// Ranks that fail, hang, leave or are signalled: every job ends, soon, with the right exit code and
+// words.
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
@@ -25,13 +26,16 @@ struct Outcome {
 
   int count(const std::string& text) const {
     int found = 0;
-    for (size_t at = output.find(text); at != std::string::npos; at = output.find(text, at + 1)) ++found;
+    for (size_t at = output.find(text); at != std::string::npos; at = output.find(text, at + 1))
+      ++found;
     return found;
   }
 };
 
-// Runs the command; `seen` is called with what it printed so far and its process id. Kills it after a minute.
-Outcome run(std::vector<std::string> command, const std::function<void(const std::string&, pid_t)>& seen = {}) {
+// Runs the command; `seen` is called with what it printed so far and its process id. Kills it after
+// a minute.
+Outcome run(std::vector<std::string> command,
+            const std::function<void(const std::string&, pid_t)>& seen = {}) {
   int ends[2];
   CHECK(pipe(ends) == 0, "no pipe");
   const Clock::time_point start = Clock::now();
@@ -54,7 +58,8 @@ Outcome run(std::vector<std::string> command, const std::function<void(const std
   char buffer[4096];
   pollfd readable{ends[0], POLLIN, 0};
   while (true) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(start + 60s - Clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(start + 60s - Clock::now());
     if (left.count() <= 0 || poll(&readable, 1, static_cast<int>(left.count())) == 0) {
       kill(-child, SIGKILL);
       outcome.output += "[killed by the test]";
@@ -74,7 +79,15 @@ Outcome run(std::vector<std::string> command, const std::function<void(const std
 }
 
 std::vector<std::string> mpirun(int ranks, const std::string& scenario) {
-  return {MPIRUN, "--oversubscribe", "--allow-run-as-root", "--bind-to", "none", "-n", std::to_string(ranks), SCENARIO, scenario};
+  return {MPIRUN,
+          "--oversubscribe",
+          "--allow-run-as-root",
+          "--bind-to",
+          "none",
+          "-n",
+          std::to_string(ranks),
+          SCENARIO,
+          scenario};
 }
 
 Outcome run_ranks(int ranks, const std::string& scenario) { return run(mpirun(ranks, scenario)); }
@@ -85,14 +98,16 @@ std::string host() {
   return name;
 }
 
-// Far above what is measured (about a second), far below the deadline of ten minutes that the ranks wait with.
+// Far above what is measured (about a second), far below the deadline of ten minutes that the ranks
+// wait with.
 constexpr double kSoon = 20;
 
 TEST(MpiFailure, ACleanJobSucceeds) {
   const Outcome outcome = run_ranks(3, "clean");
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
   EXPECT_EQ(outcome.count(" of 3\n"), 3) << outcome.output;
-  EXPECT_EQ(outcome.output.size(), 3 * std::string("0 of 3\n").size()) << "MPI has something to say: " << outcome.output;
+  EXPECT_EQ(outcome.output.size(), 3 * std::string("0 of 3\n").size())
+      << "MPI has something to say: " << outcome.output;
 }
 
 TEST(MpiFailure, OneProcessDoesNotTouchMpi) {
@@ -111,10 +126,13 @@ TEST(MpiFailure, AContainerThatForbidsReadingProcessesIsServedWithoutComplaint) 
 }
 
 TEST(MpiFailure, StartingAndFinishingWithoutTheOthersHasALimit) {
-  for (const auto& [scenario, call] : {std::pair("never_starts", "MPI_Init"), {"never_finishes", "MPI_Finalize"}}) {
+  for (const auto& [scenario, call] :
+       {std::pair("never_starts", "MPI_Init"), {"never_finishes", "MPI_Finalize"}}) {
     const Outcome outcome = run_ranks(2, scenario);
     EXPECT_EQ(outcome.exit_code, 4) << outcome.output;
-    EXPECT_EQ(outcome.count(std::string("cohort: error: ") + call + " did not return within 0.5 s"), 1) << outcome.output;
+    EXPECT_EQ(outcome.count(std::string("cohort: error: ") + call + " did not return within 0.5 s"),
+              1)
+        << outcome.output;
     EXPECT_LT(outcome.seconds, kSoon);
   }
 }
@@ -127,9 +145,13 @@ TEST(MpiFailure, TheDeadlineNamesTheRankThatDidNotCome) {
     ASSERT_NE(at, std::string::npos) << outcome.output;
     const std::string line = outcome.output.substr(at, outcome.output.find('\n', at) - at);
     EXPECT_NE(line.find(": broadcast(weights) waited 1"), std::string::npos) << line;
-    EXPECT_NE(line.find("did not arrive: rank 2 on " + host() + " (last seen in barrier(together), "), std::string::npos) << line;
+    EXPECT_NE(
+        line.find("did not arrive: rank 2 on " + host() + " (last seen in barrier(together), "),
+        std::string::npos)
+        << line;
   }
-  EXPECT_EQ(outcome.count("barrier(afterwards) after a collective that failed"), 1) << outcome.output;
+  EXPECT_EQ(outcome.count("barrier(afterwards) after a collective that failed"), 1)
+      << outcome.output;
 }
 
 TEST(MpiFailure, AStoppedRankIsNamedAndEnded) {
@@ -144,18 +166,24 @@ TEST(MpiFailure, RanksThatCallDifferentThingsAllHearOfIt) {
   EXPECT_EQ(outcome.exit_code, 1) << outcome.output;
   EXPECT_EQ(outcome.count(" code 1 after 0.0"), 3) << outcome.output;
   EXPECT_EQ(outcome.count("this one enters barrier(step)"), 1) << outcome.output;
-  EXPECT_EQ(outcome.count("this one enters any(stop) (call 2, 0 bytes, root 0), but rank 0 on " + host() + " enters barrier(step)"), 2)
+  EXPECT_EQ(outcome.count("this one enters any(stop) (call 2, 0 bytes, root 0), but rank 0 on " +
+                          host() + " enters barrier(step)"),
+            2)
       << outcome.output;
 }
 
 TEST(MpiFailure, WrongLengthsAreFoundBeforeTheyArriveAndDataThatIsStuckHasADeadline) {
   const Outcome outcome = run_ranks(2, "lengths");
   EXPECT_EQ(outcome.exit_code, 1) << outcome.output;
-  EXPECT_EQ(outcome.count("all_to_all(gradients): rank 0 on " + host() + " sends 8388609 bytes where 8388608 are expected"), 1)
+  EXPECT_EQ(outcome.count("all_to_all(gradients): rank 0 on " + host() +
+                          " sends 8388609 bytes where 8388608 are expected"),
+            1)
       << outcome.output;
   EXPECT_EQ(outcome.count("0 code 4 after 1."), 1) << outcome.output;
   EXPECT_EQ(outcome.count("all_to_all(gradients) waited 1"), 1) << outcome.output;
-  EXPECT_EQ(outcome.count("every rank arrived, but not all data to and from rank 1 on " + host()), 1) << outcome.output;
+  EXPECT_EQ(outcome.count("every rank arrived, but not all data to and from rank 1 on " + host()),
+            1)
+      << outcome.output;
 }
 
 TEST(MpiFailure, AKilledRankEndsTheJob) {
@@ -173,7 +201,9 @@ TEST(MpiFailure, AbortEndsTheJobWithItsCode) {
 TEST(MpiFailure, TheWatchdogEndsARankThatComputesForever) {
   const Outcome outcome = run_ranks(2, "watchdog");
   EXPECT_EQ(outcome.exit_code, 4) << outcome.output;
-  EXPECT_EQ(outcome.count("1 rank 1 on " + host() + ": section update exceeded 0.2 s at step 41\n"), 1) << outcome.output;
+  EXPECT_EQ(outcome.count("1 rank 1 on " + host() + ": section update exceeded 0.2 s at step 41\n"),
+            1)
+      << outcome.output;
   EXPECT_LT(outcome.seconds, kSoon);
 }
 

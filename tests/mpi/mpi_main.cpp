@@ -1,4 +1,5 @@
-// Runs the tests on every rank of mpirun; each rank's exit code counts. --max-message=N: bytes of one MPI message.
+// Runs the tests on every rank of mpirun; each rank's exit code counts. --max-message=N: bytes of
+// one MPI message.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -21,7 +22,8 @@ int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   const std::string option = "--max-message=";
   for (int i = 1; i < argc; ++i)
-    if (std::string(argv[i]).starts_with(option)) cohort::most = std::stoll(argv[i] + option.size());
+    if (std::string(argv[i]).starts_with(option))
+      cohort::most = std::stoll(argv[i] + option.size());
   const auto comm = cohort::make_mpi_comm(cohort::most);
   // Ranks that part ways after a failed assertion meet it again here, soon.
   comm->set_deadline(std::chrono::seconds(30));

@@ -15,6 +15,8 @@ add_executable(mpi_scenario ${MPI_FOLDER}/scenario.cpp)
 target_link_libraries(mpi_scenario PRIVATE cohort_comm)
 add_executable(test_mpi_failure ${MPI_FOLDER}/failure_test.cpp)
 target_link_libraries(test_mpi_failure PRIVATE cohort_comm GTest::gtest GTest::gtest_main)
-target_compile_definitions(test_mpi_failure PRIVATE MPIRUN="${MPIEXEC_EXECUTABLE}" SCENARIO="$<TARGET_FILE:mpi_scenario>")
+target_compile_definitions(test_mpi_failure PRIVATE MPIRUN="${MPIEXEC_EXECUTABLE}"
+                           SCENARIO="$<TARGET_FILE:mpi_scenario>")
 add_dependencies(test_mpi_failure mpi_scenario)
-gtest_discover_tests(test_mpi_failure TEST_PREFIX mpi. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120 LABELS mpi PROCESSORS 2)
+gtest_discover_tests(test_mpi_failure TEST_PREFIX mpi. DISCOVERY_TIMEOUT 60
+                     PROPERTIES TIMEOUT 120 LABELS mpi PROCESSORS 2)

@@ -1,4 +1,5 @@
-// mpi_scenario NAME: what failure_test.cpp runs on several ranks. Each rank reports by lines "RANK TEXT" on standard output.
+// mpi_scenario NAME: what failure_test.cpp runs on several ranks. Each rank reports by lines "RANK
+// TEXT" on standard output.
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <mpi.h>
@@ -7,8 +8,8 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <chrono>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdlib>
@@ -41,7 +42,8 @@ int failed(const Comm& comm, const std::function<void()>& collective) {
     collective();
   } catch (const Error& error) {
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    report(comm, fmt::format("code {} after {:.2f} s: {}", static_cast<int>(error.code()), seconds, error.what()));
+    report(comm, fmt::format("code {} after {:.2f} s: {}", static_cast<int>(error.code()), seconds,
+                             error.what()));
     return static_cast<int>(error.code());
   }
   report(comm, "succeeded");
@@ -63,9 +65,12 @@ void wait_for_the_end() {
 void forbid_reading_processes() {
   sock_filter program[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
                            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
-                           BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+                           BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+                           BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
   const sock_fprog filter{std::size(program), program};
-  CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "no seccomp");
+  CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0,
+        "no seccomp");
 }
 
 int forbidden(Comm& comm) {
@@ -143,10 +148,11 @@ int aborted(Comm& comm) {
 
 // Rank 1 computes forever; its watchdog's thread ends all.
 int watchdog(Comm& comm) {
-  Watchdog dog(fmt::format("rank {} on {}", comm.rank(), comm.host()), [&](const std::string& message) {
-    report(comm, message);
-    comm.abort(static_cast<int>(ExitCode::kRankFailed));
-  });
+  Watchdog dog(fmt::format("rank {} on {}", comm.rank(), comm.host()),
+               [&](const std::string& message) {
+                 report(comm, message);
+                 comm.abort(static_cast<int>(ExitCode::kRankFailed));
+               });
   if (comm.rank() == 1) {
     dog.enter("update", 41, 200ms);
     for (std::atomic<int> i = 0; true; ++i) {
@@ -196,9 +202,19 @@ int signals(Comm& comm) {
 }
 
 const std::map<std::string, int (*)(Comm&)> kScenarios = {
-    {"clean", clean}, {"forbidden", forbidden}, {"deadline", deadline}, {"stopped", stopped}, {"out_of_step", out_of_step}, {"lengths", lengths},
-    {"killed", killed}, {"aborted", aborted}, {"watchdog", watchdog}, {"watchdog_in_collective", watchdog_in_collective},
-    {"thrown", thrown}, {"early", early}, {"signals", signals}};
+    {"clean", clean},
+    {"forbidden", forbidden},
+    {"deadline", deadline},
+    {"stopped", stopped},
+    {"out_of_step", out_of_step},
+    {"lengths", lengths},
+    {"killed", killed},
+    {"aborted", aborted},
+    {"watchdog", watchdog},
+    {"watchdog_in_collective", watchdog_in_collective},
+    {"thrown", thrown},
+    {"early", early},
+    {"signals", signals}};
 
 int run(const std::string& name) {
   if (name == "forbidden") forbid_reading_processes();

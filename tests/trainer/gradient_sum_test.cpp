@@ -18,7 +18,8 @@ namespace {
 
 using Values = std::vector<float>;
 
-// The gradients of a step: for each leaf those of its packs, in order. A leaf without packs is not used.
+// The gradients of a step: for each leaf those of its packs, in order. A leaf without packs is not
+// used.
 using Step = std::vector<std::vector<Values>>;
 
 std::vector<bool> used(const Step& step) {
@@ -27,7 +28,8 @@ std::vector<bool> used(const Step& step) {
   return result;
 }
 
-// The definition: leaves [first, first + count), count a power of two, as a full binary tree. Nothing plus x is x.
+// The definition: leaves [first, first + count), count a power of two, as a full binary tree.
+// Nothing plus x is x.
 std::optional<Values> full_tree(const Step& step, size_t first, size_t count) {
   const auto add = [](std::optional<Values> sum, const std::optional<Values>& other) {
     if (!sum) return other;
@@ -82,15 +84,18 @@ std::span<const float> run_step(GradientSum& sum, const Step& step, const Exec& 
 }
 
 // What all ranks' spans make together, for each step; one GradientSum a rank serves all steps.
-std::vector<Values> sum_on_ranks(int ranks, const std::vector<Step>& steps, size_t size, int64_t exchange, int threads) {
+std::vector<Values> sum_on_ranks(int ranks, const std::vector<Step>& steps, size_t size,
+                                 int64_t exchange, int threads) {
   std::vector<Values> totals(steps.size(), Values(size, std::nanf("")));
   run_on_threads(ranks, [&](Comm& comm) {
     ExecOwner owner(threads);
     GradientSum sum(static_cast<int64_t>(size), static_cast<int>(steps[0].size()), comm, exchange);
     for (size_t i = 0; i < steps.size(); ++i) {
       const std::span<const float> mine = run_step(sum, steps[i], owner.exec());
-      CHECK(static_cast<int64_t>(mine.size()) == (comm.size() == 1 ? static_cast<int64_t>(size) : sum.owned_end() - sum.owned_begin()),
-            "rank {} has {} sums", comm.rank(), mine.size());
+      CHECK(
+          static_cast<int64_t>(mine.size()) ==
+              (comm.size() == 1 ? static_cast<int64_t>(size) : sum.owned_end() - sum.owned_begin()),
+          "rank {} has {} sums", comm.rank(), mine.size());
       std::ranges::copy(mine, totals[i].begin() + sum.owned_begin());
     }
   });
@@ -141,7 +146,9 @@ TEST(LogicalRange, MoreRanksThanLeavesAreRefused) {
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::kUsage);
-    EXPECT_NE(std::string(error.what()).find("9 ranks, but trainer.logical_ranks is 8"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("9 ranks, but trainer.logical_ranks is 8"),
+              std::string::npos)
+        << error.what();
   }
 }
 
@@ -154,7 +161,8 @@ TEST(CoveringNodes, AreTheLargestSubtreesThatFillTheRange) {
         next = (node.index + 1) << node.level;
         const int parent = node.index / 2, level = node.level + 1;
         EXPECT_FALSE((parent << level) >= first && ((parent + 1) << level) <= last)
-            << "the parent of (" << node.level << ", " << node.index << ") fits into [" << first << ", " << last << ")";
+            << "the parent of (" << node.level << ", " << node.index << ") fits into [" << first
+            << ", " << last << ")";
       }
       EXPECT_EQ(next, last);
     }
@@ -172,7 +180,8 @@ TEST(GradientSum, EveryWorldGivesTheBitsOfTheFullTree) {
   std::mt19937 random(seed);
   constexpr size_t kSize = 8 * 13;
   std::vector<Step> steps;
-  for (const std::vector<bool>& pattern : patterns_of_use(random, 8)) steps.push_back(random_step(random, kSize, pattern));
+  for (const std::vector<bool>& pattern : patterns_of_use(random, 8))
+    steps.push_back(random_step(random, kSize, pattern));
   int another_order = 0;
   std::vector<Values> expected;
   for (const Step& step : steps) {
@@ -183,7 +192,8 @@ TEST(GradientSum, EveryWorldGivesTheBitsOfTheFullTree) {
   for (int ranks = 1; ranks <= 8; ++ranks) {
     const std::vector<Values> totals = sum_on_ranks(ranks, steps, kSize, 1 << 22, 1);
     for (size_t i = 0; i < steps.size(); ++i) {
-      EXPECT_TRUE(same_bits(totals[i], expected[i])) << ranks << " ranks, used leaves " << testing::PrintToString(used(steps[i]));
+      EXPECT_TRUE(same_bits(totals[i], expected[i]))
+          << ranks << " ranks, used leaves " << testing::PrintToString(used(steps[i]));
     }
   }
 }
@@ -195,11 +205,13 @@ TEST(GradientSum, OtherTreesToo) {
   for (size_t leaves : {1, 2, 4, 16}) {
     const size_t size = leaves * 3;
     std::vector<Step> steps;
-    for (const std::vector<bool>& pattern : patterns_of_use(random, leaves)) steps.push_back(random_step(random, size, pattern));
+    for (const std::vector<bool>& pattern : patterns_of_use(random, leaves))
+      steps.push_back(random_step(random, size, pattern));
     for (int ranks = 1; ranks <= std::min<int>(static_cast<int>(leaves), 7); ++ranks) {
       const std::vector<Values> totals = sum_on_ranks(ranks, steps, size, 5, 1);
       for (size_t i = 0; i < steps.size(); ++i)
-        EXPECT_TRUE(same_bits(totals[i], *full_tree(steps[i], 0, leaves))) << leaves << " leaves, " << ranks << " ranks";
+        EXPECT_TRUE(same_bits(totals[i], *full_tree(steps[i], 0, leaves)))
+            << leaves << " leaves, " << ranks << " ranks";
     }
   }
 }
@@ -209,13 +221,15 @@ TEST(GradientSum, ThePiecesOfTheExchangeDoNotMatter) {
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   std::mt19937 random(seed);
   constexpr size_t kSize = 8 * 25;  // spans of 25 to 100 elements
-  const std::vector<Step> steps{random_step(random, kSize, std::vector<bool>(8, true)),
-                                random_step(random, kSize, {true, false, false, true, true, false, true, false})};
+  const std::vector<Step> steps{
+      random_step(random, kSize, std::vector<bool>(8, true)),
+      random_step(random, kSize, {true, false, false, true, true, false, true, false})};
   for (int64_t exchange : {1, 7, 24, 25, 26, 64, 1000}) {
     for (int ranks : {2, 3, 5, 8}) {
       const std::vector<Values> totals = sum_on_ranks(ranks, steps, kSize, exchange, 1);
       for (size_t i = 0; i < steps.size(); ++i)
-        EXPECT_TRUE(same_bits(totals[i], *full_tree(steps[i], 0, 8))) << "exchange " << exchange << ", " << ranks << " ranks";
+        EXPECT_TRUE(same_bits(totals[i], *full_tree(steps[i], 0, 8)))
+            << "exchange " << exchange << ", " << ranks << " ranks";
     }
   }
 }
@@ -225,10 +239,12 @@ TEST(GradientSum, ThreadsDoNotMatter) {
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   std::mt19937 random(seed);
   constexpr size_t kSize = 8 * 70'001;  // more than one task for each thread
-  const std::vector<Step> steps{random_step(random, kSize, {true, true, true, false, true, true, true, true})};
+  const std::vector<Step> steps{
+      random_step(random, kSize, {true, true, true, false, true, true, true, true})};
   const Values expected = *full_tree(steps[0], 0, 8);
   for (int ranks : {1, 3})
-    for (int threads : {1, 3}) EXPECT_TRUE(same_bits(sum_on_ranks(ranks, steps, kSize, 100'000, threads)[0], expected));
+    for (int threads : {1, 3})
+      EXPECT_TRUE(same_bits(sum_on_ranks(ranks, steps, kSize, 100'000, threads)[0], expected));
 }
 
 TEST(GradientSum, WholeNumbersAddUpExactly) {
@@ -237,10 +253,12 @@ TEST(GradientSum, WholeNumbersAddUpExactly) {
   for (int leaf = 0; leaf < 8; ++leaf) {
     for (int pack = 0; pack <= leaf % 3; ++pack) {
       Values& values = step[leaf].emplace_back(64);
-      for (int i = 0; i < 64; ++i) expected[i] += values[i] = static_cast<float>((leaf * 131 + pack * 17 + i * 7) % 201 - 100);
+      for (int i = 0; i < 64; ++i)
+        expected[i] += values[i] = static_cast<float>((leaf * 131 + pack * 17 + i * 7) % 201 - 100);
     }
   }
-  for (int ranks = 1; ranks <= 8; ++ranks) EXPECT_EQ(sum_on_ranks(ranks, {step}, 64, 1 << 22, 1)[0], expected);
+  for (int ranks = 1; ranks <= 8; ++ranks)
+    EXPECT_EQ(sum_on_ranks(ranks, {step}, 64, 1 << 22, 1)[0], expected);
 }
 
 TEST(GradientSum, NonFiniteNumbersComeThrough) {
@@ -325,7 +343,8 @@ TEST(GradientSum, ItsLeavesMustBeThoseThatAreSaidToBeUsed) {
   EXPECT_THROW(whole.finish(std::vector<bool>(8, false), ex), Error) << "no leaf at all";
   whole.begin_leaf(1, ex);
   whole.end_leaf(ex);
-  EXPECT_THROW(whole.finish({true, true, false, false, false, false, false, false}, ex), Error) << "leaf 0 was not begun";
+  EXPECT_THROW(whole.finish({true, true, false, false, false, false, false, false}, ex), Error)
+      << "leaf 0 was not begun";
 }
 
 }  // namespace

@@ -35,7 +35,9 @@ class ThreadComm final : public Comm {
 
   bool any(bool flag, const char*) override {
     bool result = false;
-    show({.flag = flag}, [&] { result = std::ranges::any_of(world_.slots, [](const auto& slot) { return slot.flag; }); });
+    show({.flag = flag}, [&] {
+      result = std::ranges::any_of(world_.slots, [](const auto& slot) { return slot.flag; });
+    });
     return result;
   }
 
@@ -46,17 +48,21 @@ class ThreadComm final : public Comm {
     });
   }
 
-  std::vector<std::vector<std::byte>> all_gather(std::span<const std::byte> mine, const char*) override {
+  std::vector<std::vector<std::byte>> all_gather(std::span<const std::byte> mine,
+                                                 const char*) override {
     std::vector<std::vector<std::byte>> all;
     show({std::span(&mine, 1)}, [&] {
-      for (const auto& slot : world_.slots) all.emplace_back(slot.parts[0].begin(), slot.parts[0].end());
+      for (const auto& slot : world_.slots)
+        all.emplace_back(slot.parts[0].begin(), slot.parts[0].end());
     });
     return all;
   }
 
-  void all_gather_spans(std::span<std::byte> data, std::span<const int64_t> offsets, const char*) override {
+  void all_gather_spans(std::span<std::byte> data, std::span<const int64_t> offsets,
+                        const char*) override {
     const auto part = [&](int r) {
-      return data.subspan(static_cast<size_t>(offsets[r]), static_cast<size_t>(offsets[r + 1] - offsets[r]));
+      return data.subspan(static_cast<size_t>(offsets[r]),
+                          static_cast<size_t>(offsets[r + 1] - offsets[r]));
     };
     const std::span<const std::byte> mine[] = {part(rank_)};
     show({mine}, [&] {
@@ -65,8 +71,8 @@ class ThreadComm final : public Comm {
     });
   }
 
-  void all_to_all(std::span<const std::span<const std::byte>> send, std::span<const std::span<std::byte>> receive,
-                  const char*) override {
+  void all_to_all(std::span<const std::span<const std::byte>> send,
+                  std::span<const std::span<std::byte>> receive, const char*) override {
     show({send}, [&] {
       for (int r = 0; r < size(); ++r) copy(world_.slots[r].parts[rank_], receive[r]);
     });
