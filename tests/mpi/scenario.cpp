@@ -104,14 +104,30 @@ int stopped(Comm& comm) {
   return 92;
 }
 
-int out_of_step(Comm& comm) {
-  const int code = failed(comm, [&] {
-    if (comm.rank() == 0)
-      comm.barrier("step");
-    else
-      comm.any(true, "stop");
-  });
-  return abort_together(comm, code);
+// Rank 0 enters `first`, the others `second`.
+int out_of_step(Comm& comm, const std::function<void()>& first,
+                const std::function<void()>& second) {
+  return abort_together(comm, failed(comm, comm.rank() == 0 ? first : second));
+}
+int other_operation(Comm& comm) {
+  return out_of_step(
+      comm, [&] { comm.barrier("step"); }, [&] { comm.any(true, "stop"); });
+}
+int other_name(Comm& comm) {
+  return out_of_step(
+      comm, [&] { comm.barrier("step"); }, [&] { comm.barrier("stop"); });
+}
+int other_root(Comm& comm) {
+  std::byte data[4] = {};
+  return out_of_step(
+      comm, [&] { comm.broadcast(data, 0, "weights"); },
+      [&] { comm.broadcast(data, 1, "weights"); });
+}
+int other_size(Comm& comm) {
+  std::byte data[4] = {}, more[5] = {};
+  return out_of_step(
+      comm, [&] { comm.broadcast(data, 0, "weights"); },
+      [&] { comm.broadcast(more, 0, "weights"); });
 }
 
 // Rank 0 sends more than rank 1 expects; too much to go without rank 1's help.
@@ -206,7 +222,10 @@ const std::map<std::string, int (*)(Comm&)> kScenarios = {
     {"forbidden", forbidden},
     {"deadline", deadline},
     {"stopped", stopped},
-    {"out_of_step", out_of_step},
+    {"other_operation", other_operation},
+    {"other_name", other_name},
+    {"other_root", other_root},
+    {"other_size", other_size},
     {"lengths", lengths},
     {"killed", killed},
     {"aborted", aborted},
