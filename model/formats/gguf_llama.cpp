@@ -15,7 +15,7 @@ namespace {
 constexpr int64_t kMaxSize = int64_t{1}
                              << 24;  // of any one dimension: far beyond models, far from overflow
 constexpr int64_t kMaxLayers = 4096, kMaxHeads = 4096;
-constexpr size_t kPieceValues = size_t{1} << 20;
+constexpr int64_t kPieceValues = int64_t{1} << 20;
 
 constexpr std::string_view kKnownKeys[] = {"vocab_size",
                                            "context_length",
@@ -225,7 +225,7 @@ void decode_weight(const LlamaWeight& weight, std::string_view where,
 
   std::vector<float> values(quant.block_values);
   std::vector<bf16> piece;
-  piece.reserve(std::max<size_t>(kPieceValues, columns));
+  piece.reserve(std::max(columns, std::min(kPieceValues, rows * columns)));
   for (int64_t row = 0; row < rows; ++row) {
     const std::byte* at = weight.tensor->data.data() + source_row(row) * row_bytes;
     for (int64_t column = 0; column < columns;

@@ -210,7 +210,8 @@ void place_tensors(std::vector<Place>& places, std::span<const std::byte> data,
   uint64_t filled = 0;
   const std::string* before = nullptr;
   for (const Place& place : places) {
-    const auto& [name, tensor] = *place.tensor;
+    const std::string& name = place.tensor->first;
+    StoredTensor& tensor = place.tensor->second;
     const auto here = [&] { return fmt::format("{}: tensor {}", where, in_quotes(name)); };
     CHECK_INPUT(place.begin <= place.end, "{}: data_offsets [{}, {}] end before they begin", here(),
                 place.begin, place.end);
@@ -227,7 +228,7 @@ void place_tensors(std::vector<Place>& places, std::span<const std::byte> data,
                 "{}: {} of shape [{}] takes {} bytes, but data_offsets [{}, {}] span {}", here(),
                 tensor.dtype, fmt::join(tensor.shape, ", "), bytes, place.begin, place.end,
                 place.end - place.begin);
-    place.tensor->second.data = data.subspan(place.begin, bytes);
+    tensor.data = data.subspan(place.begin, bytes);
     filled = place.end;
     before = &name;
   }
