@@ -118,11 +118,11 @@ void logit_gradient(T* out, const float* logits, int64_t begin, int64_t count, i
     return;
   }
   const float factor = gradient * inverse_temperature;
-  const F16 scale = splat(inverse_temperature), minus_lse = splat(-lse), minus_factor = splat(-factor);
+  const F16 scale = splat(inverse_temperature), row_lse = splat(lse), minus_factor = splat(-factor);
   for (int64_t i = 0; i < count; i += kLanes) {
     const int64_t left = lanes_left(count, i);
     const F16 x = left == kLanes ? load(logits + i) : load_first(logits + i, left);
-    store_first(out + i, exp(fma(x, scale, minus_lse)) * minus_factor, left);
+    store_first(out + i, exp(fma(x, scale, splat(-0.0f)) - row_lse) * minus_factor, left);
   }
   if (target >= begin && target < begin + count) {
     const float value = -factor * std::expm1(logprob);  // 1 - p without cancellation

@@ -11,6 +11,11 @@ namespace {
 // Below this, e^x is 0: keeps 0 * -inf out of the sums. Second, so that NaN stays NaN.
 simd::F16 bounded(simd::F16 x) { return simd::max(simd::splat(-104.0f), x); }
 
+// As scaled_logit.
+simd::F16 scaled(simd::F16 logits, simd::F16 inverse_temperature) {
+  return simd::fma(logits, inverse_temperature, simd::splat(-0.0f));
+}
+
 }  // namespace
 
 ChunkStats chunk_stats(const float* logits, int64_t count, float inverse_temperature) {
@@ -21,12 +26,12 @@ ChunkStats chunk_stats(const float* logits, int64_t count, float inverse_tempera
   };
   F16 largest = splat(-kInfinity);
   for (int64_t i = 0; i < count; i += kLanes) largest = max(largest, at(i));
-  const float max_logit = max_lanes(largest) * inverse_temperature;
+  const float max_logit = scaled_logit(max_lanes(largest), inverse_temperature);
   if (max_logit == -kInfinity) return {max_logit, 0, 0};
-  const F16 scale = splat(inverse_temperature), minus_max = splat(-max_logit);
+  const F16 scale = splat(inverse_temperature), most = splat(max_logit);
   F16 sum = splat(0), weighted = splat(0);
   for (int64_t i = 0; i < count; i += kLanes) {
-    const F16 below = bounded(fma(at(i), scale, minus_max)), e = exp(below);
+    const F16 below = bounded(scaled(at(i), scale) - most), e = exp(below);
     sum = sum + e;
     weighted = fma(e, below, weighted);
   }
@@ -50,6 +55,7 @@ RowSummary combine_chunks(const ChunkStats* chunks, int64_t count, int64_t strid
     weighted = fma(fma(load(part), d, load(part_weighted)), scale, weighted);
   }
   const float total = sum_lanes(sum), log_total = std::log(total);
+  // No rounding takes lse below the largest logit or the entropy below 0: total >= 1, since e^0 is 1, and weighted <= 0.
   return {{largest, largest + log_total}, log_total - sum_lanes(weighted) / total};
 }
 

@@ -21,9 +21,13 @@ struct RowStats {
 };
 RowStats logit_row_stats(const float* logits, int64_t vocab, float inverse_temperature);
 
-// log p(token) of softmax(logits / temperature).
+// A logit over the temperature, rounded. The fma with -0 is that product; unlike a plain one it cannot be merged with a
+// following subtraction, so every compilation of the formulas here rounds alike.
+inline float scaled_logit(float logit, float inverse_temperature) { return std::fma(logit, inverse_temperature, -0.0f); }
+
+// log p(token) of softmax(logits / temperature); never above 0. inverse_temperature is 1.0f / temperature.
 inline float token_logprob(const float* logits, const RowStats& stats, int32_t token, float inverse_temperature) {
-  return std::fma(logits[token], inverse_temperature, -stats.lse);  // rounded once: equal bits wherever it is compiled
+  return scaled_logit(logits[token], inverse_temperature) - stats.lse;
 }
 
 // logits = h w^T, (B, V) f32.    h (B, C) act   w (V, C) packed
