@@ -1,5 +1,6 @@
-// Config: one struct tree from one YAML file. Every key has one row in the schema (config.cpp): name, type, default,
-// range and a sentence of help; parsing, printing and "did you mean" all come from that table.
+// Config: one struct tree from one YAML file. Every key has one row in the schema
+// (config_keys.cpp): name, type, range and a sentence of help; parsing, printing and "did you mean"
+// all come from that table. The defaults stand here.
 #pragma once
 
 #include <cstdint>
@@ -14,26 +15,29 @@
 namespace cohort {
 
 struct RunConfig {
-  std::string name = "run";       // the run directory is dir/name
+  std::string name = "run";  // the run directory is dir/name
   std::string dir = "runs";
   uint64_t seed = 42;
-  std::string device = "cpu";     // cpu | cuda
-  int64_t threads = 0;            // per rank; 0: cores of this host / ranks on this host
-  std::string numerics = "strict";  // strict | fast
-  std::string resume = "auto";    // auto | never | PATH of a checkpoint
+  std::string device = "cpu";       // cpu | cuda
+  int64_t threads = 0;              // per rank; 0: cores of this host / ranks on this host
+  std::string numerics = "strict";  // strict | fast (on the CPU the same as strict)
+  std::string resume = "auto";      // auto | never | PATH of a checkpoint
+  bool operator==(const RunConfig&) const = default;
 };
 
 // A model made from scratch, with a byte-level tokenizer (256 bytes + special tokens).
 struct ModelInitConfig {
-  int64_t hidden_size = 128, intermediate_size = 384, num_layers = 4, num_heads = 4, num_kv_heads = 2,
-          max_positions = 256;
+  int64_t hidden_size = 128, intermediate_size = 384, num_layers = 4, num_heads = 4,
+          num_kv_heads = 2, max_positions = 256;
   float rope_theta = 10000.0f;
+  bool operator==(const ModelInitConfig&) const = default;
 };
 
 struct ModelSection {
   std::string path;                     // a Hugging Face folder; or
   std::optional<ModelInitConfig> init;  // from scratch; exactly one of the two
   std::string dtype = "auto";           // auto (the checkpoint's) | float32 | bfloat16
+  bool operator==(const ModelSection&) const = default;
 };
 
 struct TaskConfig {
@@ -41,14 +45,16 @@ struct TaskConfig {
   uint64_t seed = 0;
   int64_t train_size = 0, eval_size = 0;  // 0: the task's own default
   bool chat = false;                      // prompts as one user message (for chat models)
+  bool operator==(const TaskConfig&) const = default;
 };
 
 struct DataSection {
-  std::string train, eval;         // JSONL files; or
-  std::optional<TaskConfig> task;  // a built-in generator
-  int64_t max_eval_samples = 0;    // 0: all
+  std::string train, eval;          // JSONL files; or
+  std::optional<TaskConfig> task;   // a built-in generator
+  int64_t max_eval_samples = 0;     // 0: all
   int64_t max_prompt_length = 512;  // tokens; a longer prompt is an error that names it
   bool shuffle = true;
+  bool operator==(const DataSection&) const = default;
 };
 
 struct RolloutSection {
@@ -57,6 +63,7 @@ struct RolloutSection {
   int64_t top_k = 0;
   int64_t max_num_seqs = 64, max_num_batched_tokens = 2048;
   float eval_temperature = 0.0f;  // 0: greedy
+  bool operator==(const RolloutSection&) const = default;
 };
 
 struct AlgorithmSection {
@@ -65,41 +72,49 @@ struct AlgorithmSection {
   std::string scale_rewards = "group";  // group | none   (batch: later)
   int64_t num_iterations = 1;
   bool mask_truncated_completions = false;
+  bool operator==(const AlgorithmSection&) const = default;
 };
 
 struct OptimSection {
-  float learning_rate = 1e-6f, adam_beta1 = 0.9f, adam_beta2 = 0.999f, adam_epsilon = 1e-8f, weight_decay = 0.0f,
-        max_grad_norm = 1.0f;
+  float learning_rate = 1e-6f, adam_beta1 = 0.9f, adam_beta2 = 0.999f, adam_epsilon = 1e-8f,
+        weight_decay = 0.0f, max_grad_norm = 1.0f;
   std::string lr_scheduler_type = "constant";  // constant | linear | cosine
   float warmup_ratio = 0.0f;
+  bool operator==(const OptimSection&) const = default;
 };
 
-// Supervised fine-tuning on the training problems' own solutions before step 1 (built-in tasks only).
+// Supervised fine-tuning on the training problems' own solutions before step 1 (built-in tasks
+// only).
 struct WarmStartConfig {
   int64_t steps = 0, problems_per_step = 64;
   float learning_rate = 1e-3f;
+  bool operator==(const WarmStartConfig&) const = default;
 };
 
 struct TrainerSection {
   int64_t max_steps = 100, prompts_per_step = 8;
   int64_t logical_ranks = 8;  // power of two: the data-parallel width of the result
-  int64_t pack_tokens = 0;    // rows per training pack; 0: chosen from the step's tokens and logical_ranks
+  int64_t pack_tokens =
+      0;  // rows per training pack; 0: chosen from the step's tokens and logical_ranks
   bool skip_zero_advantage = true;
-  int64_t eval_steps = 0;     // 0: before and after only
+  int64_t eval_steps = 0;  // 0: before and after only
   bool eval_before = true;
   int64_t save_steps = 0, save_total_limit = 2;  // 0: no checkpoints
   std::optional<WarmStartConfig> warm_start;
+  bool operator==(const TrainerSection&) const = default;
 };
 
 struct CommSection {
-  double timeout_s = 600;     // one collective
-  double rollout_timeout_s = 3600, update_timeout_s = 3600, load_timeout_s = 600, reward_timeout_s = 600,
-         checkpoint_timeout_s = 1800;
+  double timeout_s = 600;  // one collective
+  double rollout_timeout_s = 3600, update_timeout_s = 3600, load_timeout_s = 600,
+         reward_timeout_s = 600, checkpoint_timeout_s = 1800;
+  bool operator==(const CommSection&) const = default;
 };
 
 struct LogSection {
   int64_t completions_steps = 10;  // write completions/step_N.jsonl each so many steps; 0: never
   bool progress = true;
+  bool operator==(const LogSection&) const = default;
 };
 
 struct Config {
@@ -116,13 +131,32 @@ struct Config {
   std::filesystem::path run_dir() const { return std::filesystem::path(run.dir) / run.name; }
 };
 
-// Reads FILE and applies "section.key=value" overrides (value in YAML). Unknown, duplicate and misspelt keys, wrong
-// types, values out of range and contradictions: exit code 2, "FILE:LINE: ..." with the nearest valid name; names of
-// verl and OpenRLHF that map one to one are answered with ours.
-Config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides = {});
-Config parse_config(const std::string& yaml, const std::string& where, const std::vector<std::string>& overrides = {});
+// Reads FILE (`where` leads the messages of parse_config) and applies "section.key=value" overrides
+// (value in YAML). Unknown, duplicate and misspelt keys, wrong types, values out of range and
+// contradictions: exit code 2, "FILE:LINE: ..." with the nearest valid name; names of verl and
+// OpenRLHF that map one to one are answered with ours.
+Config load_config(const std::filesystem::path& file,
+                   const std::vector<std::string>& overrides = {});
+Config parse_config(const std::string& yaml, const std::string& where,
+                    const std::vector<std::string>& overrides = {});
 
-// The resolved config, every key present: itself a valid config file.
+// The resolved config, every key present with its help as a comment: itself a valid config file,
+// from which the same config is read bit for bit.
 std::string config_to_yaml(const Config& config);
+
+// The keys that decide the bits of a run's weights, one "section.key: value" a line, for
+// checkpoints: a run may be resumed only under the same ones. Left out, because they cannot change
+// what is computed:
+//   run.name, dir, threads, resume; comm.*; log.*; trainer.save_*; rollout.max_num_seqs,
+//   max_num_batched_tokens; what evaluation alone reads (data.eval, max_eval_samples,
+//   rollout.eval_temperature, trainer.eval_*); data.train, as the checkpoint holds the data's
+//   fingerprint and files may move; trainer.max_steps while the learning rate does not depend on it
+//   (constant and no warm-up): such a run may go on.
+std::string config_identity(const Config& config);
+// What differs between a config and a stored identity, e.g. "optim.learning_rate (now 1.0e-05,
+// was 1.0e-06)". A key that the stored one does not know (written by an older version) counts as
+// its default.
+std::vector<std::string> identity_differences(const Config& config,
+                                              const std::string& stored_identity);
 
 }  // namespace cohort

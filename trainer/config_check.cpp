@@ -1,0 +1,135 @@
+#include "trainer/config_check.h"
+
+#include <bit>
+
+#include "core/check.h"
+#include "trainer/config_schema.h"
+
+namespace cohort {
+namespace {
+
+struct Checker {
+  const Config& config;
+  const std::string& file;
+  const KeyPlaces& places;
+
+  // The place of the first of the keys that is given; the command line first, as it is what was
+  // changed.
+  std::string at(std::initializer_list<const char*> keys) const {
+    std::string first;
+    for (const char* key : keys) {
+      const auto place = places.find(key);
+      if (place == places.end()) continue;
+      if (place->second.starts_with("command line: ")) return place->second;
+      if (first.empty()) first = place->second;
+    }
+    return first.empty() ? file : first;
+  }
+
+  template <typename... Args>
+  void require(bool condition, std::initializer_list<const char*> keys,
+               fmt::format_string<Args...> format, Args&&... args) const {
+    if (!condition) {
+      throw Error(ExitCode::kUsage,
+                  at(keys) + ": " + fmt::format(format, std::forward<Args>(args)...));
+    }
+  }
+
+  void run() const {
+    const RunConfig& r = config.run;
+    require(
+        !r.name.empty() && r.name.find('/') == std::string::npos && r.name != "." && r.name != "..",
+        {"run.name"}, "run.name: found '{}'; allowed: the name of a folder, without '/'", r.name);
+    require(!r.dir.empty(), {"run.dir"}, "run.dir: found an empty text; allowed: a folder");
+    require(!r.resume.empty(), {"run.resume"},
+            "run.resume: found an empty text; allowed: auto, never, or the path of a checkpoint");
+  }
+
+  void model() const {
+    const bool path = !config.model.path.empty();
+    require(!path || !config.model.init, {"model.init", "model.path", "model"},
+            "both model.path and model.init are given; exactly one says which model to train (null "
+            "removes the other)");
+    require(path || config.model.init, {"model"},
+            "neither model.path (a Hugging Face folder) nor model.init (a model from scratch) is "
+            "given");
+    if (config.model.init) init(*config.model.init);
+  }
+
+  void init(const ModelInitConfig& m) const {
+    require(m.hidden_size % 16 == 0, {"model.init.hidden_size", "model.init"},
+            "model.init.hidden_size: found {}; allowed: a multiple of 16", m.hidden_size);
+    require(m.intermediate_size % 16 == 0, {"model.init.intermediate_size", "model.init"},
+            "model.init.intermediate_size: found {}; allowed: a multiple of 16",
+            m.intermediate_size);
+    require(m.hidden_size % m.num_heads == 0,
+            {"model.init.num_heads", "model.init.hidden_size", "model.init"},
+            "model.init: hidden_size {} is no multiple of num_heads {}", m.hidden_size,
+            m.num_heads);
+    const int64_t head_size = m.hidden_size / m.num_heads;
+    require(head_size % 2 == 0 && head_size <= 256,
+            {"model.init.num_heads", "model.init.hidden_size", "model.init"},
+            "model.init: hidden_size {} / num_heads {} gives heads of size {}; allowed: even, at "
+            "most 256",
+            m.hidden_size, m.num_heads, head_size);
+    require(m.num_heads % m.num_kv_heads == 0,
+            {"model.init.num_kv_heads", "model.init.num_heads", "model.init"},
+            "model.init: num_heads {} is no multiple of num_kv_heads {}", m.num_heads,
+            m.num_kv_heads);
+    const int64_t prompt = config.data.max_prompt_length,
+                  completion = config.rollout.max_completion_length;
+    require(prompt + completion <= m.max_positions,
+            {"model.init.max_positions", "data.max_prompt_length", "rollout.max_completion_length",
+             "model.init"},
+            "model.init.max_positions is {}; data.max_prompt_length {} and "
+            "rollout.max_completion_length {} need {}",
+            m.max_positions, prompt, completion, prompt + completion);
+  }
+
+  void data() const {
+    const DataSection& d = config.data;
+    const bool train = !d.train.empty(), eval = !d.eval.empty(), task = d.task.has_value();
+    require(!train || !task, {"data.task", "data.train", "data"},
+            "both data.train and data.task are given; exactly one says what to train on (null "
+            "removes the other)");
+    require(!eval || !task, {"data.eval", "data"},
+            "data.eval is given beside data.task, which has evaluation problems of its own "
+            "(data.task.eval_size)");
+    require(!eval || train, {"data.eval", "data"}, "data.eval is given without data.train");
+    require(train || task, {"data"},
+            "neither data.train (a JSONL file) nor data.task (built-in problems) is given");
+    require(!task || !d.task->name.empty(), {"data.task", "data"},
+            "data.task.name is missing; allowed: {}", find_key("data.task", "name")->allowed());
+    require(task || !config.trainer.warm_start, {"trainer.warm_start"},
+            "trainer.warm_start needs the solutions of a built-in task; data.task is not given");
+    require(task || eval || config.trainer.eval_steps == 0, {"trainer.eval_steps"},
+            "trainer.eval_steps: found {}, but there is no data.eval to evaluate on",
+            config.trainer.eval_steps);
+  }
+
+  void sampling_and_steps() const {
+    const RolloutSection& r = config.rollout;
+    require(r.min_completion_length <= r.max_completion_length,
+            {"rollout.min_completion_length", "rollout.max_completion_length"},
+            "rollout.min_completion_length {} is more than rollout.max_completion_length {}",
+            r.min_completion_length, r.max_completion_length);
+    const int64_t ranks = config.trainer.logical_ranks;
+    require(std::has_single_bit(static_cast<uint64_t>(ranks)), {"trainer.logical_ranks"},
+            "trainer.logical_ranks: found {}; allowed: a power of two from 1 to 4096, e.g. {}",
+            ranks, std::bit_floor(static_cast<uint64_t>(ranks)));
+    require(!config.reward.empty(), {"reward"}, "reward has no entries; allowed names: {}",
+            fmt::join(reward_names(), ", "));
+  }
+};
+
+}  // namespace
+
+void check_config(const Config& config, const std::string& file, const KeyPlaces& places) {
+  const Checker checker{config, file, places};
+  checker.run();
+  checker.model();
+  checker.data();
+  checker.sampling_and_steps();
+}
+
+}  // namespace cohort

@@ -1,0 +1,115 @@
+// The identity of a run: which keys a checkpoint may be resumed under, and how two of them differ.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "core/json.h"
+#include "trainer/config.h"
+#include "trainer/config_schema.h"
+#include "trainer/config_value.h"
+
+namespace cohort {
+namespace {
+
+// Options in the order of the alphabet: how a file orders them does not matter.
+nlohmann::json sorted(const Json& value) { return nlohmann::json::parse(value.dump()); }
+
+bool learning_rate_knows_max_steps(const Config& config) {
+  return config.optim.lr_scheduler_type != "constant" || config.optim.warmup_ratio > 0;
+}
+
+// A Hugging Face folder may be written with or without a slash at its end.
+std::string model_path(const Config& config) {
+  const std::filesystem::path path = std::filesystem::path(config.model.path).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).string();
+}
+
+using Entries = std::map<std::string, std::string>;  // path: value
+
+Entries identity_entries(Config config) {
+  config.model.path = config.model.path.empty() ? "" : model_path(config);
+  Entries entries;
+  for (const SectionRow& row : config_sections()) {
+    if (row.optional()) entries[row.name] = row.present(config) ? "given" : "absent";
+    if (row.optional() && !row.present(config)) continue;
+    for (const KeyRow* key : keys_of(row.name)) {
+      if (key->decides_bits) entries[key->path()] = yaml_of(*key, config);
+    }
+  }
+  if (!learning_rate_knows_max_steps(config)) entries.erase("trainer.max_steps");
+  nlohmann::json rewards = nlohmann::json::array();
+  for (const RewardSpec& spec : config.reward) rewards.push_back(sorted(reward_entry(spec)));
+  entries["reward"] = rewards.dump();
+  return entries;
+}
+
+// What a key is when an older version did not write it.
+Entries default_entries() {
+  Config config;
+  for (const SectionRow& row : config_sections()) {
+    if (row.optional()) row.set_present(config, true);
+  }
+  Entries entries = identity_entries(config);
+  for (const SectionRow& row : config_sections()) {
+    if (row.optional()) entries[row.name] = "absent";
+  }
+  return entries;
+}
+
+Entries parse_identity(const std::string& text) {
+  Entries entries;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    const std::string line = text.substr(at, end - at);
+    const size_t colon = line.find(": ");
+    if (colon != std::string::npos) entries[line.substr(0, colon)] = line.substr(colon + 2);
+    at = end + 1;
+  }
+  return entries;
+}
+
+// Whether an optional map that holds `path` is absent on one of the two sides: saying that once is
+// enough.
+bool told_by_its_map(const std::string& path, const Entries& now, const Entries& then) {
+  for (const SectionRow& row : config_sections()) {
+    if (!row.optional() || !path.starts_with(row.name + ".")) continue;
+    const auto a = now.find(row.name), b = then.find(row.name);
+    return a != now.end() && b != then.end() && a->second != b->second;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string config_identity(const Config& config) {
+  std::string text;
+  for (const auto& [path, value] : identity_entries(config))
+    text += fmt::format("{}: {}\n", path, value);
+  return text;
+}
+
+std::vector<std::string> identity_differences(const Config& config,
+                                              const std::string& stored_identity) {
+  const Entries now = identity_entries(config), defaults = default_entries();
+  const Entries then = parse_identity(stored_identity);
+  std::map<std::string, std::pair<std::string, std::string>> differences;
+  for (const auto& [path, value] : now) {
+    const auto stored = then.find(path), standard = defaults.find(path);
+    const std::string was = stored != then.end()         ? stored->second
+                            : standard != defaults.end() ? standard->second
+                                                         : "absent";
+    if (was != value) differences[path] = {value, was};
+  }
+  for (const auto& [path, value] : then) {
+    if (!now.contains(path)) differences[path] = {"absent", value};
+  }
+  std::vector<std::string> texts;
+  for (const auto& [path, values] : differences) {
+    if (told_by_its_map(path, now, then)) continue;
+    texts.push_back(fmt::format("{} (now {}, was {})", path, values.first, values.second));
+  }
+  return texts;
+}
+
+}  // namespace cohort

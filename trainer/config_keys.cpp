@@ -1,0 +1,265 @@
+// Every section and key of the config. The defaults are those of the structs in config.h.
+#include "trainer/config_schema.h"
+#include "trainer/dataset.h"
+
+namespace cohort {
+namespace {
+
+// The place of a key: a member of a section, or of a map inside a section that is present.
+template <auto Section, auto Member>
+ValuePointer in(Config& config) {
+  return &((config.*Section).*Member);
+}
+template <auto Section, auto Map, auto Member>
+ValuePointer inside(Config& config) {
+  return &(((config.*Section).*Map).value().*Member);
+}
+
+template <auto Section, auto Map>
+SectionRow optional_map(const char* name, const char* help) {
+  return {.name = name,
+          .help = help,
+          .present = [](const Config& config) { return ((config.*Section).*Map).has_value(); },
+          .set_present =
+              [](Config& config, bool present) {
+                auto& map = (config.*Section).*Map;
+                map.reset();
+                if (present) map.emplace();
+              }};
+}
+
+Bounds from(double low, double high) { return {.low = low, .high = high}; }
+const Bounds kFraction = from(0, 1);
+const Bounds kDecay = {.low = 0, .high = 1, .below = true};
+const Bounds kPositive = {.low = 0, .above = true};
+const Bounds kNotNegative = {.low = 0};
+const Bounds kSeconds = {.low = 0, .high = 1e7, .above = true};
+constexpr double kMaxSize = 1 << 24, kMaxLength = 1 << 20, kMaxSteps = 1e9;
+
+template <auto M>
+constexpr auto run = in<&Config::run, M>;
+template <auto M>
+constexpr auto model = in<&Config::model, M>;
+template <auto M>
+constexpr auto init = inside<&Config::model, &ModelSection::init, M>;
+template <auto M>
+constexpr auto data = in<&Config::data, M>;
+template <auto M>
+constexpr auto task = inside<&Config::data, &DataSection::task, M>;
+template <auto M>
+constexpr auto rollout = in<&Config::rollout, M>;
+template <auto M>
+constexpr auto algorithm = in<&Config::algorithm, M>;
+template <auto M>
+constexpr auto optim = in<&Config::optim, M>;
+template <auto M>
+constexpr auto trainer = in<&Config::trainer, M>;
+template <auto M>
+constexpr auto warm_start = inside<&Config::trainer, &TrainerSection::warm_start, M>;
+template <auto M>
+constexpr auto comm = in<&Config::comm, M>;
+template <auto M>
+constexpr auto log = in<&Config::log, M>;
+
+std::vector<KeyRow> make_keys() {
+  using R = RunConfig;
+  using M = ModelSection;
+  using I = ModelInitConfig;
+  using D = DataSection;
+  using K = TaskConfig;
+  using G = RolloutSection;
+  using A = AlgorithmSection;
+  using O = OptimSection;
+  using T = TrainerSection;
+  using W = WarmStartConfig;
+  using C = CommSection;
+  using L = LogSection;
+  return {
+      // clang-format off
+      {.section = "run", .name = "name", .value = run<&R::name>, .decides_bits = false,
+       .help = "the run directory is dir/name"},
+      {.section = "run", .name = "dir", .value = run<&R::dir>, .decides_bits = false,
+       .help = "where run directories are made"},
+      {.section = "run", .name = "seed", .value = run<&R::seed>,
+       .help = "every random number is a function of it"},
+      {.section = "run", .name = "device", .value = run<&R::device>, .words = {"cpu", "cuda"},
+       .help = "cpu or cuda"},
+      {.section = "run", .name = "threads", .value = run<&R::threads>, .bounds = from(0, 1024), .decides_bits = false,
+       .help = "of each rank; 0: its share of the host's cores"},
+      {.section = "run", .name = "numerics", .value = run<&R::numerics>, .words = {"strict", "fast"},
+       .help = "strict: equal bits for any number of ranks; fast: may give that up (the same as strict on the CPU)"},
+      {.section = "run", .name = "resume", .value = run<&R::resume>, .decides_bits = false,
+       .help = "auto: from the newest checkpoint, if any; never; or the path of a checkpoint"},
+
+      {.section = "model", .name = "path", .value = model<&M::path>, .may_be_null = true,
+       .help = "a Hugging Face folder; or init"},
+      {.section = "model", .name = "dtype", .value = model<&M::dtype>, .words = {"auto", "float32", "bfloat16"},
+       .help = "of weights and activations; auto: the checkpoint's"},
+
+      {.section = "model.init", .name = "hidden_size", .value = init<&I::hidden_size>, .bounds = from(16, 65536),
+       .help = "a multiple of 16 and of num_heads"},
+      {.section = "model.init", .name = "intermediate_size", .value = init<&I::intermediate_size>,
+       .bounds = from(16, 1 << 20), .help = "of the MLP, a multiple of 16"},
+      {.section = "model.init", .name = "num_layers", .value = init<&I::num_layers>, .bounds = from(1, 1024),
+       .help = "transformer blocks"},
+      {.section = "model.init", .name = "num_heads", .value = init<&I::num_heads>, .bounds = from(1, 1024),
+       .help = "attention heads; hidden_size / num_heads is even and at most 256"},
+      {.section = "model.init", .name = "num_kv_heads", .value = init<&I::num_kv_heads>, .bounds = from(1, 1024),
+       .help = "key-value heads; divides num_heads"},
+      {.section = "model.init", .name = "max_positions", .value = init<&I::max_positions>, .bounds = from(2, kMaxLength),
+       .help = "tokens of a prompt and its completion together"},
+      {.section = "model.init", .name = "rope_theta", .value = init<&I::rope_theta>, .bounds = {.low = 1},
+       .help = "base of the rotary position embedding"},
+
+      {.section = "data", .name = "train", .value = data<&D::train>, .may_be_null = true, .decides_bits = false,
+       .help = "JSONL: {\"prompt\": text or messages, \"answer\": ...}; or task"},
+      {.section = "data", .name = "eval", .value = data<&D::eval>, .may_be_null = true, .decides_bits = false,
+       .help = "JSONL, held back"},
+      {.section = "data", .name = "max_eval_samples", .value = data<&D::max_eval_samples>, .bounds = from(0, 1e9),
+       .decides_bits = false, .help = "evaluate on the first so many; 0: all"},
+      {.section = "data", .name = "max_prompt_length", .value = data<&D::max_prompt_length>,
+       .bounds = from(1, kMaxLength), .help = "tokens; a longer prompt is an error that names it"},
+      {.section = "data", .name = "shuffle", .value = data<&D::shuffle>,
+       .help = "another order each epoch; false: as in the file"},
+
+      {.section = "data.task", .name = "name", .value = task<&K::name>, .words = task_names(),
+       .help = "which problems"},
+      {.section = "data.task", .name = "seed", .value = task<&K::seed>, .help = "of the choice of problems"},
+      {.section = "data.task", .name = "train_size", .value = task<&K::train_size>, .bounds = from(0, 1e9),
+       .help = "problems; 0: the task's own default"},
+      {.section = "data.task", .name = "eval_size", .value = task<&K::eval_size>, .bounds = from(0, 1e9),
+       .help = "held-back problems; 0: the task's own default"},
+      {.section = "data.task", .name = "chat", .value = task<&K::chat>,
+       .help = "a prompt is one message of the user (for chat models)"},
+
+      {.section = "rollout", .name = "num_generations", .value = rollout<&G::num_generations>, .bounds = from(2, 4096),
+       .help = "completions of each prompt: the group"},
+      {.section = "rollout", .name = "max_completion_length", .value = rollout<&G::max_completion_length>,
+       .bounds = from(1, kMaxLength), .help = "tokens"},
+      {.section = "rollout", .name = "min_completion_length", .value = rollout<&G::min_completion_length>,
+       .bounds = from(0, kMaxLength), .help = "tokens before the end may be drawn"},
+      {.section = "rollout", .name = "temperature", .value = rollout<&G::temperature>, .bounds = kPositive,
+       .help = "of sampling, and of the log-probs in the loss"},
+      {.section = "rollout", .name = "top_p", .value = rollout<&G::top_p>, .bounds = {.low = 0, .high = 1, .above = true},
+       .help = "sample from the likeliest tokens that have this mass; 1: off"},
+      {.section = "rollout", .name = "top_k", .value = rollout<&G::top_k>, .bounds = from(0, kMaxSize),
+       .help = "sample from so many tokens; 0: off"},
+      {.section = "rollout", .name = "min_p", .value = rollout<&G::min_p>, .bounds = kFraction,
+       .help = "drop tokens below this part of the likeliest one's probability; 0: off"},
+      {.section = "rollout", .name = "eval_temperature", .value = rollout<&G::eval_temperature>, .bounds = kNotNegative,
+       .decides_bits = false, .help = "of evaluation; 0: greedy"},
+      {.section = "rollout", .name = "max_num_seqs", .value = rollout<&G::max_num_seqs>, .bounds = from(1, 65536),
+       .decides_bits = false, .help = "sequences decoded together: memory and speed, not the result"},
+      {.section = "rollout", .name = "max_num_batched_tokens", .value = rollout<&G::max_num_batched_tokens>,
+       .bounds = from(1, kMaxSize), .decides_bits = false,
+       .help = "rows of one forward pass: memory and speed, not the result"},
+
+      {.section = "algorithm", .name = "loss_type", .value = algorithm<&A::loss_type>,
+       .words = {"grpo", "dapo", "dr_grpo"},
+       .help = "how tokens are averaged: grpo per completion, dapo over all tokens, dr_grpo by a constant"},
+      {.section = "algorithm", .name = "beta", .value = algorithm<&A::beta>, .bounds = kNotNegative,
+       .help = "weight of the KL term; 0: no reference model"},
+      {.section = "algorithm", .name = "epsilon", .value = algorithm<&A::epsilon>, .bounds = kPositive,
+       .help = "the ratio is clipped below 1 - epsilon"},
+      {.section = "algorithm", .name = "epsilon_high", .value = algorithm<&A::epsilon_high>,
+       .bounds = {.low = 0, .above = true, .or_be = -1}, .help = "and above 1 + epsilon_high; -1: epsilon"},
+      {.section = "algorithm", .name = "scale_rewards", .value = algorithm<&A::scale_rewards>, .words = {"group", "none"},
+       .help = "group: advantages are divided by the group's standard deviation"},
+      {.section = "algorithm", .name = "num_iterations", .value = algorithm<&A::num_iterations>, .bounds = from(1, 1000),
+       .help = "updates on each step's completions"},
+      {.section = "algorithm", .name = "mask_truncated_completions", .value = algorithm<&A::mask_truncated_completions>,
+       .help = "leave completions that hit max_completion_length out of the loss"},
+
+      {.section = "optim", .name = "learning_rate", .value = optim<&O::learning_rate>, .bounds = kPositive,
+       .help = "of AdamW"},
+      {.section = "optim", .name = "adam_beta1", .value = optim<&O::adam_beta1>, .bounds = kDecay,
+       .help = "decay of the mean of gradients"},
+      {.section = "optim", .name = "adam_beta2", .value = optim<&O::adam_beta2>, .bounds = kDecay,
+       .help = "decay of the mean of their squares"},
+      {.section = "optim", .name = "adam_epsilon", .value = optim<&O::adam_epsilon>, .bounds = kPositive,
+       .help = "added to the root of the mean square"},
+      {.section = "optim", .name = "weight_decay", .value = optim<&O::weight_decay>, .bounds = kNotNegative,
+       .help = "of matrices, decoupled"},
+      {.section = "optim", .name = "max_grad_norm", .value = optim<&O::max_grad_norm>, .bounds = kNotNegative,
+       .help = "longer gradients are scaled down to it; 0: never"},
+      {.section = "optim", .name = "lr_scheduler_type", .value = optim<&O::lr_scheduler_type>,
+       .words = {"constant", "linear", "cosine"}, .help = "linear and cosine end at 0 after max_steps"},
+      {.section = "optim", .name = "warmup_ratio", .value = optim<&O::warmup_ratio>, .bounds = kFraction,
+       .help = "part of the steps over which the learning rate rises from 0"},
+
+      {.section = "trainer", .name = "max_steps", .value = trainer<&T::max_steps>, .bounds = from(0, kMaxSteps),
+       .help = "steps of the run; 0: only warm start and evaluation"},
+      {.section = "trainer", .name = "prompts_per_step", .value = trainer<&T::prompts_per_step>, .bounds = from(1, 65536),
+       .help = "over all ranks"},
+      {.section = "trainer", .name = "logical_ranks", .value = trainer<&T::logical_ranks>, .bounds = from(1, 4096),
+       .help = "a power of two: the most ranks that can share the work, and part of the result"},
+      {.section = "trainer", .name = "pack_tokens", .value = trainer<&T::pack_tokens>, .bounds = from(0, kMaxSize),
+       .help = "rows of one training pass; 0: chosen from the step's tokens"},
+      {.section = "trainer", .name = "skip_zero_advantage", .value = trainer<&T::skip_zero_advantage>,
+       .help = "do not run groups whose rewards are all equal"},
+      {.section = "trainer", .name = "eval_steps", .value = trainer<&T::eval_steps>, .bounds = from(0, kMaxSteps),
+       .decides_bits = false, .help = "evaluate each so many steps; 0: before and after only"},
+      {.section = "trainer", .name = "eval_before", .value = trainer<&T::eval_before>, .decides_bits = false,
+       .help = "evaluate before the first step"},
+      {.section = "trainer", .name = "save_steps", .value = trainer<&T::save_steps>, .bounds = from(0, kMaxSteps),
+       .decides_bits = false, .help = "a checkpoint each so many steps; 0: none"},
+      {.section = "trainer", .name = "save_total_limit", .value = trainer<&T::save_total_limit>, .bounds = from(0, kMaxSteps),
+       .decides_bits = false, .help = "checkpoints that are kept, the newest; 0: all"},
+
+      {.section = "trainer.warm_start", .name = "steps", .value = warm_start<&W::steps>, .bounds = from(0, kMaxSteps),
+       .help = "steps of supervised fine-tuning; 0: none"},
+      {.section = "trainer.warm_start", .name = "problems_per_step", .value = warm_start<&W::problems_per_step>,
+       .bounds = from(1, 65536), .help = "over all ranks"},
+      {.section = "trainer.warm_start", .name = "learning_rate", .value = warm_start<&W::learning_rate>,
+       .bounds = kPositive, .help = "of AdamW, constant"},
+
+      {.section = "comm", .name = "timeout_s", .value = comm<&C::timeout_s>, .bounds = kSeconds, .decides_bits = false,
+       .help = "seconds that one collective may take"},
+      {.section = "comm", .name = "rollout_timeout_s", .value = comm<&C::rollout_timeout_s>, .bounds = kSeconds,
+       .decides_bits = false, .help = "sampling of a step"},
+      {.section = "comm", .name = "update_timeout_s", .value = comm<&C::update_timeout_s>, .bounds = kSeconds,
+       .decides_bits = false, .help = "update of a step"},
+      {.section = "comm", .name = "load_timeout_s", .value = comm<&C::load_timeout_s>, .bounds = kSeconds,
+       .decides_bits = false, .help = "loading model and data"},
+      {.section = "comm", .name = "reward_timeout_s", .value = comm<&C::reward_timeout_s>, .bounds = kSeconds,
+       .decides_bits = false, .help = "scoring of a step"},
+      {.section = "comm", .name = "checkpoint_timeout_s", .value = comm<&C::checkpoint_timeout_s>, .bounds = kSeconds,
+       .decides_bits = false, .help = "writing or reading a checkpoint"},
+
+      {.section = "log", .name = "completions_steps", .value = log<&L::completions_steps>, .bounds = from(0, kMaxSteps),
+       .decides_bits = false, .help = "write completions/step_N.jsonl each so many steps; 0: never"},
+      {.section = "log", .name = "progress", .value = log<&L::progress>, .decides_bits = false,
+       .help = "show progress while training"},
+      // clang-format on
+  };
+}
+
+}  // namespace
+
+const std::vector<SectionRow>& config_sections() {
+  static const std::vector<SectionRow> rows = {
+      {.name = "run", .help = "where it runs and what it is called"},
+      {.name = "model", .help = "exactly one of path and init"},
+      optional_map<&Config::model, &ModelSection::init>("model.init",
+                                                        "a model from scratch, reading bytes"),
+      {.name = "data", .help = "exactly one of train and task"},
+      optional_map<&Config::data, &DataSection::task>("data.task", "problems made by cohort"),
+      {.name = "reward", .help = "text in, score out; the total is the weighted sum"},
+      {.name = "rollout", .help = "how completions are sampled"},
+      {.name = "algorithm", .help = "the loss"},
+      {.name = "optim", .help = "AdamW and its learning rate"},
+      {.name = "trainer", .help = "steps, evaluation, checkpoints"},
+      optional_map<&Config::trainer, &TrainerSection::warm_start>(
+          "trainer.warm_start", "fine-tuning on the task's solutions before step 1"),
+      {.name = "comm", .help = "deadlines: seconds until a silent rank ends the job"},
+      {.name = "log", .help = "what is written beside metrics.jsonl"},
+  };
+  return rows;
+}
+
+const std::vector<KeyRow>& config_keys() {
+  static const std::vector<KeyRow> rows = make_keys();
+  return rows;
+}
+
+}  // namespace cohort

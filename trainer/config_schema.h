@@ -1,0 +1,64 @@
+// The schema of a config: one row per key. Parsing, printing, "did you mean" and the identity of a
+// run all read it.
+#pragma once
+
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "trainer/config.h"
+
+namespace cohort {
+
+using ValuePointer = std::variant<bool*, int64_t*, uint64_t*, float*, double*, std::string*>;
+
+// Which numbers a key takes. Integers are compared as doubles: bounds stay below 2^53.
+struct Bounds {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  bool above = false;           // `low` itself is not allowed
+  bool below = false;           // `high` itself is not allowed
+  std::optional<double> or_be;  // a value outside that is allowed as well
+
+  bool contain(double value) const;
+  std::string text() const;  // "above 0 and at most 1"
+};
+
+struct KeyRow {
+  std::string section, name;  // "model.init", "hidden_size"
+  ValuePointer (*value)(Config&);
+  Bounds bounds;                   // numbers
+  std::vector<std::string> words;  // text: one of these; empty: any
+  bool may_be_null = false;        // text: null is the empty text, and the key is absent
+  bool decides_bits = true;        // part of config_identity
+  std::string help;
+
+  std::string path() const { return section + "." + name; }
+  std::string allowed() const;  // "an integer from 1 to 4096", "one of group, none"
+};
+
+// A section, or a map inside one that may be absent ("model.init").
+struct SectionRow {
+  std::string name, help;
+  bool (*present)(const Config&) = nullptr;  // nullptr: always
+  void (*set_present)(Config&, bool) = nullptr;
+
+  bool optional() const { return present != nullptr; }
+  std::string parent() const;    // "model" of "model.init"; "" of a section of the file
+  std::string own_name() const;  // "init" of "model.init"
+};
+
+// In the order of the file; a map inside a section stands behind its section. `reward` has no keys
+// of its own: it is a list of maps (config_reward.h).
+const std::vector<SectionRow>& config_sections();
+const std::vector<KeyRow>& config_keys();
+
+// nullptr when there is none.
+const SectionRow* find_section(std::string_view name);
+const KeyRow* find_key(std::string_view section, std::string_view name);
+std::vector<const KeyRow*> keys_of(std::string_view section);
+
+}  // namespace cohort
