@@ -43,8 +43,7 @@ struct Matrix {
 };
 
 void count(benchmark::State& state, double flops) {
-  state.counters["GFLOP/s"] =
-      benchmark::Counter(flops * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["GFLOP/s"] = benchmark::Counter(flops * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
 }
 
 void forward(benchmark::State& state, int64_t n, int64_t k, DType act, DType out, bool accumulate) {
@@ -114,7 +113,8 @@ void head(benchmark::State& state, DType act, bool loss) {
   std::vector<float> logprob(targets.size()), entropy(targets.size());
   for (auto _ : state) {
     if (loss) {
-      head_loss(dh.t, dw.t, h.t, packed, w.t, targets, 1.0f, [](int64_t, float, float) { return -1e-3f; }, ex);
+      head_loss(
+          dh.t, dw.t, h.t, packed, w.t, targets, 1.0f, [](int64_t, float, float) { return -1e-3f; }, ex);
     } else {
       head_logprobs(logprob, entropy, h.t, packed, targets, 1.0f, ex);
     }
@@ -135,8 +135,8 @@ int main(int argc, char** argv) {
     int64_t n, k;
     bool residual;  // y += x w^T in f32, else a fresh y (bf16 for gate_up)
   };
-  const Shape shapes[] = {{"qkv", 960, 576, false}, {"out", 576, 576, true}, {"gate_up", 3072, 576, false},
-                          {"down", 576, 1536, true}};
+  const Shape shapes[] = {
+      {"qkv", 960, 576, false}, {"out", 576, 576, true}, {"gate_up", 3072, 576, false}, {"down", 576, 1536, true}};
   for (DType act : {DType::bf16, DType::f32}) {
     const std::string dtype = dtype_name(act);
     const auto add = [&](const std::string& name, auto body, std::initializer_list<int64_t> tokens) {
@@ -157,8 +157,10 @@ int main(int argc, char** argv) {
         [=](benchmark::State& state) { forward(state, kVocab, kHidden, act, DType::f32, false); }, {1, 8, 32, 64, 256});
     add("head_logprobs/" + dtype, [=](benchmark::State& state) { head(state, act, false); }, {32, 256, 1024});
     add("head_loss/" + dtype, [=](benchmark::State& state) { head(state, act, true); }, {32, 256, 1024});
-    benchmark::RegisterBenchmark(("pack/" + dtype).c_str(), [=](benchmark::State& state) { pack(state, 3072, 576, act); })
-        ->UseRealTime()->Unit(benchmark::kMicrosecond);
+    benchmark::RegisterBenchmark(("pack/" + dtype).c_str(),
+                                 [=](benchmark::State& state) { pack(state, 3072, 576, act); })
+        ->UseRealTime()
+        ->Unit(benchmark::kMicrosecond);
   }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;

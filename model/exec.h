@@ -17,8 +17,8 @@ namespace cohort {
 class Workspace {
  public:
   explicit Workspace(int threads) : blocks_(threads) {}
-  // At least `bytes`, 64-byte aligned, for thread `thread`; contents undefined; valid until the next call for this thread.
-  // Out of memory: exit code 6.
+  // At least `bytes`, 64-byte aligned, for thread `thread`; contents undefined; valid until the next call for this
+  // thread. Out of memory: exit code 6.
   void* get(int thread, size_t bytes) {
     CHECK(thread >= 0 && thread < static_cast<int>(blocks_.size()), "workspace of thread {}, there are {}", thread,
           blocks_.size());

@@ -40,7 +40,11 @@ Tensor in_lane_dtype(Tensor a, void* space, const Exec& ex) {
 Left rows_in_place(Tensor a) {
   const int64_t row = a.cols() * static_cast<int64_t>(dtype_size(a.dtype));
   const bool pairs = a.dtype == DType::bf16;
-  return {static_cast<const std::byte*>(a.data), row, 4, kMaxRows * row, pairs ? a.cols() / 2 : a.cols(),
+  return {static_cast<const std::byte*>(a.data),
+          row,
+          4,
+          kMaxRows * row,
+          pairs ? a.cols() / 2 : a.cols(),
           pairs && a.cols() % 2 == 1};
 }
 

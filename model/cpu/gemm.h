@@ -2,8 +2,8 @@
 //
 // The contraction runs in lanes of 32 bits: one f32, or two neighbouring bf16 where the processor multiplies such pairs
 // (AVX512-BF16). Elsewhere bf16 is widened to f32 when an operand is laid out, and only the outputs are rounded.
-// A is read in tiles of rows, B in panels of columns; a call works on any block of C, and an element's bits do not depend
-// on the block (gemm_tile.h).
+// A is read in tiles of rows, B in panels of columns; a call works on any block of C, and an element's bits do not
+// depend on the block (gemm_tile.h).
 #pragma once
 
 #include <cstddef>
@@ -27,11 +27,13 @@ inline int64_t tiles_of(int64_t rows) { return (rows + kTileRows - 1) / kTileRow
 inline size_t panel_bytes(int64_t lanes) { return static_cast<size_t>(lanes * kPanelColumns) * 4; }
 inline size_t tile_bytes(int64_t lanes) { return static_cast<size_t>(lanes * kTileRows) * 4; }
 
-// Lays out panels [begin, end) of B = w^T from `panels` on.    w (N, K): a column of B is a row of w, contraction over K
+// Lays out panels [begin, end) of B = w^T from `panels` on.    w (N, K): a column of B is a row of w, contraction over
+// K
 void pack_rows(void* panels, Tensor w, int64_t begin, int64_t end);
 // Lays out panels [begin, end) of B = x from `panels` on.      x (T, K): contraction over T
 void pack_columns(void* panels, Tensor x, int64_t begin, int64_t end);
-// Lays out tiles [begin, end) of A = y^T from `tiles` on.      y (T, N): a row of A is a column of y, contraction over T
+// Lays out tiles [begin, end) of A = y^T from `tiles` on.      y (T, N): a row of A is a column of y, contraction over
+// T
 void pack_column_tiles(void* tiles, Tensor y, int64_t begin, int64_t end);
 
 // The panels that pack_weight laid out.

@@ -23,8 +23,8 @@ void interleave(uint32_t* out, const bf16* first, const bf16* second, int64_t co
   }
 }
 
-// Strips of kWidth columns, from `begin` on, each (lanes, kWidth); the last is padded with zero columns to a multiple of
-// `pad` and is that wide. kGroup strips are written together, so that a row is read by whole cache lines.
+// Strips of kWidth columns, from `begin` on, each (lanes, kWidth); the last is padded with zero columns to a multiple
+// of `pad` and is that wide. kGroup strips are written together, so that a row is read by whole cache lines.
 template <int kWidth, int kGroup, typename T>
 void pack_strips(uint32_t* out, const T* x, int64_t rows, int64_t cols, int64_t begin, int64_t end, int64_t pad) {
   const int64_t depth = kHasBf16Pairs && sizeof(T) == 2 ? 2 : 1;  // rows a lane takes

@@ -1,8 +1,8 @@
 // The innermost loop of every matrix product: a tile of C held in registers while the contraction runs once, in order.
 //
-// Each element of C is one chain of multiply-adds over the lanes of the contraction, from the first to the last, begun at
-// zero. The chain is the same in every instantiation below, so an element's bits depend on its row, its column and the
-// depth only, never on how C is cut into tiles.
+// Each element of C is one chain of multiply-adds over the lanes of the contraction, from the first to the last, begun
+// at zero. The chain is the same in every instantiation below, so an element's bits depend on its row, its column and
+// the depth only, never on how C is cut into tiles.
 #pragma once
 
 #include <immintrin.h>
@@ -39,14 +39,14 @@ inline constexpr bool kHasBf16Pairs = false;
 enum class Store : uint8_t { set_f32, add_f32, set_bf16 };
 
 struct TileArgs {
-  const std::byte* a;      // first row's first lane
-  int64_t a_row, a_lane;   // bytes from one row / lane to the next
-  int64_t lanes;           // whole lanes of the contraction
-  bool half;               // half a lane follows: the last bf16 of an odd depth, rows in place
-  const std::byte* b;      // panel: (lanes + half) x vectors
-  std::byte* c;            // first row's first column
-  int64_t c_row;           // bytes from one row of C to the next
-  int columns;             // columns of C that exist, at most vectors * kVectorLanes
+  const std::byte* a;     // first row's first lane
+  int64_t a_row, a_lane;  // bytes from one row / lane to the next
+  int64_t lanes;          // whole lanes of the contraction
+  bool half;              // half a lane follows: the last bf16 of an odd depth, rows in place
+  const std::byte* b;     // panel: (lanes + half) x vectors
+  std::byte* c;           // first row's first column
+  int64_t c_row;          // bytes from one row of C to the next
+  int columns;            // columns of C that exist, at most vectors * kVectorLanes
   Store store;
 };
 
@@ -159,6 +159,7 @@ template <bool kPairs>
 inline constexpr auto kTiles = []<int... kRow>(std::integer_sequence<int, kRow...>) {
   return std::array<std::array<Tile, kMaxVectors>, kMaxRows>{
       {{tile<kPairs, kRow + 1, 1>, tile<kPairs, kRow + 1, 2>, tile<kPairs, kRow + 1, 3>}...}};
-}(std::make_integer_sequence<int, kMaxRows>());
+}
+(std::make_integer_sequence<int, kMaxRows>());
 
 }  // namespace cohort::gemm

@@ -1,5 +1,6 @@
-// The language-model head on the CPU (ops/head.h). Rows go through in groups of up to 256: enough work for each sweep over
-// the vocabulary that reading the weight and adding to its gradient, both far larger than the caches, costs little.
+// The language-model head on the CPU (ops/head.h). Rows go through in groups of up to 256: enough work for each sweep
+// over the vocabulary that reading the weight and adding to its gradient, both far larger than the caches, costs
+// little.
 #include "model/ops/head.h"
 
 #include <algorithm>
@@ -16,9 +17,9 @@ namespace {
 using head::ChunkStats;
 using head::kChunk;
 
-constexpr int64_t kGroup = 256;        // rows of one sweep over the vocabulary; fixes the order of sums in dw
+constexpr int64_t kGroup = 256;         // rows of one sweep over the vocabulary; fixes the order of sums in dw
 constexpr int64_t kBlock = 8 * kChunk;  // columns whose gradient is held at a time
-constexpr int64_t kRowsInCache = 64;   // rows whose logits of one chunk are summed up while they are in cache
+constexpr int64_t kRowsInCache = 64;    // rows whose logits of one chunk are summed up while they are in cache
 constexpr int64_t kRowTask = 16;
 
 // Carves pieces out of one workspace block.
@@ -43,41 +44,42 @@ class Pieces {
 
 void check_head(const char* op, Tensor h, const PackedWeight& w, std::span<const int32_t> targets, float temperature,
                 const Exec& ex) {
-  CHECK(ex.device == Device::cpu && ex.pool != nullptr && ex.workspace != nullptr, "{} on the CPU without a CPU context",
-        op);
+  CHECK(ex.device == Device::cpu && ex.pool != nullptr && ex.workspace != nullptr,
+        "{} on the CPU without a CPU context", op);
   CHECK(h.rank == 2 && h.dtype == w.dtype && h.cols() == w.k, "{}: h is {} ({}, {}), the weight {} ({}, {})", op,
         dtype_name(h.dtype), h.rows(), h.cols(), dtype_name(w.dtype), w.n, w.k);
   CHECK(static_cast<int64_t>(targets.size()) == h.rows(), "{}: {} targets for {} rows", op, targets.size(), h.rows());
   CHECK(temperature > 0, "{}: temperature {}, must be positive", op, temperature);
   CHECK(w.n <= head::kMaxVocab, "{}: a vocabulary of {}, at most {}", op, w.n, head::kMaxVocab);
-  for (int32_t target : targets) CHECK(target >= 0 && target < w.n, "{}: target {} of a vocabulary of {}", op, target, w.n);
+  for (int32_t target : targets)
+    CHECK(target >= 0 && target < w.n, "{}: target {} of a vocabulary of {}", op, target, w.n);
 }
 
 // What one sweep over the vocabulary learns of a group of rows.
 struct Sweep {
-  ChunkStats* chunks;     // (chunks, rows)
-  float* target_logit;    // (rows)
-  float* logprob;         // (rows)
-  float* entropy;         // (rows)
-  float* lse;             // (rows)
+  ChunkStats* chunks;   // (chunks, rows)
+  float* target_logit;  // (rows)
+  float* logprob;       // (rows)
+  float* entropy;       // (rows)
+  float* lse;           // (rows)
 };
 
-// Logits of rows `a`, and their statistics. The logits stay in `logits` (chunks, rows, kChunk): rows V apart would crowd
-// into a few sets of the caches. When it is null they are kept nowhere: a chunk of some rows at a time lies in `scratch`
-// (threads, kRowsInCache, kChunk).
+// Logits of rows `a`, and their statistics. The logits stay in `logits` (chunks, rows, kChunk): rows V apart would
+// crowd into a few sets of the caches. When it is null they are kept nowhere: a chunk of some rows at a time lies in
+// `scratch` (threads, kRowsInCache, kChunk).
 void sweep_vocabulary(const Sweep& sweep, float* logits, float* scratch, Tensor a, const PackedWeight& w,
                       std::span<const int32_t> targets, float inverse_temperature, const Exec& ex) {
   const int64_t rows = a.rows(), V = w.n, chunks = head::chunks_of(V);
-  const size_t chunk_bytes = static_cast<size_t>(kChunk / gemm::kPanelColumns) *
-                             gemm::panel_bytes(gemm::lanes_of(w.k, a.dtype));
+  const size_t chunk_bytes =
+      static_cast<size_t>(kChunk / gemm::kPanelColumns) * gemm::panel_bytes(gemm::lanes_of(w.k, a.dtype));
   ex.pool->run(chunks, [&](int64_t c, int thread) {
     const int64_t begin = c * kChunk, count = std::min(kChunk, V - begin);
     const std::byte* panels = gemm::panels(w) + static_cast<size_t>(c) * chunk_bytes;
     for (int64_t r = 0; r < rows; r += kRowsInCache) {
       const int64_t some = std::min(kRowsInCache, rows - r);
       float* out = logits ? logits + (c * rows + r) * kChunk : scratch + thread * kRowsInCache * kChunk;
-      const gemm::Product product{gemm::rows_in_place(a.slice_rows(r, some)), panels, {out, DType::f32, kChunk, false},
-                                  some, count, a.dtype};
+      const gemm::Product product{
+          gemm::rows_in_place(a.slice_rows(r, some)), panels, {out, DType::f32, kChunk, false}, some, count, a.dtype};
       gemm::multiply_block(product, 0, some, 0, gemm::panels_of(count));
       for (int64_t i = 0; i < some; ++i) {
         const float* row = out + i * kChunk;
@@ -134,6 +136,76 @@ void logit_gradient(T* out, const float* logits, int64_t begin, int64_t count, i
   }
 }
 
+// A group of rows whose loss is known, and where its parts lie.
+struct Group {
+  Tensor h, dh;  // (rows, C)
+  std::span<const int32_t> targets;
+  Sweep sweep;
+  const float* logits;     // (chunks, rows, kChunk)
+  const float* gradients;  // dL/dlogprob (rows)
+  float inverse_temperature;
+};
+
+// Memory for the gradients of a group.
+struct GradientSpace {
+  std::byte* dlogits;   // (rows, kBlock) lane dtype
+  std::byte* w_panels;  // a block of w, laid out for dh
+  std::byte* h_panels;  // the group's h, laid out for dw
+  std::byte* tiles;     // a chunk of dlogits, laid out for dw; `tiles_size` for each thread
+  size_t tiles_size;
+};
+
+// Columns of `dlogits` (rows, a block of the vocabulary from `block` on) that belong to the block's chunk at `column`.
+void fill_chunk(Tensor dlogits, const Group& group, int64_t block, int64_t column) {
+  const int64_t rows = dlogits.rows(), cols = dlogits.cols(), begin = block + column;
+  const int64_t count = std::min(kChunk, cols - column);
+  const auto fill = [&](auto* out) {
+    for (int64_t r = 0; r < rows; ++r)
+      logit_gradient(out + r * cols + column, group.logits + (begin / kChunk * rows + r) * kChunk, begin, count,
+                     group.targets[static_cast<size_t>(r)], group.sweep.logprob[r], group.sweep.lse[r],
+                     group.gradients[r], group.inverse_temperature);
+  };
+  if (dlogits.dtype == DType::bf16) {
+    fill(dlogits.b16());
+  } else {
+    fill(dlogits.f32());
+  }
+}
+
+// dh = D w and dw += D^T h with D = dL/dlogits, a block of the vocabulary at a time.
+void add_gradients(Tensor dw, Tensor w, const Group& group, const GradientSpace& space, const Exec& ex) {
+  const DType lane = gemm::lane_dtype(w.dtype);
+  const int64_t V = w.rows(), C = w.cols(), rows = group.h.rows(), lanes = gemm::lanes_of(rows, lane);
+  const int64_t panels = gemm::panels_of(C);
+  const size_t h_panel = gemm::panel_bytes(lanes);
+  ex.pool->run(panels, [&](int64_t p, int) {
+    gemm::pack_columns(space.h_panels + static_cast<size_t>(p) * h_panel, group.h, p, p + 1);
+  });
+  for (int64_t block = 0; block < V; block += kBlock) {
+    const int64_t cols = std::min(kBlock, V - block), chunks = head::chunks_of(cols);
+    const Tensor dlogits(space.dlogits, lane, {rows, cols}), w_block = w.slice_rows(block, cols);
+    const size_t w_panel = gemm::panel_bytes(gemm::lanes_of(cols, lane));
+    // A task is a chunk of D and the rows of dw that it gives, while that chunk is in cache; or a panel of w.
+    ex.pool->run(chunks + panels, [&](int64_t task, int thread) {
+      if (task >= chunks) {
+        const int64_t p = task - chunks;
+        return gemm::pack_columns(space.w_panels + static_cast<size_t>(p) * w_panel, w_block, p, p + 1);
+      }
+      const int64_t column = task * kChunk, count = std::min(kChunk, cols - column);
+      fill_chunk(dlogits, group, block, column);
+      std::byte* tiles = space.tiles + static_cast<size_t>(thread) * space.tiles_size;
+      const int64_t tile = column / gemm::kTileRows;
+      gemm::pack_column_tiles(tiles, dlogits, tile, tile + gemm::tiles_of(count));
+      const gemm::Output out{dw.f32() + (block + column) * C, DType::f32, C, true};
+      const gemm::Product product{gemm::column_tiles(tiles, lanes), space.h_panels, out, count, C, lane};
+      for (int64_t row = 0; row < count; row += gemm::kTileRows)  // dw is far away: row by row, once
+        gemm::multiply_block(product, row, std::min(count, row + gemm::kTileRows), 0, panels);
+    });
+    const gemm::Output out{group.dh.data, DType::f32, C, block > 0};
+    gemm::multiply({gemm::rows_in_place(dlogits), space.w_panels, out, rows, C, lane}, ex);
+  }
+}
+
 }  // namespace
 
 void head_logits(Tensor logits, Tensor h, const PackedWeight& w, const Exec& ex) { matmul(logits, h, w, ex); }
@@ -142,7 +214,8 @@ void head_logprobs(std::span<float> logprob, std::span<float> entropy, Tensor h,
                    std::span<const int32_t> targets, float temperature, const Exec& ex) {
   check_head("head_logprobs", h, w, targets, temperature, ex);
   CHECK(logprob.size() == targets.size() && (entropy.empty() || entropy.size() == targets.size()),
-        "head_logprobs: room for {} log-probs and {} entropies of {} rows", logprob.size(), entropy.size(), targets.size());
+        "head_logprobs: room for {} log-probs and {} entropies of {} rows", logprob.size(), entropy.size(),
+        targets.size());
   const int64_t n = h.rows(), most = std::min(kGroup, n);
   Pieces pieces;
   const SweepPlan plan(pieces, most, w.n);
@@ -165,90 +238,51 @@ void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, Tensor w_p
                float temperature, const TokenGradient& gradient, const Exec& ex) {
   check_head("head_loss", h, w, targets, temperature, ex);
   const int64_t n = h.rows(), V = w.n, C = w.k, most = std::min(kGroup, n);
-  CHECK(dh.dtype == DType::f32 && dh.rows() == n && dh.cols() == C, "head_loss: dh is {} ({}, {}), wanted float32 ({}, {})",
-        dtype_name(dh.dtype), dh.rows(), dh.cols(), n, C);
-  CHECK(dw.dtype == DType::f32 && dw.rows() == V && dw.cols() == C, "head_loss: dw is {} ({}, {}), wanted float32 ({}, {})",
-        dtype_name(dw.dtype), dw.rows(), dw.cols(), V, C);
+  CHECK(dh.dtype == DType::f32 && dh.rows() == n && dh.cols() == C,
+        "head_loss: dh is {} ({}, {}), wanted float32 ({}, {})", dtype_name(dh.dtype), dh.rows(), dh.cols(), n, C);
+  CHECK(dw.dtype == DType::f32 && dw.rows() == V && dw.cols() == C,
+        "head_loss: dw is {} ({}, {}), wanted float32 ({}, {})", dtype_name(dw.dtype), dw.rows(), dw.cols(), V, C);
   CHECK(w_plain.dtype == w.dtype && w_plain.rows() == V && w_plain.cols() == C,
         "head_loss: w_plain is {} ({}, {}), the packed weight {} ({}, {})", dtype_name(w_plain.dtype), w_plain.rows(),
         w_plain.cols(), dtype_name(w.dtype), V, C);
   if (n == 0) return;
   const DType lane = gemm::lane_dtype(h.dtype);
-  const int64_t lane_bytes = static_cast<int64_t>(dtype_size(lane));
-  const int64_t panels = gemm::panels_of(C), chunk_tiles = gemm::tiles_of(kChunk);
-  const size_t w_panel = gemm::panel_bytes(gemm::lanes_of(kBlock, lane));
-  const size_t h_panel = gemm::panel_bytes(gemm::lanes_of(most, lane));
-  const size_t tiles_bytes = static_cast<size_t>(chunk_tiles) * gemm::tile_bytes(gemm::lanes_of(most, lane));
-  const float inverse_temperature = 1.0f / temperature;
-
+  const int64_t panels = gemm::panels_of(C), lanes = gemm::lanes_of(most, lane), threads = ex.pool->size();
+  const int64_t tiles_size = gemm::tiles_of(kChunk) * static_cast<int64_t>(gemm::tile_bytes(lanes));
   Pieces pieces;
   const SweepPlan plan(pieces, most, V);
-  const size_t logits_at = pieces.plan(head::chunks_of(V) * most * kChunk * 4);
+  const size_t logits = pieces.plan(head::chunks_of(V) * most * kChunk * 4);
+  const size_t gradients_at = pieces.plan(most * 4);
   const size_t wide = pieces.plan(static_cast<int64_t>(gemm::widened_bytes(h.slice_rows(0, most))));
-  const size_t dlogits_at = pieces.plan(most * kBlock * lane_bytes);
-  const size_t w_at = pieces.plan(panels * static_cast<int64_t>(w_panel));
-  const size_t h_at = pieces.plan(panels * static_cast<int64_t>(h_panel));
-  const size_t tiles_at = pieces.plan(ex.pool->size() * static_cast<int64_t>(tiles_bytes));
-  const size_t gradient_at = pieces.plan(most * 4);
+  const size_t dlogits = pieces.plan(most * kBlock * static_cast<int64_t>(dtype_size(lane)));
+  const size_t w_panels = pieces.plan(panels * static_cast<int64_t>(gemm::panel_bytes(gemm::lanes_of(kBlock, lane))));
+  const size_t h_panels = pieces.plan(panels * static_cast<int64_t>(gemm::panel_bytes(lanes)));
+  const size_t tiles = pieces.plan(threads * tiles_size);
   pieces.take(ex);
-  const float* logits = pieces.as<float>(logits_at);
-  float* gradients = pieces.as<float>(gradient_at);
+  const GradientSpace space{pieces[dlogits], pieces[w_panels], pieces[h_panels], pieces[tiles],
+                            static_cast<size_t>(tiles_size)};
+  float* gradients = pieces.as<float>(gradients_at);
 
   for (int64_t first = 0; first < n; first += kGroup) {
-    const int64_t rows = std::min(kGroup, n - first), lanes = gemm::lanes_of(rows, lane);
-    const Tensor h_rows = h.slice_rows(first, rows), dh_rows = dh.slice_rows(first, rows);
-    const std::span<const int32_t> row_targets = targets.subspan(static_cast<size_t>(first), static_cast<size_t>(rows));
-    const Sweep sweep = plan.at(pieces, rows);
-    sweep_vocabulary(sweep, pieces.as<float>(logits_at), nullptr, gemm::in_lane_dtype(h_rows, pieces[wide], ex), w,
-                     row_targets, inverse_temperature, ex);
+    const int64_t rows = std::min(kGroup, n - first);
+    const Group group{h.slice_rows(first, rows),
+                      dh.slice_rows(first, rows),
+                      targets.subspan(static_cast<size_t>(first), static_cast<size_t>(rows)),
+                      plan.at(pieces, rows),
+                      pieces.as<float>(logits),
+                      gradients,
+                      1.0f / temperature};
+    sweep_vocabulary(group.sweep, pieces.as<float>(logits), nullptr, gemm::in_lane_dtype(group.h, pieces[wide], ex), w,
+                     group.targets, group.inverse_temperature, ex);
     bool any = false;
     for (int64_t r = 0; r < rows; ++r) {
-      gradients[r] = gradient(first + r, sweep.logprob[r], sweep.entropy[r]);
+      gradients[r] = gradient(first + r, group.sweep.logprob[r], group.sweep.entropy[r]);
       any = any || gradients[r] != 0;
     }
-    if (!any) {
-      std::memset(dh_rows.data, 0, dh_rows.bytes());
-      continue;
-    }
-
-    const size_t panel = gemm::panel_bytes(lanes);
-    ex.pool->run(panels, [&](int64_t p, int) {
-      gemm::pack_columns(pieces[h_at] + static_cast<size_t>(p) * panel, h_rows, p, p + 1);
-    });
-    for (int64_t begin = 0; begin < V; begin += kBlock) {
-      const int64_t cols = std::min(kBlock, V - begin), chunks = head::chunks_of(cols);
-      const size_t block_panel = gemm::panel_bytes(gemm::lanes_of(cols, lane));
-      const Tensor dlogits(pieces[dlogits_at], lane, {rows, cols});
-      // dw += dlogits^T h, a chunk of its rows a task, while that chunk of dlogits is in cache; the panels of w beside it.
-      ex.pool->run(chunks + panels, [&](int64_t task, int thread) {
-        if (task >= chunks) {
-          const int64_t p = task - chunks;
-          gemm::pack_columns(pieces[w_at] + static_cast<size_t>(p) * block_panel, w_plain.slice_rows(begin, cols), p, p + 1);
-          return;
-        }
-        const int64_t column = task * kChunk, count = std::min(kChunk, cols - column);
-        for (int64_t r = 0; r < rows; ++r) {
-          const auto fill = [&](auto* out) {
-            logit_gradient(out + r * cols + column, logits + ((begin + column) / kChunk * rows + r) * kChunk, begin + column, count,
-                           row_targets[static_cast<size_t>(r)], sweep.logprob[r], sweep.lse[r], gradients[r],
-                           inverse_temperature);
-          };
-          if (lane == DType::bf16) {
-            fill(dlogits.b16());
-          } else {
-            fill(dlogits.f32());
-          }
-        }
-        std::byte* tiles = pieces[tiles_at] + static_cast<size_t>(thread) * tiles_bytes;
-        const int64_t tile = task * chunk_tiles, count_tiles = gemm::tiles_of(count);
-        gemm::pack_column_tiles(tiles, dlogits, tile, tile + count_tiles);
-        const gemm::Product product{gemm::column_tiles(tiles, lanes), pieces[h_at],
-                                    {dw.f32() + (begin + column) * C, DType::f32, C, true}, count, C, lane};
-        for (int64_t row = 0; row < count; row += gemm::kTileRows)  // dw is swept once, row by row
-          gemm::multiply_block(product, row, std::min(count, row + gemm::kTileRows), 0, panels);
-      });
-      gemm::multiply({gemm::rows_in_place(dlogits), pieces[w_at], {dh_rows.data, DType::f32, C, begin > 0}, rows, C, lane},
-                     ex);
+    if (any) {
+      add_gradients(dw, w_plain, group, space, ex);
+    } else {
+      std::memset(group.dh.data, 0, group.dh.bytes());
     }
   }
 }

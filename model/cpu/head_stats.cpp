@@ -22,7 +22,8 @@ ChunkStats chunk_stats(const float* logits, int64_t count, float inverse_tempera
   using namespace simd;
   const auto at = [&](int64_t i) {
     const int64_t left = lanes_left(count, i);
-    return left == kLanes ? load(logits + i) : select(first_lanes(left), load_first(logits + i, left), splat(-kInfinity));
+    return left == kLanes ? load(logits + i)
+                          : select(first_lanes(left), load_first(logits + i, left), splat(-kInfinity));
   };
   F16 largest = splat(-kInfinity);
   for (int64_t i = 0; i < count; i += kLanes) largest = max(largest, at(i));
@@ -55,7 +56,8 @@ RowSummary combine_chunks(const ChunkStats* chunks, int64_t count, int64_t strid
     weighted = fma(fma(load(part), d, load(part_weighted)), scale, weighted);
   }
   const float total = sum_lanes(sum), log_total = std::log(total);
-  // No rounding takes lse below the largest logit or the entropy below 0: total >= 1, since e^0 is 1, and weighted <= 0.
+  // No rounding takes lse below the largest logit or the entropy below 0: total >= 1, since e^0 is 1, and weighted <=
+  // 0.
   return {{largest, largest + log_total}, log_total - sum_lanes(weighted) / total};
 }
 

@@ -29,14 +29,14 @@ const std::byte* gemm::panels(const PackedWeight& w) {
 namespace {
 
 void check_exec(const char* op, const Exec& ex) {
-  CHECK(ex.device == Device::cpu && ex.pool != nullptr && ex.workspace != nullptr, "{} on the CPU without a CPU context",
-        op);
+  CHECK(ex.device == Device::cpu && ex.pool != nullptr && ex.workspace != nullptr,
+        "{} on the CPU without a CPU context", op);
 }
 
 void check_operand(const char* op, const char* name, Tensor t, DType dtype, int64_t rows, int64_t cols) {
   CHECK(t.rank == 2 && t.dtype == dtype && t.shape[0] == rows && t.shape[1] == cols,
-        "{}: {} is {} ({}, {}) of rank {}, wanted {} ({}, {})", op, name, dtype_name(t.dtype), t.rows(), t.cols(), t.rank,
-        dtype_name(dtype), rows, cols);
+        "{}: {} is {} ({}, {}) of rank {}, wanted {} ({}, {})", op, name, dtype_name(t.dtype), t.rows(), t.cols(),
+        t.rank, dtype_name(dtype), rows, cols);
 }
 
 void check_output(const char* op, const char* name, Tensor t, DType act, int64_t rows, int64_t cols, bool accumulate) {
@@ -99,11 +99,11 @@ void matmul_backward_input(Tensor dx, Tensor dy, Tensor w, const Exec& ex, bool 
   const int64_t panels = gemm::panels_of(w.cols());
   const size_t packed_bytes = static_cast<size_t>(panels) * panel;
   std::byte* space = static_cast<std::byte*>(ex.workspace->get(0, packed_bytes + gemm::widened_bytes(dy)));
-  ex.pool->run(panels, [&](int64_t p, int) {
-    gemm::pack_columns(space + static_cast<size_t>(p) * panel, w, p, p + 1);
-  });
+  ex.pool->run(panels,
+               [&](int64_t p, int) { gemm::pack_columns(space + static_cast<size_t>(p) * panel, w, p, p + 1); });
   const Tensor a = gemm::in_lane_dtype(dy, space + packed_bytes, ex);
-  gemm::multiply({gemm::rows_in_place(a), space, {dx.data, dx.dtype, w.cols(), accumulate}, dy.rows(), w.cols(), a.dtype}, ex);
+  gemm::multiply(
+      {gemm::rows_in_place(a), space, {dx.data, dx.dtype, w.cols(), accumulate}, dy.rows(), w.cols(), a.dtype}, ex);
 }
 
 void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, const Exec& ex) {
@@ -125,8 +125,13 @@ void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, const Exec& ex) {
     const int64_t begin = (task - panels) * kTiles, end = std::min(tiles, begin + kTiles);
     gemm::pack_column_tiles(space + panels_size + static_cast<size_t>(begin) * tile, dy, begin, end);
   });
-  gemm::multiply({gemm::column_tiles(space + panels_size, lanes), space, {dw.data, DType::f32, x.cols(), true}, dy.cols(),
-                  x.cols(), gemm::lane_dtype(x.dtype)}, ex);
+  gemm::multiply({gemm::column_tiles(space + panels_size, lanes),
+                  space,
+                  {dw.data, DType::f32, x.cols(), true},
+                  dy.cols(),
+                  x.cols(),
+                  gemm::lane_dtype(x.dtype)},
+                 ex);
 }
 
 }  // namespace cohort

@@ -60,13 +60,14 @@ Loss loss(const Problem& p, float temperature, const std::vector<float>& weights
   Loss r{Matrix(DType::f32, p.n(), p.hidden()), before ? *before : Matrix(DType::f32, p.vocab(), p.hidden()), {}};
   r.dh.fill(std::numeric_limits<float>::quiet_NaN());  // overwritten, whatever was there
   if (!before) r.dw.fill(0);
-  head_loss(r.dh.t(), r.dw.t(), p.h.t(), packed(p.w, ex), p.w.t(), p.targets, temperature,
-            [&](int64_t i, float logprob, float entropy) {
-              r.seen.logprob.push_back(logprob);
-              r.seen.entropy.push_back(entropy);
-              return weights[static_cast<size_t>(i)];
-            },
-            ex);
+  head_loss(
+      r.dh.t(), r.dw.t(), p.h.t(), packed(p.w, ex), p.w.t(), p.targets, temperature,
+      [&](int64_t i, float logprob, float entropy) {
+        r.seen.logprob.push_back(logprob);
+        r.seen.entropy.push_back(entropy);
+        return weights[static_cast<size_t>(i)];
+      },
+      ex);
   return r;
 }
 
@@ -150,7 +151,8 @@ TEST(Head, SamplerAndTrainerRecordTheSameBits) {
         const float* row = logits.t().f32() + i * p.vocab();
         const RowStats stats = logit_row_stats(row, p.vocab(), inverse);
         ASSERT_EQ(r.logprob[static_cast<size_t>(i)],
-                  token_logprob(row, stats, p.targets[static_cast<size_t>(i)], inverse)) << "row " << i;
+                  token_logprob(row, stats, p.targets[static_cast<size_t>(i)], inverse))
+            << "row " << i;
         ASSERT_EQ(stats.max, *std::max_element(row, row + p.vocab()) * inverse);
       }
     }
@@ -254,7 +256,8 @@ TEST(Head, GradientsEqualSoftmaxInDouble) {
             const double term = d[static_cast<size_t>(i)][static_cast<size_t>(v)] * p.h.at(i, c);
             sum += term, magnitude += std::abs(term);
           }
-          ASSERT_NEAR(r.dw.at(v, c), sum, relative * magnitude + kEps32 * (std::abs(before.at(v, c)) + std::abs(sum)) + 1e-9)
+          ASSERT_NEAR(r.dw.at(v, c), sum,
+                      relative * magnitude + kEps32 * (std::abs(before.at(v, c)) + std::abs(sum)) + 1e-9)
               << "dw (" << v << ", " << c << ")";
         }
       }
@@ -341,13 +344,14 @@ TEST(Head, GradientIsAskedForEachRowInOrderFromOneThread) {
   std::vector<int64_t> asked, expected(600);
   std::iota(expected.begin(), expected.end(), 0);
   const std::thread::id caller = std::this_thread::get_id();
-  head_loss(dh.t(), dw.t(), p.h.t(), packed(p.w, ex), p.w.t(), p.targets, 1.0f,
-            [&](int64_t i, float, float) {
-              EXPECT_EQ(std::this_thread::get_id(), caller);
-              asked.push_back(i);
-              return 1.0f;
-            },
-            ex);
+  head_loss(
+      dh.t(), dw.t(), p.h.t(), packed(p.w, ex), p.w.t(), p.targets, 1.0f,
+      [&](int64_t i, float, float) {
+        EXPECT_EQ(std::this_thread::get_id(), caller);
+        asked.push_back(i);
+        return 1.0f;
+      },
+      ex);
   EXPECT_EQ(asked, expected);
 }
 

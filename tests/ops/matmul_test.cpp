@@ -41,16 +41,19 @@ double tolerance(const Product& p, int64_t depth, DType out, double added = 0) {
 struct Shape {
   int64_t t, n, k;
 };
-const Shape kShapes[] = {{1, 1, 1},    {1, 48, 2},    {2, 3, 5},      {7, 17, 1},    {8, 16, 64},  {9, 47, 33},   {13, 49, 100},
-                         {31, 96, 31}, {32, 144, 48}, {33, 97, 129},  {65, 50, 7},   {64, 33, 15}, {130, 64, 66}, {129, 145, 37},
-                         {1, 960, 576}, {3, 576, 1536}, {257, 25, 19}};
+const Shape kShapes[] = {{1, 1, 1},     {1, 48, 2},     {2, 3, 5},     {7, 17, 1},     {8, 16, 64},  {9, 47, 33},
+                         {13, 49, 100}, {31, 96, 31},   {32, 144, 48}, {33, 97, 129},  {65, 50, 7},  {64, 33, 15},
+                         {130, 64, 66}, {129, 145, 37}, {1, 960, 576}, {3, 576, 1536}, {257, 25, 19}};
 
 struct Mode {
   DType act, out;
   bool accumulate;
 };
-const Mode kModes[] = {{DType::f32, DType::f32, false}, {DType::f32, DType::f32, true},   {DType::bf16, DType::f32, false},
-                       {DType::bf16, DType::f32, true}, {DType::bf16, DType::bf16, false}};
+const Mode kModes[] = {{DType::f32, DType::f32, false},
+                       {DType::f32, DType::f32, true},
+                       {DType::bf16, DType::f32, false},
+                       {DType::bf16, DType::f32, true},
+                       {DType::bf16, DType::bf16, false}};
 
 std::string describe(const Mode& m) {
   return std::string(dtype_name(m.act)) + " -> " + dtype_name(m.out) + (m.accumulate ? ", accumulate" : "");
@@ -66,7 +69,8 @@ void expect_close(const Matrix& out, const Matrix* before, int64_t depth,
     for (int64_t j = 0; j < out.cols; ++j) {
       const double added = before ? before->at(i, j) : 0;
       const Product p = expected(i, j);
-      ASSERT_NEAR(out.at(i, j), p.value + added, tolerance(p, depth, out.dtype, added)) << "at (" << i << ", " << j << ")";
+      ASSERT_NEAR(out.at(i, j), p.value + added, tolerance(p, depth, out.dtype, added))
+          << "at (" << i << ", " << j << ")";
     }
   }
 }
@@ -90,7 +94,8 @@ TEST(Matmul, EqualsDoubleLoops) {
       Matrix y = before;
       matmul(y.t(), x.t(), packed, ex, mode.accumulate);
       expect_close(y, mode.accumulate ? &before : nullptr, s.k, [&](int64_t i, int64_t j) {
-        return dot(s.k, [&](int64_t k) { return x.at(i, k); }, [&](int64_t k) { return w.at(j, k); });
+        return dot(
+            s.k, [&](int64_t k) { return x.at(i, k); }, [&](int64_t k) { return w.at(j, k); });
       });
     }
   }
@@ -107,7 +112,8 @@ TEST(Matmul, BackwardInputEqualsDoubleLoops) {
       Matrix dx = before;
       matmul_backward_input(dx.t(), dy.t(), w.t(), ex, mode.accumulate);
       expect_close(dx, mode.accumulate ? &before : nullptr, s.n, [&](int64_t i, int64_t j) {
-        return dot(s.n, [&](int64_t n) { return dy.at(i, n); }, [&](int64_t n) { return w.at(n, j); });
+        return dot(
+            s.n, [&](int64_t n) { return dy.at(i, n); }, [&](int64_t n) { return w.at(n, j); });
       });
     }
   }
@@ -124,7 +130,8 @@ TEST(Matmul, BackwardWeightEqualsDoubleLoops) {
       Matrix dw = before;
       matmul_backward_weight(dw.t(), dy.t(), x.t(), ex);
       expect_close(dw, &before, s.t, [&](int64_t i, int64_t j) {
-        return dot(s.t, [&](int64_t t) { return dy.at(t, i); }, [&](int64_t t) { return x.at(t, j); });
+        return dot(
+            s.t, [&](int64_t t) { return dy.at(t, i); }, [&](int64_t t) { return x.at(t, j); });
       });
     }
   }
@@ -189,7 +196,8 @@ TEST(Matmul, RowsHaveTheSameBitsAloneAndInAnyBatch) {
       const int64_t most = 70;
       const Matrix x = Matrix::random(mode.act, most, k, kSeed), w = Matrix::random(mode.act, n, k, kSeed + 1);
       const Matrix dy = Matrix::random(mode.act, most, n, kSeed + 2);
-      const Matrix y0 = Matrix::random(mode.out, most, n, kSeed + 3), dx0 = Matrix::random(mode.out, most, k, kSeed + 4);
+      const Matrix y0 = Matrix::random(mode.out, most, n, kSeed + 3),
+                   dx0 = Matrix::random(mode.out, most, k, kSeed + 4);
       PackedWeight packed;
       pack_weight(packed, w.t(), ex);
       const auto forward = [&](const std::vector<int64_t>& rows) {
@@ -373,11 +381,12 @@ TEST(Workspace, GrowsToTheLargestRequestAndThenStays) {
 TEST(Workspace, RefusesAThreadThatIsNotThere) {
   Workspace workspace(2);
   ExitCode code = ExitCode::kOk;
-  EXPECT_NE(message_of([&] { workspace.get(2, 1); }, code).find("workspace of thread 2, there are 2"), std::string::npos);
+  EXPECT_NE(message_of([&] { workspace.get(2, 1); }, code).find("workspace of thread 2, there are 2"),
+            std::string::npos);
   EXPECT_EQ(code, ExitCode::kInternal);
 }
 
-#if !defined(__SANITIZE_ADDRESS__)  // whose allocator ends the program instead
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // whose allocators end the program instead
 TEST(Workspace, OutOfMemoryHasItsExitCode) {
   Workspace workspace(1);
   ExitCode code = ExitCode::kOk;
