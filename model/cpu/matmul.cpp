@@ -1,8 +1,10 @@
 // The products of a linear layer on the CPU (ops/matmul.h), as three layouts of one product (gemm.h).
 #include "model/ops/matmul.h"
 
-#include <cstring>
-#include <new>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
 
 #include "model/cpu/gemm.h"
 
@@ -10,7 +12,7 @@ namespace cohort {
 
 struct PackedWeight::Impl {
   struct Free {
-    void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{64}); }
+    void operator()(std::byte* p) const { std::free(p); }
   };
   std::unique_ptr<std::byte[], Free> panels;
   size_t bytes = 0;
@@ -22,7 +24,7 @@ PackedWeight::PackedWeight(PackedWeight&&) noexcept = default;
 PackedWeight& PackedWeight::operator=(PackedWeight&&) noexcept = default;
 
 const std::byte* gemm::panels(const PackedWeight& w) {
-  CHECK(w.impl != nullptr, "a weight that was never packed");
+  CHECK(w.impl != nullptr && w.impl->panels != nullptr, "a weight that was never packed");
   return w.impl->panels.get();
 }
 
@@ -49,6 +51,16 @@ void check_act(const char* op, DType act) {
   CHECK(act == DType::f32 || act == DType::bf16, "{} of {}, allowed: float32, bfloat16", op, dtype_name(act));
 }
 
+// Null when there is no memory. In huge pages where the system grants them: with few rows a product waits for its
+// weight to come from memory, and the processor reads ahead only within a page.
+std::unique_ptr<std::byte[], PackedWeight::Impl::Free> allocate_panels(size_t bytes) {
+  constexpr size_t kHugePage = 2 << 20, kCacheLine = 64;
+  const size_t align = bytes >= kHugePage ? kHugePage : kCacheLine, size = (bytes + align - 1) / align * align;
+  void* memory = std::aligned_alloc(align, std::max(size, align));
+  if (memory != nullptr && align == kHugePage) madvise(memory, size, MADV_HUGEPAGE);  // a hint: it may fail
+  return std::unique_ptr<std::byte[], PackedWeight::Impl::Free>(static_cast<std::byte*>(memory));
+}
+
 }  // namespace
 
 void pack_weight(PackedWeight& packed, Tensor w, const Exec& ex) {
@@ -63,11 +75,9 @@ void pack_weight(PackedWeight& packed, Tensor w, const Exec& ex) {
   if (impl.bytes < bytes) {
     impl.panels.reset();
     impl.bytes = 0;
-    try {
-      impl.panels.reset(new (std::align_val_t{64}) std::byte[bytes]);
-    } catch (const std::bad_alloc&) {
+    impl.panels = allocate_panels(bytes);
+    if (!impl.panels)
       fail(ExitCode::kResources, "out of memory: a packed weight ({}, {}) needs {} bytes", w.rows(), w.cols(), bytes);
-    }
     impl.bytes = bytes;
   }
   packed.n = w.rows();
