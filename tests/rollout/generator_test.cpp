@@ -26,9 +26,10 @@ GeneratorConfig config(int64_t seqs = 8, int64_t batched = 64) {
   return c;
 }
 
-std::vector<std::vector<int32_t>> prompts() {
+using Prompts = std::vector<std::vector<int32_t>>;
+Prompts make_prompts() {
   Random random(21, Stream::kTest);
-  std::vector<std::vector<int32_t>> result;
+  Prompts result;
   for (const int64_t length : {1, 5, 17, 40, 3}) {
     result.emplace_back();
     for (int64_t i = 0; i < length; ++i) result.back().push_back(static_cast<int32_t>(3 + random.below(77)));
@@ -36,7 +37,12 @@ std::vector<std::vector<int32_t>> prompts() {
   return result;
 }
 
-std::vector<GenerateRequest> requests(const std::vector<std::vector<int32_t>>& prompts, int64_t samples) {
+const Prompts& prompts() {  // requests point into them
+  static const Prompts all = make_prompts();
+  return all;
+}
+
+std::vector<GenerateRequest> requests(const Prompts& prompts, int64_t samples) {
   std::vector<GenerateRequest> result;
   for (size_t g = 0; g < prompts.size(); ++g)
     for (int64_t s = 0; s < samples; ++s)
@@ -52,7 +58,7 @@ void expect_same(const Rollout& a, const Rollout& b) {
 }
 
 TEST(Generator, SameTokensAloneOrInABatch) {
-  const auto texts = prompts();
+  const Prompts& texts = prompts();
   const auto all = requests(texts, 6);
   Fixture first(1);
   Generator reference(*first.policy, config(), 40);
@@ -88,8 +94,8 @@ TEST(Generator, SameTokensAloneOrInABatch) {
 
 TEST(Generator, SamplesOfAGroupAndStepsDiffer) {
   Fixture f(1);
-  const auto texts = prompts();
-  const auto all = requests({texts[2]}, 8);
+  const Prompts one = {prompts()[2]};
+  const auto all = requests(one, 8);
   Generator generator(*f.policy, config(), 40);
   const auto a = generator.generate(all, 1, f.owner.exec()), b = generator.generate(all, 2, f.owner.exec());
   int equal = 0;
@@ -108,7 +114,7 @@ TEST(Generator, RecordsTheLogProbsThatTheTrainerComputes) {
       c.sampling.temperature = temperature;
       c.sampling.top_k = 20;  // filters change what is drawn, never what is recorded
       Generator generator(*f.policy, c, 40);
-      const auto texts = prompts();
+      const Prompts& texts = prompts();
       const auto rollouts = generator.generate(requests(texts, 2), 0, f.owner.exec());
       TrainState state(*f.policy, 64, 64);
       for (size_t i = 0; i < rollouts.size(); ++i) {
