@@ -18,8 +18,8 @@ struct Problem {
   std::string prompt;                 // plain text, or
   std::vector<ChatMessage> messages;  // a conversation: rendered with the model's chat template
   Json columns;                       // the row's other columns, for the rewards
-  std::string solution;               // what a perfect completion is; built-in tasks only, for the warm start
-  std::vector<int32_t> tokens;        // of the prompt, after encode_prompts
+  std::string solution;  // what a perfect completion is; built-in tasks only, for the warm start
+  std::vector<int32_t> tokens;  // of the prompt, after encode_prompts
 };
 
 struct Dataset {
@@ -28,30 +28,41 @@ struct Dataset {
   std::string fingerprint;  // of the content: resume refuses another data set
 };
 
-// One problem a line: {"prompt": text or messages, "id"?: ..., any other columns}. Empty lines are skipped. Errors have
-// exit code 3 and the line's number: broken JSON, no prompt, unknown role, duplicate id, an empty data set, a BOM, NUL.
+// Of ids, prompts, columns and solutions in their order; how a file writes the same JSON does not
+// matter.
+std::string fingerprint_problems(const std::vector<Problem>& problems);
+
+// One problem a line: {"prompt": text or messages, "id"?: text or whole number ("line N"), any
+// other columns}, with LF or CRLF. Blank lines are skipped. max_samples > 0: only the first so
+// many; lines behind them are not read. Errors have exit code 3 and the line's number: broken JSON,
+// no prompt, unknown role, a message of the assistant at the end, duplicate id, a BOM, NUL, a line
+// of more than 16 MB; also an empty data set.
 Dataset load_jsonl(const std::filesystem::path& file, int64_t max_samples = 0);
 
-// Built-in tasks. Train and eval never share a problem.
+// Built-in tasks (tasks.cpp): a pure function of the config. Train and eval never share a problem,
+// nor the same one turned round (a + b and b + a, a word and its reverse). Exit code 2: an unknown
+// name, with the nearest; sizes beyond what the task has, with the maximum.
 struct TaskData {
   Dataset train, eval;
 };
 TaskData make_task(const TaskConfig& task);
 std::vector<std::string> task_names();
 
-// What the config names: files or a task. `eval` may be empty when data.eval is not given.
+// What the config names: files or a task. `eval` has no problems when data.eval is not given;
+// max_eval_samples > 0 keeps the first so many. Exit code 2 for neither files nor task, or both.
 TaskData load_data(const DataSection& data);
 
-// Fills `tokens`: messages through the template, plain text as it is with the tokenizer's special tokens. A prompt that is
-// empty or longer than `max_prompt_length` is an error (exit code 3) naming data set, problem and both lengths.
+// Fills `tokens`: messages through the template, plain text as it is with the tokenizer's special
+// tokens. A prompt that is empty or longer than `max_prompt_length` is an error (exit code 3)
+// naming data set, problem and both lengths; messages for a model without a template as well.
 void encode_prompts(Dataset& data, const Tokenizer& tokenizer, const ChatTemplate& chat_template,
                     int64_t max_prompt_length);
 
-// Indices of the problems of step `step` (1-based): consecutive pieces of an endless sequence of epochs, each a permutation
-// that is a pure function of (seed, epoch). There is no cursor to save.
-std::vector<int64_t> step_problems(int64_t step, int64_t prompts_per_step, int64_t dataset_size, uint64_t seed,
-                                   bool shuffle);
-// How many epochs are complete before `step`, as a fraction.
+// Indices of the problems of step `step` (1-based): consecutive pieces of an endless sequence of
+// epochs, each a permutation that is a pure function of (seed, epoch). There is no cursor to save.
+std::vector<int64_t> step_problems(int64_t step, int64_t prompts_per_step, int64_t dataset_size,
+                                   uint64_t seed, bool shuffle);
+// How many epochs are complete before `step` (1-based), as a fraction.
 double epoch_at(int64_t step, int64_t prompts_per_step, int64_t dataset_size);
 
 }  // namespace cohort

@@ -1,0 +1,216 @@
+#include "trainer/dataset.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <unordered_map>
+
+#include "core/check.h"
+#include "core/files.h"
+#include "core/hash.h"
+#include "core/rng.h"
+
+namespace cohort {
+namespace {
+
+constexpr size_t kMaxFileBytes = size_t{8} << 30;
+constexpr size_t kMaxLineBytes = size_t{16} << 20;
+constexpr std::string_view kBom = "\xEF\xBB\xBF";
+constexpr std::array<std::string_view, 3> kRoles = {"system", "user", "assistant"};
+
+// Text of the file in a message: in quotes, on one line, at most so long.
+std::string shown(std::string_view text) { return dump_json(Json(text.substr(0, 60))); }
+
+void check_no_nul(std::string_view text, std::string_view where, std::string_view what) {
+  CHECK_INPUT(text.find('\0') == std::string_view::npos, "{}: {} has a NUL character", where, what);
+}
+
+std::vector<ChatMessage> read_messages(const Json& list, const std::string& where) {
+  CHECK_INPUT(!list.empty(), "{}: 'prompt' is an empty list of messages", where);
+  std::vector<ChatMessage> messages;
+  for (const Json& entry : list) {
+    const std::string place = fmt::format("{}: message {}", where, messages.size() + 1);
+    CHECK_INPUT(entry.is_object(), "{} is no object with 'role' and 'content', but {}", place,
+                entry.type_name());
+    for (const auto& [key, value] : entry.items()) {
+      CHECK_INPUT(key == "role" || key == "content",
+                  "{}: unknown key {}; a message has 'role' and 'content'", place, shown(key));
+    }
+    ChatMessage message{.role = get_string(entry, "role", place),
+                        .content = get_string(entry, "content", place)};
+    CHECK_INPUT(std::ranges::find(kRoles, message.role) != kRoles.end(),
+                "{}: unknown role {}; allowed are {}", place, shown(message.role),
+                fmt::join(kRoles, ", "));
+    check_no_nul(message.content, place, "'content'");
+    messages.push_back(std::move(message));
+  }
+  CHECK_INPUT(messages.back().role != "assistant",
+              "{}: the last message of 'prompt' is the assistant's; a prompt ends where the model "
+              "is to answer",
+              where);
+  return messages;
+}
+
+std::string read_id(const Json& id, const std::string& where) {
+  if (id.is_number_integer()) return id.dump();
+  CHECK_INPUT(id.is_string() && !id.get_ref<const std::string&>().empty(),
+              "{}: 'id' is a whole number or a text that is not empty, found {}", where,
+              id.is_string() ? "an empty text" : id.type_name());
+  check_no_nul(id.get_ref<const std::string&>(), where, "'id'");
+  return id.get<std::string>();
+}
+
+Problem read_problem(Json row, int64_t line, const std::string& where) {
+  CHECK_INPUT(row.is_object(), "{}: a row is an object with 'prompt', found {}", where,
+              row.type_name());
+  const auto prompt = row.find("prompt"), id = row.find("id");
+  CHECK_INPUT(prompt != row.end(), "{}: the row has no 'prompt'", where);
+  CHECK_INPUT(prompt->is_string() || prompt->is_array(),
+              "{}: 'prompt' is a text or a list of messages, found {}", where, prompt->type_name());
+  Problem problem{.id = fmt::format("line {}", line)};
+  if (id != row.end()) problem.id = read_id(*id, where);
+  if (prompt->is_array()) {
+    problem.messages = read_messages(*prompt, where);
+  } else {
+    problem.prompt = prompt->get<std::string>();
+    CHECK_INPUT(!problem.prompt.empty(), "{}: 'prompt' is empty", where);
+    check_no_nul(problem.prompt, where, "'prompt'");
+  }
+  row.erase("prompt");
+  row.erase("id");
+  problem.columns = std::move(row);
+  return problem;
+}
+
+bool is_blank(std::string_view line) {
+  return line.find_first_not_of(" \t\r") == std::string_view::npos;
+}
+
+Dataset first_problems(Dataset data, int64_t count) {
+  if (count > 0 && count < static_cast<int64_t>(data.problems.size())) {
+    data.problems.resize(count);
+    data.fingerprint = fingerprint_problems(data.problems);
+  }
+  return data;
+}
+
+std::vector<int64_t> epoch_order(int64_t epoch, int64_t size, uint64_t seed) {
+  std::vector<int64_t> order(size);
+  std::iota(order.begin(), order.end(), int64_t{0});
+  Random random(seed, Stream::kShuffle, static_cast<uint32_t>(epoch),
+                static_cast<uint32_t>(epoch >> 32));
+  for (int64_t i = size - 1; i > 0; --i)
+    std::swap(order[i], order[random.below(static_cast<uint32_t>(i + 1))]);
+  return order;
+}
+
+}  // namespace
+
+std::string fingerprint_problems(const std::vector<Problem>& problems) {
+  std::string text;
+  for (const Problem& problem : problems) {
+    Json messages = Json::array();
+    for (const ChatMessage& message : problem.messages)
+      messages.push_back(Json::array({message.role, message.content}));
+    text += dump_json(Json::array(
+        {problem.id, problem.prompt, std::move(messages), problem.columns, problem.solution}));
+    text += '\n';
+  }
+  return fingerprint(text);
+}
+
+Dataset load_jsonl(const std::filesystem::path& file, int64_t max_samples) {
+  CHECK(max_samples >= 0, "load_jsonl of at most {} problems", max_samples);
+  const std::string content = read_file(file, kMaxFileBytes);
+  Dataset data{.name = file.string()};
+  std::unordered_map<std::string, int64_t> line_of_id;
+  std::string_view rest = content;
+  for (int64_t number = 1; !rest.empty(); ++number) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    if (is_blank(line)) continue;
+    const std::string where = fmt::format("{}:{}", data.name, number);
+    CHECK_INPUT(line.size() <= kMaxLineBytes, "{}: a line of {} bytes; allowed are {}", where,
+                line.size(), kMaxLineBytes);
+    CHECK_INPUT(!line.starts_with(kBom), "{}: a byte order mark; save the file without it", where);
+    check_no_nul(line, where, "the line");
+    Problem problem = read_problem(parse_json(line, where), number, where);
+    const auto [first, is_new] = line_of_id.emplace(problem.id, number);
+    CHECK_INPUT(is_new, "{}: the id {} is already that of line {}", where, shown(problem.id),
+                first->second);
+    data.problems.push_back(std::move(problem));
+    if (static_cast<int64_t>(data.problems.size()) == max_samples) break;
+  }
+  CHECK_INPUT(!data.problems.empty(), "{}: the data set is empty", data.name);
+  data.fingerprint = fingerprint_problems(data.problems);
+  return data;
+}
+
+TaskData load_data(const DataSection& data) {
+  if (data.task) {
+    CHECK_USAGE(data.train.empty() && data.eval.empty(),
+                "data.task makes training and evaluation problems itself: remove data.{}, or "
+                "data.task",
+                data.train.empty() ? "eval" : "train");
+    TaskData task = make_task(*data.task);
+    task.eval = first_problems(std::move(task.eval), data.max_eval_samples);
+    return task;
+  }
+  CHECK_USAGE(!data.train.empty(),
+              "the config names no training data: set data.train or data.task");
+  TaskData files{.train = load_jsonl(data.train)};
+  if (!data.eval.empty()) files.eval = load_jsonl(data.eval, data.max_eval_samples);
+  return files;
+}
+
+void encode_prompts(Dataset& data, const Tokenizer& tokenizer, const ChatTemplate& chat_template,
+                    int64_t max_prompt_length) {
+  CHECK(max_prompt_length > 0, "encode_prompts of at most {} tokens", max_prompt_length);
+  for (Problem& problem : data.problems) {
+    if (problem.messages.empty()) {
+      problem.tokens = tokenizer.encode(problem.prompt, /*add_special_tokens=*/true);
+    } else {
+      CHECK_INPUT(chat_template.has_template(),
+                  "{}: problem {} has messages as its prompt, but the model has no chat "
+                  "template; give prompts as text",
+                  data.name, shown(problem.id));
+      problem.tokens =
+          tokenizer.encode(chat_template.render(problem.messages, /*add_generation_prompt=*/true,
+                                                tokenizer.bos_token(), tokenizer.eos_token()));
+    }
+    const auto length = static_cast<int64_t>(problem.tokens.size());
+    CHECK_INPUT(length > 0, "{}: the prompt of problem {} has 0 tokens; needed are 1 to {}",
+                data.name, shown(problem.id), max_prompt_length);
+    CHECK_INPUT(length <= max_prompt_length,
+                "{}: the prompt of problem {} has {} tokens; data.max_prompt_length allows {}",
+                data.name, shown(problem.id), length, max_prompt_length);
+  }
+}
+
+std::vector<int64_t> step_problems(int64_t step, int64_t prompts_per_step, int64_t dataset_size,
+                                   uint64_t seed, bool shuffle) {
+  CHECK(step > 0 && prompts_per_step > 0 && dataset_size > 0 && dataset_size <= UINT32_MAX,
+        "step {}, {} prompts, {} problems", step, prompts_per_step, dataset_size);
+  CHECK(step <= INT64_MAX / prompts_per_step, "step {} of {} prompts", step, prompts_per_step);
+  std::vector<int64_t> problems, order;
+  int64_t order_epoch = -1;
+  for (int64_t i = 0; i < prompts_per_step; ++i) {
+    const int64_t position = (step - 1) * prompts_per_step + i;
+    const int64_t epoch = position / dataset_size, place = position % dataset_size;
+    if (shuffle && epoch != order_epoch) {
+      order = epoch_order(epoch, dataset_size, seed);
+      order_epoch = epoch;
+    }
+    problems.push_back(shuffle ? order[place] : place);
+  }
+  return problems;
+}
+
+double epoch_at(int64_t step, int64_t prompts_per_step, int64_t dataset_size) {
+  CHECK(step > 0 && prompts_per_step > 0 && dataset_size > 0, "step {}, {} prompts, {} problems",
+        step, prompts_per_step, dataset_size);
+  return static_cast<double>(step - 1) * static_cast<double>(prompts_per_step) /
+         static_cast<double>(dataset_size);
+}
+
+}  // namespace cohort

@@ -1,0 +1,173 @@
+// The built-in tasks: small problems with checkable answers, so that nothing needs to be
+// downloaded.
+#include <algorithm>
+#include <array>
+#include <string>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "core/check.h"
+#include "core/rng.h"
+#include "core/text.h"
+#include "trainer/dataset.h"
+
+namespace cohort {
+namespace {
+
+// A problem of a task before it has become a prompt.
+struct Item {
+  std::string id, prompt, answer;
+};
+struct Items {
+  std::vector<Item> train, eval;
+};
+
+template <typename T>
+void shuffle(std::vector<T>& items, Random& random) {
+  for (size_t i = items.size(); i > 1; --i)
+    std::swap(items[i - 1], items[random.below(static_cast<uint32_t>(i))]);
+}
+
+// Never empty sides: evaluation gets at most half of what there is, training the rest.
+int64_t checked_eval_size(const TaskConfig& task, int64_t standard, int64_t all) {
+  const int64_t size = task.eval_size == 0 ? standard : task.eval_size;
+  CHECK_USAGE(size <= all / 2,
+              "data.task.eval_size is {}; task '{}' has at most {} problems for evaluation", size,
+              task.name, all / 2);
+  return size;
+}
+int64_t checked_train_size(const TaskConfig& task, int64_t standard, int64_t left,
+                           int64_t eval_size) {
+  const int64_t size = task.train_size == 0 ? std::min(standard, left) : task.train_size;
+  CHECK_USAGE(size <= left,
+              "data.task.train_size is {}; task '{}' has at most {} problems for training beside "
+              "{} for evaluation",
+              size, task.name, left, eval_size);
+  return size;
+}
+
+struct Sum {
+  int a, b;
+};
+
+// Sums a + b with both in [low, high]. a + b and b + a go to the same side; evaluation is chosen
+// first, so that it does not depend on train_size.
+Items sums(const TaskConfig& task, int low, int high, int64_t train_size, int64_t eval_size,
+           std::string (*prompt)(const Sum&)) {
+  const int64_t count = high - low + 1;
+  eval_size = checked_eval_size(task, eval_size, count * count);
+  Random random(task.seed, Stream::kTask);
+  std::vector<Sum> pairs;
+  for (int a = low; a <= high; ++a)
+    for (int b = a; b <= high; ++b) pairs.push_back({a, b});
+  shuffle(pairs, random);
+  std::vector<Sum> train, eval;
+  for (const Sum& pair : pairs) {
+    std::vector<Sum>& side = static_cast<int64_t>(eval.size()) < eval_size ? eval : train;
+    side.push_back(pair);
+    if (pair.a != pair.b) side.push_back({pair.b, pair.a});
+  }
+  shuffle(eval, random);
+  eval.resize(eval_size);  // may drop one: it stays out of training too, as its twin is here
+  shuffle(train, random);
+  train.resize(checked_train_size(task, train_size, static_cast<int64_t>(train.size()), eval_size));
+
+  const auto item = [&](const Sum& sum) {
+    return Item{.id = fmt::format("{}+{}", sum.a, sum.b),
+                .prompt = prompt(sum),
+                .answer = std::to_string(sum.a + sum.b)};
+  };
+  Items items;
+  std::ranges::transform(train, std::back_inserter(items.train), item);
+  std::ranges::transform(eval, std::back_inserter(items.eval), item);
+  return items;
+}
+
+// Two-digit addition, the bare sum: for models that start from nothing.
+Items addition(const TaskConfig& task) {
+  return sums(task, 10, 99, 7500, 256,
+              [](const Sum& sum) { return fmt::format("{}+{}=", sum.a, sum.b); });
+}
+
+// The same kind of sum as a request: for models that read instructions.
+Items arithmetic(const TaskConfig& task) {
+  return sums(task, 1, 99, 8192, 128, [](const Sum& sum) {
+    return fmt::format(
+        "State the final answer to the following arithmetic problem: {} + {} =", sum.a, sum.b);
+  });
+}
+
+// Lower-case words of 3 to 5 letters, to be reversed. A word and its reverse never both occur.
+Items reverse(const TaskConfig& task) {
+  constexpr int64_t kAll =
+      20000;  // few beside the words that exist, so that drawing new ones stays quick
+  const int64_t eval_size = checked_eval_size(task, 256, kAll);
+  const int64_t train_size = checked_train_size(task, 8192, kAll - eval_size, eval_size);
+  Random random(task.seed, Stream::kTask);
+  std::unordered_set<std::string> seen;
+  const auto draw = [&] {
+    while (true) {
+      std::string word(static_cast<size_t>(random.between(3, 5)), ' ');
+      for (char& letter : word) letter = static_cast<char>('a' + random.below(26));
+      const std::string reversed(word.rbegin(), word.rend());
+      if (seen.insert(std::min(word, reversed)).second) {
+        return Item{.id = word, .prompt = fmt::format("reverse {}=", word), .answer = reversed};
+      }
+    }
+  };
+  Items items;
+  while (static_cast<int64_t>(items.eval.size()) < eval_size) items.eval.push_back(draw());
+  while (static_cast<int64_t>(items.train.size()) < train_size) items.train.push_back(draw());
+  return items;
+}
+
+struct Task {
+  const char* name;
+  Items (*make)(const TaskConfig&);
+};
+constexpr std::array kTasks = {Task{"addition", addition}, Task{"reverse", reverse},
+                               Task{"arithmetic", arithmetic}};
+
+Dataset dataset_of(std::vector<Item> items, const TaskConfig& task, const char* side) {
+  Dataset data{.name = fmt::format("task '{}' ({})", task.name, side)};
+  for (Item& item : items) {
+    Problem problem{.id = std::move(item.id),
+                    .columns = {{"answer", item.answer}},
+                    .solution = std::move(item.answer)};
+    if (task.chat) {
+      problem.messages = {{.role = "user", .content = std::move(item.prompt)}};
+    } else {
+      problem.prompt = std::move(item.prompt);
+    }
+    data.problems.push_back(std::move(problem));
+  }
+  data.fingerprint = fingerprint_problems(data.problems);
+  return data;
+}
+
+}  // namespace
+
+std::vector<std::string> task_names() {
+  std::vector<std::string> names;
+  for (const Task& task : kTasks) names.push_back(task.name);
+  return names;
+}
+
+TaskData make_task(const TaskConfig& task) {
+  CHECK_USAGE(task.train_size >= 0 && task.eval_size >= 0,
+              "data.task: train_size {} and eval_size {}; allowed are 0 (the task's own) and more",
+              task.train_size, task.eval_size);
+  for (const Task& known : kTasks) {
+    if (task.name != known.name) continue;
+    Items items = known.make(task);
+    return {.train = dataset_of(std::move(items.train), task, "train"),
+            .eval = dataset_of(std::move(items.eval), task, "eval")};
+  }
+  const std::vector<std::string> names = task_names();
+  const std::string nearest = nearest_name(task.name, names);
+  fail(ExitCode::kUsage, "unknown task '{}';{} allowed are {}", task.name,
+       nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest), fmt::join(names, ", "));
+}
+
+}  // namespace cohort
