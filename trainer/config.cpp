@@ -6,7 +6,6 @@
 
 #include "core/check.h"
 #include "core/files.h"
-#include "core/text.h"
 #include "core/yaml.h"
 #include "trainer/config_check.h"
 #include "trainer/config_names.h"
@@ -31,9 +30,9 @@ struct Reader {
   void override_key(const std::string& text);
 };
 
-void check_map(const YAML::Node& node, const std::string& name, const ConfigSource& source) {
-  CHECK_USAGE(node.IsMap(), "{}: {} must be a map of keys and values, found {}", source.at(node),
-              name, describe(node));
+void check_map(const YAML::Node& node, const std::string& name, const std::string& where) {
+  CHECK_USAGE(node.IsMap(), "{}: {} must be a map of keys and values, found {}", where, name,
+              describe(node));
 }
 
 // A dotted name is for the command line; in a file it was meant to be a key inside of a section.
@@ -50,7 +49,7 @@ std::string explain_dotted(const std::string& path) {
 
 void Reader::file(const YAML::Node& root, const ConfigSource& source) {
   if (root.IsNull()) fail(ExitCode::kUsage, "{}: the config is empty", source.name);
-  check_map(root, "a config", source);
+  check_map(root, "a config", source.at(root));
   for (const auto& entry : root) {
     const std::string& name = entry.first.Scalar();
     const SectionRow* row = name.find('.') == std::string::npos ? find_section(name) : nullptr;
@@ -66,7 +65,7 @@ void Reader::file(const YAML::Node& root, const ConfigSource& source) {
 }
 
 void Reader::section(const SectionRow& row, const YAML::Node& node, const ConfigSource& source) {
-  check_map(node, row.name, source);
+  check_map(node, row.name, places.at(row.name));
   for (const auto& entry : node) {
     const std::string path = row.name + "." + entry.first.Scalar();
     const std::string where = source.at(entry.first);
@@ -89,7 +88,7 @@ void Reader::optional_map(const SectionRow& row, const YAML::Node& node,
 }
 
 RewardSpec Reader::reward(const YAML::Node& node, const ConfigSource& source) const {
-  check_map(node, "an entry of reward", source);
+  check_map(node, "an entry of reward", source.at(node));
   RewardSpec spec;
   spec.options = yaml_to_json(node, source);
   const auto name = spec.options.find("name");

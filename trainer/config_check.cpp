@@ -50,7 +50,7 @@ struct Checker {
     require(!path || !config.model.init, {"model.init", "model.path", "model"},
             "both model.path and model.init are given; exactly one says which model to train (null "
             "removes the other)");
-    require(path || config.model.init, {"model"},
+    require(path || config.model.init, {"model.path", "model.init", "model"},
             "neither model.path (a Hugging Face folder) nor model.init (a model from scratch) is "
             "given");
     if (config.model.init) init(*config.model.init);
@@ -96,7 +96,7 @@ struct Checker {
             "data.eval is given beside data.task, which has evaluation problems of its own "
             "(data.task.eval_size)");
     require(!eval || train, {"data.eval", "data"}, "data.eval is given without data.train");
-    require(train || task, {"data"},
+    require(train || task, {"data.train", "data.task", "data"},
             "neither data.train (a JSONL file) nor data.task (built-in problems) is given");
     require(!task || !d.task->name.empty(), {"data.task", "data"},
             "data.task.name is missing; allowed: {}", find_key("data.task", "name")->allowed());

@@ -69,13 +69,13 @@ std::string explain_unknown(std::string_view path) {
   const std::string section = before_last(path), name = last_part(path);
   const std::string what =
       fmt::format("unknown {} '{}'", section.empty() ? "section" : "key", excerpt(path));
+  if (const PeerName* peer = peer_name(path)) return what + answer_of(*peer);
   if (const std::vector<std::string> right = sections_with(name); !right.empty()) {
     return fmt::format("{}; '{}' belongs into section {}", what, name, fmt::join(right, " or "));
   }
   if (!section.empty() && find_section(name) != nullptr) {
     return fmt::format("{}; '{}' is a section of its own: write it at the left margin", what, name);
   }
-  if (const PeerName* peer = peer_name(path)) return what + answer_of(*peer);
   if (const size_t colon = name.find(':'); colon != std::string::npos) {
     return fmt::format("{}; write a space behind the ':'", what);
   }

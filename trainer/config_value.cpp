@@ -10,7 +10,6 @@
 #include <type_traits>
 
 #include "core/check.h"
-#include "core/text.h"
 #include "core/yaml.h"
 
 namespace cohort {
@@ -130,10 +129,7 @@ struct ReadValue {
     if (!node.IsScalar()) refuse();
     const std::string& text = node.Scalar();
     if (!key.words.empty()) {
-      if (std::ranges::find(key.words, text) == key.words.end()) {
-        const std::string nearest = nearest_name(text, key.words);
-        refuse(nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest));
-      }
+      if (std::ranges::find(key.words, text) == key.words.end()) refuse();
     } else if (kind() != PlainKind::text) {
       refuse(fmt::format(" for the text write \"{}\";", excerpt(text)));
     }

@@ -1,0 +1,413 @@
+// The schema covers every member, a printed config reads back bit for bit, and identities differ
+// where bits may.
+#include <gtest/gtest.h>
+
+#include <random>
+#include <set>
+
+#include "core/check.h"
+#include "core/yaml.h"
+#include "trainer/config.h"
+#include "trainer/config_schema.h"
+#include "trainer/config_value.h"
+
+namespace cohort {
+namespace {
+
+Config minimal() {
+  Config config;
+  config.model.path = "models/m";
+  config.data.train = "train.jsonl";
+  config.reward = {{"last_number", 1.0, Json::object()}};
+  return config;
+}
+
+void expect_equal(const Config& a, const Config& b) {
+  EXPECT_EQ(a.run, b.run);
+  EXPECT_EQ(a.model, b.model);
+  EXPECT_EQ(a.data, b.data);
+  EXPECT_EQ(a.rollout, b.rollout);
+  EXPECT_EQ(a.algorithm, b.algorithm);
+  EXPECT_EQ(a.optim, b.optim);
+  EXPECT_EQ(a.trainer, b.trainer);
+  EXPECT_EQ(a.comm, b.comm);
+  EXPECT_EQ(a.log, b.log);
+  ASSERT_EQ(a.reward.size(), b.reward.size());
+  for (size_t i = 0; i < a.reward.size(); ++i) {
+    EXPECT_EQ(a.reward[i].name, b.reward[i].name);
+    EXPECT_EQ(a.reward[i].weight, b.reward[i].weight);
+    EXPECT_EQ(a.reward[i].options.dump(), b.reward[i].options.dump());
+  }
+}
+
+// How many members an aggregate has: the most values that it can be made from.
+struct Anything {
+  template <typename T>
+  operator T() const;
+};
+template <typename T, typename... Values>
+constexpr size_t members() {
+  if constexpr (requires { T{Values{}..., Anything{}}; }) {
+    return members<T, Values..., Anything>();
+  } else {
+    return sizeof...(Values);
+  }
+}
+
+TEST(ConfigSchema, EveryMemberHasARow) {
+  EXPECT_EQ(keys_of("run").size(), members<RunConfig>());
+  EXPECT_EQ(keys_of("model.init").size(), members<ModelInitConfig>());
+  EXPECT_EQ(keys_of("data.task").size(), members<TaskConfig>());
+  EXPECT_EQ(keys_of("rollout").size(), members<RolloutSection>());
+  EXPECT_EQ(keys_of("algorithm").size(), members<AlgorithmSection>());
+  EXPECT_EQ(keys_of("optim").size(), members<OptimSection>());
+  EXPECT_EQ(keys_of("trainer.warm_start").size(), members<WarmStartConfig>());
+  EXPECT_EQ(keys_of("comm").size(), members<CommSection>());
+  EXPECT_EQ(keys_of("log").size(), members<LogSection>());
+  // And a map inside each of these.
+  EXPECT_EQ(keys_of("model").size() + 1, members<ModelSection>());
+  EXPECT_EQ(keys_of("data").size() + 1, members<DataSection>());
+  EXPECT_EQ(keys_of("trainer").size() + 1, members<TrainerSection>());
+}
+
+TEST(ConfigSchema, RowsAreDistinctAndExplained) {
+  Config config;
+  for (const SectionRow& row : config_sections()) {
+    if (row.optional()) row.set_present(config, true);
+  }
+  std::set<std::string> paths;
+  std::set<ValuePointer> places;
+  for (const KeyRow& key : config_keys()) {
+    EXPECT_TRUE(paths.insert(key.path()).second) << key.path();
+    EXPECT_TRUE(places.insert(key.value(config)).second)
+        << key.path() << " has the member of another key";
+    EXPECT_NE(find_section(key.section), nullptr) << key.path();
+    EXPECT_NE(key.help, "") << key.path();
+    EXPECT_EQ(key.help.find('\n'), std::string::npos) << key.path();
+    EXPECT_NE(key.allowed(), "") << key.path();
+  }
+}
+
+TEST(ConfigPrint, DefaultsAreWithinTheirRanges) {
+  const Config config = minimal();
+  expect_equal(parse_config(config_to_yaml(config), "printed"), config);
+}
+
+TEST(ConfigPrint, EveryKeyIsPresent) {
+  Config config = minimal();
+  for (const SectionRow& row : config_sections()) {
+    if (row.optional()) row.set_present(config, true);
+  }
+  const YAML::Node root = parse_yaml(config_to_yaml(config), "printed");
+  size_t count = 0;
+  for (const auto& section : root) {
+    if (section.second.IsSequence()) continue;  // reward
+    for (const auto& entry : section.second)
+      count += entry.second.IsMap() ? entry.second.size() : 1;
+  }
+  EXPECT_EQ(count, config_keys().size());
+  EXPECT_EQ(root.size(), 10u);
+}
+
+TEST(ConfigPrint, NumbersLookLikeTheirTypes) {
+  Config config = minimal();
+  config.optim.learning_rate = 1e-6f;
+  config.rollout.temperature = 1.0f;
+  config.comm.timeout_s = 0.1;
+  config.algorithm.beta = 0.1f;
+  config.reward[0].weight = 2;
+  const std::string yaml = config_to_yaml(config);
+  for (const char* line :
+       {"\n  learning_rate: 1.0e-06 ", "\n  temperature: 1.0 ", "\n  timeout_s: 0.1 ",
+        "\n  beta: 0.1 ", "\n  - {name: last_number, weight: 2.0}\n", "\n  seed: 42 ",
+        "\n  init: null ", "\n  eval: null "}) {
+    EXPECT_NE(yaml.find(line), std::string::npos) << line << " in\n" << yaml;
+  }
+}
+
+class RandomConfig {
+ public:
+  explicit RandomConfig(unsigned seed) : random_(seed) {}
+
+  Config next() {
+    Config config;
+    for (const SectionRow& row : config_sections()) {
+      if (row.optional()) row.set_present(config, coin());
+    }
+    for (const KeyRow& key : config_keys()) {
+      const SectionRow& section = *find_section(key.section);
+      if (!section.optional() || section.present(config)) {
+        std::visit([&](auto* value) { fill(*value, key); }, key.value(config));
+      }
+    }
+    repair(config);
+    return config;
+  }
+
+ private:
+  bool coin() { return random_() % 2 == 0; }
+  int64_t between(int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(random_);
+  }
+
+  void fill(bool& value, const KeyRow&) { value = coin(); }
+  void fill(uint64_t& value, const KeyRow&) {
+    value = (uint64_t{random_()} << 32 | random_()) >> between(0, 63);
+  }
+  void fill(int64_t& value, const KeyRow& key) {
+    const auto low = static_cast<int64_t>(key.bounds.low),
+               high = static_cast<int64_t>(key.bounds.high);
+    value = coin() ? between(low, high) : between(low, std::min(high, low + 10));
+  }
+  void fill(float& value, const KeyRow& key) { value = real<float>(key); }
+  void fill(double& value, const KeyRow& key) { value = real<double>(key); }
+  template <typename T>
+  T real(const KeyRow& key) {
+    while (true) {
+      if (key.bounds.or_be && random_() % 4 == 0) return static_cast<T>(*key.bounds.or_be);
+      const int exponent = static_cast<int>(between(-30, 30));
+      const auto value =
+          static_cast<T>(std::ldexp(static_cast<T>(random_()) / T{4294967296.0}, exponent));
+      if (key.bounds.contain(value)) return value;
+    }
+  }
+  void fill(std::string& value, const KeyRow& key) {
+    value = key.words.empty() ? text(false) : key.words[random_() % key.words.size()];
+  }
+
+  std::string text(bool any_byte) {
+    static const std::vector<std::string> kPieces = {"a",
+                                                     "B",
+                                                     "12",
+                                                     "1.0",
+                                                     "yes",
+                                                     "null",
+                                                     "~",
+                                                     "true",
+                                                     " ",
+                                                     ": ",
+                                                     ":",
+                                                     " #",
+                                                     "#",
+                                                     "-",
+                                                     "- ",
+                                                     "'",
+                                                     "\"",
+                                                     "\\",
+                                                     "{",
+                                                     "}",
+                                                     "[",
+                                                     "]",
+                                                     ",",
+                                                     "&",
+                                                     "*",
+                                                     "!",
+                                                     "|",
+                                                     ">",
+                                                     "%",
+                                                     "@",
+                                                     "`",
+                                                     "=",
+                                                     ".",
+                                                     "..",
+                                                     "_",
+                                                     "é",
+                                                     "中",
+                                                     "😀",
+                                                     "\xC2\x85",
+                                                     "\xE2\x80\xA8",
+                                                     "\xEF\xBB\xBF",
+                                                     "\xC2\xA0",
+                                                     "?",
+                                                     "<<",
+                                                     "---",
+                                                     "0x1"};
+    std::string text;
+    for (int64_t pieces = between(1, 4); pieces > 0; --pieces)
+      text += kPieces[random_() % kPieces.size()];
+    if (any_byte && coin()) text += static_cast<char>(random_() % 128);
+    return text;
+  }
+
+  Json option(int depth) {
+    switch (random_() % (depth > 0 ? 7 : 4)) {
+      case 0:
+        return between(INT64_MIN, INT64_MAX);
+      case 1:
+        return std::ldexp(static_cast<double>(random_()) - 2e9,
+                          static_cast<int>(between(-900, 900)));
+      case 2:
+        return coin();
+      case 3:
+        return text(true);
+      case 4: {
+        Json map = Json::object();
+        for (int64_t i = between(0, 3); i > 0; --i) map["k" + text(true)] = option(depth - 1);
+        return map;
+      }
+      default: {
+        Json list = Json::array();
+        for (int64_t i = between(0, 3); i > 0; --i) list.push_back(option(depth - 1));
+        return list;
+      }
+    }
+  }
+
+ public:
+  Json options() { return option(4); }
+
+ private:
+  // What the rows cannot know of each other.
+  void repair(Config& config) {
+    std::erase(config.run.name, '/');
+    config.run.name += "x";
+    if (config.model.init) {
+      config.model.path.clear();
+      ModelInitConfig& m = *config.model.init;
+      m.num_kv_heads = between(1, 4);
+      m.num_heads = m.num_kv_heads * between(1, 4);
+      m.hidden_size = m.num_heads * 16 * between(1, 16);
+      m.intermediate_size = 16 * between(1, 100);
+      config.data.max_prompt_length = between(1, 1000);
+      config.rollout.max_completion_length = between(1, 1000);
+      m.max_positions = between(2000, 4000);
+    }
+    if (config.data.task) {
+      config.data.train.clear();
+      config.data.eval.clear();
+    } else {
+      config.trainer.warm_start.reset();
+    }
+    config.trainer.logical_ranks = int64_t{1} << between(0, 12);
+    config.rollout.min_completion_length = between(0, config.rollout.max_completion_length);
+    config.reward = {
+        {"last_number", std::ldexp(1.0 / 3, static_cast<int>(between(-50, 15))), Json::object()}};
+    if (coin()) config.reward.push_back({"exact", -1.0, {{"column", text(true)}}});
+  }
+
+  std::mt19937 random_;
+};
+
+TEST(ConfigPrint, RandomConfigsReadBackBitForBit) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  RandomConfig random(seed);
+  for (int round = 0; round < 500 && !testing::Test::HasFailure(); ++round) {
+    const Config config = random.next();
+    const std::string yaml = config_to_yaml(config);
+    try {
+      const Config back = parse_config(yaml, "printed");
+      expect_equal(back, config);
+      EXPECT_EQ(config_to_yaml(back), yaml);
+      EXPECT_EQ(config_identity(back), config_identity(config));
+      EXPECT_EQ(identity_differences(back, config_identity(config)), std::vector<std::string>{});
+    } catch (const Error& error) {
+      ADD_FAILURE() << error.what() << "\n" << yaml;
+    }
+  }
+}
+
+TEST(ConfigPrint, RandomOptionsReadBackBitForBit) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  RandomConfig random(seed);
+  for (int round = 0; round < 3000; ++round) {
+    const Json options = {{"options", random.options()}};
+    const std::string yaml = yaml_of(options);
+    EXPECT_EQ(yaml_to_json(parse_yaml(yaml, "printed"), {"printed"}).dump(), options.dump())
+        << yaml;
+  }
+}
+
+TEST(ConfigIdentity, HoldsWhatDecidesTheBits) {
+  const Config config = minimal();
+  const std::string identity = config_identity(config);
+  EXPECT_EQ(identity_differences(config, identity), std::vector<std::string>{});
+  Config other = config;
+  other.optim.learning_rate = 1e-5f;
+  other.run.seed = 43;
+  other.trainer.logical_ranks = 4;
+  other.model.path = "models/n";
+  other.reward[0].weight = 2;
+  EXPECT_EQ(identity_differences(other, identity),
+            (std::vector<std::string>{
+                "model.path (now models/n, was models/m)",
+                "optim.learning_rate (now 1.0e-05, was 1.0e-06)",
+                "reward (now [{\"name\":\"last_number\",\"weight\":2.0}], was "
+                "[{\"name\":\"last_number\",\"weight\":1.0}])",
+                "run.seed (now 43, was 42)", "trainer.logical_ranks (now 4, was 8)"}));
+}
+
+TEST(ConfigIdentity, LeavesOutWhatCannotChangeThem) {
+  const Config config = minimal();
+  Config other = config;
+  other.run.name = "b";
+  other.run.dir = "elsewhere";
+  other.run.threads = 7;
+  other.run.resume = "never";
+  other.model.path = "models/m/";
+  other.data.train = "moved.jsonl";
+  other.data.eval = "e.jsonl";
+  other.data.max_eval_samples = 3;
+  other.rollout.max_num_seqs = 2;
+  other.rollout.max_num_batched_tokens = 64;
+  other.rollout.eval_temperature = 0.5f;
+  other.trainer.max_steps = 1000;
+  other.trainer.eval_steps = 7;
+  other.trainer.eval_before = false;
+  other.trainer.save_steps = 3;
+  other.trainer.save_total_limit = 9;
+  other.comm.timeout_s = 1;
+  other.log.progress = false;
+  EXPECT_EQ(config_identity(other), config_identity(config));
+}
+
+TEST(ConfigIdentity, HoldsMaxStepsWhenTheLearningRateDependsOnThem) {
+  for (const auto& [scheduler, warmup] :
+       {std::pair("linear", 0.0f), std::pair("cosine", 0.0f), std::pair("constant", 0.1f)}) {
+    Config config = minimal();
+    config.optim.lr_scheduler_type = scheduler;
+    config.optim.warmup_ratio = warmup;
+    Config longer = config;
+    longer.trainer.max_steps = 200;
+    EXPECT_EQ(identity_differences(longer, config_identity(config)),
+              std::vector<std::string>{"trainer.max_steps (now 200, was 100)"});
+  }
+}
+
+TEST(ConfigIdentity, AMapThatIsAbsentIsToldOnce) {
+  Config config = minimal();
+  config.data.train.clear();
+  config.data.task.emplace().name = "reverse";
+  Config warm = config;
+  warm.trainer.warm_start.emplace().steps = 5;
+  EXPECT_EQ(identity_differences(warm, config_identity(config)),
+            std::vector<std::string>{"trainer.warm_start (now given, was absent)"});
+  EXPECT_EQ(identity_differences(config, config_identity(warm)),
+            std::vector<std::string>{"trainer.warm_start (now absent, was given)"});
+}
+
+TEST(ConfigIdentity, TheOrderOfOptionsDoesNotMatter) {
+  Config a = minimal(), b = minimal();
+  a.reward[0].options = {{"x", 1}, {"y", {{"p", 1}, {"q", 2}}}};
+  b.reward[0].options = {{"y", {{"q", 2}, {"p", 1}}}, {"x", 1}};
+  EXPECT_EQ(config_identity(a), config_identity(b));
+}
+
+TEST(ConfigIdentity, AKeyThatAnOlderVersionDidNotKnowIsItsDefault) {
+  const Config config = minimal();
+  std::string older = config_identity(config);
+  const size_t at = older.find("algorithm.num_iterations: ");
+  ASSERT_NE(at, std::string::npos);
+  older.erase(at, older.find('\n', at) + 1 - at);
+  EXPECT_EQ(identity_differences(config, older), std::vector<std::string>{});
+  Config other = config;
+  other.algorithm.num_iterations = 2;
+  EXPECT_EQ(identity_differences(other, older),
+            std::vector<std::string>{"algorithm.num_iterations (now 2, was 1)"});
+  EXPECT_EQ(identity_differences(config, older + "algorithm.new_key: 3\n"),
+            std::vector<std::string>{"algorithm.new_key (now absent, was 3)"});
+}
+
+}  // namespace
+}  // namespace cohort
