@@ -88,14 +88,14 @@ void add_block(const Scratch& s, int64_t first, int64_t rows, const Causal& visi
   }
   for (int64_t r = first; r < rows; ++r) {
     const F16 largest = splat(s.max[r]), rescale = splat(s.rescale[r]);
-    F16 weight = load(s.weight + r * kLanes) * rescale;
+    F16 weight = splat(0.0f);
     for (int64_t v = 0; v < vectors; ++v) {
       float* scores = s.scores + r * kKeyBlock + v * kLanes;
       const F16 p = exp2_nonpositive(load(scores) - largest);
       store(scores, p);
       weight = weight + p;
     }
-    store(s.weight + r * kLanes, weight);
+    store(s.weight + r * kLanes, fma(load(s.weight + r * kLanes), rescale, weight));
     if (s.rescale[r] != 1.0f) {
       float* sums = s.sums + r * padded;
       for (int64_t d = 0; d < padded; d += kLanes) store(sums + d, load(sums + d) * rescale);

@@ -1,0 +1,40 @@
+// How the ops on rows and columns share out their work, and how they choose a storage type. Private to model/cpu.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "core/check.h"
+#include "model/exec.h"
+
+namespace cohort::simd {
+
+// Elements a task should have, so that handing it out (about a microsecond) costs little.
+constexpr int64_t kTaskElements = 16384;
+
+// body(begin, end) for chunks of [0, n), `chunk` long but the last, on all threads.
+template <typename Body>
+void for_chunks(const Exec& ex, int64_t n, int64_t chunk, const Body& body) {
+  ex.pool->run((n + chunk - 1) / chunk,
+               [&](int64_t task, int) { body(task * chunk, std::min(n, (task + 1) * chunk)); });
+}
+
+// body(row) for each of `rows` rows of `width` elements.
+template <typename Body>
+void for_rows(const Exec& ex, int64_t rows, int64_t width, const Body& body) {
+  for_chunks(ex, rows, std::max<int64_t>(1, kTaskElements / std::max<int64_t>(1, width)),
+             [&](int64_t begin, int64_t end) {
+               for (int64_t row = begin; row < end; ++row) body(row);
+             });
+}
+
+// body(float{}) or body(bf16{}), by dtype.
+template <typename Body>
+void with_storage(DType dtype, const Body& body) {
+  CHECK(dtype == DType::f32 || dtype == DType::bf16, "numbers stored as {}; allowed are float32 and bfloat16",
+        dtype_name(dtype));
+  if (dtype == DType::bf16) return body(bf16{});
+  body(float{});
+}
+
+}  // namespace cohort::simd
