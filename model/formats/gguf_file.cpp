@@ -117,7 +117,6 @@ uint64_t tensor_bytes(std::span<const uint64_t> dims, const GgufQuant& quant,
     CHECK_INPUT(dim > 0, "{}: has a dimension 0", here);
     overflow |= __builtin_mul_overflow(values, dim, &values);
   }
-  overflow |= values > uint64_t{1} << 62;
   CHECK_INPUT(!overflow, "{}: the product of its dimensions [{}] overflows", here,
               fmt::join(dims, ", "));
   CHECK_INPUT(dims[0] % quant.block_values == 0, "{}: rows of {} values; {} needs multiples of {}",

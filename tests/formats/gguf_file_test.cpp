@@ -91,6 +91,17 @@ TEST(GgufFile, RefusesEveryPrefixOfAGoodFile) {
   }
 }
 
+TEST(GgufFile, RefusesEveryPrefixOfKeysWithoutTensors) {
+  for (const std::string& value :
+       {u32_value(7), text_value("abc"), texts_value({"a", "b"}), i32s_value({1, 2})}) {
+    const std::string image = one_key(value).image();
+    const size_t end = 4 + 4 + 8 + 8 + 8 + 1 + value.size();
+    ASSERT_NO_THROW(parse_gguf(bytes_of(image).first(end), "x"));
+    for (size_t size = 0; size < end; ++size)
+      expect_refused([&] { parse_gguf(bytes_of(image).first(size), "x"); }, {"truncated?"});
+  }
+}
+
 // Whatever the bytes, there is an answer or an Error; the sanitizers watch the rest.
 TEST(GgufFile, SurvivesRandomDamage) {
   const std::string image = tiny_llama().image();

@@ -164,6 +164,7 @@ TEST_F(GgufImportRefuses, MergesThatAreWrong) {
   expect_import_refused(with_merges({"a b", "a b"}), {"merge 1, 'a b', stands twice"});
   expect_import_refused(with_merges({"a c"}), {"'c' is no token"});
   expect_import_refused(with_merges({"b a"}), {"'ba' is no token"});
+  expect_import_refused(with_merges({"[PAD6] a"}), {"'[PAD6]' is no token"});
   expect_import_refused(with_merges({" b"}), {"'' is no token"});
   expect_import_refused(tiny_llama().remove("tokenizer.ggml.merges"),
                         {"tokenizer.ggml.merges", "missing"});

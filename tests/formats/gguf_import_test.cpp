@@ -170,6 +170,16 @@ TEST_F(GgufImport, TokenizerIsWrittenAsHuggingFaceKeepsIt) {
   EXPECT_EQ(tokenizer["added_tokens"][2]["special"], false);
 }
 
+TEST_F(GgufImport, UnusedTokensMayRepeatAndAreLeftOut) {
+  std::vector<std::string> tokens = tiny_tokens();
+  tokens[5] = tokens[6] = "[PAD]";
+  import(tiny_llama()
+             .set("tokenizer.ggml.tokens", texts_value(tokens))
+             .set("tokenizer.ggml.token_type", i32s_value({3, 3, 1, 1, 1, 5, 5, 1})));
+  EXPECT_EQ(json("tokenizer.json")["model"]["vocab"].size(), 6u);
+  EXPECT_EQ(json("config.json")["vocab_size"], 8);
+}
+
 TEST_F(GgufImport, TokenizerConfigNamesSpecialTokensAndTheChatTemplate) {
   import(tiny_llama()
              .set("tokenizer.ggml.padding_token_id", u32_value(1))

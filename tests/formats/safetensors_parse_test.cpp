@@ -177,6 +177,9 @@ TEST(SafetensorsParse, RefusesProductsThatOverflow) {
   expect_header_refused(
       header_of(R"("dtype":"F32","shape":[4294967296,4294967296,0],"data_offsets":[0,0])"),
       {"overflows"}, "");
+  expect_header_refused(
+      header_of(R"("dtype":"F32","shape":[0,4294967296,4294967296],"data_offsets":[0,0])"),
+      {"overflows"}, "");
 }
 
 TEST(SafetensorsParse, RefusesTensorsThatDoNotFitTheirBytes) {
