@@ -11,7 +11,7 @@ namespace cohort {
 
 // Writes model.safetensors (bf16), config.json, tokenizer.json, tokenizer_config.json and
 // generation_config.json into `out_dir`, which must be new or empty. `progress(done, total)` counts
-// tensors. Errors: exit code 3, nothing half-written.
+// tensors. Errors: exit code 3, or 6 when space is short; nothing half-written.
 void import_gguf(const std::filesystem::path& gguf, const std::filesystem::path& out_dir,
                  const std::function<void(int, int)>& progress = {});
 
