@@ -79,7 +79,7 @@ struct OptimSection {
   float learning_rate = 1e-6f, adam_beta1 = 0.9f, adam_beta2 = 0.999f, adam_epsilon = 1e-8f,
         weight_decay = 0.0f, max_grad_norm = 1.0f;
   std::string lr_scheduler_type = "constant";  // constant | linear | cosine
-  float warmup_ratio = 0.0f;
+  double warmup_ratio = 0;  // double: ceil(0.1f * 100) is 11
   bool operator==(const OptimSection&) const = default;
 };
 

@@ -50,7 +50,7 @@ double token_weight(const LossConfig& config, const Normalisers& n, int64_t leng
 
 double learning_rate_at(const OptimSection& optim, int64_t step, int64_t total) {
   const double rate = optim.learning_rate;
-  const auto warmup = static_cast<int64_t>(std::ceil(static_cast<double>(optim.warmup_ratio) * static_cast<double>(total)));
+  const auto warmup = static_cast<int64_t>(std::ceil(optim.warmup_ratio * static_cast<double>(total)));
   if (step < warmup) return rate * static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, warmup));
   if (optim.lr_scheduler_type == "constant") return rate;
   const double progress =

@@ -113,7 +113,7 @@ void Updater::update(std::span<const Group> groups, std::span<const std::string>
       const float old = rollout.logprobs[static_cast<size_t>(ref.position)];
       const TokenLoss token = token_loss(logprob, old, loss_.beta > 0 ? reference_logprobs_[static_cast<size_t>(row)] : logprob,
                                          group.advantages[static_cast<size_t>(ref.sample)], loss_);
-      if (!std::isfinite(logprob) || !std::isfinite(token.loss) || !std::isfinite(token.dlogprob)) {
+      if (!std::isfinite(logprob) || !std::isfinite(token.ratio) || !std::isfinite(token.loss) || !std::isfinite(token.dlogprob)) {
         fail(ExitCode::kNonFinite,
              "step {}, {}, completion {}, token {}: log-prob {}, at sampling {}, loss {}; the weights are unchanged. Lower "
              "optim.learning_rate, or look at the prompt",

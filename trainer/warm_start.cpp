@@ -14,7 +14,7 @@ void warm_start(LoadedModel& model, const Dataset& train, int32_t stop_token, co
   OptimSection optim = config.optim;
   optim.learning_rate = warm.learning_rate;
   optim.lr_scheduler_type = "cosine";
-  optim.warmup_ratio = 0.1f;
+  optim.warmup_ratio = 0.1;
 
   std::vector<std::vector<int32_t>> solutions;
   for (const Problem& problem : train.problems) {
