@@ -29,7 +29,8 @@ void attention_cached(Tensor out, Tensor q, std::span<const CachedRun> runs, con
 
 // --- training: a pack of rows with shared prompts ------------------------------------------------------------------
 // Rows [begin, begin + count) at positions prefix_count + i. Their keys are rows [prefix_begin, prefix_begin +
-// prefix_count) (the shared prompt; count 0 for the prompt itself) and then their own rows up to themselves.
+// prefix_count) (the shared prompt; count 0 for the prompt itself) and then their own rows up to themselves. Runs ascend
+// and do not overlap; a prefix lies before its run. Rows of no run are left alone by the forward pass and have gradient 0.
 struct PackRun {
   int64_t begin, count, prefix_begin, prefix_count;
 };

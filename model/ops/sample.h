@@ -22,7 +22,7 @@ struct SamplingParams {
 struct SampledToken {
   int32_t token;
   float logprob;
-  float kept_mass;  // 1 when no filter is on
+  float kept_mass;  // 1 when no filter is on or the draw is greedy; a ban is no filter
 };
 
 // What makes a row's draw its own. `sequence` = global prompt index * num_generations + sample index.
@@ -31,8 +31,11 @@ struct DrawKey {
   uint32_t step, sequence, position;
 };
 
-// logits (B, V) f32. Gumbel-max: argmax(logit / temperature + g), g = -log(-log(u)), u from Philox at (key, token id).
-// banned: token ids that may not be drawn (e.g. stop tokens before min length); may be empty.
+// logits (B, V) f32. Gumbel-max: argmax(logit / temperature + g), g = -log(-log(u)), u from Philox at (key, token id); the
+// lower id wins a tie, in filters too.
+// banned: token ids that may not be drawn (e.g. stop tokens before min length); may be empty. They are out before the
+// filters, but stay in the recorded softmax.
+// A logit of -infinity is a token of probability 0. NaN, +infinity, or nothing but -infinity in a row: exit code 5.
 void sample_tokens(std::span<SampledToken> out, Tensor logits, const SamplingParams& params,
                    std::span<const DrawKey> keys, std::span<const int32_t> banned, const Exec& ex);
 
