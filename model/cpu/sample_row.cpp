@@ -57,10 +57,12 @@ Row::Candidate last_kept(const Row& row, double target, const Amount& amount, co
       break;
     }
   }
-  while (low > -kInfinity && over_low.count - over_high.count > kFew) {
+  int idle = 0;  // halvings that left the bracket as it was: many equal logits
+  while (low > -kInfinity && over_low.count - over_high.count > kFew && idle < 6) {
     const float middle = low + (high - low) / 2;
     if (!(middle > low && middle < high)) break;
     const Above over = above(row, middle);
+    idle = over.count == over_low.count || over.count == over_high.count ? idle + 1 : 0;
     if (amount(over) < target) {
       high = middle, over_high = over;
     } else {
