@@ -186,7 +186,7 @@ inline F16 exp2_reduced(F16 r, F16 n) {
   return scale_by_power(fma(p, r, splat(1.0f)), n);
 }
 
-// 2^x for x <= 0, also -inf; 0 below 2^-149. exp2(0) is exactly 1.
+// 2^x for x <= 0, also -inf, or above it by rounding only; 0 below 2^-149. 2^0 is exactly 1.
 inline F16 exp2_nonpositive(F16 x) {
   x = max(splat(-150.0f), x);
   const F16 n = round(x);
