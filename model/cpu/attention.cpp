@@ -1,6 +1,6 @@
-// Attention forward. One function, attend(), serves prefill, decode and training: softmax is accumulated over blocks of 64
-// keys that begin at absolute positions (Milakov and Gimelshein 2018; Dao et al. 2022), so a row meets the same numbers in
-// the same order wherever its keys lie and whichever rows share its tile.
+// Attention forward. One function, attend(), serves prefill, decode and training: softmax is accumulated over blocks of
+// 64 keys that begin at absolute positions (Milakov and Gimelshein 2018; Dao et al. 2022), so a row meets the same
+// numbers in the same order wherever its keys lie and whichever rows share its tile.
 #include "model/ops/attention.h"
 
 #include <algorithm>
@@ -79,8 +79,7 @@ template <typename V>
 void add_block(const Scratch& s, int64_t first, int64_t rows, const Causal& visible, const V* values, int64_t stride,
                int64_t padded) {
   const int64_t vectors = (visible.count + kLanes - 1) / kLanes;
-  for (int64_t r = first; r < rows; ++r)
-    s.block_max[r] = mask_and_max(s.scores + r * kKeyBlock, visible(r), vectors);
+  for (int64_t r = first; r < rows; ++r) s.block_max[r] = mask_and_max(s.scores + r * kKeyBlock, visible(r), vectors);
   for (int64_t r = first; r < rows; r += kLanes) {
     const F16 before = load(s.max + r), after = max(before, load(s.block_max + r));
     store(s.rescale + r, exp2_nonpositive(before - after));
@@ -101,8 +100,8 @@ void add_block(const Scratch& s, int64_t first, int64_t rows, const Causal& visi
       for (int64_t d = 0; d < padded; d += kLanes) store(sums + d, load(sums + d) * rescale);
     }
   }
-  // A row adds only the values it may see: 0 times a later value would turn its infinity into NaN. A register tile of rows
-  // goes together up to the first one's last key.
+  // A row adds only the values it may see: 0 times a later value would turn its infinity into NaN. A register tile of
+  // rows goes together up to the first one's last key.
   for (int64_t r = first; r < rows;) {
     const int64_t common = visible(r), n = common == visible.count ? rows - r : std::min(kRegisterRows, rows - r);
     accumulate_rows(s.sums + r * padded, s.scores + r * kKeyBlock, kKeyBlock, 1, values, stride, n, common, padded);
@@ -114,13 +113,18 @@ void add_block(const Scratch& s, int64_t first, int64_t rows, const Causal& visi
   }
 }
 
-// Asks for the rows of the next block a few at a time between the steps of this one: decode waits for memory more than it
-// computes, and a core can wait for few lines at once, so that asking for all of them together would stall it.
+// Asks for the rows of the next block a few at a time between the steps of this one: decode waits for memory more than
+// it computes, and a core can wait for few lines at once, so that asking for all of them together would stall it.
 template <typename T>
 class Prefetch {
  public:
   Prefetch(const KeyRows<T>& keys, const KeyRows<T>& values, int64_t begin, int64_t end, int64_t columns, int64_t calls)
-      : keys_(keys), values_(values), at_(begin), end_(end), columns_(columns), a_call_((end - begin + calls - 1) / calls) {}
+      : keys_(keys),
+        values_(values),
+        at_(begin),
+        end_(end),
+        columns_(columns),
+        a_call_((end - begin + calls - 1) / calls) {}
   void some() {
     constexpr int64_t kLine = 64 / static_cast<int64_t>(sizeof(T));
     for (const int64_t stop = std::min(end_, at_ + a_call_); at_ < stop; ++at_)
@@ -252,7 +256,8 @@ void attention_cached(Tensor out, Tensor q, std::span<const CachedRun> runs, con
   check_rows("q", q, q.rows(), heads.num_heads * heads.head_size, q.dtype);
   for (const CachedRun& run : runs) {
     CHECK(run.begin >= 0 && run.count >= 0 && run.begin + run.count <= q.rows() && run.first_position >= 0,
-          "attention: rows [{}, {}) at position {} of {} rows", run.begin, run.begin + run.count, run.first_position, q.rows());
+          "attention: rows [{}, {}) at position {} of {} rows", run.begin, run.begin + run.count, run.first_position,
+          q.rows());
     CHECK(run.keys != nullptr && run.values != nullptr, "attention: a run without keys or values");
   }
   const auto go = [&]<typename T>(T) {

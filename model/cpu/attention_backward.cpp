@@ -1,6 +1,6 @@
-// Attention backward on a pack. Rows are cut into units; a unit and a kv head make a task, which finishes dq of its rows and
-// leaves what its rows give to each key in a buffer of its own. Then each key adds up its units in their order. Units
-// depend on the runs alone, so the bits do not depend on threads.
+// Attention backward on a pack. Rows are cut into units; a unit and a kv head make a task, which finishes dq of its
+// rows and leaves what its rows give to each key in a buffer of its own. Then each key adds up its units in their
+// order. Units depend on the runs alone, so the bits do not depend on threads.
 //
 // With p = exp(s - lse):  dv = p^T dout,  ds = p (dout v^T - delta),  dq = ds k / sqrt(D),  dk = ds^T q / sqrt(D),
 // delta = dout . out  (Dao et al. 2022, appendix B.2). The scores are recomputed by the forward pass's own arithmetic.
@@ -64,7 +64,8 @@ void plan_units(Plan& plan, std::span<const PackRun> runs, int64_t limit) {
                          (run.prefix_count == 0 || unit->prefix_begin == run.prefix_begin);
       if (!joins) {
         unit = &plan.units[plan.num_units++];
-        *unit = {plan.num_segments, plan.num_segments, run.prefix_begin, run.prefix_count, 0, run.prefix_count, plan.keys};
+        *unit = {plan.num_segments, plan.num_segments, run.prefix_begin, run.prefix_count, 0,
+                 run.prefix_count,  plan.keys};
         plan.keys += run.prefix_count;
       }
       plan.segments[plan.num_segments++] = segment;
@@ -87,10 +88,10 @@ void plan_tasks(Plan& plan, int64_t kv_heads) {
 }
 
 struct Scratch {
-  float *q, *dout, *dq;                              // (unit rows, padded)
-  float *lse, *delta;                                // (unit rows), lse in units of log 2
-  float *scores, *dscores;                           // (tile rows, 64)
-  float *key_columns, *value_columns, *key_panel;    // (D, 64), (D, 64), (64, padded)
+  float *q, *dout, *dq;                            // (unit rows, padded)
+  float *lse, *delta;                              // (unit rows), lse in units of log 2
+  float *scores, *dscores;                         // (tile rows, 64)
+  float *key_columns, *value_columns, *key_panel;  // (D, 64), (D, 64), (64, padded)
 
   Scratch(Carver& carver, int64_t group, int64_t head_size, int64_t padded) {
     const int64_t rows = unit_positions(group) * group, tile = tile_positions(group) * group;
@@ -113,8 +114,8 @@ struct Pass {
   float *dk, *dv;  // (K, plan.keys, padded)
 };
 
-// Rows [first, first + rows) of the unit against the `count` keys of the loaded block. visible(row) <= count: how many of
-// them the row may see. dk and dv at the block's first key.
+// Rows [first, first + rows) of the unit against the `count` keys of the loaded block. visible(row) <= count: how many
+// of them the row may see. dk and dv at the block's first key.
 template <typename Visible>
 void tile_backward(const Scratch& s, int64_t first, int64_t rows, int64_t count, const Visible& visible, float* dk,
                    float* dv, int64_t head_size, int64_t padded) {
@@ -146,8 +147,8 @@ void load_segment(const Pass<T>& pass, const Scratch& s, const Segment& segment,
   const int64_t from = row * width + kv_head * group * D;
   load_queries(s.q + at * padded, static_cast<const T*>(pass.q.data) + from, width, segment.count, group, D, padded,
                score_scale(D));
-  load_queries(s.dout + at * padded, static_cast<const T*>(pass.dout.data) + from, width, segment.count, group, D, padded,
-               1.0f);
+  load_queries(s.dout + at * padded, static_cast<const T*>(pass.dout.data) + from, width, segment.count, group, D,
+               padded, 1.0f);
   for (int64_t p = 0, r = at; p < segment.count; ++p) {
     const T* out = static_cast<const T*>(pass.out.data) + from + p * width;
     const float* lse = pass.lse.f32() + (row + p) * pass.heads.num_heads + kv_head * group;
@@ -174,11 +175,11 @@ void store_dq(const Pass<T>& pass, const Scratch& s, const Segment& segment, int
   }
 }
 
-// One stretch of keys, rows [begin, begin + count) of the pack, against tile after tile of the unit's rows [first, end).
-// visible(row) counts from the stretch's first key and never falls from row to row.
+// One stretch of keys, rows [begin, begin + count) of the pack, against tile after tile of the unit's rows [first,
+// end). visible(row) counts from the stretch's first key and never falls from row to row.
 template <typename T, typename Visible>
-void stretch_backward(const Pass<T>& pass, const Scratch& s, int64_t kv_head, int64_t begin, int64_t count, int64_t first,
-                      int64_t end, const Visible& visible, float* dk, float* dv) {
+void stretch_backward(const Pass<T>& pass, const Scratch& s, int64_t kv_head, int64_t begin, int64_t count,
+                      int64_t first, int64_t end, const Visible& visible, float* dk, float* dv) {
   if (count == 0) return;
   const int64_t D = pass.heads.head_size, padded = pass.padded, kv_width = pass.heads.num_kv_heads * D;
   const int64_t from = begin * kv_width + kv_head * D, tile = tile_positions(pass.group) * pass.group;
@@ -194,8 +195,9 @@ void stretch_backward(const Pass<T>& pass, const Scratch& s, int64_t kv_head, in
     for (int64_t row = first; row < end; row += tile) {
       const int64_t rows = std::min(tile, end - row), seen = std::min(block, visible(row + rows - 1) - base);
       if (seen <= 0) continue;
-      tile_backward(s, row, rows, seen, [&](int64_t r) { return std::clamp<int64_t>(visible(r) - base, 0, seen); },
-                    dk + base * padded, dv + base * padded, D, padded);
+      tile_backward(
+          s, row, rows, seen, [&](int64_t r) { return std::clamp<int64_t>(visible(r) - base, 0, seen); },
+          dk + base * padded, dv + base * padded, D, padded);
     }
   }
 }
@@ -210,16 +212,17 @@ void run_task(const Pass<T>& pass, const Task& task, const Scratch& s) {
     load_segment(pass, s, segments[i], task.kv_head, at);
 
   int64_t gradient = (task.kv_head * pass.plan.keys + unit.offset) * pass.padded;
-  stretch_backward(pass, s, task.kv_head, unit.prefix_begin, unit.prefix_count, 0, rows,
-                   [&](int64_t) { return unit.prefix_count; }, pass.dk + gradient, pass.dv + gradient);
+  stretch_backward(
+      pass, s, task.kv_head, unit.prefix_begin, unit.prefix_count, 0, rows, [&](int64_t) { return unit.prefix_count; },
+      pass.dk + gradient, pass.dv + gradient);
   gradient += unit.prefix_count * pass.padded;
   int64_t at = 0;
   for (int64_t i = unit.segments_begin; i < unit.segments_end; ++i) {
     const Segment& segment = segments[i];
     const int64_t end = at + segment.count * group;
-    stretch_backward(pass, s, task.kv_head, pass.runs[static_cast<size_t>(segment.run)].begin, segment.end(), at, end,
-                     [&](int64_t row) { return segment.first + (row - at) / group + 1; }, pass.dk + gradient,
-                     pass.dv + gradient);
+    stretch_backward(
+        pass, s, task.kv_head, pass.runs[static_cast<size_t>(segment.run)].begin, segment.end(), at, end,
+        [&](int64_t row) { return segment.first + (row - at) / group + 1; }, pass.dk + gradient, pass.dv + gradient);
     gradient += segment.end() * pass.padded;
     at = end;
   }
@@ -308,7 +311,8 @@ void backward(Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tensor out, Tensor l
 void attention_pack_backward(Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tensor out, Tensor lse, Tensor q, Tensor k,
                              Tensor v, std::span<const PackRun> runs, const HeadLayout& heads, const Exec& ex) {
   check_pack(q, k, v, runs, heads);
-  const int64_t T = q.rows(), width = heads.num_heads * heads.head_size, kv_width = heads.num_kv_heads * heads.head_size;
+  const int64_t T = q.rows(), width = heads.num_heads * heads.head_size,
+                kv_width = heads.num_kv_heads * heads.head_size;
   check_rows("dq", dq, T, width, DType::f32);
   check_rows("dk", dk, T, kv_width, DType::f32);
   check_rows("dv", dv, T, kv_width, DType::f32);

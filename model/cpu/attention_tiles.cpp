@@ -18,13 +18,15 @@ using namespace simd;
   __m512i t[16];
   for (int i = 0; i < 16; i += 4) {  // 4 x 4 words within each 128-bit part
     const __m512i a = _mm512_unpacklo_epi32(rows[i], rows[i + 1]), b = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
-    const __m512i c = _mm512_unpacklo_epi32(rows[i + 2], rows[i + 3]), d = _mm512_unpackhi_epi32(rows[i + 2], rows[i + 3]);
+    const __m512i c = _mm512_unpacklo_epi32(rows[i + 2], rows[i + 3]),
+                  d = _mm512_unpackhi_epi32(rows[i + 2], rows[i + 3]);
     t[i] = _mm512_unpacklo_epi64(a, c), t[i + 1] = _mm512_unpackhi_epi64(a, c);
     t[i + 2] = _mm512_unpacklo_epi64(b, d), t[i + 3] = _mm512_unpackhi_epi64(b, d);
   }
   for (int i = 0; i < 4; ++i) {  // then the 128-bit parts themselves
     const __m512i a = _mm512_shuffle_i32x4(t[i], t[i + 4], 0x88), b = _mm512_shuffle_i32x4(t[i], t[i + 4], 0xDD);
-    const __m512i c = _mm512_shuffle_i32x4(t[i + 8], t[i + 12], 0x88), d = _mm512_shuffle_i32x4(t[i + 8], t[i + 12], 0xDD);
+    const __m512i c = _mm512_shuffle_i32x4(t[i + 8], t[i + 12], 0x88),
+                  d = _mm512_shuffle_i32x4(t[i + 8], t[i + 12], 0xDD);
     rows[i] = _mm512_shuffle_i32x4(a, c, 0x88), rows[i + 8] = _mm512_shuffle_i32x4(a, c, 0xDD);
     rows[i + 4] = _mm512_shuffle_i32x4(b, d, 0x88), rows[i + 12] = _mm512_shuffle_i32x4(b, d, 0xDD);
   }
@@ -116,21 +118,31 @@ constexpr int64_t kRegisterVectors = 4;
 template <int R, typename Body>
 void with_vectors(int64_t vectors, const Body& body) {
   switch (vectors) {
-    case 1: return body.template operator()<R, 1>();
-    case 2: return body.template operator()<R, 2>();
-    case 3: return body.template operator()<R, 3>();
-    default: return body.template operator()<R, 4>();
+    case 1:
+      return body.template operator()<R, 1>();
+    case 2:
+      return body.template operator()<R, 2>();
+    case 3:
+      return body.template operator()<R, 3>();
+    default:
+      return body.template operator()<R, 4>();
   }
 }
 template <typename Body>
 void with_tile(int64_t rows, int64_t vectors, const Body& body) {
   switch (rows) {
-    case 1: return with_vectors<1>(vectors, body);
-    case 2: return with_vectors<2>(vectors, body);
-    case 3: return with_vectors<3>(vectors, body);
-    case 4: return with_vectors<4>(vectors, body);
-    case 5: return with_vectors<5>(vectors, body);
-    default: return with_vectors<6>(vectors, body);
+    case 1:
+      return with_vectors<1>(vectors, body);
+    case 2:
+      return with_vectors<2>(vectors, body);
+    case 3:
+      return with_vectors<3>(vectors, body);
+    case 4:
+      return with_vectors<4>(vectors, body);
+    case 5:
+      return with_vectors<5>(vectors, body);
+    default:
+      return with_vectors<6>(vectors, body);
   }
 }
 
@@ -182,10 +194,11 @@ void accumulate_rows(float* c, const float* a, int64_t row_stride, int64_t step_
                      int64_t rows, int64_t steps, int64_t padded) {
   for (int64_t r = 0; r < rows; r += kRegisterRows) {
     for (int64_t d = 0; d < padded; d += kRegisterVectors * kLanes) {
-      with_tile(std::min(kRegisterRows, rows - r), std::min(kRegisterVectors, (padded - d) / kLanes), [&]<int R, int V>() {
-        accumulate_tile<R, V>(c + r * padded + d, a + r * row_stride, row_stride, step_stride, b + d, b_stride, steps,
-                              padded);
-      });
+      with_tile(std::min(kRegisterRows, rows - r), std::min(kRegisterVectors, (padded - d) / kLanes),
+                [&]<int R, int V>() {
+                  accumulate_tile<R, V>(c + r * padded + d, a + r * row_stride, row_stride, step_stride, b + d,
+                                        b_stride, steps, padded);
+                });
     }
   }
 }

@@ -1,7 +1,7 @@
 // What attention forward and backward are made of: panels of keys and values as f32, and two small matrix products.
 //
-// Every product element is one chain of fused multiply-adds in a fixed order, so its bits do not depend on how many rows
-// or columns are computed beside it. Private to model/cpu.
+// Every product element is one chain of fused multiply-adds in a fixed order, so its bits do not depend on how many
+// rows or columns are computed beside it. Private to model/cpu.
 #pragma once
 
 #include <cstddef>
@@ -12,13 +12,13 @@
 
 namespace cohort::attention {
 
-constexpr int64_t kKeyBlock = 64;       // keys a block; blocks begin at absolute positions 0, 64, 128, ...
+constexpr int64_t kKeyBlock = 64;  // keys a block; blocks begin at absolute positions 0, 64, 128, ...
 constexpr int64_t kMaxHeadSize = 256;
-constexpr int64_t kRegisterRows = 6;    // rows that the products below keep in registers at once
-constexpr int64_t kTileRows = 48;       // query rows (position x head of the group) that share a block of keys
+constexpr int64_t kRegisterRows = 6;  // rows that the products below keep in registers at once
+constexpr int64_t kTileRows = 48;     // query rows (position x head of the group) that share a block of keys
 
-// The keys or values one query run attends to, in the order of positions: `first_count` rows from `first`, then the rows
-// from `second`. Already offset to one kv head; consecutive rows are `stride` elements apart.
+// The keys or values one query run attends to, in the order of positions: `first_count` rows from `first`, then the
+// rows from `second`. Already offset to one kv head; consecutive rows are `stride` elements apart.
 template <typename T>
 struct KeyRows {
   const T* first;
@@ -51,7 +51,8 @@ template <typename T>
 void load_queries(float* tile, const T* rows, int64_t stride, int64_t positions, int64_t group, int64_t head_size,
                   int64_t padded, float scale);
 
-// scores[r][j] = sum over d = 0, 1, ... of q[r][d] panel[d][j], for j < 16 vectors.  q (rows, padded)  scores (rows, 64)
+// scores[r][j] = sum over d = 0, 1, ... of q[r][d] panel[d][j], for j < 16 vectors.  q (rows, padded)  scores (rows,
+// 64)
 void dot_rows(float* scores, const float* q, int64_t rows, const float* panel, int64_t head_size, int64_t padded,
               int64_t vectors);
 

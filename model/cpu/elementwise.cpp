@@ -1,5 +1,5 @@
-// Embedding, RMSNorm, SwiGLU, casts and row moves on the CPU (ops/elementwise.h). Rows are shared out among threads; sums
-// over rows are shared out by columns, each column adding its rows in order.
+// Embedding, RMSNorm, SwiGLU, casts and row moves on the CPU (ops/elementwise.h). Rows are shared out among threads;
+// sums over rows are shared out by columns, each column adding its rows in order.
 #include "model/ops/elementwise.h"
 
 #include <algorithm>
@@ -50,11 +50,13 @@ void scatter_add(const char* op, Tensor to, Tensor from, std::span<const int32_t
   });
 }
 
-// A sum over columns [0, n): 64 partial sums, then a fixed tree. add(c, lanes, sum) adds elements c .. c + lanes to `sum`.
+// A sum over columns [0, n): 64 partial sums, then a fixed tree. add(c, lanes, sum) adds elements c .. c + lanes to
+// `sum`.
 template <typename F>
 float sum_columns(int64_t n, const F& add) {
   F16 sum[4] = {splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f)};
-  for (int64_t c = 0, part = 0; c < n; c += kLanes, part = (part + 1) % 4) sum[part] = add(c, lanes_left(n, c), sum[part]);
+  for (int64_t c = 0, part = 0; c < n; c += kLanes, part = (part + 1) % 4)
+    sum[part] = add(c, lanes_left(n, c), sum[part]);
   return sum_lanes((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
@@ -222,7 +224,8 @@ void gather_rows(Tensor y, Tensor x, std::span<const int32_t> rows, const Exec& 
   const size_t bytes = static_cast<size_t>(C) * dtype_size(x.dtype);
   for_rows(ex, n, C, [&](int64_t i) {
     std::memcpy(static_cast<std::byte*>(y.data) + static_cast<size_t>(i) * bytes,
-                static_cast<const std::byte*>(x.data) + static_cast<size_t>(rows[static_cast<size_t>(i)]) * bytes, bytes);
+                static_cast<const std::byte*>(x.data) + static_cast<size_t>(rows[static_cast<size_t>(i)]) * bytes,
+                bytes);
   });
 }
 

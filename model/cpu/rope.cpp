@@ -1,5 +1,7 @@
 // Rotary position embedding on the CPU (ops/rope.h). Sine and cosine come from own polynomials in double, which the
 // compiler vectorises: sinf of the C library, one angle at a time, would cost as much as a small matrix product.
+#include "model/ops/rope.h"
+
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -7,7 +9,6 @@
 #include "core/check.h"
 #include "model/cpu/parallel.h"
 #include "model/cpu/vector_math.h"
-#include "model/ops/rope.h"
 
 namespace cohort {
 namespace {
@@ -24,7 +25,7 @@ struct Rotation {
 // Angles below 2^24 are exact to 1e-8 before they are rounded to f32.
 void rotation_of(Rotation& rotation, float position, std::span<const float> inverse_frequency) {
   const float* __restrict frequencies = inverse_frequency.data();
-  float *__restrict to_cos = rotation.cos, *__restrict to_sin = rotation.sin;
+  float* __restrict to_cos = rotation.cos, * __restrict to_sin = rotation.sin;
   const int n = static_cast<int>(inverse_frequency.size());
   constexpr double kTwoOverPi = 0x1.45f306dc9c883p-1;
   constexpr double kHalfPi = 0x1.921fb54442d18p+0, kHalfPiRest = 0x1.1a62633145c07p-54;
@@ -36,11 +37,16 @@ void rotation_of(Rotation& rotation, float position, std::span<const float> inve
     const double r = (angle - quarters * kHalfPi) - quarters * kHalfPiRest, r2 = r * r;
     // Taylor series up to r^13 and r^14: |r| <= pi/4 leaves less than 1e-12.
     const double s =
-        r + r * r2 * (-1.0 / 6 + r2 * (1.0 / 120 + r2 * (-1.0 / 5040 + r2 * (1.0 / 362880 + r2 * (-1.0 / 39916800 +
-        r2 * (1.0 / 6227020800))))));
+        r + r * r2 *
+                (-1.0 / 6 +
+                 r2 * (1.0 / 120 +
+                       r2 * (-1.0 / 5040 + r2 * (1.0 / 362880 + r2 * (-1.0 / 39916800 + r2 * (1.0 / 6227020800))))));
     const double c =
-        1.0 + r2 * (-1.0 / 2 + r2 * (1.0 / 24 + r2 * (-1.0 / 720 + r2 * (1.0 / 40320 + r2 * (-1.0 / 3628800 +
-        r2 * (1.0 / 479001600 + r2 * (-1.0 / 87178291200)))))));
+        1.0 +
+        r2 * (-1.0 / 2 +
+              r2 * (1.0 / 24 +
+                    r2 * (-1.0 / 720 + r2 * (1.0 / 40320 + r2 * (-1.0 / 3628800 + r2 * (1.0 / 479001600 +
+                                                                                        r2 * (-1.0 / 87178291200)))))));
     // An odd quadrant swaps them, bit 1 of the quadrant (of the next one for cos) is the sign. As bits: no branches.
     uint64_t sine = std::bit_cast<uint64_t>(s), cosine = std::bit_cast<uint64_t>(c);
     const uint64_t swap = (sine ^ cosine) & (0 - (quadrant & 1));
@@ -78,8 +84,8 @@ int64_t check_rope(Tensor qkv, Tensor q, Tensor k, Tensor v, std::span<const int
   CHECK(D > 0 && D <= kMaxHeadSize, "rope: head size {}; allowed are 2 to {}", D, kMaxHeadSize);
   CHECK(qkv.size() == T * (num_heads + 2 * num_kv_heads) * D && q.size() == T * num_heads * D &&
             k.size() == T * num_kv_heads * D && v.size() == T * num_kv_heads * D,
-        "rope: {} positions, {} + {} heads of {}; qkv, q, k, v have {}, {}, {}, {} elements", T, num_heads, num_kv_heads,
-        D, qkv.size(), q.size(), k.size(), v.size());
+        "rope: {} positions, {} + {} heads of {}; qkv, q, k, v have {}, {}, {}, {} elements", T, num_heads,
+        num_kv_heads, D, qkv.size(), q.size(), k.size(), v.size());
   CHECK(k.dtype == q.dtype && v.dtype == q.dtype, "rope: q, k, v are {}, {}, {}", dtype_name(q.dtype),
         dtype_name(k.dtype), dtype_name(v.dtype));
   for (int32_t position : positions) CHECK(position >= 0, "rope: position {}", position);

@@ -1,5 +1,5 @@
-// Sampling on the CPU (ops/sample.h): filters as cut-offs found by bisection, then Gumbel-max with noise computed only for
-// tokens that can still win. Both shortcuts are exact, so a draw is a function of its row and key alone.
+// Sampling on the CPU (ops/sample.h): filters as cut-offs found by bisection, then Gumbel-max with noise computed only
+// for tokens that can still win. Both shortcuts are exact, so a draw is a function of its row and key alone.
 #include "model/ops/sample.h"
 
 #include <algorithm>
@@ -47,8 +47,9 @@ void draw_block(Draw& best, const Row& row, int64_t block, const DrawKey& key, f
 
 // argmax of scaled + gumbel over the row's live tokens.
 //
-// A token of a block whose largest logit is m can reach the best score b only if its gumbel is at least x = b - m, that is
-// -log(u) <= e^-x. Since 1 - u <= -log(u), it is enough to look at tokens with 1 - u <= e^-x; `slack` covers rounding.
+// A token of a block whose largest logit is m can reach the best score b only if its gumbel is at least x = b - m, that
+// is -log(u) <= e^-x. Since 1 - u <= -log(u), it is enough to look at tokens with 1 - u <= e^-x; `slack` covers
+// rounding.
 int32_t draw(const Row& row, const DrawKey& key) {
   Draw best;
   const int64_t richest = row.richest_block();
@@ -73,8 +74,10 @@ SampledToken sample_row(const Row& row, const float* logits, int64_t vocab, cons
   const float inverse_temperature = greedy ? 1.0f : 1.0f / params.temperature;
   const RowStats stats = logit_row_stats(logits, vocab, inverse_temperature);
   if (!std::isfinite(stats.lse))
-    fail(ExitCode::kNonFinite, "the logits of row {} (sequence {}, position {}) are not finite at temperature {}: largest "
-         "{}, log-sum-exp {}", index, key.sequence, key.position, params.temperature, stats.max, stats.lse);
+    fail(ExitCode::kNonFinite,
+         "the logits of row {} (sequence {}, position {}) are not finite at temperature {}: largest "
+         "{}, log-sum-exp {}",
+         index, key.sequence, key.position, params.temperature, stats.max, stats.lse);
   load_row(row, logits, vocab, inverse_temperature, banned);
   CHECK(row.largest() > -kInfinity, "every token of row {} with a probability above 0 is banned", index);
 

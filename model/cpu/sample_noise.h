@@ -9,12 +9,12 @@
 
 namespace cohort::sampling {
 
-constexpr int64_t kBlock = 64;             // token ids that share sixteen Philox calls
-constexpr int64_t kMaxVocab = 1ll << 26;   // the counter has 24 bits for the call
+constexpr int64_t kBlock = 64;            // token ids that share sixteen Philox calls
+constexpr int64_t kMaxVocab = 1ll << 26;  // the counter has 24 bits for the call
 
-// words[16 w + l], the noise of token 64 block + 16 w + l, is the upper 23 bits of word w of the Philox call with counter
-// {kSample << 24 | 16 block + l, step, sequence, position} and the seed as key; u = (word + 0.5) 2^-23 as open_uniform.
-// The shift keeps the counters apart from those of random_bits, whose first word is a Stream.
+// words[16 w + l], the noise of token 64 block + 16 w + l, is the upper 23 bits of word w of the Philox call with
+// counter {kSample << 24 | 16 block + l, step, sequence, position} and the seed as key; u = (word + 0.5) 2^-23 as
+// open_uniform. The shift keeps the counters apart from those of random_bits, whose first word is a Stream.
 inline void noise_words(float* words, const DrawKey& key, uint32_t block) {
   const uint32_t first = static_cast<uint32_t>(Stream::kSample) << 24 | block * 16;
 #if COHORT_VECTOR_AVX512

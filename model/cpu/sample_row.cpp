@@ -39,8 +39,8 @@ Above above(const Row& row, float limit) {
   return sum;
 }
 
-// The last token of the smallest leading part, in the order of `ahead`, whose amount reaches `target`. amount(above) and
-// amount_of(candidate) say what is added up. Bisects the logits until few candidates are left to sort.
+// The last token of the smallest leading part, in the order of `ahead`, whose amount reaches `target`. amount(above)
+// and amount_of(candidate) say what is added up. Bisects the logits until few candidates are left to sort.
 template <typename Amount, typename AmountOf>
 Row::Candidate last_kept(const Row& row, double target, const Amount& amount, const AmountOf& amount_of) {
   constexpr int64_t kFew = 512;

@@ -9,8 +9,8 @@
 
 namespace cohort::sampling {
 
-// Scaled logits in blocks of 64 tokens, -infinity for tokens that are out. A block whose largest is -infinity is dead: its
-// tokens are not read again (and need not hold -infinity).
+// Scaled logits in blocks of 64 tokens, -infinity for tokens that are out. A block whose largest is -infinity is dead:
+// its tokens are not read again (and need not hold -infinity).
 struct Row {
   int64_t blocks;
   float* scaled;     // (blocks, 64)
@@ -36,8 +36,8 @@ void load_row(const Row& row, const float* logits, int64_t vocab, float inverse_
 
 bool filters_on(const SamplingParams& params, int64_t vocab);
 
-// Takes out what top_k, top_p and min_p drop, in that order. Returns the kept part of the full softmax, whose log-sum-exp
-// is `lse`.
+// Takes out what top_k, top_p and min_p drop, in that order. Returns the kept part of the full softmax, whose
+// log-sum-exp is `lse`.
 float filter_row(const Row& row, const SamplingParams& params, float lse);
 
 }  // namespace cohort::sampling

@@ -54,7 +54,8 @@ void adamw_lanes(float* master, float* m, float* v, const float* gradient, W* we
   store_first(weight + i, after, lanes);
 }
 
-// Sum of squares of n <= 4096 floats: lane l of the 16 adds up elements l, l + 16, ... in double, then a tree over lanes.
+// Sum of squares of n <= 4096 floats: lane l of the 16 adds up elements l, l + 16, ... in double, then a tree over
+// lanes.
 double chunk_squares(const float* data, int64_t n) {
   double sum[kLanes] = {};
   int64_t i = 0;
@@ -85,8 +86,8 @@ void adamw(std::span<float> master, std::span<float> m, std::span<float> v, std:
         "adamw: {} masters, {} and {} moments, {} gradients, {} weights", n, m.size(), v.size(), gradient.size(),
         weight.size());
   CHECK(step.step >= 1, "adamw: step {}, counted from 1", step.step);
-  CHECK(step.beta1 >= 0 && step.beta1 < 1 && step.beta2 >= 0 && step.beta2 < 1, "adamw: betas {}, {}; allowed are [0, 1)",
-        step.beta1, step.beta2);
+  CHECK(step.beta1 >= 0 && step.beta1 < 1 && step.beta2 >= 0 && step.beta2 < 1,
+        "adamw: betas {}, {}; allowed are [0, 1)", step.beta1, step.beta2);
   const Factors factors(step);
   with_storage(weight.dtype, [&]<typename W>(W) {
     W* to = static_cast<W*>(weight.data);

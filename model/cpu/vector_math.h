@@ -1,5 +1,5 @@
-// Sixteen floats at a time, with exp, exp2 and log of our own: AVX-512 where the kernels are compiled for it, plain loops
-// otherwise. Every operation is the same IEEE operation on both paths, and sums of lanes run in one fixed tree.
+// Sixteen floats at a time, with exp, exp2 and log of our own: AVX-512 where the kernels are compiled for it, plain
+// loops otherwise. Every operation is the same IEEE operation on both paths, and sums of lanes run in one fixed tree.
 //
 // Private to model/cpu. The functions are polynomials (own Chebyshev fits of the reduced argument), within 2 ulp.
 #pragma once
@@ -45,9 +45,7 @@ inline F16 load(const float* p) { return {_mm512_loadu_ps(p)}; }
 inline F16 load_first(const float* p, int64_t n) {
   return {_mm512_maskz_loadu_ps(static_cast<__mmask16>(first_lanes(n)), p)};
 }
-inline F16 widen(__m256i halves) {
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16))};
-}
+inline F16 widen(__m256i halves) { return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16))}; }
 inline F16 load(const bf16* p) { return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
 inline F16 load_first(const bf16* p, int64_t n) {
   return widen(_mm256_maskz_loadu_epi16(static_cast<__mmask16>(first_lanes(n)), p));
@@ -79,7 +77,9 @@ inline F16 max(F16 a, F16 b) { return {_mm512_max_ps(a.v, b.v)}; }  // b where e
 inline F16 min(F16 a, F16 b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline F16 sqrt(F16 a) { return {_mm512_sqrt_ps(a.v)}; }
 inline F16 round(F16 a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
-inline F16 select(uint32_t lanes, F16 a, F16 b) { return {_mm512_mask_mov_ps(b.v, static_cast<__mmask16>(lanes), a.v)}; }
+inline F16 select(uint32_t lanes, F16 a, F16 b) {
+  return {_mm512_mask_mov_ps(b.v, static_cast<__mmask16>(lanes), a.v)};
+}
 inline uint32_t greater_equal(F16 a, F16 b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_GE_OQ); }
 // a 2^n, n whole; one rounding where the result is subnormal.
 inline F16 scale_by_power(F16 a, F16 n) { return {_mm512_scalef_ps(a.v, n.v)}; }
@@ -110,7 +110,9 @@ F16 each(Body body) {
   for (int i = 0; i < 16; ++i) result.v[i] = body(i);
   return result;
 }
-inline F16 splat(float x) { return each([=](int) { return x; }); }
+inline F16 splat(float x) {
+  return each([=](int) { return x; });
+}
 template <typename T>
 F16 load(const T* p) {
   return each([=](int i) { return to_float(p[i]); });
@@ -128,15 +130,33 @@ inline void store_first(bf16* p, F16 x, int64_t n) {
 inline void store(float* p, F16 x) { store_first(p, x, 16); }
 inline void store(bf16* p, F16 x) { store_first(p, x, 16); }
 
-inline F16 operator+(F16 a, F16 b) { return each([&](int i) { return a.v[i] + b.v[i]; }); }
-inline F16 operator-(F16 a, F16 b) { return each([&](int i) { return a.v[i] - b.v[i]; }); }
-inline F16 operator*(F16 a, F16 b) { return each([&](int i) { return a.v[i] * b.v[i]; }); }
-inline F16 operator/(F16 a, F16 b) { return each([&](int i) { return a.v[i] / b.v[i]; }); }
-inline F16 fma(F16 a, F16 b, F16 c) { return each([&](int i) { return __builtin_fmaf(a.v[i], b.v[i], c.v[i]); }); }
-inline F16 max(F16 a, F16 b) { return each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; }); }
-inline F16 min(F16 a, F16 b) { return each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; }); }
-inline F16 sqrt(F16 a) { return each([&](int i) { return std::sqrt(a.v[i]); }); }
-inline F16 round(F16 a) { return each([&](int i) { return std::nearbyint(a.v[i]); }); }
+inline F16 operator+(F16 a, F16 b) {
+  return each([&](int i) { return a.v[i] + b.v[i]; });
+}
+inline F16 operator-(F16 a, F16 b) {
+  return each([&](int i) { return a.v[i] - b.v[i]; });
+}
+inline F16 operator*(F16 a, F16 b) {
+  return each([&](int i) { return a.v[i] * b.v[i]; });
+}
+inline F16 operator/(F16 a, F16 b) {
+  return each([&](int i) { return a.v[i] / b.v[i]; });
+}
+inline F16 fma(F16 a, F16 b, F16 c) {
+  return each([&](int i) { return __builtin_fmaf(a.v[i], b.v[i], c.v[i]); });
+}
+inline F16 max(F16 a, F16 b) {
+  return each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+}
+inline F16 min(F16 a, F16 b) {
+  return each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
+}
+inline F16 sqrt(F16 a) {
+  return each([&](int i) { return std::sqrt(a.v[i]); });
+}
+inline F16 round(F16 a) {
+  return each([&](int i) { return std::nearbyint(a.v[i]); });
+}
 inline F16 select(uint32_t lanes, F16 a, F16 b) {
   return each([&](int i) { return (lanes >> i & 1) != 0 ? a.v[i] : b.v[i]; });
 }
@@ -147,7 +167,7 @@ inline uint32_t greater_equal(F16 a, F16 b) {
 }
 inline F16 scale_by_power(F16 a, F16 n) {
   return each([&](int i) {
-    if (!(std::abs(n.v[i]) < 200)) return a.v[i] * n.v[i];  // NaN: no exponent to build
+    if (!(std::abs(n.v[i]) < 200)) return a.v[i] * n.v[i];         // NaN: no exponent to build
     const int whole = static_cast<int>(n.v[i]), half = whole / 2;  // in two exact powers: 2^-150 is not a float
     return a.v[i] * std::bit_cast<float>((half + 127) << 23) * std::bit_cast<float>((whole - half + 127) << 23);
   });

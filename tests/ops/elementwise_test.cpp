@@ -20,10 +20,12 @@ constexpr int64_t kWidths[] = {1, 16, 50, 64, 576, 1000};
 // Half a unit in the last place of the storage, on top of `ulps` of f32 arithmetic.
 double tolerance(DType dtype, double ulps) { return ulps * kEps32 + (dtype == DType::bf16 ? 0.5 * kEps16 : 0); }
 
-void expect_near(const Matrix& m, const std::function<double(int64_t, int64_t)>& wanted, double tolerance, double floor = 0) {
+void expect_near(const Matrix& m, const std::function<double(int64_t, int64_t)>& wanted, double tolerance,
+                 double floor = 0) {
   for (int64_t r = 0; r < m.rows; ++r)
     for (int64_t c = 0; c < m.cols; ++c)
-      ASSERT_NEAR(m.at(r, c), wanted(r, c), tolerance * (std::abs(wanted(r, c)) + floor)) << "row " << r << " column " << c;
+      ASSERT_NEAR(m.at(r, c), wanted(r, c), tolerance * (std::abs(wanted(r, c)) + floor))
+          << "row " << r << " column " << c;
 }
 
 std::vector<int32_t> random_ids(int64_t n, int64_t limit, uint64_t seed) {
@@ -64,17 +66,21 @@ TEST_F(Elementwise, EmbeddingCopiesRowsAndItsGradientAddsThemUp) {
     const std::vector<int32_t> tokens = random_ids(33, 20, 2);
     Matrix x(DType::f32, 33, 50);
     embedding(x.t(), tokens, table.t(), ex_);
-    expect_near(x, [&](int64_t t, int64_t c) { return table.at(tokens[t], c); }, 0);
+    expect_near(
+        x, [&](int64_t t, int64_t c) { return table.at(tokens[t], c); }, 0);
 
     Matrix dtable = Matrix::random(DType::f32, 20, 50, 3);
     const Matrix before = dtable, dx = Matrix::random(DType::f32, 33, 50, 4);
     embedding_backward(dtable.t(), dx.t(), tokens, ex_);
-    expect_near(dtable, [&](int64_t id, int64_t c) {
-      float sum = before.at(id, c);  // in the order of t: equal bits
-      for (int64_t t = 0; t < 33; ++t)
-        if (tokens[t] == id) sum += dx.at(t, c);
-      return sum;
-    }, 0);
+    expect_near(
+        dtable,
+        [&](int64_t id, int64_t c) {
+          float sum = before.at(id, c);  // in the order of t: equal bits
+          for (int64_t t = 0; t < 33; ++t)
+            if (tokens[t] == id) sum += dx.at(t, c);
+          return sum;
+        },
+        0);
   }
 }
 
@@ -85,8 +91,8 @@ TEST_F(Elementwise, EmbeddingGradientIsTheDerivative) {
   Matrix x(DType::f32, 4, 10), dtable(DType::f32, 5, 10);
   embedding_backward(dtable.t(), dx.t(), tokens, ex_);
   for (int64_t i = 0; i < 50; ++i)
-    EXPECT_NEAR(dtable.get(i), derivative([&] { return embedding(x.t(), tokens, table.t(), ex_), dot(x, dx); }, table, i),
-                1e-4);
+    EXPECT_NEAR(dtable.get(i),
+                derivative([&] { return embedding(x.t(), tokens, table.t(), ex_), dot(x, dx); }, table, i), 1e-4);
 }
 
 TEST_F(Elementwise, RmsnormMatchesTheTwin) {
@@ -101,8 +107,10 @@ TEST_F(Elementwise, RmsnormMatchesTheTwin) {
         for (int64_t c = 0; c < C; ++c) squares += static_cast<double>(x.at(t, c)) * x.at(t, c);
         scale.push_back(1 / std::sqrt(squares / static_cast<double>(C) + 1e-5f));
       }
-      expect_near(rstd, [&](int64_t t, int64_t) { return scale[t]; }, 8 * kEps32);
-      expect_near(y, [&](int64_t t, int64_t c) { return x.at(t, c) * scale[t] * gain.at(0, c); }, tolerance(dtype, 8));
+      expect_near(
+          rstd, [&](int64_t t, int64_t) { return scale[t]; }, 8 * kEps32);
+      expect_near(
+          y, [&](int64_t t, int64_t c) { return x.at(t, c) * scale[t] * gain.at(0, c); }, tolerance(dtype, 8));
       Matrix without(dtype, 37, C);
       rmsnorm(without.t(), {}, x.t(), gain.t(), 1e-5f, ex_);
       EXPECT_TRUE(without == y) << "without rstd";
@@ -134,20 +142,28 @@ TEST_F(Elementwise, RmsnormGradientMatchesTheTwin) {
       rmsnorm_backward(dx.t(), dgain.t(), dy.t(), x.t(), gain.t(), rstd.t(), ex_);
       const auto mean = [&](int64_t t) {
         double sum = 0;
-        for (int64_t c = 0; c < C; ++c) sum += static_cast<double>(gain.at(0, c)) * dy.at(t, c) * x.at(t, c) * rstd.at(t, 0);
+        for (int64_t c = 0; c < C; ++c)
+          sum += static_cast<double>(gain.at(0, c)) * dy.at(t, c) * x.at(t, c) * rstd.at(t, 0);
         return sum / static_cast<double>(C);
       };
       std::vector<double> means;
       for (int64_t t = 0; t < T; ++t) means.push_back(mean(t));
-      expect_near(dx, [&](int64_t t, int64_t c) {
-        const double r = rstd.at(t, 0);
-        return r * (static_cast<double>(gain.at(0, c)) * dy.at(t, c) - x.at(t, c) * r * means[static_cast<size_t>(t)]);
-      }, 16 * kEps32, 10);  // C = 1 cancels all but eps; rows of one column have a large rstd
-      expect_near(dgain, [&](int64_t, int64_t c) {
-        double sum = 0;
-        for (int64_t t = 0; t < T; ++t) sum += static_cast<double>(dy.at(t, c)) * x.at(t, c) * rstd.at(t, 0);
-        return sum;
-      }, 16 * kEps32, std::sqrt(T));
+      expect_near(
+          dx,
+          [&](int64_t t, int64_t c) {
+            const double r = rstd.at(t, 0);
+            return r *
+                   (static_cast<double>(gain.at(0, c)) * dy.at(t, c) - x.at(t, c) * r * means[static_cast<size_t>(t)]);
+          },
+          16 * kEps32, 10);  // C = 1 cancels all but eps; rows of one column have a large rstd
+      expect_near(
+          dgain,
+          [&](int64_t, int64_t c) {
+            double sum = 0;
+            for (int64_t t = 0; t < T; ++t) sum += static_cast<double>(dy.at(t, c)) * x.at(t, c) * rstd.at(t, 0);
+            return sum;
+          },
+          16 * kEps32, std::sqrt(T));
     }
   }
 }
@@ -162,10 +178,13 @@ TEST_F(Elementwise, SwigluMatchesTheTwinAlsoFarOut) {
       const Matrix dy = Matrix::random(dtype, 9, F, 2);
       Matrix y(dtype, 9, F), dgate_up(dtype, 9, 2 * F);
       swiglu(y.t(), gate_up.t(), ex_);
-      expect_near(y, [&](int64_t t, int64_t f) {
-        const double g = gate_up.at(t, f);
-        return g * sigmoid(g) * gate_up.at(t, F + f);
-      }, tolerance(dtype, 8), 1e-30);
+      expect_near(
+          y,
+          [&](int64_t t, int64_t f) {
+            const double g = gate_up.at(t, f);
+            return g * sigmoid(g) * gate_up.at(t, F + f);
+          },
+          tolerance(dtype, 8), 1e-30);
       swiglu_backward(dgate_up.t(), dy.t(), gate_up.t(), ex_);
       for (int64_t t = 0; t < 9; ++t) {
         for (int64_t f = 0; f < F; ++f) {
@@ -173,7 +192,8 @@ TEST_F(Elementwise, SwigluMatchesTheTwinAlsoFarOut) {
           const double dgate = d * u * (s + g * s * (1 - s)), dup = d * g * s;
           const double terms = std::abs(d * u) * (s + std::abs(g * s * (1 - s)));  // they cancel near g = -1.28
           const double rounding = dtype == DType::bf16 ? 0.5 * kEps16 : 0;
-          ASSERT_NEAR(dgate_up.at(t, f), dgate, 8 * kEps32 * terms + rounding * std::abs(dgate) + 1e-30) << t << " " << f;
+          ASSERT_NEAR(dgate_up.at(t, f), dgate, 8 * kEps32 * terms + rounding * std::abs(dgate) + 1e-30)
+              << t << " " << f;
           ASSERT_NEAR(dgate_up.at(t, F + f), dup, (8 * kEps32 + rounding) * std::abs(dup) + 1e-30) << t << " " << f;
         }
       }
@@ -206,8 +226,7 @@ TEST_F(Elementwise, CastRoundsToNearestEvenAndKeepsNan) {
   EXPECT_EQ(y.t().b16()[2].bits, 0x3F80);
   EXPECT_EQ(y.t().b16()[3].bits, 0x3F82);
   cast(back.t(), y.t(), ex_);
-  for (int64_t i = 0; i < n; ++i)
-    ASSERT_EQ(std::bit_cast<uint32_t>(back.get(i)), uint32_t{y.t().b16()[i].bits} << 16);
+  for (int64_t i = 0; i < n; ++i) ASSERT_EQ(std::bit_cast<uint32_t>(back.get(i)), uint32_t{y.t().b16()[i].bits} << 16);
   Matrix copy(DType::f32, 1, n);
   cast(copy.t(), x.t(), ex_);
   EXPECT_TRUE(copy == x);
@@ -228,12 +247,15 @@ TEST_F(Elementwise, GatherAndScatterAreTransposes) {
   Matrix y(DType::f32, 30, 70), dx = Matrix::random(DType::f32, 12, 70, 6);
   const Matrix before = dx;
   scatter_add_rows(dx.t(), dy.t(), rows, ex_);
-  expect_near(dx, [&](int64_t r, int64_t c) {
-    float sum = before.at(r, c);
-    for (int64_t i = 0; i < 30; ++i)
-      if (rows[static_cast<size_t>(i)] == r) sum += dy.at(i, c);
-    return sum;
-  }, 0);
+  expect_near(
+      dx,
+      [&](int64_t r, int64_t c) {
+        float sum = before.at(r, c);
+        for (int64_t i = 0; i < 30; ++i)
+          if (rows[static_cast<size_t>(i)] == r) sum += dy.at(i, c);
+        return sum;
+      },
+      0);
   const auto loss = [&] { return gather_rows(y.t(), x.t(), rows, ex_), dot(y, dy); };
   for (int64_t i = 0; i < 12 * 70; i += 7) EXPECT_NEAR(dx.get(i) - before.get(i), derivative(loss, x, i), 1e-3);
 }
@@ -273,7 +295,8 @@ TEST_F(Elementwise, ThreadsAndNeighboursDoNotChangeBits) {
 }
 
 TEST_F(Elementwise, RefusesWrongShapesIdsAndTypes) {
-  Matrix x(DType::f32, 4, 8), half(DType::bf16, 4, 8), wide(DType::f32, 4, 16), gain(DType::f32, 1, 8), row(DType::f32, 1, 4);
+  Matrix x(DType::f32, 4, 8), half(DType::bf16, 4, 8), wide(DType::f32, 4, 16), gain(DType::f32, 1, 8),
+      row(DType::f32, 1, 4);
   const std::vector<int32_t> ids = {0, 1, 2, 4};
   ExitCode code = ExitCode::kOk;
   EXPECT_NE(message_of([&] { embedding(x.t(), ids, x.t(), ex_); }, code).find("embedding: row 4 of a matrix of 4 rows"),

@@ -16,7 +16,8 @@ struct Shape {
   int64_t heads, kv_heads, size;
   int64_t width() const { return (heads + 2 * kv_heads) * size; }
 };
-const std::vector<Shape> kShapes = {{9, 3, 64}, {2, 2, 16}, {4, 1, 80}, {3, 1, 128}, {2, 1, 10}, {1, 1, 2}, {1, 1, 256}};
+const std::vector<Shape> kShapes = {{9, 3, 64}, {2, 2, 16}, {4, 1, 80}, {3, 1, 128},
+                                    {2, 1, 10}, {1, 1, 2},  {1, 1, 256}};
 
 struct Split {
   Matrix q, k, v;
@@ -27,7 +28,8 @@ struct Split {
 std::vector<int32_t> some_positions(int64_t n) {
   std::vector<int32_t> positions = {0, 1, 2, 511, 8191, 131071, 1000000};
   Random random(3, Stream::kTest);
-  while (static_cast<int64_t>(positions.size()) < n) positions.push_back(static_cast<int32_t>(random.between(0, 40000)));
+  while (static_cast<int64_t>(positions.size()) < n)
+    positions.push_back(static_cast<int32_t>(random.between(0, 40000)));
   positions.resize(static_cast<size_t>(n));
   return positions;
 }
@@ -60,7 +62,8 @@ TEST(Rope, RotatesByTheF32Angle) {
           for (int64_t i = 0; i < half; ++i) {
             // The angle is rounded to f32, its sine and cosine too; with angles up to 10^6 the order matters.
             const float angle = static_cast<float>(positions[t]) * frequencies[i];
-            const double c = static_cast<float>(std::cos(double{angle})), sn = static_cast<float>(std::sin(double{angle}));
+            const double c = static_cast<float>(std::cos(double{angle})),
+                         sn = static_cast<float>(std::sin(double{angle}));
             const double a = qkv.at(t, h * s.size + i), b = qkv.at(t, h * s.size + half + i);
             const Matrix& m = h < s.heads ? out.q : out.k;
             const int64_t at = (h < s.heads ? h : h - s.heads) * s.size + i;
@@ -126,7 +129,8 @@ TEST(Rope, ThreadsAndNeighboursDoNotChangeBits) {
     rope_split(out.q.t(), out.k.t(), out.v.t(), in.t(), at, frequencies, s.heads, s.kv_heads, owner.exec());
     return out;
   };
-  const Split one = run(1, qkv, positions), three = run(3, qkv, positions), row = run(1, qkv.take({77}), {positions[77]});
+  const Split one = run(1, qkv, positions), three = run(3, qkv, positions),
+              row = run(1, qkv.take({77}), {positions[77]});
   EXPECT_TRUE(one.q == three.q && one.k == three.k && one.v == three.v);
   EXPECT_EQ(row.q.row_bytes(0), one.q.row_bytes(77));
   EXPECT_EQ(row.k.row_bytes(0), one.k.row_bytes(77));

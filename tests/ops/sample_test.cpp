@@ -134,8 +134,8 @@ TEST(Sample, SkippingTokensThatCannotWinSkipsNoWinner) {
   constexpr int64_t kVocab = 49152;
   for (float spread : {0.0f, 0.3f, 2.0f, 5.0f, 20.0f}) {
     const Matrix logits = Matrix::random(DType::f32, 3, kVocab, 4, spread);
-    for (const SamplingParams& params :
-         {SamplingParams{}, SamplingParams{.temperature = 0.6f}, SamplingParams{.top_p = 0.9f}, SamplingParams{.top_k = 3000}}) {
+    for (const SamplingParams& params : {SamplingParams{}, SamplingParams{.temperature = 0.6f},
+                                         SamplingParams{.top_p = 0.9f}, SamplingParams{.top_k = 3000}}) {
       const std::vector<DrawKey> keys = keys_of(3, 99);
       expect_twin(logits, params, keys, {}, sample(logits, params, keys));
     }
@@ -147,7 +147,8 @@ double chi_square(const Matrix& logits, const SamplingParams& params, int64_t dr
   const Matrix rows = logits.take(std::vector<int64_t>(static_cast<size_t>(draws), 0));
   std::vector<DrawKey> keys;
   for (int64_t i = 0; i < draws; ++i)
-    keys.push_back({5, static_cast<uint32_t>(i / 5000), static_cast<uint32_t>(i / 100), static_cast<uint32_t>(i % 100)});
+    keys.push_back(
+        {5, static_cast<uint32_t>(i / 5000), static_cast<uint32_t>(i / 100), static_cast<uint32_t>(i % 100)});
   std::vector<double> seen(static_cast<size_t>(logits.cols)), p(seen.size());
   for (const SampledToken& s : sample(rows, params, keys)) ++seen[static_cast<size_t>(s.token)];
   const Kept kept = filter(logits, 0, params, {});
@@ -192,7 +193,8 @@ TEST(Sample, GreedyTakesTheLargestAndTheLowerIdOnTies) {
 TEST(Sample, ARowDoesNotDependOnTheBatchOrThreads) {
   const Matrix logits = Matrix::random(DType::f32, 9, 3000, 3, 2.0f);
   const std::vector<DrawKey> keys = keys_of(9, 77);
-  for (const SamplingParams& params : {SamplingParams{}, SamplingParams{.temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.02f}}) {
+  for (const SamplingParams& params :
+       {SamplingParams{}, SamplingParams{.temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.02f}}) {
     const std::vector<SampledToken> all = sample(logits, params, keys);
     for (int threads : {2, 3}) {
       const std::vector<SampledToken> again = sample(logits, params, keys, {}, threads);
@@ -215,8 +217,8 @@ TEST(Sample, EveryPartOfTheKeyMatters) {
   const Matrix logits(DType::f32, 1, 5000);  // all 0
   const auto draw = [&](DrawKey key) { return sample(logits, {}, {key})[0].token; };
   const DrawKey key{1, 2, 3, 4};
-  std::set<int32_t> tokens = {draw(key), draw({2, 2, 3, 4}), draw({1ull << 32 | 1, 2, 3, 4}), draw({1, 3, 3, 4}),
-                              draw({1, 2, 4, 4}), draw({1, 2, 3, 5})};
+  std::set<int32_t> tokens = {draw(key),          draw({2, 2, 3, 4}), draw({1ull << 32 | 1, 2, 3, 4}),
+                              draw({1, 3, 3, 4}), draw({1, 2, 4, 4}), draw({1, 2, 3, 5})};
   EXPECT_EQ(tokens.size(), 6u);
   EXPECT_EQ(draw(key), draw(key));
 }
@@ -224,10 +226,10 @@ TEST(Sample, EveryPartOfTheKeyMatters) {
 TEST(Sample, ExtremeRowsNeverGiveNan) {
   Matrix logits(DType::f32, 4, 300);
   for (int64_t v = 0; v < 300; ++v) {
-    logits.set(v, -17.0f);                                // all equal
-    logits.set(300 + v, v == 42 ? 0.0f : -kInf);          // one token left
-    logits.set(600 + v, v % 2 == 0 ? 1e30f : -1e30f);     // huge
-    logits.set(900 + v, v < 5 ? 3e38f : -3e38f);          // the largest there are
+    logits.set(v, -17.0f);                             // all equal
+    logits.set(300 + v, v == 42 ? 0.0f : -kInf);       // one token left
+    logits.set(600 + v, v % 2 == 0 ? 1e30f : -1e30f);  // huge
+    logits.set(900 + v, v < 5 ? 3e38f : -3e38f);       // the largest there are
   }
   for (const SamplingParams& params : {SamplingParams{}, SamplingParams{.top_k = 3}, SamplingParams{.top_p = 0.5f},
                                        SamplingParams{.min_p = 1.0f}, SamplingParams{.temperature = 0}}) {
