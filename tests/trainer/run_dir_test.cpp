@@ -20,7 +20,7 @@ class RunDirectory : public testing::Test {
     std::string name = (fs::temp_directory_path() / "cohort-run-XXXXXX").string();
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     folder = name;
-    config = parse_config("model: {init: {}}\ndata: {task: {name: addition}}\nreward: [{name: last_number}]\nrun: {dir: " +
+    config = parse_config("model: {init: {max_positions: 768}}\ndata: {task: {name: addition}}\nreward: [{name: last_number}]\nrun: {dir: " +
                               folder.string() + ", name: r}\n",
                           "test");
     comm = make_self_comm();
