@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
@@ -13,6 +14,8 @@
 
 namespace cohort {
 namespace {
+
+constexpr int64_t kDefaultLength = 256;
 
 struct Options {
   ModelArguments model;
@@ -109,11 +112,14 @@ std::vector<Rollout> generate_some(const std::vector<Prompt>& prompts, size_t be
 }
 
 int run(Options& o) {
+  ExecOwner owner(o.model.thread_count());
+  const LoadedModel model = load_model(o.model.path, o.model.dtype, 1, owner.exec());
+  // A function of the model alone: what one record gets must not depend on the others.
+  if (o.generator.max_completion_length == 0)
+    o.generator.max_completion_length = std::clamp<int64_t>(model.policy->config.max_positions / 2, 1, kDefaultLength);
   CHECK_USAGE(o.generator.min_completion_length <= o.generator.max_completion_length,
               "--min-completion-length {} is more than --max-completion-length {}",
               o.generator.min_completion_length, o.generator.max_completion_length);
-  ExecOwner owner(o.model.thread_count());
-  const LoadedModel model = load_model(o.model.path, o.model.dtype, 1, owner.exec());
   const std::vector<Prompt> prompts = read_prompts(o, model);
 
   int64_t longest = 1, sequences = 0;
@@ -124,7 +130,9 @@ int run(Options& o) {
   }
   o.generator.max_num_seqs = std::clamp<int64_t>(sequences, 1, o.generator.max_num_seqs);
   o.generator.stop_token_ids = stop_tokens(model);
-  Generator generator(*model.policy, o.generator, longest);
+  // When no record can be served there is nothing to generate, and no length that fits.
+  std::optional<Generator> generator;
+  if (sequences > 0) generator.emplace(*model.policy, o.generator, longest);
 
   StatusLine line;
   StageProgress stage(line);
@@ -139,8 +147,8 @@ int run(Options& o) {
       static_cast<size_t>(std::max<int64_t>(1, 16 * o.generator.max_num_seqs / o.num_generations));
   for (size_t begin = 0; begin < prompts.size(); begin += piece) {
     const size_t end = std::min(begin + piece, prompts.size());
-    const std::vector<Rollout> rollouts =
-        generate_some(prompts, begin, end, o.num_generations, generator, owner.exec(), progress);
+    std::vector<Rollout> rollouts;
+    if (generator) rollouts = generate_some(prompts, begin, end, o.num_generations, *generator, owner.exec(), progress);
     size_t next = 0;
     for (size_t i = begin; i < end; ++i) {
       if (!prompts[i].served()) {
@@ -162,7 +170,7 @@ int run(Options& o) {
     done += static_cast<int64_t>(rollouts.size());
   }
   line.close();
-  if (o.stats) print_stats(generator.stats());
+  if (o.stats && generator) print_stats(generator->stats());
   return writer.finish();
 }
 
@@ -182,7 +190,9 @@ Action add_generate(CLI::App& app) {
                "a text prompt is one user message for the model's chat template");
   option("--num-generations", o->num_generations, "completions of each prompt")
       ->check(CLI::Range(1, 65536));
-  option("--max-completion-length", g.max_completion_length, "tokens")
+  g.max_completion_length = 0;
+  app.add_option("--max-completion-length", g.max_completion_length,
+                 "tokens; default: 256, or half of the model's positions where that is less")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
   option("--min-completion-length", g.min_completion_length, "tokens before which it cannot stop")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));

@@ -39,8 +39,8 @@ void expect_near(uint64_t planned, uint64_t allocated) {
 TEST(MemoryPlan, AgreesWithWhatIsAllocated) {
   for (const DType dtype : {DType::f32, DType::bf16}) {
     const ModelConfig model = small_model();
-    const auto policy = make_policy(model, dtype, 1);
     Config config;
+    const auto policy = make_policy(model, dtype, config.trainer.logical_ranks);
     config.model.dtype = dtype_name(dtype);
     config.data.max_prompt_length = 40;
     config.rollout.max_completion_length = 24;

@@ -14,13 +14,16 @@ namespace fs = std::filesystem;
 Outcome train_on_ranks(int ranks, const std::string& file, std::vector<std::string> overrides) {
   std::vector<std::string> args = {"-n", std::to_string(ranks), "--oversubscribe", COHORT_BINARY, "train", file, "--quiet"};
   args.insert(args.end(), overrides.begin(), overrides.end());
+  if (geteuid() == 0) args.insert(args.begin(), "--allow-run-as-root");  // Open MPI refuses root otherwise
   return run_program("mpirun", args);
 }
 
+// A model that knows a few sums by heart, so that some completions are right and some are not.
 std::string sharper_config(const std::string& runs) {
   std::string text = tiny_config(runs);
   const auto replace = [&](const std::string& from, const std::string& to) { text.replace(text.find(from), from.size(), to); };
-  replace("logical_ranks: 2, save_steps: 2", "logical_ranks: 4, save_steps: 3, warm_start: {steps: 4, problems_per_step: 8}");
+  replace("train_size: 32", "train_size: 4");
+  replace("logical_ranks: 2, save_steps: 2", "logical_ranks: 4, save_steps: 3, warm_start: {steps: 60, problems_per_step: 4, learning_rate: 5.0e-3}");
   replace("max_steps: 3, prompts_per_step: 2", "max_steps: 5, prompts_per_step: 3");
   replace("dtype: float32", "dtype: bfloat16");
   return text;
@@ -31,8 +34,9 @@ std::string metrics_of(const std::string& run) {
   std::istringstream lines(read_all(run + "/metrics.jsonl"));
   std::string text;
   for (std::string line; std::getline(lines, line);) {
+    const Json metrics = parse_json(line, "metrics.jsonl");
     Json kept = Json::object();
-    for (const auto& [name, value] : parse_json(line, "metrics.jsonl").items())
+    for (const auto& [name, value] : metrics.items())
       if (name.rfind("timing_s/", 0) != 0 && name.rfind("perf/", 0) != 0) kept[name] = value;
     text += dump_json(kept) + "\n";
   }
@@ -53,6 +57,7 @@ TEST(SameBits, ForAnyNumberOfRanksAndThreads) {
   ASSERT_EQ(run_cohort({"train", config, "--quiet", "run.name=one"}).exit_code, 0);
   const Result expected = result_of(folder / "runs/one");
   ASSERT_FALSE(expected.weights.empty());
+  // It learnt something, with the very log-probs that were sampled.
   EXPECT_NE(expected.metrics.find("\"sampling/sampling_logp_difference/max\":0.0"), std::string::npos) << expected.metrics;
   const Outcome threads = run_cohort({"train", config, "--quiet", "run.name=threads", "run.threads=2"});
   ASSERT_EQ(threads.exit_code, 0) << threads.err;
