@@ -62,16 +62,14 @@ std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int6
 }
 
 void init_weights(Policy& policy, uint64_t seed) {
-  const float deviation = 0.02f;
-  const float output = deviation / std::sqrt(2.0f * static_cast<float>(policy.config.num_layers));
+  const float deviation = std::sqrt(2.0f / (5.0f * static_cast<float>(policy.config.hidden_size)));
   for (size_t i = 0; i < policy.table.entries.size(); ++i) {
     const ParamEntry& entry = policy.table.entries[i];
     const Tensor weight = policy.weight(entry.offset, entry.shape[0], entry.shape[1]);
-    const bool is_output = entry.name.find("o_proj") != std::string::npos || entry.name.find("down_proj") != std::string::npos;
     if (entry.shape[0] == 1) {
       fill(weight, 1.0f);
     } else {
-      fill_normal(weight, is_output ? output : deviation, seed, static_cast<uint32_t>(i));
+      fill_normal(weight, deviation, seed, static_cast<uint32_t>(i));
     }
   }
 }

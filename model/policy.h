@@ -34,7 +34,8 @@ struct Policy {
 
 // An empty policy: table made, weights allocated and zero.
 std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int64_t shards);
-// Normal(0, 0.02) matrices (output projections scaled by 1 / sqrt(2 L)), gains 1; a function of seed and table alone.
+// Normal(0, 2 / (5 C)) matrices (Nguyen and Salazar 2019, "SmallInit"; 0.023 at C = 768), gains 1; a function of seed and
+// table alone.
 void init_weights(Policy& policy, uint64_t seed);
 // Reads model.safetensors or shards; every tensor used exactly once, none missing, shapes equal. Exit code 3 otherwise.
 void load_weights(Policy& policy, const std::filesystem::path& model_dir);

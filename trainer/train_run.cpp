@@ -175,7 +175,7 @@ std::vector<Group> TrainRun::sample_groups() {
                                            config_.data.shuffle)) {
     const Problem& problem = data_.train.problems[static_cast<size_t>(index)];
     problems.push_back(&problem);
-    names_.push_back(fmt::format("problem '{}'", problem.id));
+    names_.push_back(problem.id);
     groups.push_back({.problem = index, .prompt = problem.tokens});
   }
   ExperienceMaker maker{*generator_, model_->tokenizer, rewards_, comm_, ex_, {}};

@@ -115,7 +115,7 @@ void Updater::update(std::span<const Group> groups, std::span<const std::string>
                                          group.advantages[static_cast<size_t>(ref.sample)], loss_);
       if (!std::isfinite(logprob) || !std::isfinite(token.ratio) || !std::isfinite(token.loss) || !std::isfinite(token.dlogprob)) {
         fail(ExitCode::kNonFinite,
-             "step {}, {}, completion {}, token {}: log-prob {}, at sampling {}, loss {}; the weights are unchanged. Lower "
+             "step {}, problem '{}', completion {}, token {}: log-prob {}, at sampling {}, loss {}; the weights are unchanged. Lower "
              "optim.learning_rate, or look at the prompt",
              step, names[static_cast<size_t>(ref.group)], ref.sample, ref.position, logprob, old, token.loss);
       }

@@ -20,7 +20,7 @@ class Updater {
 
   // num_iterations optimizer steps on the groups (equal on every rank); adds to `metrics`: loss, grad_norm, learning_rate, entropy,
   // kl, clip_ratio/..., sampling/... A batch in which no group has a signal changes nothing: no weight, no moment.
-  // `step` (1-based) sets the learning rate. `names[g]` stands for group g in messages. Exit code 5, naming prompt and completion,
+  // `step` (1-based) sets the learning rate. `names[g]`: the id of group g's problem, for messages. Exit code 5, naming prompt and completion,
   // when a log-prob or loss is not finite: before the optimizer is touched.
   void update(std::span<const Group> groups, std::span<const std::string> names, int64_t step, Metrics& metrics, const Exec& ex);
 

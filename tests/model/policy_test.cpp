@@ -46,7 +46,7 @@ TEST(InitWeights, DependOnTheSeedOnly) {
   double squares = 0;
   const Tensor embedding = a->weight(a->table.embedding, 80, 48);
   for (int64_t i = 0; i < embedding.size(); ++i) squares += embedding.f32()[i] * embedding.f32()[i];
-  EXPECT_NEAR(std::sqrt(squares / static_cast<double>(embedding.size())), 0.02, 0.001);
+  EXPECT_NEAR(std::sqrt(squares / static_cast<double>(embedding.size())), std::sqrt(2.0 / (5 * 48)), 0.005);
 }
 
 class LoadWeights : public testing::Test {

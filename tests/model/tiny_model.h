@@ -29,10 +29,10 @@ inline std::unique_ptr<Policy> tiny_policy(DType dtype, uint64_t seed, const Exe
   init_weights(*policy, seed);
   for (int64_t i = 0; i < policy->weights.size(); ++i) {
     if (dtype == DType::f32) {
-      policy->weights.f32()[i] *= policy->weights.f32()[i] == 1.0f ? 1.0f : 8.0f;
+      policy->weights.f32()[i] *= policy->weights.f32()[i] == 1.0f ? 1.0f : 1.75f;
     } else {
       const float value = to_float(policy->weights.b16()[i]);
-      policy->weights.b16()[i] = to_bf16(value == 1.0f ? 1.0f : 8.0f * value);
+      policy->weights.b16()[i] = to_bf16(value == 1.0f ? 1.0f : 1.75f * value);
     }
   }
   repack(*policy, ex);

@@ -29,7 +29,7 @@ struct TinyRun {
     for (int g = 0; g < 3; ++g) {
       prompts.emplace_back();
       for (int i = 0; i < 4 + g; ++i) prompts.back().push_back(static_cast<int32_t>(3 + random.below(77)));
-      names.push_back("problem " + std::to_string(g));
+      names.push_back("p" + std::to_string(g));
     }
   }
 

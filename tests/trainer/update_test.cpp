@@ -150,7 +150,7 @@ TEST(Update, NonFiniteNumbersStopBeforeTheWeightsChange) {
   std::vector<Group> groups = run.sample(1, kMixed);
   groups[2].rollouts[1].logprobs[0] = -INFINITY;
   const std::vector<std::byte> before = run.weights();
-  EXPECT_ERROR(run.update(groups, 1), kNonFinite, "problem 2, completion 1, token 0");
+  EXPECT_ERROR(run.update(groups, 1), kNonFinite, "problem 'p2', completion 1, token 0");
   EXPECT_EQ(run.weights(), before);
 }
 
