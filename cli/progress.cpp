@@ -1,5 +1,6 @@
 #include "cli/progress.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -22,9 +23,19 @@ bool is_set(const char* variable) {
   return value != nullptr && *value != 0;
 }
 
+// Under mpirun standard error is a pipe to it; what counts is where mpirun, our parent on its own host, shows what it reads.
+bool launcher_on_terminal() {
+  if (!is_set("OMPI_COMM_WORLD_RANK")) return false;
+  const int fd = open(fmt::format("/proc/{}/fd/2", getppid()).c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool terminal = isatty(fd) == 1;
+  close(fd);
+  return terminal;
+}
+
 bool terminal() {
   const char* term = std::getenv("TERM");
-  return isatty(STDERR_FILENO) == 1 && term != nullptr && std::string_view(term) != "dumb";
+  return (isatty(STDERR_FILENO) == 1 || launcher_on_terminal()) && term != nullptr && std::string_view(term) != "dumb";
 }
 
 void put(const std::string& text) {

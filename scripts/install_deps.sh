@@ -5,7 +5,6 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build ccache     # compiler and build
   openmpi-bin libopenmpi-dev       # start and connect ranks
-  libdnnl-dev                      # oneDNN: matrix products on the CPU
   libyaml-cpp-dev                  # config files
   nlohmann-json3-dev               # JSON: data sets, metrics, model configs
   libcli11-dev                     # command line

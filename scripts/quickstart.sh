@@ -12,7 +12,7 @@ cmake --preset release --log-level=WARNING
 cmake --build --preset release --target cohort
 
 ranks=2
-mpirun=(mpirun -n "$ranks")
+mpirun=(mpirun -n "$ranks" --bind-to none)  # cohort shares the cores out itself
 if [[ $(id -u) -eq 0 ]]; then
   mpirun+=(--allow-run-as-root)  # Open MPI refuses root otherwise
 fi

@@ -98,7 +98,7 @@ Items arithmetic(const TaskConfig& task) {
   });
 }
 
-// Lower-case words of 3 to 7 letters, to be reversed. A word and its reverse never both occur.
+// Lower-case words of 3 to 6 letters, to be reversed. A word and its reverse never both occur.
 Items reverse(const TaskConfig& task) {
   constexpr int64_t kAll =
       20000;  // few beside the words that exist, so that drawing new ones stays quick
@@ -108,7 +108,7 @@ Items reverse(const TaskConfig& task) {
   std::unordered_set<std::string> seen;
   const auto draw = [&] {
     while (true) {
-      std::string word(static_cast<size_t>(random.between(3, 7)), ' ');
+      std::string word(static_cast<size_t>(random.between(3, 6)), ' ');
       for (char& letter : word) letter = static_cast<char>('a' + random.below(26));
       const std::string reversed(word.rbegin(), word.rend());
       if (seen.insert(std::min(word, reversed)).second) {
