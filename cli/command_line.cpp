@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <vector>
 
 #include "cli/command.h"
@@ -104,7 +106,11 @@ int run_command_line(int argc, char** argv) {
   try {
     check_cpu();
     const int code = dispatch({argv + 1, argv + argc});
-    CHECK_INPUT(std::fflush(stdout) == 0, "standard output cannot be written");
+    if (std::fflush(stdout) != 0) {
+      const int error = errno;
+      fail(error == ENOSPC ? ExitCode::kResources : ExitCode::kInput, "standard output cannot be written: {}",
+           std::strerror(error));
+    }
     return code;
   } catch (...) {
     const Failure failure = describe(std::current_exception());

@@ -30,6 +30,8 @@ Failure describe(const std::exception_ptr& error) {
             "out of memory; `cohort train CONFIG --dry-run` shows what takes how much"};
   } catch (const std::filesystem::filesystem_error& e) {
     return {code_of(e.code()), e.what()};
+  } catch (const std::system_error& e) {  // fmt::print to a full disk, among others
+    return {code_of(e.code()), e.what()};
   } catch (const std::exception& e) {
     return {static_cast<int>(ExitCode::kInternal), fmt::format("internal error: {}", e.what())};
   } catch (...) {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <optional>
 
@@ -117,6 +118,9 @@ int run(Options& o) {
   // A function of the model alone: what one record gets must not depend on the others.
   if (o.generator.max_completion_length == 0)
     o.generator.max_completion_length = std::clamp<int64_t>(model.policy->config.max_positions / 2, 1, kDefaultLength);
+  const SamplingParams& sampling = o.generator.sampling;  // the ranges of options let NaN pass
+  CHECK_USAGE(!std::isnan(sampling.temperature) && !std::isnan(sampling.top_p) && !std::isnan(sampling.min_p),
+              "--temperature, --top-p and --min-p are numbers, found nan");
   CHECK_USAGE(o.generator.min_completion_length <= o.generator.max_completion_length,
               "--min-completion-length {} is more than --max-completion-length {}",
               o.generator.min_completion_length, o.generator.max_completion_length);
@@ -136,7 +140,7 @@ int run(Options& o) {
 
   StatusLine line;
   StageProgress stage(line);
-  RecordWriter writer(o.files.output);
+  RecordWriter writer(o.files);
   int64_t done = 0;
   const auto progress = [&](int64_t finished) {
     if (!line.live() || o.files.output != "-")

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <numeric>
 
@@ -128,10 +129,11 @@ class Scorer {
 };
 
 int run(const Options& o) {
+  CHECK_USAGE(!std::isnan(o.temperature), "--temperature is a number, found nan");
   ExecOwner owner(o.model.thread_count());
   const LoadedModel model = load_model(o.model.path, o.model.dtype, 1, owner.exec());
   RecordReader reader(o.files.input);
-  RecordWriter writer(o.files.output);
+  RecordWriter writer(o.files);
   Scorer scorer(model, o.temperature, writer, owner.exec());
   for (Record record; reader.next(record);) scorer.add(make_text(std::move(record), model));
   scorer.flush();

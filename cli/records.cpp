@@ -46,9 +46,13 @@ bool RecordReader::next(Record& record) {
   return false;
 }
 
-RecordWriter::RecordWriter(const std::string& output)
-    : name_(output == "-" ? "standard output" : output), out_(output == "-" ? std::cout : file_) {
+RecordWriter::RecordWriter(const RecordFiles& files)
+    : name_(files.output == "-" ? "standard output" : files.output), out_(files.output == "-" ? std::cout : file_) {
+  const std::string& output = files.output;
   if (output == "-") return;
+  std::error_code absent;
+  CHECK_USAGE(files.input == "-" || !std::filesystem::equivalent(files.input, output, absent),
+              "--output {} is the input: it would be emptied before it is read", output);
   file_.open(output, std::ios::binary | std::ios::trunc);
   CHECK_INPUT(file_.is_open(), "{} cannot be written: {}", output, std::strerror(errno));
 }
@@ -88,7 +92,7 @@ Json serve_or_explain(Record& record, const std::function<Json()>& serve) {
 
 int serve_records(const RecordFiles& files, const std::function<Json(const Json&)>& serve) {
   RecordReader reader(files.input);
-  RecordWriter writer(files.output);
+  RecordWriter writer(files);
   for (Record record; reader.next(record);) {
     Json answer;
     if (record.error.empty()) {

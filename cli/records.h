@@ -41,7 +41,8 @@ class RecordReader {
 
 class RecordWriter {
  public:
-  explicit RecordWriter(const std::string& output);  // exit code 3 when the file cannot be made
+  // Exit code 3 when the file cannot be made, 2 when it is the input: opening it would empty it.
+  explicit RecordWriter(const RecordFiles& files);
   void write(const Json& record);
   void write_text(const std::string& text) { write_line(text); }  // not JSON, for people
   void write_error(const std::string& what);

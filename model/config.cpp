@@ -46,7 +46,7 @@ float parse_rope(const Json& config, std::string_view where) {
     refuse(type != "default", where, key, rope, "rope_type default (no scaling)");
     theta = get_double_or(rope, "rope_theta", where, theta);
   }
-  CHECK_INPUT(std::isfinite(theta) && theta > 0, "{}: rope_theta is {}, must be positive", where, theta);
+  CHECK_INPUT(std::isfinite(static_cast<float>(theta)) && static_cast<float>(theta) > 0, "{}: rope_theta is {}, must be positive", where, theta);
   return static_cast<float>(theta);
 }
 

@@ -130,16 +130,18 @@ void save_checkpoint(const fs::path& checkpoints, const CheckpointState& state, 
   if (comm.rank() == 0) {
     Json shards = Json::array();
     for (const ShardRecord& record : all) shards.push_back({{"bytes", record.bytes}, {"hash", record.hash}});
-    const Json manifest = {{"format_version", kFormatVersion},
+    Json manifest = {{"format_version", kFormatVersion},
                            {"step", state.step},
                            {"optimizer_steps", state.optimizer_steps},
                            {"num_tokens", state.num_tokens},
                            {"model", identity.model},
                            {"data", identity.data},
+                           {"reference", identity.reference},
                            {"ranks", comm.size()},
                            {"config", identity.config},
                            {"extra", state.extra},
                            {"shards", shards}};
+    manifest["manifest_hash"] = fingerprint(dump_json(manifest));
     write_file_atomic(temporary / "manifest.json", dump_json(manifest, 1) + "\n");
     if (fs::exists(final_name)) {  // the same step again, after a resume from an earlier one
       fs::remove(final_name / "manifest.json");
@@ -157,14 +159,27 @@ std::optional<fs::path> newest_checkpoint(const fs::path& checkpoints) {
   return found.empty() ? std::nullopt : std::optional(found.back());
 }
 
+void check_resumable(const fs::path& checkpoint, const Config& config) {
+  const std::string where = (checkpoint / "manifest.json").string();
+  const Json manifest = parse_json(read_file(where), where);
+  const std::vector<std::string> differ = identity_differences(config, get_string(manifest, "config", where));
+  CHECK_USAGE(differ.empty(),
+              "{}: the config differs from the checkpoint's in {}; use another run.name, or run.resume: never to start anew",
+              where, fmt::join(differ, ", "));
+}
+
 CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& identity, const Config& config,
                                 Optimizer& optimizer, Comm& comm, const Exec& ex) {
   const fs::path file = checkpoint / "manifest.json";
   const std::string where = file.string();
   CHECK_INPUT(fs::exists(file), "{}: no complete checkpoint: manifest.json is missing", checkpoint.string());
-  const Json manifest = parse_json(read_file(file), where);
+  Json manifest = parse_json(read_file(file), where);
   const int64_t version = get_int(manifest, "format_version", where, 0, INT64_MAX);
   CHECK_INPUT(version == kFormatVersion, "{}: format version {}, this program reads {}", where, version, kFormatVersion);
+  const std::string hash = get_string(manifest, "manifest_hash", where);
+  manifest.erase("manifest_hash");
+  CHECK_INPUT(fingerprint(dump_json(manifest)) == hash, "{}: the content does not match its own hash: the file was changed",
+              where);
   CHECK_INPUT(get_string(manifest, "model", where) == identity.model,
               "{}: the checkpoint is of another model (parameters or dtype differ)", where);
   const std::vector<std::string> differ = identity_differences(config, get_string(manifest, "config", where));
@@ -174,6 +189,8 @@ CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& i
   CHECK_USAGE(get_string(manifest, "data", where) == identity.data,
               "{}: the training data differ from the checkpoint's; use another run.name, or run.resume: never to start anew",
               where);
+  CHECK_INPUT(get_string(manifest, "reference", where) == identity.reference,
+              "{}: the reference model of the KL term has other weights than when the checkpoint was written", where);
   const Json shards = manifest.contains("shards") ? manifest["shards"] : Json();
   CHECK_INPUT(shards.is_array() && static_cast<int64_t>(shards.size()) == config.trainer.logical_ranks,
               "{}: 'shards' must list {} files", where, config.trainer.logical_ranks);
@@ -200,6 +217,9 @@ CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& i
   state.optimizer_steps = get_int(manifest, "optimizer_steps", where, 0, INT64_MAX);
   state.num_tokens = get_int(manifest, "num_tokens", where, 0, INT64_MAX);
   if (manifest.contains("extra")) state.extra = manifest["extra"];
+  CHECK_USAGE(state.step <= config.trainer.max_steps,
+              "{}: the checkpoint is of step {}, trainer.max_steps is {}; raise it, or resume from an earlier checkpoint", where,
+              state.step, config.trainer.max_steps);
   comm.barrier("checkpoint loaded");  // a rank that refuses its shard must end the others before they go on
   optimizer.restore(state.optimizer_steps, ex);
   return state;

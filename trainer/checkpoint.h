@@ -21,6 +21,7 @@ struct RunIdentity {
   std::string config;  // config_identity
   std::string data;    // fingerprint of the training data
   std::string model;   // fingerprint of the parameter table and dtype
+  std::string reference;  // fingerprint of the reference's weights; "" without one
 };
 
 struct CheckpointState {
@@ -37,6 +38,10 @@ void save_checkpoint(const std::filesystem::path& checkpoints, const CheckpointS
 
 // The newest complete checkpoint of the folder, if there is one; what a kill left half-written is passed over.
 std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& checkpoints);
+
+// Refuses (exit codes as load_checkpoint) what can be refused by the manifest and the config alone, before a run directory is
+// touched.
+void check_resumable(const std::filesystem::path& checkpoint, const Config& config);
 
 // Called by all ranks: reads and verifies the manifest and this rank's shards, and puts the optimizer and the policy's
 // weights back. Refused (exit code 3), naming file and reason: an incomplete folder, an unknown format version, a file of

@@ -1,5 +1,12 @@
 #include "trainer/run_dir.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
 #include "core/check.h"
 #include "core/files.h"
 #include "trainer/checkpoint.h"
@@ -51,18 +58,44 @@ RunDir::RunDir(const Config& config, Comm& comm) : path_(config.run_dir()), writ
     } else if (how == "auto") {
       if (const auto newest = newest_checkpoint(checkpoints())) resume = newest->string();
     }
+    // A checkpoint of this very run continues it; anything else must not be mixed with what lies here.
+    const bool own = !resume.empty() && fs::weakly_canonical(resume).parent_path() == fs::weakly_canonical(checkpoints());
     const bool earlier = fs::exists(path_ / "config.yaml");
-    if (!resume.empty()) {
-      message_ = fmt::format("resuming from {}", resume);
-    } else if (earlier && (how == "never" || !same_run(path_, config))) {
-      message_ = fmt::format("{} holds another run: moved to {}", path_.string(), move_aside(path_).string());
-    }
-    make_writable_dir(path_);
-    fs::create_directories(checkpoints());
-    write_file_atomic(path_ / "config.yaml", config_to_yaml(config));
+    moves_aside_ = earlier && !own && (how != "auto" || !same_run(path_, config));
+    if (!resume.empty()) message_ = fmt::format("resuming from {}", resume);
   }
   broadcast(resume, comm);
   if (!resume.empty()) resume_from_ = resume;
+}
+
+RunDir::~RunDir() {
+  if (lock_ >= 0) close(lock_);
+}
+
+void RunDir::lock() {
+  if (lock_ >= 0) close(lock_);
+  const fs::path file = path_ / ".lock";
+  lock_ = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  CHECK_USAGE(lock_ >= 0, "{}: cannot be opened: {}", file.string(), std::strerror(errno));
+  // Other failures mean a file system without locks: the run goes on without one.
+  CHECK_USAGE(flock(lock_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK,
+              "{}: another process is training in this run directory; wait for it, or use another run.name", path_.string());
+}
+
+void RunDir::begin(const Config& config, Comm& comm) {
+  if (writes_) {
+    make_writable_dir(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
+    if (moves_aside_) {
+      lock();  // not from under a run in progress
+      message_ += fmt::format("{}{} holds another run: moved to {}", message_.empty() ? "" : "; ", path_.string(),
+                              move_aside(path_).string());
+    }
+    make_writable_dir(path_);
+    lock();
+    fs::create_directories(checkpoints());
+    write_file_atomic(path_ / "config.yaml", config_to_yaml(config));
+  }
+  comm.barrier("run directory");
 }
 
 void RunDir::drop_metrics_after(int64_t step) const {

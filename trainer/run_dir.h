@@ -18,9 +18,15 @@ class RunDir {
  public:
   // Called by all ranks; rank 0 decides and writes. run.resume `auto`: goes on from the newest complete checkpoint, else starts
   // anew; PATH: goes on from that one; `never`: starts anew. What an earlier run of another config (or one that must not be
-  // resumed) left is moved to NAME.1, NAME.2, ...: nothing is overwritten. Exit code 2 when the folder cannot be written or PATH
-  // is no checkpoint.
+  // resumed) left is moved to NAME.1, NAME.2, ...: nothing is overwritten. Exit code 2 when the folder cannot be written or PATH is no
+  // checkpoint.
+  // The constructor only looks; begin() moves and writes.
   RunDir(const Config& config, Comm& comm);
+  ~RunDir();
+  RunDir(const RunDir&) = delete;
+  RunDir& operator=(const RunDir&) = delete;
+  // Called by all ranks. Exit code 2 when another process trains in the folder.
+  void begin(const Config& config, Comm& comm);
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
@@ -41,8 +47,10 @@ class RunDir {
   void write_model(const Policy& policy, const std::filesystem::path& source, const std::filesystem::path& target) const;
 
  private:
+  void lock();
   std::filesystem::path path_;
-  bool writes_;
+  bool writes_, moves_aside_ = false;
+  int lock_ = -1;  // held on rank 0 for as long as the run lasts
   std::optional<std::filesystem::path> resume_from_;
   std::string message_;
 };

@@ -49,7 +49,6 @@ std::pair<double, double> mean_and_std(const std::vector<std::optional<double>>&
 TrainRun::TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, TrainObserver& observer, const Exec& ex)
     : config_(config), comm_(comm), watchdog_(watchdog), observer_(observer), ex_(ex), start_(Clock::now()),
       rewards_(config.reward), dir_(config, comm) {
-  if (!dir_.message().empty()) observer_.message(dir_.message());
   enter("load", config_.comm.load_timeout_s);
   load();
   start_policy();
@@ -59,19 +58,23 @@ TrainRun::TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, TrainOb
 TrainRun::~TrainRun() { watchdog_.leave(); }
 
 void TrainRun::enter(const char* section, double deadline_s) {
-  watchdog_.enter(section, state_.step + 1, std::chrono::milliseconds(static_cast<int64_t>(1000 * deadline_s)));
+  watchdog_.enter(section, state_.step + 1, std::chrono::milliseconds(static_cast<int64_t>(std::ceil(1000 * deadline_s))));
 }
 
 void TrainRun::load() {
   observer_.stage("loading", 0, 1);
+  // What can be refused is refused before the run directory is touched.
   data_ = load_data(config_.data);
   const int64_t shards = config_.trainer.logical_ranks;
+  logical_range(static_cast<int>(shards), comm_.rank(), comm_.size());
+  if (!config_.model.init) model_ = load_model(config_.model.path, config_.model.dtype, shards, ex_);
+  if (dir_.resume_from()) check_resumable(*dir_.resume_from(), config_);
+  dir_.begin(config_, comm_);
+  if (!dir_.message().empty()) observer_.message(dir_.message());
   if (config_.model.init) {
     if (comm_.rank() == 0) write_initial_model(*config_.model.init, config_.model.dtype, dir_.initial());
     comm_.barrier("initial model");
     model_ = init_model(dir_.initial(), config_.model.dtype, shards, config_.run.seed, ex_);
-  } else {
-    model_ = load_model(config_.model.path, config_.model.dtype, shards, ex_);
   }
   for (Dataset* data : {&data_.train, &data_.eval})
     encode_prompts(*data, model_->tokenizer, model_->chat_template, config_.data.max_prompt_length);
@@ -79,6 +82,11 @@ void TrainRun::load() {
   CHECK_USAGE(!stop_tokens(*model_).empty(), "{}: neither config.json nor the tokenizer names a token that ends a completion",
               model_->source.string());
   observer_.stage("loading", 1, 1);
+}
+
+// Where the model after the warm start lies: with the checkpoint, which may be of a run under another name.
+std::filesystem::path TrainRun::warm_start_source() const {
+  return dir_.resume_from() ? dir_.resume_from()->parent_path().parent_path() / "warm_start" : dir_.warm_start();
 }
 
 // The weights that training starts from: the checkpoint's, or the loaded ones after the warm start.
@@ -102,11 +110,14 @@ void TrainRun::start_policy() {
     const int64_t shards = config_.trainer.logical_ranks;
     // The folder, not a copy of what is in memory: a resumed run must get the very same reference.
     LoadedModel reference =
-        warm ? load_model(dir_.warm_start(), config_.model.dtype, shards, ex_)
+        warm ? load_model(warm_start_source(), config_.model.dtype, shards, ex_)
         : config_.model.init
             ? init_model(dir_.initial(), config_.model.dtype, shards, config_.run.seed, ex_)
             : load_model(config_.model.path, config_.model.dtype, shards, ex_);
     reference_ = std::move(reference.policy);
+    const Tensor weights = reference_->weights;
+    identity_.reference = fingerprint({static_cast<const std::byte*>(weights.data), weights.bytes()});
+    if (warm && warm_start_source() != dir_.warm_start()) dir_.write_model(*reference_, reference.source, dir_.warm_start());
   }
   optimizer_ = std::make_unique<Optimizer>(*model_->policy, config_.optim, logical_ranks, comm_);
   if (dir_.resume_from()) {
@@ -219,6 +230,9 @@ void TrainRun::set_advantages(std::vector<Group>& groups) {
       kept.add(static_cast<double>(rollout.kept_mass));
     }
   }
+  CHECK_INPUT(std::ranges::any_of(totals, [](const auto& total) { return total.has_value(); }),
+              "step {}: no reward could judge any completion: do the rows of {} have the columns that the rewards need?",
+              state_.step + 1, data_.train.name);
   metrics_.set("reward", mean_and_std(totals).first);
   metrics_.set("reward_std", spread.mean());
   metrics_.set("frac_reward_zero_std", zero_std.mean());

@@ -42,6 +42,7 @@ class TrainRun {
   void enter(const char* section, double deadline_s);
   void load();
   void start_policy();
+  std::filesystem::path warm_start_source() const;
   std::optional<double> measure(const char* stage, EvalResult* result = nullptr);
   void save();
   GeneratorConfig generator_config(bool training) const;

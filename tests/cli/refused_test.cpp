@@ -76,6 +76,32 @@ TEST_F(Refused, PromptLongerThanTheLimit) {
                  "33", "32");
 }
 
+TEST_F(Refused, DataThatNoRewardCanJudge) {
+  EXPECT_REFUSED(train_on("{\"prompt\": \"1+1=\", \"anwser\": 2}\n"), 3, "train.jsonl", "columns");
+}
+
+TEST_F(Refused, OutputOverItsOwnInput) {
+  const TrainedModel trained;
+  const std::string file = write_all(folder / "x.jsonl", "{\"text\": \"a\"}\n");
+  EXPECT_REFUSED(run_cohort({"tokenize", trained.model(), "--input", file, "--output", file}), 2, "is the input");
+  EXPECT_EQ(read_all(file), "{\"text\": \"a\"}\n");
+}
+
+TEST_F(Refused, ARefusedConfigLeavesTheRunAsItIs) {
+  ASSERT_EQ(train(tiny, {"--quiet"}).exit_code, 0);
+  const std::string before = read_all(runs + "/tiny/config.yaml");
+  EXPECT_REFUSED(train(tiny, {"optim.learning_rate=0.5"}), 2, "learning_rate");
+  EXPECT_REFUSED(train(tiny, {"data.task=null", "data.train=" + (folder / "absent.jsonl"), "run.resume=never"}), 3, "absent.jsonl");
+  EXPECT_EQ(read_all(runs + "/tiny/config.yaml"), before);
+  EXPECT_FALSE(fs::exists(runs + "/tiny.1"));
+}
+
+TEST_F(Refused, OptionsThatAreNoNumbers) {
+  const TrainedModel trained;
+  for (const char* option : {"--temperature", "--top-p", "--min-p"})
+    EXPECT_REFUSED(run_cohort({"generate", trained.model(), "--prompt", "a", option, "nan"}), 2, "nan");
+}
+
 TEST_F(Refused, RunDirectoryBelowAFile) {
   write_all(folder / "file", "");
   EXPECT_REFUSED(train(tiny_config(folder / "file/runs")), 2, "file/runs");

@@ -20,7 +20,7 @@ class Checkpoint : public testing::Test {
     std::string name = (fs::temp_directory_path() / "cohort-checkpoint-XXXXXX").string();
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     folder = name;
-    identity = {config_identity(run.config), "data", "model"};
+    identity = {config_identity(run.config), "data", "model", ""};
     run.make_optimizer();
   }
   void TearDown() override { fs::remove_all(folder); }
@@ -113,6 +113,10 @@ TEST_F(Checkpoint, EveryDamageIsRefusedByName) {
   bad.replace(bad.find("\"format_version\": 1"), 19, "\"format_version\": 2");
   write_file_atomic(manifest, bad);
   refused("format version 2");
+  bad = good_manifest;
+  bad.replace(bad.find("\"step\": 1"), 9, "\"step\": 2");
+  write_file_atomic(manifest, bad);
+  refused("does not match its own hash");
   write_file_atomic(manifest, "[]");
   refused("expected an object");
   EXPECT_EQ(load(other, path).step, 1);
@@ -128,6 +132,12 @@ TEST_F(Checkpoint, AnotherRunIsRefused) {
   identity.data = "other";
   EXPECT_ERROR(load(other, folder / "step_1"), kUsage, "training data differ");
   identity.data = "data";
+  identity.reference = "other";
+  EXPECT_ERROR(load(other, folder / "step_1"), kInput, "reference model");
+  identity.reference = "";
+  other.config.trainer.max_steps = 0;
+  EXPECT_ERROR(load(other, folder / "step_1"), kUsage, "trainer.max_steps is 0");
+  other.config = run.config;
   identity.model = "other";
   EXPECT_ERROR(load(other, folder / "step_1"), kInput, "another model");
 }

@@ -36,7 +36,8 @@ class RunDirectory : public testing::Test {
 };
 
 TEST_F(RunDirectory, AFreshOneHoldsTheResolvedConfig) {
-  const RunDir dir(config, *comm);
+  RunDir dir(config, *comm);
+  dir.begin(config, *comm);
   EXPECT_FALSE(dir.resume_from());
   EXPECT_EQ(dir.message(), "");
   EXPECT_EQ(config_to_yaml(load_config(dir.path() / "config.yaml")), config_to_yaml(config));
@@ -44,38 +45,60 @@ TEST_F(RunDirectory, AFreshOneHoldsTheResolvedConfig) {
 }
 
 TEST_F(RunDirectory, AutoGoesOnFromTheNewestCheckpoint) {
-  { const RunDir dir(config, *comm); }
+  { RunDir dir(config, *comm); dir.begin(config, *comm); }
   complete_checkpoint("step_2"), complete_checkpoint("step_10");
-  const RunDir dir(config, *comm);
+  RunDir dir(config, *comm);
+  dir.begin(config, *comm);
   ASSERT_TRUE(dir.resume_from());
   EXPECT_EQ(dir.resume_from()->filename(), "step_10");
   EXPECT_NE(dir.message().find("resuming from"), std::string::npos);
 }
 
 TEST_F(RunDirectory, AutoStartsTheSameRunAgainInPlaceAndMovesAnotherAside) {
-  { const RunDir dir(config, *comm); }
+  { RunDir dir(config, *comm); dir.begin(config, *comm); }
   write_file_atomic(folder / "r/metrics.jsonl", "{\"step\":1}\n");
   {
-    const RunDir dir(config, *comm);
+    RunDir dir(config, *comm);
+    dir.begin(config, *comm);
     EXPECT_EQ(dir.message(), "");
     EXPECT_TRUE(fs::exists(folder / "r/metrics.jsonl"));
   }
   config.optim.learning_rate = 0.5f;
-  const RunDir dir(config, *comm);
+  RunDir dir(config, *comm);
+  dir.begin(config, *comm);
   EXPECT_NE(dir.message().find("moved to"), std::string::npos);
   EXPECT_FALSE(fs::exists(folder / "r/metrics.jsonl"));
   EXPECT_EQ(read_file(folder / "r.1/metrics.jsonl"), "{\"step\":1}\n");
 }
 
 TEST_F(RunDirectory, NeverKeepsWhatIsThere) {
-  { const RunDir dir(config, *comm); }
+  { RunDir dir(config, *comm); dir.begin(config, *comm); }
   complete_checkpoint("step_2");
   config.run.resume = "never";
-  const RunDir dir(config, *comm);
-  EXPECT_FALSE(dir.resume_from());
-  EXPECT_TRUE(fs::exists(folder / "r.1/checkpoints/step_2/manifest.json"));
-  { const RunDir again(config, *comm); }
+  {
+    RunDir dir(config, *comm);
+    dir.begin(config, *comm);
+    EXPECT_FALSE(dir.resume_from());
+    EXPECT_TRUE(fs::exists(folder / "r.1/checkpoints/step_2/manifest.json"));
+    RunDir second(config, *comm);
+    EXPECT_ERROR(second.begin(config, *comm), kUsage, "another process is training");
+    EXPECT_FALSE(fs::exists(folder / "r.2"));
+  }
+  { RunDir again(config, *comm); again.begin(config, *comm); }
   EXPECT_TRUE(fs::exists(folder / "r.2/config.yaml"));
+}
+
+TEST_F(RunDirectory, ACheckpointOfAnotherRunIsNotMixedWithWhatIsThere) {
+  { RunDir dir(config, *comm); dir.begin(config, *comm); }
+  write_file_atomic(folder / "r/metrics.jsonl", "{\"step\":1}\n");
+  fs::create_directories(folder / "other/checkpoints/step_4");
+  write_file_atomic(folder / "other/checkpoints/step_4/manifest.json", "{}");
+  config.run.resume = (folder / "other/checkpoints/step_4").string();
+  RunDir dir(config, *comm);
+  EXPECT_TRUE(fs::exists(folder / "r/metrics.jsonl"));  // looking changes nothing
+  dir.begin(config, *comm);
+  EXPECT_TRUE(fs::exists(folder / "r.1/metrics.jsonl"));
+  EXPECT_EQ(dir.resume_from()->filename(), "step_4");
 }
 
 TEST_F(RunDirectory, APathMustBeACheckpoint) {
@@ -84,7 +107,8 @@ TEST_F(RunDirectory, APathMustBeACheckpoint) {
 }
 
 TEST_F(RunDirectory, AModelIsWrittenWholeOrNotAtAll) {
-  const RunDir dir(config, *comm);
+  RunDir dir(config, *comm);
+  dir.begin(config, *comm);
   ExecOwner owner(1);
   write_initial_model(*config.model.init, "float32", dir.initial());
   const LoadedModel model = init_model(dir.initial(), "auto", 1, 3, owner.exec());
