@@ -10,8 +10,8 @@ if [[ ${1:-} == --sanitize ]]; then
   shift
   preset=sanitize
   folder=build-sanitize
-  # Open MPI keeps memory until the process ends; that is no leak of ours.
-  export ASAN_OPTIONS="detect_leaks=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
+  # Open MPI keeps memory until the process ends; that is no leak of ours. A request too large is null, as without sanitizers.
+  export ASAN_OPTIONS="detect_leaks=0:allocator_may_return_null=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
   export UBSAN_OPTIONS="print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
 fi
 
