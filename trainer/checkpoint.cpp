@@ -109,6 +109,13 @@ void remove_old(const fs::path& checkpoints, int64_t keep) {
   }
 }
 
+void check_config(const Json& manifest, std::string_view where, const Config& config) {
+  const std::vector<std::string> differ = identity_differences(config, get_string(manifest, "config", where));
+  CHECK_USAGE(differ.empty(),
+              "{}: the config differs from the checkpoint's in {}; use another run.name, or run.resume: never to start anew",
+              where, fmt::join(differ, ", "));
+}
+
 }  // namespace
 
 void save_checkpoint(const fs::path& checkpoints, const CheckpointState& state, const RunIdentity& identity,
@@ -161,11 +168,7 @@ std::optional<fs::path> newest_checkpoint(const fs::path& checkpoints) {
 
 void check_resumable(const fs::path& checkpoint, const Config& config) {
   const std::string where = (checkpoint / "manifest.json").string();
-  const Json manifest = parse_json(read_file(where), where);
-  const std::vector<std::string> differ = identity_differences(config, get_string(manifest, "config", where));
-  CHECK_USAGE(differ.empty(),
-              "{}: the config differs from the checkpoint's in {}; use another run.name, or run.resume: never to start anew",
-              where, fmt::join(differ, ", "));
+  check_config(parse_json(read_file(where), where), where, config);
 }
 
 CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& identity, const Config& config,
@@ -182,10 +185,7 @@ CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& i
               where);
   CHECK_INPUT(get_string(manifest, "model", where) == identity.model,
               "{}: the checkpoint is of another model (parameters or dtype differ)", where);
-  const std::vector<std::string> differ = identity_differences(config, get_string(manifest, "config", where));
-  CHECK_USAGE(differ.empty(),
-              "{}: the config differs from the checkpoint's in {}; use another run.name, or run.resume: never to start anew",
-              where, fmt::join(differ, ", "));
+  check_config(manifest, where, config);
   CHECK_USAGE(get_string(manifest, "data", where) == identity.data,
               "{}: the training data differ from the checkpoint's; use another run.name, or run.resume: never to start anew",
               where);
