@@ -9,6 +9,7 @@
 
 #include "model/cpu/gemm.h"
 #include "model/cpu/head_stats.h"
+#include "model/cpu/parallel.h"
 #include "model/cpu/vector_math.h"
 
 namespace cohort {
@@ -42,14 +43,19 @@ class Pieces {
   std::byte* base_ = nullptr;
 };
 
+void check_softcap(const char* op, float softcap) {
+  CHECK(softcap >= 0 && std::isfinite(softcap), "{}: softcap {}, must be positive, or 0 for none", op, softcap);
+}
+
 void check_head(const char* op, Tensor h, const PackedWeight& w, std::span<const int32_t> targets, float temperature,
-                const Exec& ex) {
+                float softcap, const Exec& ex) {
   CHECK(ex.device == Device::cpu && ex.pool != nullptr && ex.workspace != nullptr,
         "{} on the CPU without a CPU context", op);
   CHECK(h.rank == 2 && h.dtype == w.dtype && h.cols() == w.k, "{}: h is {} ({}, {}), the weight {} ({}, {})", op,
         dtype_name(h.dtype), h.rows(), h.cols(), dtype_name(w.dtype), w.n, w.k);
   CHECK(static_cast<int64_t>(targets.size()) == h.rows(), "{}: {} targets for {} rows", op, targets.size(), h.rows());
   CHECK(temperature > 0, "{}: temperature {}, must be positive", op, temperature);
+  check_softcap(op, softcap);
   CHECK(w.n <= head::kMaxVocab, "{}: a vocabulary of {}, at most {}", op, w.n, head::kMaxVocab);
   for (int32_t target : targets)
     CHECK(target >= 0 && target < w.n, "{}: target {} of a vocabulary of {}", op, target, w.n);
@@ -64,11 +70,11 @@ struct Sweep {
   float* lse;           // (rows)
 };
 
-// Logits of rows `a`, and their statistics. The logits stay in `logits` (chunks, rows, kChunk): rows V apart would
-// crowd into a few sets of the caches. When it is null they are kept nowhere: a chunk of some rows at a time lies in
-// `scratch` (threads, kRowsInCache, kChunk).
+// Logits of rows `a`, capped, and their statistics. The logits stay in `logits` (chunks, rows, kChunk): rows V apart
+// would crowd into a few sets of the caches. When it is null they are kept nowhere: a chunk of some rows at a time lies
+// in `scratch` (threads, kRowsInCache, kChunk).
 void sweep_vocabulary(const Sweep& sweep, float* logits, float* scratch, Tensor a, const PackedWeight& w,
-                      std::span<const int32_t> targets, float inverse_temperature, const Exec& ex) {
+                      std::span<const int32_t> targets, float inverse_temperature, float softcap, const Exec& ex) {
   const int64_t rows = a.rows(), V = w.n, chunks = head::chunks_of(V);
   const size_t chunk_bytes =
       static_cast<size_t>(kChunk / gemm::kPanelColumns) * gemm::panel_bytes(gemm::lanes_of(w.k, a.dtype));
@@ -81,6 +87,7 @@ void sweep_vocabulary(const Sweep& sweep, float* logits, float* scratch, Tensor 
       const gemm::Product product{
           gemm::rows_in_place(a.slice_rows(r, some)), panels, {out, DType::f32, kChunk, false}, some, count, a.dtype};
       gemm::multiply_block(product, 0, some, 0, gemm::panels_of(count));
+      for (int64_t i = 0; softcap > 0 && i < some; ++i) head::cap_logits(out + i * kChunk, count, softcap);
       for (int64_t i = 0; i < some; ++i) {
         const float* row = out + i * kChunk;
         sweep.chunks[c * rows + r + i] = head::chunk_stats(row, count, inverse_temperature);
@@ -110,10 +117,17 @@ struct SweepPlan {
   }
 };
 
-// dL/dlogit = dL/dlogprob / temperature * (1[token = target] - p), for columns [begin, begin + count) of one row.
+// The slope of l = softcap tanh(x / softcap) at the x that gave l: 1 - (l / softcap)^2.
+simd::F16 cap_slope(simd::F16 logit, simd::F16 softcap) {
+  const simd::F16 t = logit / softcap;
+  return simd::fma(simd::splat(0.0f) - t, t, simd::splat(1.0f));
+}
+
+// dL/dlogit = dL/dlogprob / temperature * (1[token = target] - p), times the cap's slope, for columns [begin, begin +
+// count) of one row. `logits` are capped; the result is of the logits before that.
 template <typename T>
 void logit_gradient(T* out, const float* logits, int64_t begin, int64_t count, int32_t target, float logprob, float lse,
-                    float gradient, float inverse_temperature) {
+                    float gradient, float inverse_temperature, float softcap) {
   using namespace simd;
   if (gradient == 0) {
     std::memset(out, 0, static_cast<size_t>(count) * sizeof(T));
@@ -121,13 +135,25 @@ void logit_gradient(T* out, const float* logits, int64_t begin, int64_t count, i
   }
   const float factor = gradient * inverse_temperature;
   const F16 scale = splat(inverse_temperature), row_lse = splat(lse), minus_factor = splat(-factor);
-  for (int64_t i = 0; i < count; i += kLanes) {
-    const int64_t left = lanes_left(count, i);
-    const F16 x = left == kLanes ? load(logits + i) : load_first(logits + i, left);
-    store_first(out + i, exp(fma(x, scale, splat(-0.0f)) - row_lse) * minus_factor, left);
+  const auto fill = [&](const auto& slope) {
+    for (int64_t i = 0; i < count; i += kLanes) {
+      const int64_t left = lanes_left(count, i);
+      const F16 x = left == kLanes ? load(logits + i) : load_first(logits + i, left);
+      store_first(out + i, slope(exp(fma(x, scale, splat(-0.0f)) - row_lse) * minus_factor, x), left);
+    }
+  };
+  if (softcap > 0) {
+    fill([cap = splat(softcap)](F16 d, F16 x) { return d * cap_slope(x, cap); });
+  } else {
+    fill([](F16 d, F16) { return d; });
   }
   if (target >= begin && target < begin + count) {
-    const float value = -factor * std::expm1(logprob);  // 1 - p without cancellation
+    float value = -factor * std::expm1(logprob);  // 1 - p without cancellation
+    if (softcap > 0) {
+      float slope[kLanes];
+      store(slope, cap_slope(splat(logits[target - begin]), splat(softcap)));
+      value *= slope[0];
+    }
     if constexpr (sizeof(T) == 2) {
       out[target - begin] = to_bf16(value);
     } else {
@@ -143,7 +169,7 @@ struct Group {
   Sweep sweep;
   const float* logits;     // (chunks, rows, kChunk)
   const float* gradients;  // dL/dlogprob (rows)
-  float inverse_temperature;
+  float inverse_temperature, softcap;
 };
 
 // Memory for the gradients of a group.
@@ -163,7 +189,7 @@ void fill_chunk(Tensor dlogits, const Group& group, int64_t block, int64_t colum
     for (int64_t r = 0; r < rows; ++r)
       logit_gradient(out + r * cols + column, group.logits + (begin / kChunk * rows + r) * kChunk, begin, count,
                      group.targets[static_cast<size_t>(r)], group.sweep.logprob[r], group.sweep.lse[r],
-                     group.gradients[r], group.inverse_temperature);
+                     group.gradients[r], group.inverse_temperature, group.softcap);
   };
   if (dlogits.dtype == DType::bf16) {
     fill(dlogits.b16());
@@ -208,11 +234,17 @@ void add_gradients(Tensor dw, Tensor w, const Group& group, const GradientSpace&
 
 }  // namespace
 
-void head_logits(Tensor logits, Tensor h, const PackedWeight& w, const Exec& ex) { matmul(logits, h, w, ex); }
+void head_logits(Tensor logits, Tensor h, const PackedWeight& w, const Exec& ex, float softcap) {
+  check_softcap("head_logits", softcap);
+  matmul(logits, h, w, ex);
+  if (softcap == 0) return;
+  simd::for_chunks(ex, logits.size(), simd::kTaskElements,
+                   [&](int64_t begin, int64_t end) { head::cap_logits(logits.f32() + begin, end - begin, softcap); });
+}
 
 void head_logprobs(std::span<float> logprob, std::span<float> entropy, Tensor h, const PackedWeight& w,
-                   std::span<const int32_t> targets, float temperature, const Exec& ex) {
-  check_head("head_logprobs", h, w, targets, temperature, ex);
+                   std::span<const int32_t> targets, float temperature, const Exec& ex, float softcap) {
+  check_head("head_logprobs", h, w, targets, temperature, softcap, ex);
   CHECK(logprob.size() == targets.size() && (entropy.empty() || entropy.size() == targets.size()),
         "head_logprobs: room for {} log-probs and {} entropies of {} rows", logprob.size(), entropy.size(),
         targets.size());
@@ -228,15 +260,15 @@ void head_logprobs(std::span<float> logprob, std::span<float> entropy, Tensor h,
     const Sweep sweep = plan.at(pieces, rows);
     sweep_vocabulary(sweep, nullptr, pieces.as<float>(scratch),
                      gemm::in_lane_dtype(h.slice_rows(begin, rows), pieces[wide], ex), w, targets.subspan(first, count),
-                     1.0f / temperature, ex);
+                     1.0f / temperature, softcap, ex);
     std::copy_n(sweep.logprob, count, logprob.begin() + begin);
     if (!entropy.empty()) std::copy_n(sweep.entropy, count, entropy.begin() + begin);
   }
 }
 
 void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, Tensor w_plain, std::span<const int32_t> targets,
-               float temperature, const TokenGradient& gradient, const Exec& ex) {
-  check_head("head_loss", h, w, targets, temperature, ex);
+               float temperature, const TokenGradient& gradient, const Exec& ex, float softcap) {
+  check_head("head_loss", h, w, targets, temperature, softcap, ex);
   const int64_t n = h.rows(), V = w.n, C = w.k, most = std::min(kGroup, n);
   CHECK(dh.dtype == DType::f32 && dh.rows() == n && dh.cols() == C,
         "head_loss: dh is {} ({}, {}), wanted float32 ({}, {})", dtype_name(dh.dtype), dh.rows(), dh.cols(), n, C);
@@ -271,9 +303,10 @@ void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, Tensor w_p
                       plan.at(pieces, rows),
                       pieces.as<float>(logits),
                       gradients,
-                      1.0f / temperature};
+                      1.0f / temperature,
+                      softcap};
     sweep_vocabulary(group.sweep, pieces.as<float>(logits), nullptr, gemm::in_lane_dtype(group.h, pieces[wide], ex), w,
-                     group.targets, group.inverse_temperature, ex);
+                     group.targets, group.inverse_temperature, softcap, ex);
     bool any = false;
     for (int64_t r = 0; r < rows; ++r) {
       gradients[r] = gradient(first + r, group.sweep.logprob[r], group.sweep.entropy[r]);

@@ -18,6 +18,15 @@ simd::F16 scaled(simd::F16 logits, simd::F16 inverse_temperature) {
 
 }  // namespace
 
+void cap_logits(float* logits, int64_t count, float softcap) {
+  using namespace simd;
+  const F16 cap = splat(softcap);
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const int64_t left = lanes_left(count, i);
+    store_first(logits + i, cap * tanh(load_first(logits + i, left) / cap), left);
+  }
+}
+
 ChunkStats chunk_stats(const float* logits, int64_t count, float inverse_temperature) {
   using namespace simd;
   const auto at = [&](int64_t i) {

@@ -15,6 +15,9 @@ inline constexpr int64_t kChunk = 384;
 inline constexpr int64_t kMaxVocab = 1024 * kChunk;
 inline int64_t chunks_of(int64_t vocab) { return (vocab + kChunk - 1) / kChunk; }
 
+// Soft-capping in place: l = softcap tanh(l / softcap), of logits in a row or in rows that follow each other.
+void cap_logits(float* logits, int64_t count, float softcap);
+
 // Of the scaled logits x of one chunk: m = max x, sum of e^(x - m), and sum of e^(x - m) (x - m).
 struct ChunkStats {
   float max, sum, weighted;

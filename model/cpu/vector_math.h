@@ -1,7 +1,9 @@
-// Sixteen floats at a time, with exp, exp2 and log of our own: AVX-512 where the kernels are compiled for it, plain
-// loops otherwise. Every operation is the same IEEE operation on both paths, and sums of lanes run in one fixed tree.
+// Sixteen floats at a time, with exp, exp2, log and tanh of our own: AVX-512 where the kernels are compiled for it,
+// plain loops otherwise. Every operation is the same IEEE operation on both paths, and sums of lanes run in one fixed
+// tree.
 //
-// Private to model/cpu. The functions are polynomials (own Chebyshev fits of the reduced argument), within 2 ulp.
+// Private to model/cpu. The functions are polynomials (own Chebyshev fits of the reduced argument), within 2 ulp (tanh:
+// 3).
 #pragma once
 
 #include <algorithm>
@@ -76,6 +78,10 @@ inline F16 fma(F16 a, F16 b, F16 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 inline F16 max(F16 a, F16 b) { return {_mm512_max_ps(a.v, b.v)}; }  // b where either is NaN
 inline F16 min(F16 a, F16 b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline F16 sqrt(F16 a) { return {_mm512_sqrt_ps(a.v)}; }
+inline F16 abs(F16 a) { return {_mm512_abs_ps(a.v)}; }
+inline F16 with_sign(F16 size, F16 sign) {  // size not negative
+  return {_mm512_or_ps(size.v, _mm512_and_ps(sign.v, _mm512_set1_ps(-0.0f)))};
+}
 inline F16 round(F16 a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 inline F16 select(uint32_t lanes, F16 a, F16 b) {
   return {_mm512_mask_mov_ps(b.v, static_cast<__mmask16>(lanes), a.v)};
@@ -154,6 +160,12 @@ inline F16 min(F16 a, F16 b) {
 inline F16 sqrt(F16 a) {
   return each([&](int i) { return std::sqrt(a.v[i]); });
 }
+inline F16 abs(F16 a) {
+  return each([&](int i) { return std::abs(a.v[i]); });
+}
+inline F16 with_sign(F16 size, F16 sign) {
+  return each([&](int i) { return std::copysign(size.v[i], sign.v[i]); });
+}
 inline F16 round(F16 a) {
   return each([&](int i) { return std::nearbyint(a.v[i]); });
 }
@@ -195,15 +207,22 @@ inline float max_lanes(F16 x) {
   return reduce(x, [](F16 a, F16 b) { return max(a, b); });
 }
 
-// 2^r (r in [-0.5, 0.5]) times 2^n.
-inline F16 exp2_reduced(F16 r, F16 n) {
+// (2^r - 1) / r for r in [-0.5, 0.5].
+inline F16 exp2_slope(F16 r) {
   F16 p = splat(0x1.44138ap-13f);
   p = fma(p, r, splat(0x1.5f089p-10f));
   p = fma(p, r, splat(0x1.3b2a54p-7f));
   p = fma(p, r, splat(0x1.c6af6cp-5f));
   p = fma(p, r, splat(0x1.ebfbep-3f));
-  p = fma(p, r, splat(0x1.62e43p-1f));
-  return scale_by_power(fma(p, r, splat(1.0f)), n);
+  return fma(p, r, splat(0x1.62e43p-1f));
+}
+
+// 2^r (r in [-0.5, 0.5]) times 2^n.
+inline F16 exp2_reduced(F16 r, F16 n) { return scale_by_power(fma(exp2_slope(r), r, splat(1.0f)), n); }
+
+// x log2(e) - n, with log2(e) in two parts.
+inline F16 times_log2e(F16 x, F16 n) {
+  return fma(x, splat(0x1.4ae0cp-26f), fma(x, splat(0x1.715476p+0f), splat(0.0f) - n));
 }
 
 // 2^x for x <= 0, also -inf, or above it by rounding only; 0 below 2^-149. 2^0 is exactly 1.
@@ -217,9 +236,15 @@ inline F16 exp2_nonpositive(F16 x) {
 inline F16 exp(F16 x) {
   x = min(splat(89.0f), max(splat(-104.0f), x));
   const F16 n = round(x * splat(kLog2e));
-  // x log2(e) - n, with log2(e) in two parts
-  const F16 r = fma(x, splat(0x1.4ae0cp-26f), fma(x, splat(0x1.715476p+0f), splat(0.0f) - n));
-  return exp2_reduced(r, n);
+  return exp2_reduced(times_log2e(x, n), n);
+}
+
+// Hyperbolic tangent of any x: e / (e + 2) with e = e^(2|x|) - 1, which loses nothing near 0. tanh(-x) is -tanh(x).
+inline F16 tanh(F16 x) {
+  const F16 y = min(splat(20.0f), abs(x + x));  // tanh(10) is 1 rounded
+  const F16 n = round(y * splat(kLog2e)), r = times_log2e(y, n), power = scale_by_power(splat(1.0f), n);
+  const F16 e = fma(power, exp2_slope(r) * r, power - splat(1.0f));
+  return with_sign(e / (e + splat(2.0f)), x);
 }
 
 // Natural logarithm; x positive, normal, finite. log(1) is exactly 0.

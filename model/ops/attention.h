@@ -1,7 +1,9 @@
-// Causal attention with grouped queries: softmax(q k^T / sqrt(D)) v, row by row.
+// Causal attention with grouped queries: softmax(q k^T / sqrt(D)) v, row by row; also with Gemma's soft-capped scores
+// and a sliding window.
 //
 // Prefill, decode and training call the same row function, and its sums run over absolute key positions 0, 1, 2, ...
-// in one fixed order, so a row's bits depend only on its own prefix: not on the batch, on chunks, or on where the keys lie.
+// in one fixed order, so a row's bits depend only on its own prefix: not on the batch, on chunks, or on where the keys
+// lie.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +16,10 @@ namespace cohort {
 
 struct HeadLayout {
   int64_t num_heads, num_kv_heads, head_size;
+  float scale = 0;  // of q k; 0: 1 / sqrt(head_size)
+  float softcap =
+      0;  // scaled scores become softcap tanh(score / softcap) (Gemma 2, arXiv:2408.00118, section 2); 0: off
+  int64_t window = 0;  // query i sees key j when i - window < j <= i, positions of the sequence; 0: every earlier key
 };
 
 // --- sampling: keys and values live in a cache --------------------------------------------------------------------
@@ -29,13 +35,14 @@ void attention_cached(Tensor out, Tensor q, std::span<const CachedRun> runs, con
 
 // --- training: a pack of rows with shared prompts ------------------------------------------------------------------
 // Rows [begin, begin + count) at positions prefix_count + i. Their keys are rows [prefix_begin, prefix_begin +
-// prefix_count) (the shared prompt; count 0 for the prompt itself) and then their own rows up to themselves. Runs ascend
-// and do not overlap; a prefix lies before its run. Rows of no run are left alone by the forward pass and have gradient 0.
+// prefix_count) (the shared prompt; count 0 for the prompt itself) and then their own rows up to themselves. Runs
+// ascend and do not overlap; a prefix lies before its run. Rows of no run are left alone by the forward pass and have
+// gradient 0.
 struct PackRun {
   int64_t begin, count, prefix_begin, prefix_count;
 };
-// q, out (T, H D) act   k, v (T, K D) act   lse (T, H) f32: log-sum-exp of each row's scaled scores, for the backward
-// pass. Equal bits to attention_cached on the same rows.
+// q, out (T, H D) act   k, v (T, K D) act   lse (T, H) f32: log-sum-exp of each row's scaled and capped scores, for
+// the backward pass. Equal bits to attention_cached on the same rows.
 void attention_pack(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, std::span<const PackRun> runs,
                     const HeadLayout& heads, const Exec& ex);
 // dq (T, H D), dk, dv (T, K D), all f32, overwritten.   dout (T, H D) act

@@ -1,7 +1,8 @@
 // The language-model head: logits, log-probs, entropy and their gradient, a few rows at a time, never T x V.
 //
 // Sampler and trainer share the row functions here, so that the log-prob recorded at sampling equals, bit for bit, what
-// the trainer computes.
+// the trainer computes. With `softcap` > 0 a logit l stands for softcap tanh(l / softcap), everywhere and before the
+// temperature (Gemma 2, arXiv:2408.00118, section 2); 0: off.
 #pragma once
 
 #include <cmath>
@@ -23,25 +24,27 @@ RowStats logit_row_stats(const float* logits, int64_t vocab, float inverse_tempe
 
 // A logit over the temperature, rounded. The fma with -0 is that product; unlike a plain one it cannot be merged with a
 // following subtraction, so every compilation of the formulas here rounds alike.
-inline float scaled_logit(float logit, float inverse_temperature) { return std::fma(logit, inverse_temperature, -0.0f); }
+inline float scaled_logit(float logit, float inverse_temperature) {
+  return std::fma(logit, inverse_temperature, -0.0f);
+}
 
 // log p(token) of softmax(logits / temperature); never above 0. inverse_temperature is 1.0f / temperature.
 inline float token_logprob(const float* logits, const RowStats& stats, int32_t token, float inverse_temperature) {
   return scaled_logit(logits[token], inverse_temperature) - stats.lse;
 }
 
-// logits = h w^T, (B, V) f32.    h (B, C) act   w (V, C) packed
-void head_logits(Tensor logits, Tensor h, const PackedWeight& w, const Exec& ex);
+// logits = h w^T, capped, (B, V) f32.    h (B, C) act   w (V, C) packed
+void head_logits(Tensor logits, Tensor h, const PackedWeight& w, const Exec& ex, float softcap = 0);
 
 // logprob[i] = log p(targets[i] | row i), entropy[i] in nats; entropy may be empty.    h (n, C) act
 void head_logprobs(std::span<float> logprob, std::span<float> entropy, Tensor h, const PackedWeight& w,
-                   std::span<const int32_t> targets, float temperature, const Exec& ex);
+                   std::span<const int32_t> targets, float temperature, const Exec& ex, float softcap = 0);
 
-// Forward and backward in one pass: for each row computes log-prob and entropy, asks `gradient(i, logprob, entropy)` for
-// dL/dlogprob, and adds the gradients. Rows are visited in order and `gradient` is called from one thread, in order.
-// dh (n, C) f32, overwritten      dw (V, C) f32, added to      w_plain: the same weight, not packed, (V, C) act
+// Forward and backward in one pass: for each row computes log-prob and entropy, asks `gradient(i, logprob, entropy)`
+// for dL/dlogprob, and adds the gradients. Rows are visited in order and `gradient` is called from one thread, in
+// order. dh (n, C) f32, overwritten      dw (V, C) f32, added to      w_plain: the same weight, not packed, (V, C) act
 using TokenGradient = std::function<float(int64_t row, float logprob, float entropy)>;
 void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, Tensor w_plain, std::span<const int32_t> targets,
-               float temperature, const TokenGradient& gradient, const Exec& ex);
+               float temperature, const TokenGradient& gradient, const Exec& ex, float softcap = 0);
 
 }  // namespace cohort
