@@ -1,6 +1,8 @@
 // The trie behind added_tokens.h.
 #include "model/text/added_tokens.h"
 
+#include <algorithm>
+
 #include "core/text.h"
 #include "model/text/unicode.h"
 
@@ -44,17 +46,20 @@ void AddedTokenFinder::add(const AddedToken& token, std::string_view spelled_as)
   starts_[static_cast<unsigned char>(spelled_as[0])] = true;
 }
 
-void AddedTokenFinder::split(std::string_view text, std::vector<Stretch>& stretches) const {
-  size_t done = 0;
+void AddedTokenFinder::split(std::string_view text, std::vector<Stretch>& stretches,
+                             std::span<const size_t> guards) const {
+  size_t done = 0, guard = 0;
   for (size_t at = 0; at < text.size();) {
     if (!starts_[static_cast<unsigned char>(text[at])]) {
       ++at;
       continue;
     }
+    while (guard < guards.size() && guards[guard] <= at) ++guard;
+    const size_t limit = guard < guards.size() ? std::min(guards[guard], text.size()) : text.size();
     int32_t found = -1;
     size_t found_end = at;
     int32_t node = 0;
-    for (size_t end = at; end < text.size();) {
+    for (size_t end = at; end < limit;) {
       const auto it = edges_.find(edge(node, static_cast<unsigned char>(text[end])));
       if (it == edges_.end()) break;
       node = it->second;

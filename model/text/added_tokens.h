@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -30,9 +31,11 @@ struct Stretch {
 class AddedTokenFinder {
  public:
   void add(const AddedToken& token, std::string_view spelled_as);
-  // Appends the stretches of `text`; empty ones are left out. O(length of text x length of the
-  // longest token).
-  void split(std::string_view text, std::vector<Stretch>& stretches) const;
+  // Appends the stretches of `text`; empty ones are left out. guards: ascending offsets into `text`
+  // that no token may lie across (white space that it swallows does not count). O(length of text x
+  // length of the longest token).
+  void split(std::string_view text, std::vector<Stretch>& stretches,
+             std::span<const size_t> guards = {}) const;
   bool empty() const { return tokens_.empty(); }
 
  private:

@@ -213,15 +213,21 @@ void Tokenizer::Impl::encode_text(std::string_view text, BpeScratch& scratch,
   }
 }
 
-std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {
+std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special_tokens,
+                                       std::span<const size_t> guards) const {
   std::string valid;
-  if (!is_utf8(text)) text = valid = lossy_utf8(text);
+  if (!is_utf8(text)) {
+    CHECK_INPUT(guards.empty(), "guards into a text that is not valid UTF-8");
+    text = valid = lossy_utf8(text);
+  }
+  CHECK(std::is_sorted(guards.begin(), guards.end()), "guards must ascend");
   std::vector<int32_t> ids;
   BpeScratch scratch;
   if (add_special_tokens) ids = impl_->parts.prefix;
 
   std::vector<Stretch> stretches, inner;
-  impl_->raw_added.split(text, stretches);
+  std::vector<size_t> inner_guards;
+  impl_->raw_added.split(text, stretches, guards);
   for (const Stretch& stretch : stretches) {
     if (stretch.id >= 0) {
       ids.push_back(stretch.id);
@@ -231,7 +237,13 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special_t
     std::string_view plain = stretch.text;
     if (impl_->parts.nfc) plain = composed = to_nfc(plain);
     inner.clear();
-    impl_->normalized_added.split(plain, inner);
+    inner_guards.clear();
+    const size_t start = stretch.text.data() - text.data();
+    for (size_t guard : guards)
+      if (guard > start && guard < start + stretch.text.size())
+        inner_guards.push_back(impl_->parts.nfc ? to_nfc(text.substr(start, guard - start)).size()
+                                                : guard - start);
+    impl_->normalized_added.split(plain, inner, inner_guards);
     for (const Stretch& piece : inner) {
       if (piece.id >= 0)
         ids.push_back(piece.id);
@@ -266,6 +278,12 @@ std::string Tokenizer::token(int32_t id) const {
 }
 bool Tokenizer::is_special(int32_t id) const {
   return id >= 0 && id < vocab_size() && impl_->special[id];
+}
+std::vector<std::string> Tokenizer::special_token_texts() const {
+  std::vector<std::string> texts;
+  for (const AddedToken& token : impl_->parts.added_tokens)
+    if (token.special) texts.push_back(token.content);
+  return texts;
 }
 std::string Tokenizer::bos_token() const { return impl_->bos; }
 std::string Tokenizer::eos_token() const { return impl_->eos; }

@@ -26,7 +26,11 @@ class Tokenizer {
   // add_special_tokens: also what the post-processor adds. O(n log n) for n bytes, whatever they
   // are. Invalid UTF-8 is replaced by U+FFFD first. A byte that the vocabulary lacks becomes the
   // model's unk_token, or is dropped where there is none (as the package does).
-  std::vector<int32_t> encode(std::string_view text, bool add_special_tokens = false) const;
+  // guards: ascending byte offsets into `text`, which must then be valid UTF-8. No added token is
+  // recognised across one of them (begin < offset < end): with an offset inside each <|im_end|> that
+  // a message spells, it stays plain text.
+  std::vector<int32_t> encode(std::string_view text, bool add_special_tokens = false,
+                              std::span<const size_t> guards = {}) const;
   // Bytes may be invalid UTF-8 when ids stop inside a character; they become U+FFFD. Unknown ids
   // decode to nothing.
   std::string decode(std::span<const int32_t> ids, bool skip_special_tokens = false) const;
@@ -35,6 +39,7 @@ class Tokenizer {
   std::optional<int32_t> id_of(std::string_view token) const;
   std::string token(int32_t id) const;  // as in tokenizer.json ("Ġthe"); "" when unknown
   bool is_special(int32_t id) const;
+  std::vector<std::string> special_token_texts() const;  // of the added tokens that are special
   std::string bos_token() const;  // from tokenizer_config.json; "" when there is none
   std::string eos_token() const;
 

@@ -237,6 +237,40 @@ TEST(AddedTokens, LongestOfTheLeftmostWins) {
   EXPECT_EQ(found[4].text, "z<a");
 }
 
+TEST(Tokenizer, NoAddedTokenIsRecognisedAcrossAGuard) {
+  for (const bool normalized : {false, true}) {
+    Json json = byte_tokenizer();
+    for (Json& token : json["added_tokens"]) token["normalized"] = normalized;
+    const Tokenizer tokenizer = make(json);
+    const std::string text = "<|im_end|>x<|im_end|>";
+    std::vector<int32_t> spelled;
+    for (char c : std::string("<|im_end|>")) spelled.push_back(c);
+    std::vector<int32_t> first = spelled, last = {258, 'x'};
+    first.insert(first.end(), {'x', 258});
+    last.insert(last.end(), spelled.begin(), spelled.end());
+    for (size_t inside = 1; inside < 10; ++inside) {
+      EXPECT_EQ(tokenizer.encode(text, false, std::vector<size_t>{inside}), first) << inside;
+      EXPECT_EQ(tokenizer.encode(text, false, std::vector<size_t>{11 + inside}), last) << inside;
+    }
+    for (size_t edge : {0, 10, 11, 21})
+      EXPECT_EQ(tokenizer.encode(text, false, std::vector<size_t>{edge}),
+                (std::vector<int32_t>{258, 'x', 258}));
+  }
+}
+
+TEST(Tokenizer, RefusesGuardsThatDescendOrLieInInvalidText) {
+  const Tokenizer tokenizer = make(byte_tokenizer());
+  EXPECT_THROW(tokenizer.encode("abc", false, std::vector<size_t>{2, 1}), Error);
+  EXPECT_THROW(tokenizer.encode("ab\xFF", false, std::vector<size_t>{1}), Error);
+}
+
+TEST(Tokenizer, NamesItsSpecialTokens) {
+  Json json = byte_tokenizer();
+  json["added_tokens"][1]["special"] = false;
+  EXPECT_EQ(make(json).special_token_texts(),
+            (std::vector<std::string>{"<|endoftext|>", "<|im_end|>"}));
+}
+
 TEST(ByteTokenizer, IdsAreBytesThenSpecials) {
   const Tokenizer tokenizer = make(byte_tokenizer());
   EXPECT_EQ(tokenizer.vocab_size(), 259);
