@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/files.h"
+#include "model/formats/stored_dtype.h"
 
 namespace cohort {
 
@@ -31,15 +32,26 @@ class SafetensorsFolder {
   static SafetensorsFolder open(const std::filesystem::path& model_dir);
   static SafetensorsFolder open_file(const std::filesystem::path& file);
   const std::map<std::string, StoredTensor>& tensors() const { return tensors_; }
+  // In the order of their names.
+  const std::vector<MappedFile>& files() const { return files_; }
+  // What is wrong but changes no weight, a line each: an index whose total_size is not the shards'.
+  const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
   std::vector<MappedFile> files_;
+  std::vector<std::string> warnings_;
   std::map<std::string, StoredTensor> tensors_;
 };
 
-// Copies `stored` into f32 or bf16 memory (count elements), converting from F32, F16 or BF16.
-// `where` for messages.
+// Copies `stored` into f32 or bf16 memory (count elements), converting from F32, F16 or BF16 with one rounding. Another
+// dtype, NaN, infinity, or a number beyond bfloat16: exit code 3, with the element's place. `where` leads messages.
 void convert_stored(const StoredTensor& stored, std::string_view where, bool to_bf16, void* out);
+
+// The dtype of a weight; exit code 3 for those that weights do not have.
+StoredDType weight_dtype(const StoredTensor& stored, std::string_view where);
+// The refusal of element `index`, which is not finite, or not as bfloat16.
+[[noreturn]] void refuse_not_finite(const StoredTensor& stored, StoredDType dtype, std::string_view where, size_t index,
+                                    bool to_bf16);
 
 // Parses one safetensors image: header checks only, no copies. For tests and fuzzing too.
 std::map<std::string, StoredTensor> parse_safetensors(std::span<const std::byte> image,

@@ -27,7 +27,8 @@ bool is_pickle(const fs::path& file) {
     if (is_pickle(entry.path()))
       fail(ExitCode::kInput,
            "{}: holds {} but no safetensors; such files can run code when they are read: convert "
-           "to safetensors",
+           "to safetensors, e.g. in Python with transformers: "
+           "AutoModelForCausalLM.from_pretrained(DIR, dtype='auto').save_pretrained(NEW_DIR)",
            dir.string(), in_quotes(entry.path().filename().string()));
   fail(ExitCode::kInput, "{}: neither {} nor {} is in it", dir.string(), kSingle, kIndex);
 }
@@ -56,22 +57,27 @@ fs::path shard_path(const fs::path& dir, const std::string& name, const std::str
   return path;
 }
 
-// weight_map by shard: shard -> names of its tensors.
-std::map<std::string, std::vector<std::string>> read_index(const fs::path& file) {
+struct Index {
+  std::map<std::string, std::vector<std::string>> shards;  // shard -> names of its tensors
+  Json total_size;                                         // what it says of itself; null: nothing
+};
+
+Index read_index(const fs::path& file) {
   const std::string where = file.string();
-  const Json index = parse_json(read_file(file, kMaxIndexBytes), where);
-  CHECK_INPUT(index.is_object() && index.contains("weight_map") && index["weight_map"].is_object(),
+  const Json json = parse_json(read_file(file, kMaxIndexBytes), where);
+  CHECK_INPUT(json.is_object() && json.contains("weight_map") && json["weight_map"].is_object(),
               "{}: must be an object with weight_map, an object", where);
-  // metadata.total_size is not looked at: published indices get it wrong, and the shards say it
-  // themselves.
-  std::map<std::string, std::vector<std::string>> shards;
-  for (const auto& [tensor, shard] : index["weight_map"].items()) {
+  Index index;
+  if (json.contains("metadata") && json["metadata"].is_object() &&
+      json["metadata"].contains("total_size"))
+    index.total_size = json["metadata"]["total_size"];
+  for (const auto& [tensor, shard] : json["weight_map"].items()) {
     CHECK_INPUT(shard.is_string(), "{}: weight_map: {} is no text; it must be the name of a shard",
                 where, in_quotes(tensor));
-    shards[shard.get<std::string>()].push_back(tensor);
+    index.shards[shard.get<std::string>()].push_back(tensor);
   }
-  CHECK_INPUT(!shards.empty(), "{}: weight_map is empty", where);
-  return shards;
+  CHECK_INPUT(!index.shards.empty(), "{}: weight_map is empty", where);
+  return index;
 }
 
 }  // namespace
@@ -96,8 +102,9 @@ SafetensorsFolder SafetensorsFolder::open(const fs::path& model_dir) {
   if (!sharded) refuse_without_safetensors(model_dir);
 
   const std::string index = (model_dir / kIndex).string();
+  const auto [shards, total_size] = read_index(model_dir / kIndex);
   SafetensorsFolder folder;
-  for (const auto& [name, listed] : read_index(model_dir / kIndex)) {
+  for (const auto& [name, listed] : shards) {
     const fs::path path = shard_path(model_dir, name, index);
     folder.files_.emplace_back(path);
     std::map<std::string, StoredTensor> tensors =
@@ -111,6 +118,13 @@ SafetensorsFolder SafetensorsFolder::open(const fs::path& model_dir) {
     CHECK_INPUT(tensors.empty(), "{}: tensor {}: {} gives it to another shard, or to none",
                 path.string(), in_quotes(tensors.begin()->first), index);
   }
+  // Published indices get the sum wrong, and nothing is read by it: said, not refused.
+  uint64_t bytes = 0;
+  for (const auto& [name, tensor] : folder.tensors_) bytes += tensor.data.size();
+  if (!total_size.is_null() && total_size != Json(bytes))
+    folder.warnings_.push_back(
+        fmt::format("{}: metadata.total_size is {}, but the tensors of the shards take {} bytes", index,
+                    dump_json(total_size), bytes));
   return folder;
 }
 

@@ -16,6 +16,11 @@ constexpr size_t stored_size(StoredDType dtype) { return dtype == StoredDType::f
 constexpr const char* safetensors_name(StoredDType dtype) {
   return dtype == StoredDType::f32 ? "F32" : dtype == StoredDType::bf16 ? "BF16" : "F16";
 }
+constexpr std::optional<StoredDType> stored_dtype_of_file(std::string_view name) {
+  for (const StoredDType dtype : {StoredDType::f32, StoredDType::bf16, StoredDType::f16})
+    if (name == safetensors_name(dtype)) return dtype;
+  return std::nullopt;
+}
 // As config.json, torch and the command line say it.
 constexpr const char* stored_name(StoredDType dtype) {
   return dtype == StoredDType::f32 ? "float32" : dtype == StoredDType::bf16 ? "bfloat16" : "float16";

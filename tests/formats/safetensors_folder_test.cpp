@@ -42,6 +42,24 @@ TEST_F(SafetensorsFolderTest, OpensShards) {
   EXPECT_EQ(std::memcmp(model.tensors().at("b").data.data(), kTwoFloats.data(), 8), 0);
 }
 
+TEST_F(SafetensorsFolderTest, WarnsOfAWrongTotalSize) {
+  put_good_shards();
+  EXPECT_TRUE(SafetensorsFolder::open(folder / "m").warnings().empty());
+  const std::string map = R"({"a":"model-1.safetensors","b":"model-2.safetensors"})";
+  for (const char* wrong : {"17", "-16", "\"16\"", "[16]", "16.5"}) {
+    put("m/model.safetensors.index.json",
+        fmt::format(R"({{"metadata":{{"total_size":{}}},"weight_map":{}}})", wrong, map));
+    const std::vector<std::string> warnings = SafetensorsFolder::open(folder / "m").warnings();
+    ASSERT_EQ(warnings.size(), 1u) << wrong;
+    EXPECT_NE(warnings[0].find(fmt::format("index.json: metadata.total_size is {}", wrong)), std::string::npos) << warnings[0];
+    EXPECT_NE(warnings[0].find("take 16 bytes"), std::string::npos) << warnings[0];
+  }
+  for (const char* silent : {"{}", "[]", "null", R"({"total_size":null})"}) {
+    put("m/model.safetensors.index.json", fmt::format(R"({{"metadata":{},"weight_map":{}}})", silent, map));
+    EXPECT_TRUE(SafetensorsFolder::open(folder / "m").warnings().empty()) << silent;
+  }
+}
+
 TEST_F(SafetensorsFolderTest, RefusesFoldersWithoutSafetensors) {
   expect_folder_refused({"m: is no folder"});
   put("m/config.json", "{}");
@@ -54,7 +72,7 @@ TEST_F(SafetensorsFolderTest, RefusesPicklesAndSaysWhatToDo) {
   for (const char* name :
        {"pytorch_model.bin", "model.pt", "model.pth", "last.ckpt", "model.pkl"}) {
     const fs::path file = put(std::string("m/") + name, "PK");
-    expect_folder_refused({name, "convert to safetensors"});
+    expect_folder_refused({name, "convert to safetensors", "save_pretrained"});
     fs::remove(file);
   }
 }
