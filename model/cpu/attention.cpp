@@ -54,13 +54,29 @@ struct Scratch {
   }
 };
 
-// Keys of the block that row `row` of the tile may see.
-struct Causal {
-  int64_t group, first_position, base, count;
-  int64_t operator()(int64_t row) const {
-    return std::clamp<int64_t>(first_position + row / group + 1 - base, 0, count);
+// Keys [begin(row), end(row)) of the block are those that row `row` of the tile may see.
+struct Visible {
+  int64_t group, first_position, window, base, count;
+  int64_t begin(int64_t row) const {
+    return std::clamp<int64_t>(window_begin(first_position + row / group, window) - base, 0, count);
   }
+  int64_t end(int64_t row) const { return std::clamp<int64_t>(first_position + row / group + 1 - base, 0, count); }
 };
+
+// s = cap tanh(s) of rows [first, rows).
+void cap_scores(float* scores, int64_t first, int64_t rows, int64_t vectors, float cap) {
+  const F16 factor = splat(cap);
+  for (int64_t r = first; r < rows; ++r)
+    for (int64_t v = 0; v < vectors; ++v) {
+      float* s = scores + r * kKeyBlock + v * kLanes;
+      store(s, factor * tanh(load(s)));
+    }
+}
+
+// Blanks a row's keys that are before its window.
+void mask_before(float* scores, int64_t begin) {
+  for (; begin > 0; begin -= kLanes, scores += kLanes) store_first(scores, splat(-kInfinity), std::min(begin, kLanes));
+}
 
 // Blanks what a row must not see and finds its largest score.
 float mask_and_max(float* scores, int64_t visible, int64_t vectors) {
@@ -76,10 +92,13 @@ float mask_and_max(float* scores, int64_t visible, int64_t vectors) {
 
 // Adds one block to the running softmax of one kv head's rows [first, rows). values: the block's rows, `stride` apart.
 template <typename V>
-void add_block(const Scratch& s, int64_t first, int64_t rows, const Causal& visible, const V* values, int64_t stride,
+void add_block(const Scratch& s, int64_t first, int64_t rows, const Visible& visible, const V* values, int64_t stride,
                int64_t padded) {
   const int64_t vectors = (visible.count + kLanes - 1) / kLanes;
-  for (int64_t r = first; r < rows; ++r) s.block_max[r] = mask_and_max(s.scores + r * kKeyBlock, visible(r), vectors);
+  const bool windowed = visible.begin(rows - 1) > 0;  // the last row's window begins last
+  for (int64_t r = first; windowed && r < rows; ++r) mask_before(s.scores + r * kKeyBlock, visible.begin(r));
+  for (int64_t r = first; r < rows; ++r)
+    s.block_max[r] = mask_and_max(s.scores + r * kKeyBlock, visible.end(r), vectors);
   for (int64_t r = first; r < rows; r += kLanes) {
     const F16 before = load(s.max + r), after = max(before, load(s.block_max + r));
     store(s.rescale + r, exp2_nonpositive(before - after));
@@ -100,16 +119,21 @@ void add_block(const Scratch& s, int64_t first, int64_t rows, const Causal& visi
       for (int64_t d = 0; d < padded; d += kLanes) store(sums + d, load(sums + d) * rescale);
     }
   }
-  // A row adds only the values it may see: 0 times a later value would turn its infinity into NaN. A register tile of
-  // rows goes together up to the first one's last key.
+  // A row adds only the values it may see: 0 times another value would turn its infinity into NaN. A register tile of
+  // rows goes together from the last one's first key to the first one's last key.
+  const auto accumulate = [&](int64_t row, int64_t n, int64_t begin, int64_t end) {
+    if (begin < end)
+      accumulate_rows(s.sums + row * padded, s.scores + row * kKeyBlock + begin, kKeyBlock, 1, values + begin * stride,
+                      stride, n, end - begin, padded);
+  };
   for (int64_t r = first; r < rows;) {
-    const int64_t common = visible(r), n = common == visible.count ? rows - r : std::min(kRegisterRows, rows - r);
-    accumulate_rows(s.sums + r * padded, s.scores + r * kKeyBlock, kKeyBlock, 1, values, stride, n, common, padded);
-    for (int64_t end = r + n; r < end; ++r) {
-      if (visible(r) == common) continue;
-      accumulate_rows(s.sums + r * padded, s.scores + r * kKeyBlock + common, kKeyBlock, 1, values + common * stride,
-                      stride, 1, visible(r) - common, padded);
-    }
+    const int64_t common_end = visible.end(r);
+    const int64_t n = common_end == visible.count && !windowed ? rows - r : std::min(kRegisterRows, rows - r);
+    const int64_t common_begin = windowed ? std::min(common_end, visible.begin(r + n - 1)) : 0;
+    for (int64_t i = r; common_begin > 0 && i < r + n; ++i) accumulate(i, 1, visible.begin(i), common_begin);
+    accumulate(r, n, common_begin, common_end);
+    for (int64_t stop = r + n; r < stop; ++r)
+      accumulate(r, 1, windowed ? std::max(common_end, visible.begin(r)) : common_end, visible.end(r));
   }
 }
 
@@ -138,34 +162,41 @@ class Prefetch {
 };
 
 // s.q holds the scaled queries of `positions` positions from `first_position`, for `kv_heads` kv heads of `group` heads
-// each. Leaves softmax-weighted sums of values in s.sums, not yet divided by the sum of s.weight.
+// each; `cap` is ScoreScale's. Leaves softmax-weighted sums of values in s.sums, not yet divided by the sum of
+// s.weight. A row takes part in the blocks that hold a key it sees and in no others, whatever its neighbours see.
 template <typename T>
 void attend(const Scratch& s, const KeyRows<T>& keys, const KeyRows<T>& values, int64_t first_position,
-            int64_t positions, int64_t kv_heads, int64_t group, int64_t head_size, int64_t padded) {
+            int64_t positions, int64_t kv_heads, int64_t group, int64_t head_size, int64_t padded, int64_t window,
+            float cap) {
   const int64_t rows = positions * group, end = first_position + positions;
+  if (window >= end) window = 0;  // as it is; and no sum below can overflow
   std::fill_n(s.sums, kv_heads * rows * padded, 0.0f);
   std::fill_n(s.weight, kv_heads * rows * kLanes, 0.0f);
   std::fill_n(s.max, kv_heads * rows + kLanes, -kInfinity);
   std::fill_n(s.block_max, kv_heads * rows + kLanes, -kInfinity);
-  for (int64_t base = 0; base < end; base += kKeyBlock) {
+  for (int64_t base = window_begin(first_position, window) / kKeyBlock * kKeyBlock; base < end; base += kKeyBlock) {
     const int64_t count = std::min(kKeyBlock, end - base), next = base + kKeyBlock;
+    const int64_t vectors = (count + kLanes - 1) / kLanes;
     const int64_t first = std::max<int64_t>(0, base - first_position) * group;
+    // The last row to see the block's last key is window - 1 positions after that key.
+    const int64_t last = window == 0 ? rows : std::min(rows, (base + count - 1 + window - first_position) * group);
     Prefetch<T> ahead(keys, values, next, std::min(end, next + kKeyBlock), kv_heads * head_size, 7 * kv_heads);
     for (int64_t kv = 0; kv < kv_heads; ++kv) {
       const Scratch at = s.from(kv * rows, padded);
       const KeyRows<T> own_values = values.shifted(kv * head_size);
-      const Causal visible{group, first_position, base, count};
+      const Visible visible{group, first_position, window, base, count};
       for (int64_t j = 0; j < count; j += kLanes, ahead.some())
         load_transposed(s.key_panel + j, keys.shifted(kv * head_size), base + j, lanes_left(count, j), head_size);
-      dot_rows(at.scores + first * kKeyBlock, at.q + first * padded, rows - first, s.key_panel, head_size, padded,
-               (count + kLanes - 1) / kLanes);
+      dot_rows(at.scores + first * kKeyBlock, at.q + first * padded, last - first, s.key_panel, head_size, padded,
+               vectors);
+      if (cap > 0) cap_scores(at.scores, first, last, vectors, cap);
       ahead.some();
       // Few rows read the values where they lie; for many it pays to convert them once.
-      if (rows - first <= kRegisterRows && head_size == padded && own_values.contiguous(base, count)) {
-        add_block(at, first, rows, visible, own_values.row(base), own_values.stride, padded);
+      if (last - first <= kRegisterRows && head_size == padded && own_values.contiguous(base, count)) {
+        add_block(at, first, last, visible, own_values.row(base), own_values.stride, padded);
       } else {
         load_rows(s.value_panel, own_values, base, count, head_size, padded);
-        add_block(at, first, rows, visible, static_cast<const float*>(s.value_panel), padded, padded);
+        add_block(at, first, last, visible, static_cast<const float*>(s.value_panel), padded, padded);
       }
     }
   }
@@ -197,12 +228,13 @@ void run_task(const Task& task, const Source<T>& source, Tensor out, float* lse,
               const Scratch& s) {
   const int64_t D = heads.head_size, padded = round_up(D, kLanes), group = heads.num_heads / heads.num_kv_heads;
   const int64_t rows = task.positions * group, kv_heads = task.kv_end - task.kv_begin, H = heads.num_heads;
+  const ScoreScale scale = score_scale(heads);
   const int64_t at = ((source.begin + task.first) * H + task.kv_begin * group) * D;  // in q and out
   for (int64_t kv = 0; kv < kv_heads; ++kv)
     load_queries(s.q + kv * rows * padded, static_cast<const T*>(q.data) + at + kv * group * D, H * D, task.positions,
-                 group, D, padded, score_scale(D));
+                 group, D, padded, scale.queries);
   attend(s, source.keys.shifted(task.kv_begin * D), source.values.shifted(task.kv_begin * D),
-         source.first_position + task.first, task.positions, kv_heads, group, D, padded);
+         source.first_position + task.first, task.positions, kv_heads, group, D, padded, heads.window, scale.cap);
   for (int64_t kv = 0; kv < kv_heads; ++kv)
     finish(s.from(kv * rows, padded), static_cast<T*>(out.data) + at + kv * group * D,
            lse == nullptr ? nullptr : lse + at / D + kv * group, task.positions, group, heads, padded);
@@ -234,7 +266,9 @@ void attend_runs(int64_t runs, const SourceOf& source_of, Tensor out, float* lse
     const int64_t heads_together = whole_rows && source.count * heads.num_heads <= max_rows ? K : 1;
     for (int64_t first = 0; first < source.count; first += step) {
       const int64_t positions = std::min(step, source.count - first);
-      const int64_t cost = (source.first_position + first + positions) * (positions + 2) * heads_together;
+      const int64_t position = source.first_position + first;
+      const int64_t keys = position + positions - window_begin(position, heads.window);
+      const int64_t cost = keys * (positions + 2) * heads_together;
       for (int64_t kv = 0; kv < K; kv += heads_together)
         list[n++] = {run, first, positions, kv, kv + heads_together, cost};
     }

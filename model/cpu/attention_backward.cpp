@@ -2,8 +2,9 @@
 // rows and leaves what its rows give to each key in a buffer of its own. Then each key adds up its units in their
 // order. Units depend on the runs alone, so the bits do not depend on threads.
 //
-// With p = exp(s - lse):  dv = p^T dout,  ds = p (dout v^T - delta),  dq = ds k / sqrt(D),  dk = ds^T q / sqrt(D),
-// delta = dout . out  (Dao et al. 2022, appendix B.2). The scores are recomputed by the forward pass's own arithmetic.
+// With p = exp(s - lse):  dv = p^T dout,  ds = p (dout v^T - delta),  dq = ds k scale,  dk = ds^T q scale,
+// delta = dout . out  (Dao et al. 2022, appendix B.2), and ds times 1 - tanh^2 where scores are soft-capped. The scores
+// are recomputed by the forward pass's own arithmetic.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -90,6 +91,7 @@ void plan_tasks(Plan& plan, int64_t kv_heads) {
 struct Scratch {
   float *q, *dout, *dq;                            // (unit rows, padded)
   float *lse, *delta;                              // (unit rows), lse in units of log 2
+  int64_t* position;                               // (unit rows)
   float *scores, *dscores;                         // (tile rows, 64)
   float *key_columns, *value_columns, *key_panel;  // (D, 64), (D, 64), (64, padded)
 
@@ -97,6 +99,7 @@ struct Scratch {
     const int64_t rows = unit_positions(group) * group, tile = tile_positions(group) * group;
     q = carver.take<float>(rows * padded), dout = carver.take<float>(rows * padded);
     dq = carver.take<float>(rows * padded), lse = carver.take<float>(rows), delta = carver.take<float>(rows);
+    position = carver.take<int64_t>(rows);
     scores = carver.take<float>(tile * kKeyBlock), dscores = carver.take<float>(tile * kKeyBlock);
     key_columns = carver.take<float>(head_size * kKeyBlock), value_columns = carver.take<float>(head_size * kKeyBlock);
     key_panel = carver.take<float>(kKeyBlock * padded);
@@ -109,44 +112,81 @@ struct Pass {
   Tensor dq, dout, out, lse, q, k, v;
   std::span<const PackRun> runs;
   HeadLayout heads;
+  ScoreScale scale;
   int64_t padded, group;
   const Plan& plan;
   float *dk, *dv;  // (K, plan.keys, padded)
 };
 
-// Rows [first, first + rows) of the unit against the `count` keys of the loaded block. visible(row) <= count: how many
-// of them the row may see. dk and dv at the block's first key.
-template <typename Visible>
-void tile_backward(const Scratch& s, int64_t first, int64_t rows, int64_t count, const Visible& visible, float* dk,
+// Keys [begin(row), end(row)) of a block, its first one at position `base`, are those that a row of the unit sees.
+struct Visible {
+  const int64_t* position;
+  int64_t window, base, count;
+  int64_t begin(int64_t row) const { return std::clamp<int64_t>(window_begin(position[row], window) - base, 0, count); }
+  int64_t end(int64_t row) const { return std::clamp<int64_t>(position[row] + 1 - base, 0, count); }
+};
+
+// The positions of the keys that some row of a tile sees.
+struct KeyRange {
+  int64_t begin, end;
+};
+KeyRange tile_keys(const int64_t* position, int64_t rows, int64_t window) {
+  const auto [first, last] = std::minmax_element(position, position + rows);
+  return {window_begin(*first, window), *last + 1};
+}
+
+// scores, dscores -> p, ds for `rows` rows of the unit from `first`, 0 where a key is not seen.
+template <bool kCapped>
+void softmax_backward(const Scratch& s, int64_t first, int64_t rows, const Visible& visible, float cap) {
+  const int64_t vectors = (visible.count + kLanes - 1) / kLanes;
+  const F16 factor = splat(cap);
+  for (int64_t r = 0; r < rows; ++r) {
+    const F16 lse = splat(s.lse[first + r]), delta = splat(s.delta[first + r]);
+    const int64_t begin = visible.begin(first + r), end = visible.end(first + r);
+    for (int64_t v = 0; v < vectors; ++v) {
+      const int64_t at = r * kKeyBlock + v * kLanes;
+      const auto before = [&](int64_t key) { return first_lanes(std::clamp<int64_t>(key - v * kLanes, 0, kLanes)); };
+      const uint32_t lanes = before(end) & ~before(begin);
+      F16 score = load(s.scores + at), slope = splat(1.0f);
+      if constexpr (kCapped) {
+        const F16 t = tanh(score);
+        score = factor * t, slope = fma(splat(0.0f) - t, t, splat(1.0f));
+      }
+      const F16 p = exp2_nonpositive(score - lse);
+      F16 ds = p * (load(s.dscores + at) - delta);
+      if constexpr (kCapped) ds = ds * slope;
+      store(s.scores + at, select(lanes, p, splat(0.0f)));
+      store(s.dscores + at, select(lanes, ds, splat(0.0f)));
+    }
+  }
+}
+
+// Rows [first, first + rows) of the unit against the loaded block's keys. dk and dv at the block's first key.
+void tile_backward(const Scratch& s, int64_t first, int64_t rows, const Visible& visible, float cap, float* dk,
                    float* dv, int64_t head_size, int64_t padded) {
-  const int64_t vectors = (count + kLanes - 1) / kLanes;
+  const int64_t count = visible.count, vectors = (count + kLanes - 1) / kLanes;
   const float *q = s.q + first * padded, *dout = s.dout + first * padded;
   dot_rows(s.scores, q, rows, s.key_columns, head_size, padded, vectors);
   dot_rows(s.dscores, dout, rows, s.value_columns, head_size, padded, vectors);
-  for (int64_t r = 0; r < rows; ++r) {
-    const F16 lse = splat(s.lse[first + r]), delta = splat(s.delta[first + r]);
-    const int64_t seen = visible(first + r);
-    for (int64_t v = 0; v < vectors; ++v) {
-      const int64_t at = r * kKeyBlock + v * kLanes;
-      const uint32_t lanes = first_lanes(std::clamp<int64_t>(seen - v * kLanes, 0, kLanes));
-      const F16 p = exp2_nonpositive(load(s.scores + at) - lse);
-      store(s.scores + at, select(lanes, p, splat(0.0f)));
-      store(s.dscores + at, select(lanes, p * (load(s.dscores + at) - delta), splat(0.0f)));
-    }
+  if (cap > 0) {
+    softmax_backward<true>(s, first, rows, visible, cap);
+  } else {
+    softmax_backward<false>(s, first, rows, visible, cap);
   }
   accumulate_rows(dv, s.scores, 1, kKeyBlock, dout, padded, count, rows, padded);
   accumulate_rows(dk, s.dscores, 1, kKeyBlock, q, padded, count, rows, padded);
   accumulate_rows(s.dq + first * padded, s.dscores, kKeyBlock, 1, s.key_panel, padded, rows, count, padded);
 }
 
-// Loads q, dout, delta and lse of rows of one segment into the unit's scratch, from local row `at`.
+// Loads q, dout, delta, lse and position of rows of one segment into the unit's scratch, from local row `at`.
 template <typename T>
 void load_segment(const Pass<T>& pass, const Scratch& s, const Segment& segment, int64_t kv_head, int64_t at) {
   const int64_t D = pass.heads.head_size, width = pass.heads.num_heads * D, group = pass.group, padded = pass.padded;
-  const int64_t row = pass.runs[static_cast<size_t>(segment.run)].begin + segment.first;
+  const PackRun& run = pass.runs[static_cast<size_t>(segment.run)];
+  const int64_t row = run.begin + segment.first;
   const int64_t from = row * width + kv_head * group * D;
   load_queries(s.q + at * padded, static_cast<const T*>(pass.q.data) + from, width, segment.count, group, D, padded,
-               score_scale(D));
+               pass.scale.queries);
   load_queries(s.dout + at * padded, static_cast<const T*>(pass.dout.data) + from, width, segment.count, group, D,
                padded, 1.0f);
   for (int64_t p = 0, r = at; p < segment.count; ++p) {
@@ -158,6 +198,7 @@ void load_segment(const Pass<T>& pass, const Scratch& s, const Segment& segment,
         sum = fma(load(s.dout + r * padded + d), load_first(out + g * D + d, lanes_left(D, d)), sum);
       s.delta[r] = sum_lanes(sum);
       s.lse[r] = lse[g] * kLog2e;
+      s.position[r] = run.prefix_count + segment.first + p;
     }
   }
 }
@@ -166,7 +207,7 @@ template <typename T>
 void store_dq(const Pass<T>& pass, const Scratch& s, const Segment& segment, int64_t kv_head, int64_t at) {
   const int64_t D = pass.heads.head_size, width = pass.heads.num_heads * D, group = pass.group;
   const int64_t row = pass.runs[static_cast<size_t>(segment.run)].begin + segment.first;
-  const F16 scale = splat(1.0f / std::sqrt(static_cast<float>(D)));
+  const F16 scale = splat(pass.scale.scale);
   for (int64_t p = 0, r = at; p < segment.count; ++p) {
     float* to = pass.dq.f32() + (row + p) * width + kv_head * group * D;
     for (int64_t g = 0; g < group; ++g, ++r)
@@ -175,29 +216,35 @@ void store_dq(const Pass<T>& pass, const Scratch& s, const Segment& segment, int
   }
 }
 
-// One stretch of keys, rows [begin, begin + count) of the pack, against tile after tile of the unit's rows [first,
-// end). visible(row) counts from the stretch's first key and never falls from row to row.
-template <typename T, typename Visible>
+// One stretch of keys, rows [begin, begin + count) of the pack at positions from `position` on, against tile after tile
+// of the unit's rows [first, end).
+template <typename T>
 void stretch_backward(const Pass<T>& pass, const Scratch& s, int64_t kv_head, int64_t begin, int64_t count,
-                      int64_t first, int64_t end, const Visible& visible, float* dk, float* dv) {
+                      int64_t position, int64_t first, int64_t end, float* dk, float* dv) {
   if (count == 0) return;
   const int64_t D = pass.heads.head_size, padded = pass.padded, kv_width = pass.heads.num_kv_heads * D;
+  const int64_t window = pass.heads.window;
   const int64_t from = begin * kv_width + kv_head * D, tile = tile_positions(pass.group) * pass.group;
   const T *k = static_cast<const T*>(pass.k.data) + from, *v = static_cast<const T*>(pass.v.data) + from;
   const KeyRows<T> keys{k, 0, k, kv_width}, values{v, 0, v, kv_width};
   for (int64_t base = 0; base < count; base += kKeyBlock) {
     const int64_t block = std::min(kKeyBlock, count - base);
-    load_transposed(s.key_columns, keys, base, block, D);
-    load_transposed(s.value_columns, values, base, block, D);
-    load_rows(s.key_panel, keys, base, block, D, padded);
     std::memset(dk + base * padded, 0, sizeof(float) * static_cast<size_t>(block * padded));
     std::memset(dv + base * padded, 0, sizeof(float) * static_cast<size_t>(block * padded));
+    bool loaded = false;
     for (int64_t row = first; row < end; row += tile) {
-      const int64_t rows = std::min(tile, end - row), seen = std::min(block, visible(row + rows - 1) - base);
-      if (seen <= 0) continue;
-      tile_backward(
-          s, row, rows, seen, [&](int64_t r) { return std::clamp<int64_t>(visible(r) - base, 0, seen); },
-          dk + base * padded, dv + base * padded, D, padded);
+      const int64_t rows = std::min(tile, end - row);
+      const KeyRange range = tile_keys(s.position + row, rows, window);
+      const int64_t seen = std::min(block, range.end - position - base);
+      if (seen <= 0 || range.begin >= position + base + seen) continue;
+      if (!loaded) {
+        load_transposed(s.key_columns, keys, base, block, D);
+        load_transposed(s.value_columns, values, base, block, D);
+        load_rows(s.key_panel, keys, base, block, D, padded);
+        loaded = true;
+      }
+      tile_backward(s, row, rows, {s.position, window, position + base, seen}, pass.scale.cap, dk + base * padded,
+                    dv + base * padded, D, padded);
     }
   }
 }
@@ -212,17 +259,15 @@ void run_task(const Pass<T>& pass, const Task& task, const Scratch& s) {
     load_segment(pass, s, segments[i], task.kv_head, at);
 
   int64_t gradient = (task.kv_head * pass.plan.keys + unit.offset) * pass.padded;
-  stretch_backward(
-      pass, s, task.kv_head, unit.prefix_begin, unit.prefix_count, 0, rows, [&](int64_t) { return unit.prefix_count; },
-      pass.dk + gradient, pass.dv + gradient);
+  stretch_backward(pass, s, task.kv_head, unit.prefix_begin, unit.prefix_count, 0, 0, rows, pass.dk + gradient,
+                   pass.dv + gradient);
   gradient += unit.prefix_count * pass.padded;
   int64_t at = 0;
   for (int64_t i = unit.segments_begin; i < unit.segments_end; ++i) {
     const Segment& segment = segments[i];
     const int64_t end = at + segment.count * group;
-    stretch_backward(
-        pass, s, task.kv_head, pass.runs[static_cast<size_t>(segment.run)].begin, segment.end(), at, end,
-        [&](int64_t row) { return segment.first + (row - at) / group + 1; }, pass.dk + gradient, pass.dv + gradient);
+    stretch_backward(pass, s, task.kv_head, pass.runs[static_cast<size_t>(segment.run)].begin, segment.end(),
+                     unit.prefix_count, at, end, pass.dk + gradient, pass.dv + gradient);
     gradient += segment.end() * pass.padded;
     at = end;
   }
@@ -246,7 +291,7 @@ void sum_units(const Pass<T>& pass, Tensor dk, Tensor dv, int64_t first, int64_t
         for (int64_t d = 0; d < D; d += kLanes) {
           const int64_t lanes = lanes_left(D, d);
           float *to_k = dk.f32() + row * kv_width + kv * D + d, *to_v = dv.f32() + row * kv_width + kv * D + d;
-          store_first(to_k, load_first(to_k, lanes) + load(pass.dk + from + d) * splat(kLn2), lanes);
+          store_first(to_k, load_first(to_k, lanes) + load(pass.dk + from + d) * splat(pass.scale.slope), lanes);
           store_first(to_v, load_first(to_v, lanes) + load(pass.dv + from + d), lanes);
         }
       }
@@ -293,7 +338,8 @@ void backward(Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tensor out, Tensor l
   plan_units(plan, runs, limit);
   plan_tasks(plan, heads.num_kv_heads);
 
-  const Pass<T> pass{dq, dout, out, lse, q, k, v, runs, heads, padded, group, plan, dk_units, dv_units};
+  const Pass<T> pass{dq,     dout,  out,  lse,      q,       k, v, runs, heads, score_scale(heads),
+                     padded, group, plan, dk_units, dv_units};
   Carver size(nullptr);
   Scratch(size, group, D, padded);
   ex.pool->run(plan.num_tasks, [&](int64_t task, int thread) {

@@ -209,6 +209,11 @@ void check_heads(const HeadLayout& heads) {
         heads.num_kv_heads);
   CHECK(heads.head_size > 0 && heads.head_size <= kMaxHeadSize, "attention: head size {}; allowed are 1 to {}",
         heads.head_size, kMaxHeadSize);
+  CHECK(heads.scale >= 0 && std::isfinite(heads.scale),
+        "attention: scores scaled by {}; must be positive, or 0 for 1 / sqrt(head size)", heads.scale);
+  CHECK(heads.softcap >= 0 && std::isfinite(heads.softcap), "attention: softcap {}; must be positive, or 0 for none",
+        heads.softcap);
+  CHECK(heads.window >= 0, "attention: a window of {} keys; must be positive, or 0 for none", heads.window);
 }
 
 void check_rows(const char* name, Tensor t, int64_t rows, int64_t cols, DType dtype) {
@@ -236,7 +241,12 @@ void check_pack(Tensor q, Tensor k, Tensor v, std::span<const PackRun> runs, con
   }
 }
 
-float score_scale(int64_t head_size) { return kLog2e / std::sqrt(static_cast<float>(head_size)); }
+ScoreScale score_scale(const HeadLayout& heads) {
+  const float root = std::sqrt(static_cast<float>(heads.head_size));
+  const float scale = heads.scale == 0 ? 1.0f / root : heads.scale;
+  if (heads.softcap > 0) return {scale, scale / heads.softcap, heads.softcap * kLog2e, heads.softcap};
+  return {scale, heads.scale == 0 ? kLog2e / root : scale * kLog2e, 0, kLn2};
+}
 
 template void load_transposed(float*, const KeyRows<float>&, int64_t, int64_t, int64_t);
 template void load_transposed(float*, const KeyRows<bf16>&, int64_t, int64_t, int64_t);

@@ -4,6 +4,7 @@
 // rows or columns are computed beside it. Private to model/cpu.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -93,7 +94,19 @@ void check_heads(const HeadLayout& heads);
 void check_rows(const char* name, Tensor t, int64_t rows, int64_t cols, DType dtype);
 void check_pack(Tensor q, Tensor k, Tensor v, std::span<const PackRun> runs, const HeadLayout& heads);
 
-// Scaled scores in units of log 2: s = q k log2(e) / sqrt(D), so that softmax is made of powers of 2.
-float score_scale(int64_t head_size);
+// How queries become scores s in units of log 2, so that softmax is made of powers of 2. Without soft-capping the query
+// is scaled once and s = dot = q k scale log2(e); with it s = cap tanh(dot), dot = q k scale / softcap.
+struct ScoreScale {
+  float scale;    // of q k, before all else
+  float queries;  // what load_queries takes: dot / (q k)
+  float cap;      // softcap log2(e); 0: off
+  float slope;    // d(score in nats) / d(dot) where the cap is flat: ln 2 or softcap
+};
+ScoreScale score_scale(const HeadLayout& heads);
+
+// The first key position that a query at `position` sees.
+inline int64_t window_begin(int64_t position, int64_t window) {
+  return window == 0 ? 0 : std::max<int64_t>(0, position - window + 1);
+}
 
 }  // namespace cohort::attention
