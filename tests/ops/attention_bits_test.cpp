@@ -1,0 +1,103 @@
+// The promise of attention: a row's bits depend on its own prefix and on nothing else.
+
+#include <gtest/gtest.h>
+
+#include "core/rng.h"
+#include "tests/ops/attention_twin.h"
+
+namespace cohort {
+namespace {
+
+TEST(AttentionBits, AnyChunkingGivesTheSameBits) {
+  Random random(7, Stream::kTest);
+  for (const Shape& s : all_shapes()) {
+    SCOPED_TRACE(s.name());
+    const int64_t rows = 150;
+    const Inputs in(s, rows, 31);
+    const Matrix whole = cached(s, in, {rows});
+    EXPECT_TRUE(cached(s, in, std::vector<int64_t>(rows, 1)) == whole) << "one token at a time";
+    std::vector<int64_t> chunks;
+    for (int64_t left = rows; left > 0; left -= chunks.back())
+      chunks.push_back(std::min<int64_t>(left, random.between(1, 40)));
+    EXPECT_TRUE(cached(s, in, chunks) == whole) << "random chunks, seed 7";
+    EXPECT_TRUE(forward(s, in, {{0, rows, 0, 0}}).out == whole) << "the training pack";
+  }
+}
+
+// A pack's rows as sequences of their own: prompt rows and then the run's.
+std::vector<int64_t> sequence_rows(const PackRun& run) {
+  std::vector<int64_t> rows;
+  for (int64_t i = 0; i < run.prefix_count; ++i) rows.push_back(run.prefix_begin + i);
+  for (int64_t i = 0; i < run.count; ++i) rows.push_back(run.begin + i);
+  return rows;
+}
+
+TEST(AttentionBits, ARowIsTheSameAloneInAPackAndInABatchOfSequences) {
+  const std::vector<PackRun> runs = group_runs({{70, 1, 33, 64, 40}, {5, 3}, {130}, {63, 65, 17}});
+  for (const Shape& s : all_shapes()) {
+    SCOPED_TRACE(s.name());
+    const Inputs in(s, rows_of(runs), 41);
+    const Forward pack = forward(s, in, runs);
+    std::vector<Inputs> alone;  // each run as a sequence
+    std::vector<CachedRun> last;
+    Matrix last_q(s.dtype, static_cast<int64_t>(runs.size()), s.width());
+    alone.reserve(runs.size());
+    for (size_t r = 0; r < runs.size(); ++r) {
+      const std::vector<int64_t> rows = sequence_rows(runs[r]);
+      Inputs& own = alone.emplace_back(s, 1, 0);
+      own.q = in.q.take(rows), own.k = in.k.take(rows), own.v = in.v.take(rows);
+      const int64_t count = static_cast<int64_t>(rows.size());
+      const Forward f = forward(s, own, {{0, count, 0, 0}});
+      for (int64_t i = 0; i < runs[r].count; ++i) {
+        const int64_t row = runs[r].begin + i, own_row = runs[r].prefix_count + i;
+        ASSERT_EQ(pack.out.row_bytes(row), f.out.row_bytes(own_row)) << "run " << r << " row " << i;
+        ASSERT_EQ(pack.lse.row_bytes(row), f.lse.row_bytes(own_row)) << "lse of run " << r << " row " << i;
+      }
+      last_q.set_row(static_cast<int64_t>(r), own.q, count - 1);
+      last.push_back({static_cast<int64_t>(r), 1, count - 1, own.k.t().data, own.v.t().data});
+    }
+    // The last tokens of all sequences in one decode step, on few threads (whole key rows) and on many (head by head).
+    for (int threads : {1, 2, 8}) {
+      ExecOwner owner(threads);
+      Matrix out(s.dtype, last_q.rows, s.width());
+      attention_cached(out.t(), last_q.t(), last, s.heads, owner.exec());
+      for (size_t r = 0; r < runs.size(); ++r)
+        ASSERT_EQ(out.row_bytes(static_cast<int64_t>(r)), pack.out.row_bytes(runs[r].begin + runs[r].count - 1))
+            << "decode, sequence " << r << ", " << threads << " threads";
+    }
+  }
+}
+
+TEST(AttentionBits, ThreadsDoNotChangeBits) {
+  const std::vector<PackRun> runs = group_runs({{90, 20, 33, 70, 1, 40}, {200, 3}, {300}});
+  for (const Shape& s : {kPlainShapes[0], kPlainShapes[1], kPlainShapes[3], kPlainShapes[5], kGemmaShapes[2],
+                         kGemmaShapes[4], kGemmaShapes[8]}) {
+    SCOPED_TRACE(s.name());
+    const Inputs in(s, rows_of(runs), 53);
+    const Forward f = forward(s, in, runs);
+    const Gradients g = backward(s, in, f, runs);
+    for (int threads : {2, 3}) {
+      const Forward f2 = forward(s, in, runs, threads);
+      EXPECT_TRUE(f2.out == f.out && f2.lse == f.lse) << threads << " threads";
+      const Gradients g2 = backward(s, in, f, runs, threads);
+      EXPECT_TRUE(g2.dq == g.dq && g2.dk == g.dk && g2.dv == g.dv) << threads << " threads, backward";
+    }
+  }
+}
+
+TEST(AttentionBits, LaterRowsCannotReachARow) {
+  const Shape s{{3, 1, 64}};
+  const int64_t rows = 100, seen = 77;
+  Inputs in(s, rows, 61);
+  const Forward clean = forward(s, in, {{0, rows, 0, 0}});
+  for (int64_t row = seen; row < rows; ++row)
+    for (int64_t d = 0; d < s.kv_width(); ++d) {
+      in.k.set(row * s.kv_width() + d, std::numeric_limits<float>::quiet_NaN());
+      in.v.set(row * s.kv_width() + d, std::numeric_limits<float>::infinity());
+    }
+  const Forward f = forward(s, in, {{0, rows, 0, 0}});
+  for (int64_t row = 0; row < seen; ++row) ASSERT_EQ(f.out.row_bytes(row), clean.out.row_bytes(row)) << row;
+}
+
+}  // namespace
+}  // namespace cohort
