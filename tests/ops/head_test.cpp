@@ -1,127 +1,25 @@
-// The language-model head: against softmax in double, and the promise that all its paths give one log-prob.
-#include "model/ops/head.h"
-
+// The language-model head against softmax in double, at its limits, and what it refuses.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <limits>
-#include <numeric>
-#include <thread>
 
-#include "tests/ops/random_matrix.h"
+#include "tests/ops/head_problem.h"
 
 namespace cohort {
 namespace {
-
-constexpr uint64_t kSeed = 20240612;
-const DType kActs[] = {DType::f32, DType::bf16};
-
-// Hidden states, a weight and targets; logits of standard deviation near `spread`.
-struct Problem {
-  Problem(DType act, int64_t n, int64_t vocab, int64_t hidden, float spread = 3.0f)
-      : h(Matrix::random(act, n, hidden, kSeed)),
-        w(Matrix::random(act, vocab, hidden, kSeed + 1, spread / std::sqrt(static_cast<float>(hidden)))) {
-    Random random(kSeed + 2, Stream::kTest);
-    for (int64_t i = 0; i < n; ++i) targets.push_back(static_cast<int32_t>(random.below(static_cast<uint32_t>(vocab))));
-    if (n > 1) targets[0] = 0, targets[1] = static_cast<int32_t>(vocab) - 1;
-  }
-  int64_t n() const { return h.rows; }
-  int64_t vocab() const { return w.rows; }
-  int64_t hidden() const { return h.cols; }
-  Matrix h, w;
-  std::vector<int32_t> targets;
-};
-
-struct LogProbs {
-  std::vector<float> logprob, entropy;
-  bool operator==(const LogProbs&) const = default;
-};
-
-PackedWeight packed(const Matrix& w, const Exec& ex) {
-  PackedWeight p;
-  pack_weight(p, w.t(), ex);
-  return p;
-}
-
-LogProbs logprobs(const Problem& p, float temperature, const Exec& ex) {
-  LogProbs r{std::vector<float>(p.targets.size()), std::vector<float>(p.targets.size())};
-  head_logprobs(r.logprob, r.entropy, p.h.t(), packed(p.w, ex), p.targets, temperature, ex);
-  return r;
-}
-
-struct Loss {
-  Matrix dh, dw;
-  LogProbs seen;
-};
-
-// head_loss with dL/dlogprob[i] = weights[i], dw added to `before` (zero when null).
-Loss loss(const Problem& p, float temperature, const std::vector<float>& weights, const Exec& ex,
-          const Matrix* before = nullptr) {
-  Loss r{Matrix(DType::f32, p.n(), p.hidden()), before ? *before : Matrix(DType::f32, p.vocab(), p.hidden()), {}};
-  r.dh.fill(std::numeric_limits<float>::quiet_NaN());  // overwritten, whatever was there
-  if (!before) r.dw.fill(0);
-  head_loss(
-      r.dh.t(), r.dw.t(), p.h.t(), packed(p.w, ex), p.w.t(), p.targets, temperature,
-      [&](int64_t i, float logprob, float entropy) {
-        r.seen.logprob.push_back(logprob);
-        r.seen.entropy.push_back(entropy);
-        return weights[static_cast<size_t>(i)];
-      },
-      ex);
-  return r;
-}
-
-std::vector<float> random_weights(int64_t n) {
-  std::vector<float> weights;
-  Random random(kSeed + 3, Stream::kTest);
-  for (int64_t i = 0; i < n; ++i) weights.push_back(random.normal());
-  return weights;
-}
-
-// One row in double: scaled logits, log-sum-exp, entropy.
-struct SlowRow {
-  std::vector<double> x;
-  double lse, entropy;
-  double p(int64_t v) const { return std::exp(x[static_cast<size_t>(v)] - lse); }
-};
-SlowRow slow_row(const Problem& p, int64_t row, double temperature) {
-  SlowRow r;
-  for (int64_t v = 0; v < p.vocab(); ++v) {
-    double sum = 0;
-    for (int64_t c = 0; c < p.hidden(); ++c) sum += static_cast<double>(p.h.at(row, c)) * p.w.at(v, c);
-    r.x.push_back(sum / temperature);
-  }
-  const double most = *std::max_element(r.x.begin(), r.x.end());
-  double sum = 0;
-  for (double x : r.x) sum += std::exp(x - most);
-  r.lse = most + std::log(sum);
-  r.entropy = r.lse;
-  for (double x : r.x) r.entropy -= std::exp(x - r.lse) * x;
-  return r;
-}
-double slow_logprob(const Problem& p, int64_t row, double temperature) {
-  const SlowRow r = slow_row(p, row, temperature);
-  return r.x[static_cast<size_t>(p.targets[static_cast<size_t>(row)])] - r.lse;
-}
-
-// What f32 arithmetic may do to a logit: a sum over C of products no larger than |h| |w|, then one scaling.
-double logit_error(const Problem& p, double temperature) {
-  double h = 0, w = 0;
-  for (int64_t i = 0; i < p.h.rows * p.h.cols; ++i) h = std::max(h, std::abs(static_cast<double>(p.h.get(i))));
-  for (int64_t i = 0; i < p.w.rows * p.w.cols; ++i) w = std::max(w, std::abs(static_cast<double>(p.w.get(i))));
-  // rounding errors are independent: the root of C of them, six deviations out
-  return 6 * std::sqrt(static_cast<double>(p.hidden())) * h * w * kEps32 / temperature;
-}
 
 TEST(Head, LogProbsAndEntropyEqualSoftmaxInDouble) {
   ExecOwner owner(2);
   const Exec ex = owner.exec();
   for (DType act : kActs) {
     for (int64_t vocab : {1, 2, 16, 383, 384, 385, 1000, 3500}) {
-      for (float temperature : {0.7f, 1.0f, 1.5f}) {
+      for (const auto& [temperature, softcap] :
+           {std::pair{0.7f, 0.0f}, {1.0f, 0.0f}, {1.5f, 0.0f}, {0.7f, 4.0f}, {1.0f, 30.0f}}) {
         SCOPED_TRACE(std::string(dtype_name(act)) + " V " + std::to_string(vocab) + " temperature " +
                      std::to_string(temperature) + " seed " + std::to_string(kSeed));
-        const Problem p(act, 9, vocab, 37);
+        const Problem p(act, 9, vocab, 37, 3.0f, softcap);
         const LogProbs r = logprobs(p, temperature, ex);
         for (int64_t i = 0; i < p.n(); ++i) {
           const SlowRow slow = slow_row(p, i, temperature);
@@ -136,29 +34,6 @@ TEST(Head, LogProbsAndEntropyEqualSoftmaxInDouble) {
   }
 }
 
-TEST(Head, SamplerAndTrainerRecordTheSameBits) {
-  ExecOwner owner(2);
-  const Exec ex = owner.exec();
-  for (DType act : kActs) {
-    for (float temperature : {1.0f, 0.8f, 1.3f}) {
-      const Problem p(act, 300, 5000, 48);
-      const LogProbs r = logprobs(p, temperature, ex);
-      EXPECT_TRUE(loss(p, temperature, random_weights(p.n()), ex).seen == r);
-      Matrix logits(DType::f32, p.n(), p.vocab());
-      head_logits(logits.t(), p.h.t(), packed(p.w, ex), ex);
-      const float inverse = 1.0f / temperature;
-      for (int64_t i = 0; i < p.n(); ++i) {
-        const float* row = logits.t().f32() + i * p.vocab();
-        const RowStats stats = logit_row_stats(row, p.vocab(), inverse);
-        ASSERT_EQ(r.logprob[static_cast<size_t>(i)],
-                  token_logprob(row, stats, p.targets[static_cast<size_t>(i)], inverse))
-            << "row " << i;
-        ASSERT_EQ(stats.max, *std::max_element(row, row + p.vocab()) * inverse);
-      }
-    }
-  }
-}
-
 TEST(Head, EntropyIsOptional) {
   ExecOwner owner(2);
   const Exec ex = owner.exec();
@@ -168,138 +43,13 @@ TEST(Head, EntropyIsOptional) {
   EXPECT_EQ(alone, logprobs(p, 1.0f, ex).logprob);
 }
 
-TEST(Head, RowsHaveTheSameBitsAloneAndInAnyBatch) {
-  ExecOwner owner(2);
-  const Exec ex = owner.exec();
-  for (DType act : kActs) {
-    const Problem all(act, 270, 1100, 33);
-    const std::vector<float> weights = random_weights(all.n());
-    const LogProbs expected = logprobs(all, 0.9f, ex);
-    const Matrix dh = loss(all, 0.9f, weights, ex).dh;
-    std::vector<int64_t> sizes{128, 256, 257};
-    for (int64_t batch = 1; batch <= 70; ++batch) sizes.push_back(batch);
-    for (int64_t batch : sizes) {
-      // the first `batch` rows, last first: each at another place, beside other rows
-      std::vector<int64_t> rows;
-      for (int64_t i = batch - 1; i >= 0; --i) rows.push_back(i);
-      Problem some = all;
-      some.h = all.h.take(rows);
-      some.targets.clear();
-      LogProbs wanted;
-      std::vector<float> some_weights;
-      for (int64_t row : rows) {
-        const size_t i = static_cast<size_t>(row);
-        some.targets.push_back(all.targets[i]);
-        some_weights.push_back(weights[i]);
-        wanted.logprob.push_back(expected.logprob[i]);
-        wanted.entropy.push_back(expected.entropy[i]);
-      }
-      ASSERT_TRUE(logprobs(some, 0.9f, ex) == wanted) << "batch of " << batch;
-      if (batch % 8 == 1) {
-        ASSERT_TRUE(loss(some, 0.9f, some_weights, ex).dh == dh.take(rows)) << "batch of " << batch;
-      }
-    }
-  }
-}
-
-TEST(Head, ThreadsDoNotChangeBits) {
-  for (DType act : kActs) {
-    const Problem p(act, 300, 4000, 50);
-    const auto run = [&](int threads) {
-      ExecOwner owner(threads);
-      return loss(p, 1.1f, random_weights(p.n()), owner.exec());
-    };
-    const Loss one = run(1);
-    for (int threads : {2, 3}) {
-      const Loss more = run(threads);
-      EXPECT_TRUE(more.seen == one.seen);
-      EXPECT_TRUE(more.dh == one.dh);
-      EXPECT_TRUE(more.dw == one.dw);
-    }
-  }
-}
-
-// dL/dh = D w and dL/dw = D^T h with D[i, v] = weight[i] / temperature (1[v = target] - p): all in double.
-TEST(Head, GradientsEqualSoftmaxInDouble) {
-  ExecOwner owner(2);
-  const Exec ex = owner.exec();
-  for (DType act : kActs) {
-    for (const auto& [n, vocab] : {std::pair<int64_t, int64_t>{1, 50}, {33, 385}, {6, 3400}, {262, 130}}) {
-      SCOPED_TRACE(std::string(dtype_name(act)) + " n " + std::to_string(n) + " V " + std::to_string(vocab));
-      const double temperature = 0.75;
-      const Problem p(act, n, vocab, 29);
-      const std::vector<float> weights = random_weights(n);
-      const Matrix before = Matrix::random(DType::f32, vocab, p.hidden(), kSeed + 4);
-      const Loss r = loss(p, static_cast<float>(temperature), weights, ex, &before);
-      std::vector<std::vector<double>> d;
-      for (int64_t i = 0; i < n; ++i) {
-        const SlowRow slow = slow_row(p, i, temperature);
-        d.emplace_back();
-        for (int64_t v = 0; v < vocab; ++v)
-          d.back().push_back(weights[static_cast<size_t>(i)] / temperature *
-                             ((v == p.targets[static_cast<size_t>(i)]) - slow.p(v)));
-      }
-      // an element of D is off by what the logits are off, and rounded to the activation dtype
-      const double relative = 4 * logit_error(p, temperature) + (act == DType::bf16 ? kEps16 / 2 : 0) + 64 * kEps32;
-      for (int64_t c = 0; c < p.hidden(); ++c) {
-        for (int64_t i = 0; i < n; ++i) {
-          double sum = 0, magnitude = 0;
-          for (int64_t v = 0; v < vocab; ++v) {
-            const double term = d[static_cast<size_t>(i)][static_cast<size_t>(v)] * p.w.at(v, c);
-            sum += term, magnitude += std::abs(term);
-          }
-          ASSERT_NEAR(r.dh.at(i, c), sum, relative * magnitude + 1e-9) << "dh (" << i << ", " << c << ")";
-        }
-        for (int64_t v = 0; v < vocab; ++v) {
-          double sum = before.at(v, c), magnitude = std::abs(sum) * kEps32;
-          for (int64_t i = 0; i < n; ++i) {
-            const double term = d[static_cast<size_t>(i)][static_cast<size_t>(v)] * p.h.at(i, c);
-            sum += term, magnitude += std::abs(term);
-          }
-          ASSERT_NEAR(r.dw.at(v, c), sum,
-                      relative * magnitude + kEps32 * (std::abs(before.at(v, c)) + std::abs(sum)) + 1e-9)
-              << "dw (" << v << ", " << c << ")";
-        }
-      }
-    }
-  }
-}
-
-TEST(Head, GradientsPassAFiniteDifferenceCheck) {
-  ExecOwner owner(2);
-  const Exec ex = owner.exec();
-  const double temperature = 1.3, step = 0x1p-10;
-  Problem p(DType::f32, 3, 23, 7, 2.0f);
-  const std::vector<float> weights = random_weights(p.n());
-  const Loss r = loss(p, static_cast<float>(temperature), weights, ex);
-  const auto slow_loss = [&] {
-    double sum = 0;
-    for (int64_t i = 0; i < p.n(); ++i) sum += weights[static_cast<size_t>(i)] * slow_logprob(p, i, temperature);
-    return sum;
-  };
-  const auto check = [&](Matrix& input, const Matrix& gradient) {
-    for (int64_t i = 0; i < input.rows * input.cols; ++i) {
-      const float value = input.get(i);
-      const float high = value + static_cast<float>(step), low = value - static_cast<float>(step);
-      input.set(i, high);
-      const double up = slow_loss();
-      input.set(i, low);
-      const double down = slow_loss();
-      input.set(i, value);
-      // central differences err by step^2 times a third derivative of a few units
-      ASSERT_NEAR(gradient.get(i), (up - down) / (static_cast<double>(high) - low), 2e-5) << "element " << i;
-    }
-  };
-  check(p.h, r.dh);
-  check(p.w, r.dw);
-}
-
 TEST(Head, LargeLogitsDoNotOverflow) {
   ExecOwner owner(2);
   const Exec ex = owner.exec();
   for (DType act : kActs) {
-    for (float spread : {1e3f, 1e6f, 1e15f}) {
-      const Problem p(act, 20, 900, 24, spread);
+    for (const auto& [spread, softcap] :
+         {std::pair{1e3f, 0.0f}, {1e6f, 0.0f}, {1e15f, 0.0f}, {1e3f, 30.0f}, {1e15f, 30.0f}}) {
+      const Problem p(act, 20, 900, 24, spread, softcap);
       const LogProbs r = logprobs(p, 0.7f, ex);
       const Loss gradients = loss(p, 0.7f, random_weights(p.n()), ex);
       for (size_t i = 0; i < r.logprob.size(); ++i) {
@@ -335,49 +85,6 @@ TEST(Head, NotANumberIsNotHidden) {
   }
 }
 
-TEST(Head, GradientIsAskedForEachRowInOrderFromOneThread) {
-  ExecOwner owner(3);
-  const Exec ex = owner.exec();
-  const Problem p(DType::bf16, 600, 400, 16);
-  Matrix dh(DType::f32, p.n(), p.hidden()), dw(DType::f32, p.vocab(), p.hidden());
-  dw.fill(0);
-  std::vector<int64_t> asked, expected(600);
-  std::iota(expected.begin(), expected.end(), 0);
-  const std::thread::id caller = std::this_thread::get_id();
-  head_loss(
-      dh.t(), dw.t(), p.h.t(), packed(p.w, ex), p.w.t(), p.targets, 1.0f,
-      [&](int64_t i, float, float) {
-        EXPECT_EQ(std::this_thread::get_id(), caller);
-        asked.push_back(i);
-        return 1.0f;
-      },
-      ex);
-  EXPECT_EQ(asked, expected);
-}
-
-TEST(Head, RowsWithoutGradientChangeNothing) {
-  ExecOwner owner(2);
-  const Exec ex = owner.exec();
-  for (DType act : kActs) {
-    const Problem p(act, 300, 700, 24);
-    const Matrix before = Matrix::random(DType::f32, p.vocab(), p.hidden(), kSeed + 5);
-    const Loss none = loss(p, 1.0f, std::vector<float>(300, 0.0f), ex, &before);
-    EXPECT_TRUE(none.dw == before);
-    for (int64_t i = 0; i < p.n() * p.hidden(); ++i) ASSERT_EQ(none.dh.get(i), 0.0f);
-
-    // Only row 7 has a gradient: its own is what it would be among others, and dw is as if it were the only one.
-    std::vector<float> weights = random_weights(300), one(300, 0.0f);
-    one[7] = weights[7];
-    const Loss only = loss(p, 1.0f, one, ex), all = loss(p, 1.0f, weights, ex);
-    Problem alone = p;
-    alone.h = p.h.take({7});
-    alone.targets = {p.targets[7]};
-    EXPECT_TRUE(only.dw == loss(alone, 1.0f, {weights[7]}, ex).dw);
-    EXPECT_TRUE(only.dh.take({7}) == all.dh.take({7}));
-    for (int64_t c = 0; c < p.hidden(); ++c) ASSERT_EQ(only.dh.at(8, c), 0.0f);
-  }
-}
-
 TEST(Head, NoRowsIsNoWork) {
   ExecOwner owner(2);
   const Exec ex = owner.exec();
@@ -409,6 +116,9 @@ TEST(Head, RefusesWhatDoesNotFit) {
   refused("target 100 of a vocabulary of 100", [&] { run(p.h.t(), {1, 2, 3, 100}, 1, four); });
   refused("target -1 of", [&] { run(p.h.t(), {1, 2, 3, -1}, 1, four); });
   refused("temperature 0, must be positive", [&] { run(p.h.t(), p.targets, 0, four); });
+  refused("head_logprobs: softcap -30, must be positive, or 0 for none",
+          [&] { head_logprobs(four, {}, p.h.t(), w, p.targets, 1, ex, -30); });
+  refused("head_logits: softcap nan", [&] { head_logits(dw.t(), p.h.t(), w, ex, NAN); });
   refused("room for 3 log-probs", [&] { run(p.h.t(), p.targets, 1, three); });
   refused("without a CPU context", [&] { head_logprobs(four, {}, p.h.t(), w, p.targets, 1, Exec{}); });
   refused("a vocabulary of 0", [&] { logit_row_stats(four.data(), 0, 1.0f); });
@@ -416,9 +126,62 @@ TEST(Head, RefusesWhatDoesNotFit) {
   const auto run_loss = [&](Tensor dh_out, Tensor dw_out, Tensor plain) {
     head_loss(dh_out, dw_out, p.h.t(), w, plain, p.targets, 1, gradient, ex);
   };
+  refused("head_loss: softcap inf",
+          [&] { head_loss(dh.t(), dw.t(), p.h.t(), w, p.w.t(), p.targets, 1, gradient, ex, INFINITY); });
   refused("dh is bfloat16", [&] { run_loss(narrow.t(), dw.t(), p.w.t()); });
   refused("dw is float32 (4, 16)", [&] { run_loss(dh.t(), dh.t(), p.w.t()); });
   refused("w_plain is float32", [&] { run_loss(dh.t(), dw.t(), dw.t()); });
+}
+
+// The kernels' own tanh, through a head whose logits are its weights.
+TEST(Head, SoftcapIsTanhWithinFourUlp) {
+  ExecOwner owner(2);
+  const Exec ex = owner.exec();
+  Matrix h(DType::f32, 1, 1);
+  h.fill(1);
+  std::vector<float> x;  // all magnitudes, both signs, from the smallest subnormal to the largest number
+  for (uint32_t bits = 1; bits < 0x7F800000; bits += 9973) {
+    x.push_back(std::bit_cast<float>(bits));
+    x.push_back(-x.back());
+  }
+  for (float special : {0.0f, 0.1f, 0.25f, 0.5f, 1.0f, 9.0f, 9.1f, 10.0f, INFINITY, -INFINITY}) x.push_back(special);
+  const int64_t n = std::ssize(x);
+  Matrix w(DType::f32, n, 1), logits(DType::f32, 1, n);
+  for (int64_t i = 0; i < n; ++i) w.set(i, x[static_cast<size_t>(i)]);
+  head_logits(logits.t(), h.t(), packed(w, ex), ex, 1.0f);
+  for (int64_t i = 0; i < n; ++i) {
+    const double wanted = std::tanh(static_cast<double>(x[static_cast<size_t>(i)]));
+    const float size = std::abs(static_cast<float>(wanted));
+    const double ulp = static_cast<double>(size) - std::nextafter(size, -1.0f);
+    ASSERT_NEAR(logits.get(i), wanted, 4 * ulp) << "tanh(" << x[static_cast<size_t>(i)] << ")";
+    ASSERT_LE(std::abs(logits.get(i)), 1.0f);
+  }
+}
+
+TEST(Head, SoftcapHidesNoNaN) {
+  ExecOwner owner(1);
+  const Exec ex = owner.exec();
+  Problem p(DType::f32, 4, 40, 8, 3.0f, 30.0f);
+  p.h.set(8, std::numeric_limits<float>::quiet_NaN());  // row 1
+  const LogProbs r = logprobs(p, 1.0f, ex);
+  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(std::isnan(r.logprob[i]), i == 1) << i;
+}
+
+TEST(Head, SoftcapBoundsTheLogits) {
+  ExecOwner owner(2);
+  const Exec ex = owner.exec();
+  for (DType act : kActs) {
+    for (int64_t vocab : {1, 17, 5000}) {
+      const Problem p(act, 7, vocab, 24, 50.0f, 30.0f);
+      Matrix logits(DType::f32, 7, vocab), capped(DType::f32, 7, vocab);
+      head_logits(logits.t(), p.h.t(), packed(p.w, ex), ex);
+      head_logits(capped.t(), p.h.t(), packed(p.w, ex), ex, p.softcap);
+      for (int64_t i = 0; i < 7 * vocab; ++i) {
+        const double wanted = 30 * std::tanh(static_cast<double>(logits.get(i)) / 30);
+        ASSERT_NEAR(capped.get(i), wanted, 5 * kEps32 * std::abs(wanted)) << i;
+      }
+    }
+  }
 }
 
 }  // namespace
