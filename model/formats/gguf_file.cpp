@@ -138,7 +138,9 @@ Place read_tensor(Cursor& cursor, GgufFile& file) {
   for (uint32_t i = 0; i < rank; ++i) dims.push_back(cursor.number<uint64_t>(here));
   const auto type = cursor.number<uint32_t>(here);
   const GgufQuant* quant = find_gguf_quant(type);
-  CHECK_INPUT(quant != nullptr, "{}: is {} (type {}), which is not supported; supported are {}",
+  CHECK_INPUT(quant != nullptr,
+              "{}: is {} (type {}), which is not supported; supported are {}. Take the model's Q8_0 or F16 GGUF, its "
+              "Hugging Face folder, or convert this file with llama.cpp (llama-quantize --allow-requantize IN OUT q8_0)",
               here, gguf_quant_name(type), type, kSupportedGgufQuants);
   const auto offset = cursor.number<uint64_t>(here);
   const uint64_t bytes = tensor_bytes(dims, *quant, here);

@@ -61,7 +61,7 @@ void check_weights(const SafetensorsFolder& folder, std::span<const WeightTarget
   }
   for (const auto& [name, tensor] : folder.tensors()) {
     const bool is_copy = !tied.copy.empty() && name == tied.copy;
-    if (!known.contains(name) && !is_copy && !name.ends_with(".rotary_emb.inv_freq")) unknown.push_back(name);
+    if (!known.contains(name) && !is_copy && !name.ends_with(kRotaryTable)) unknown.push_back(name);
   }
   CHECK_INPUT(missing.empty() || unknown.empty(),
               "{}: {} is missing, and the model that config.json describes has no {}: another kind of model?", where,

@@ -14,6 +14,9 @@
 
 namespace cohort {
 
+// What old exports carry beside the weights: tables of rotary frequencies, which config.json says as well.
+inline constexpr std::string_view kRotaryTable = ".rotary_emb.inv_freq";
+
 // A tensor that the model has, and where its numbers go.
 struct WeightTarget {
   std::string name;
@@ -27,9 +30,8 @@ struct TiedWeights {
   std::string copy, original;  // "": not tied
 };
 
-// The folder holds every target in its shape and a dtype that weights have, and nothing else but `tied.copy` and the
-// tables of rotary frequencies that old exports carry (*.rotary_emb.inv_freq: config.json says the same). Exit code 3
-// otherwise, naming the first tensors and how many there are. `where`: the folder.
+// The folder holds every target in its shape and a dtype that weights have, and nothing else but `tied.copy` and
+// names that end in kRotaryTable. Exit code 3 otherwise, naming the first tensors and how many there are. `where`: the folder.
 void check_weights(const SafetensorsFolder& folder, std::span<const WeightTarget> targets, const TiedWeights& tied,
                    std::string_view where);
 

@@ -23,7 +23,8 @@ uint64_t numbers_of(const WeightSource& weight) {
   return count;
 }
 
-void append(SafetensorsWriter& writer, const WeightSource& weight, StoredDType memory, StoredDType stored) {
+void append(SafetensorsWriter& writer, const WeightSource& weight, StoredDType memory) {
+  const StoredDType stored = weight.stored;
   constexpr uint64_t kPiece = uint64_t{1} << 18;
   std::vector<std::byte> piece(kPiece * stored_size(stored));
   const auto* data = static_cast<const std::byte*>(weight.data);
@@ -67,10 +68,9 @@ std::vector<size_t> plan_shards(std::span<const uint64_t> tensor_bytes, uint64_t
   return shards;
 }
 
-void write_weights(const fs::path& dir, std::span<const WeightSource> weights, StoredDType memory, StoredDType stored,
-                   uint64_t max_shard_bytes) {
+void write_weights(const fs::path& dir, std::span<const WeightSource> weights, StoredDType memory, uint64_t max_shard_bytes) {
   std::vector<uint64_t> bytes;
-  for (const WeightSource& weight : weights) bytes.push_back(numbers_of(weight) * stored_size(stored));
+  for (const WeightSource& weight : weights) bytes.push_back(numbers_of(weight) * stored_size(weight.stored));
   const std::vector<size_t> shards = plan_shards(bytes, max_shard_bytes);
 
   std::map<std::string, std::string> shard_of;
@@ -81,12 +81,12 @@ void write_weights(const fs::path& dir, std::span<const WeightSource> weights, S
     const std::span<const WeightSource> mine = weights.subspan(next, shards[shard]);
     std::vector<SafetensorsWriter::Entry> entries;
     for (const WeightSource& weight : mine) {
-      entries.push_back({weight.name, safetensors_name(stored), weight.shape});
+      entries.push_back({weight.name, safetensors_name(weight.stored), weight.shape});
       shard_of[weight.name] = name;
       total_size += bytes[next++];
     }
     SafetensorsWriter writer(dir / name, entries);
-    for (const WeightSource& weight : mine) append(writer, weight, memory, stored);
+    for (const WeightSource& weight : mine) append(writer, weight, memory);
     writer.finish();
   }
   if (shards.size() > 1) write_index(dir, shard_of, total_size);

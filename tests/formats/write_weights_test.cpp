@@ -45,7 +45,7 @@ TEST(PlanShards, ClosesAShardWhenTheNextTensorWouldNotFit) {
 }
 
 TEST_F(WriteWeights, OneFileWhenAllFits) {
-  write_weights(folder, weights, StoredDType::f32, StoredDType::f32);
+  write_weights(folder, weights, StoredDType::f32);
   EXPECT_EQ(files(), std::vector<std::string>{"model.safetensors"});
   const SafetensorsFolder read = SafetensorsFolder::open(folder);
   EXPECT_EQ(read.tensors().size(), 3u);
@@ -53,8 +53,20 @@ TEST_F(WriteWeights, OneFileWhenAllFits) {
   EXPECT_EQ(std::memcmp(read.tensors().at("e").data.data(), numbers.data(), 24), 0);
 }
 
+TEST_F(WriteWeights, EachTensorInItsOwnDType) {
+  weights[1].stored = StoredDType::bf16;
+  weights[2].stored = StoredDType::f16;
+  write_weights(folder, weights, StoredDType::f32);
+  const SafetensorsFolder read = SafetensorsFolder::open(folder);
+  EXPECT_EQ(read.tensors().at("e").dtype, "F32");
+  EXPECT_EQ(read.tensors().at("b").dtype, "BF16");
+  EXPECT_EQ(read.tensors().at("c").dtype, "F16");
+  const uint16_t halves[] = {0x3C00, 0x4000, 0x4200};
+  EXPECT_EQ(std::memcmp(read.tensors().at("c").data.data(), halves, 6), 0);
+}
+
 TEST_F(WriteWeights, ShardsAndTheirIndex) {
-  write_weights(folder, weights, StoredDType::f32, StoredDType::f32, 24);
+  write_weights(folder, weights, StoredDType::f32, 24);
   EXPECT_EQ(files(), (std::vector<std::string>{"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
                                                "model.safetensors.index.json"}));
   EXPECT_EQ(read_file(folder / "model.safetensors.index.json"),
@@ -70,10 +82,11 @@ TEST_F(WriteWeights, ShardsAndTheirIndex) {
 }
 
 TEST_F(WriteWeights, TheSameBytesEachTime) {
+  for (WeightSource& weight : weights) weight.stored = StoredDType::bf16;
   fs::create_directories(folder / "again");
-  write_weights(folder / "again", weights, StoredDType::f32, StoredDType::bf16, 13);
+  write_weights(folder / "again", weights, StoredDType::f32, 13);
   fs::create_directories(folder / "first");
-  write_weights(folder / "first", weights, StoredDType::f32, StoredDType::bf16, 13);
+  write_weights(folder / "first", weights, StoredDType::f32, 13);
   int count = 0;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder / "first")) {
     EXPECT_EQ(read_file(entry.path()), read_file(folder / "again" / entry.path().filename()));
@@ -100,8 +113,8 @@ TEST_F(WriteWeights, WhatWasReadIsWrittenByteForByte) {
     ASSERT_EQ(convert_numbers(stored, bytes.data(), memory, held.data(), count), count);
     const fs::path dir = folder / (std::string(stored_name(stored)) + stored_name(memory));
     fs::create_directories(dir);
-    const std::vector<WeightSource> one{{"w", {static_cast<int64_t>(count)}, held.data()}};
-    write_weights(dir, one, memory, stored);
+    const std::vector<WeightSource> one{{"w", {static_cast<int64_t>(count)}, held.data(), stored}};
+    write_weights(dir, one, memory);
     const SafetensorsFolder read = SafetensorsFolder::open(dir);
     EXPECT_EQ(read.tensors().at("w").dtype, safetensors_name(stored));
     EXPECT_EQ(std::memcmp(read.tensors().at("w").data.data(), bytes.data(), bytes.size()), 0) << dir;
@@ -111,12 +124,12 @@ TEST_F(WriteWeights, WhatWasReadIsWrittenByteForByte) {
 TEST_F(WriteWeights, RefusesWhatTheDTypeCannotHold) {
   std::vector<float> values(300000, 1.0f);
   values[299998] = 70000.0f;
-  const std::vector<WeightSource> one{{"w", {300000}, values.data()}};
-  expect_refused([&] { write_weights(folder, one, StoredDType::f32, StoredDType::f16); },
+  const std::vector<WeightSource> one{{"w", {300000}, values.data()}}, half{{"w", {300000}, values.data(), StoredDType::f16}};
+  expect_refused([&] { write_weights(folder, half, StoredDType::f32); },
                  {"'w'", "299998", "70000", "float16", "65504"}, ExitCode::kNonFinite);
   EXPECT_TRUE(files().empty());
   values[5] = NAN;
-  expect_refused([&] { write_weights(folder, one, StoredDType::f32, StoredDType::f32); }, {"'w'", "the number at 5 is nan"},
+  expect_refused([&] { write_weights(folder, one, StoredDType::f32); }, {"'w'", "the number at 5 is nan"},
                  ExitCode::kNonFinite);
   EXPECT_TRUE(files().empty());
 }
@@ -130,7 +143,7 @@ TEST_F(WriteWeights, AFullDiskIsNotTheUsersInput) {
   const auto handler = signal(SIGXFSZ, SIG_IGN);
   const rlimit small{1 << 20, old.rlim_max};
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
-  expect_refused([&] { write_weights(folder, one, StoredDType::f32, StoredDType::f32); },
+  expect_refused([&] { write_weights(folder, one, StoredDType::f32); },
                  {"model.safetensors.tmp", "cannot be written"}, ExitCode::kResources);
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &old), 0);
   signal(SIGXFSZ, handler);

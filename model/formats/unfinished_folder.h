@@ -1,0 +1,26 @@
+// A folder that appears whole or not at all.
+#pragma once
+
+#include <filesystem>
+
+namespace cohort {
+
+// A new folder beside `target` that becomes `target` when it is finished, and disappears otherwise.
+class UnfinishedFolder {
+ public:
+  // `target` must not exist, or be an empty folder; its parents are made. Exit code 3 otherwise.
+  explicit UnfinishedFolder(const std::filesystem::path& target);
+  ~UnfinishedFolder();
+  UnfinishedFolder(const UnfinishedFolder&) = delete;
+  UnfinishedFolder& operator=(const UnfinishedFolder&) = delete;
+
+  // Where the files go until then: each of them flushed by whoever writes it.
+  const std::filesystem::path& path() const { return path_; }
+  // Flushes the folder and renames it. An empty folder at the target is replaced; anything else there stops it.
+  void finish();
+
+ private:
+  std::filesystem::path target_, path_;
+};
+
+}  // namespace cohort
