@@ -1,78 +1,66 @@
 #include "model/config.h"
 
-#include <cmath>
-
 #include "core/check.h"
 #include "core/files.h"
+#include "model/families/families.h"
 
 namespace cohort {
 namespace {
 
 constexpr int64_t kMaxSize = int64_t{1} << 24;  // of any one dimension: far beyond real models, far from overflow
 
-// Refuses a key whose value would change the model's numbers in a way that cohort does not compute.
-void refuse(bool bad, std::string_view where, const char* key, const Json& value, const char* allowed) {
-  CHECK_INPUT(!bad, "{}: {}: {} is not supported; allowed: {}", where, key, dump_json(value), allowed);
-}
-
-std::vector<int32_t> token_ids(const Json& config, const char* key, std::string_view where, int64_t vocab_size) {
-  std::vector<int32_t> ids;
-  if (!config.contains(key) || config[key].is_null()) return ids;
-  const Json list = config[key].is_array() ? config[key] : Json::array({config[key]});
-  for (const Json& id : list) {
-    const Json holder = {{key, id}};
-    ids.push_back(static_cast<int32_t>(get_int(holder, key, where, 0, vocab_size - 1)));
-  }
-  return ids;
-}
-
-DType parse_dtype(const Json& config, std::string_view where) {
-  const char* key = config.contains("dtype") ? "dtype" : "torch_dtype";  // transformers 5 and before
-  const std::string name = get_string_or(config, key, where, "float32");
+DType parse_dtype(const ConfigReader& reader) {
+  const char* key = reader.has("dtype") ? "dtype" : "torch_dtype";  // transformers 5 and before
+  const std::string name = reader.text_or(key, "float32");
   if (name == "float32") return DType::f32;
   if (name == "bfloat16" || name == "float16") return DType::bf16;
-  fail(ExitCode::kInput, "{}: {}: '{}' is not supported; allowed: float32, bfloat16, float16 (computed in bfloat16)", where,
-       key, name);
+  reader.refuse(key, name, "float32, bfloat16, float16 (computed in bfloat16)");
 }
 
-float parse_rope(const Json& config, std::string_view where) {
-  double theta = get_double_or(config, "rope_theta", where, 10000.0);
-  for (const char* key : {"rope_parameters", "rope_scaling"}) {
-    if (!config.contains(key) || config[key].is_null()) continue;
-    const Json& rope = config[key];
-    CHECK_INPUT(rope.is_object(), "{}: {} must be an object, found {}", where, key, rope.type_name());
-    const char* type_key = rope.contains("rope_type") ? "rope_type" : "type";
-    const std::string type = get_string_or(rope, type_key, where, "default");
-    refuse(type != "default", where, key, rope, "rope_type default (no scaling)");
-    theta = get_double_or(rope, "rope_theta", where, theta);
+const Family& family_of(const std::string& model_type, std::string_view where) {
+  std::vector<std::string_view> known;
+  for (const Family& family : families()) {
+    if (family.model_type == model_type) return family;
+    known.push_back(family.model_type);
   }
-  CHECK_INPUT(std::isfinite(static_cast<float>(theta)) && static_cast<float>(theta) > 0, "{}: rope_theta is {}, must be positive", where, theta);
-  return static_cast<float>(theta);
+  fail(ExitCode::kInput, "{}: model_type '{}' is not supported; allowed: {}", where, model_type,
+       fmt::join(known, ", "));
 }
 
-}  // namespace
-
-ModelConfig parse_model_config(const Json& config, std::string_view where) {
-  CHECK_INPUT(config.is_object(), "{}: expected an object, found {}", where, config.type_name());
-  ModelConfig m;
-  m.model_type = get_string(config, "model_type", where);
-  if (config.contains("architectures") && config["architectures"].is_array() && !config["architectures"].empty() &&
-      config["architectures"][0].is_string()) {
-    m.architecture = config["architectures"][0].get<std::string>();
+// The one entry of `architectures`. Where there is none, a language model of the family: so does transformers.
+void read_architecture(const ConfigReader& reader, const Family& family, ModelConfig& m) {
+  const std::string_view classifier = family.classifier.empty() ? family.architecture : family.classifier;
+  const std::string causal = fmt::format("{}ForCausalLM", family.architecture);
+  const std::string scoring = fmt::format("{}ForSequenceClassification", classifier);
+  m.architecture = causal;
+  if (reader.has("architectures") && reader.json()["architectures"] != Json::array()) {
+    const Json& list = reader.json()["architectures"];
+    if (list != Json::array({causal}) && list != Json::array({scoring}))
+      reader.refuse("architectures", list, fmt::format("[{}] or [{}] for model_type {}", causal, scoring, m.model_type));
+    m.architecture = list[0].get<std::string>();
   }
-  CHECK_INPUT(m.model_type == "llama" && m.architecture == "LlamaForCausalLM",
-              "{}: model_type '{}' with architecture '{}' is not supported; allowed: llama with LlamaForCausalLM", where,
-              m.model_type, m.architecture);
-  const auto size = [&](const char* key) { return get_int(config, key, where, 1, kMaxSize); };
-  m.vocab_size = size("vocab_size");
-  m.hidden_size = size("hidden_size");
-  m.intermediate_size = size("intermediate_size");
-  m.num_layers = get_int(config, "num_hidden_layers", where, 1, 4096);
-  m.num_heads = get_int(config, "num_attention_heads", where, 1, 4096);
-  m.num_kv_heads = get_int_or(config, "num_key_value_heads", where, 1, 4096, m.num_heads);
+  if (m.architecture != scoring) return;
+  // transformers writes the labels' names, and leaves them out where there are two.
+  m.num_labels = reader.has("id2label") && reader.json()["id2label"].is_object()
+                     ? static_cast<int64_t>(reader.json()["id2label"].size())
+                     : reader.integer_or("num_labels", 1, kMaxSize, 2);
+  CHECK_INPUT(m.num_labels == 1, "{}: a {} with {} labels is not supported; allowed: 1 (a reward model)", reader.where(),
+              scoring, m.num_labels);
+}
+
+void read_sizes(const ConfigReader& reader, const Family& family, ModelConfig& m) {
+  const std::string_view where = reader.where();
+  m.vocab_size = reader.integer("vocab_size", 1, kMaxSize);
+  m.hidden_size = reader.integer("hidden_size", 1, kMaxSize);
+  m.intermediate_size = reader.integer("intermediate_size", 1, kMaxSize);
+  m.num_layers = reader.integer("num_hidden_layers", 1, 4096);
+  m.num_heads = reader.integer("num_attention_heads", 1, 4096);
+  const bool absent = !reader.json().contains("num_key_value_heads");
+  m.num_kv_heads = reader.integer_or("num_key_value_heads", 1, 4096,
+                                     absent && family.default_kv_heads > 0 ? family.default_kv_heads : m.num_heads);
   CHECK_INPUT(m.num_heads % m.num_kv_heads == 0, "{}: {} attention heads cannot share {} key-value heads evenly", where,
               m.num_heads, m.num_kv_heads);
-  m.head_size = get_int_or(config, "head_dim", where, 1, 1024, 0);
+  m.head_size = reader.integer_or("head_dim", 1, 1024, family.default_head_size);
   if (m.head_size == 0) {
     CHECK_INPUT(m.hidden_size % m.num_heads == 0, "{}: hidden_size {} is no multiple of num_attention_heads {}", where,
                 m.hidden_size, m.num_heads);
@@ -83,28 +71,40 @@ ModelConfig parse_model_config(const Json& config, std::string_view where) {
   CHECK_INPUT(m.hidden_size % 16 == 0 && m.intermediate_size % 16 == 0,
               "{}: hidden_size {} and intermediate_size {} must be multiples of 16", where, m.hidden_size,
               m.intermediate_size);
-  m.max_positions = get_int_or(config, "max_position_embeddings", where, 1, kMaxSize, 2048);
-  m.rope_theta = parse_rope(config, where);
-  m.rms_norm_eps = static_cast<float>(get_double_or(config, "rms_norm_eps", where, 1e-6));
+  CHECK_INPUT(m.num_heads * m.head_size % 16 == 0 && m.num_kv_heads * m.head_size % 16 == 0,
+              "{}: {} heads and {} key-value heads of {} must each give a multiple of 16", where, m.num_heads,
+              m.num_kv_heads, m.head_size);
+  m.max_positions = reader.integer_or("max_position_embeddings", 1, kMaxSize, 2048);
+  m.rms_norm_eps = static_cast<float>(reader.number_or("rms_norm_eps", 1e-6));
   CHECK_INPUT(m.rms_norm_eps > 0 && m.rms_norm_eps < 1, "{}: rms_norm_eps is {}", where, m.rms_norm_eps);
-  m.tie_word_embeddings = get_bool_or(config, "tie_word_embeddings", where, false);
-  m.dtype = parse_dtype(config, where);
-  m.eos_token_ids = token_ids(config, "eos_token_id", where, m.vocab_size);
-  if (const std::vector<int32_t> bos = token_ids(config, "bos_token_id", where, m.vocab_size); !bos.empty())
-    m.bos_token_id = bos[0];
+}
 
-  const auto is_true = [&](const char* key) { return config.contains(key) && config[key] != Json(false) && !config[key].is_null(); };
-  refuse(is_true("attention_bias"), where, "attention_bias", config.value("attention_bias", Json()), "false");
-  refuse(is_true("mlp_bias"), where, "mlp_bias", config.value("mlp_bias", Json()), "false");
-  const std::string act = get_string_or(config, "hidden_act", where, "silu");
-  refuse(act != "silu" && act != "swish", where, "hidden_act", act, "silu");
-  refuse(get_double_or(config, "attention_dropout", where, 0) != 0, where, "attention_dropout",
-         config.value("attention_dropout", Json()), "0");
-  for (const char* key : {"quantization_config", "auto_map", "partial_rotary_factor", "sliding_window"})
-    refuse(is_true(key) && !(config[key].is_number() && config[key] == 1.0 && std::string(key) == "partial_rotary_factor"),
-           where, key, config[key], "the key absent");
-  const int64_t pretraining_tp = get_int_or(config, "pretraining_tp", where, 1, 1024, 1);
-  refuse(pretraining_tp != 1, where, "pretraining_tp", pretraining_tp, "1");
+}  // namespace
+
+ModelConfig parse_model_config(const Json& config, std::string_view where) {
+  CHECK_INPUT(config.is_object(), "{}: expected an object, found {}", where, config.type_name());
+  const ConfigReader reader(config, where);
+  ModelConfig m;
+  m.model_type = get_string(config, "model_type", where);
+  reader.refuse_if_set("auto_map", "the key absent (remote code is never run)");
+  const Family& family = family_of(m.model_type, where);
+  read_architecture(reader, family, m);
+  read_sizes(reader, family, m);
+  m.tie_word_embeddings = reader.flag_or("tie_word_embeddings", family.tied_by_default);
+  m.dtype = parse_dtype(reader);
+  m.eos_token_ids = reader.token_ids("eos_token_id", m.vocab_size);
+  if (const std::vector<int32_t> bos = reader.token_ids("bos_token_id", m.vocab_size); !bos.empty())
+    m.bos_token_id = bos[0];
+  // -1 is how some files say "none".
+  if (reader.has("pad_token_id") && config["pad_token_id"] != -1) {
+    if (const std::vector<int32_t> pad = reader.token_ids("pad_token_id", m.vocab_size); !pad.empty())
+      m.pad_token_id = pad[0];
+  }
+  reader.refuse_if_set("attention_dropout", "0");
+  reader.refuse_if_set("quantization_config");
+  if (reader.number_or("partial_rotary_factor", 1.0) != 1.0)
+    reader.refuse("partial_rotary_factor", config["partial_rotary_factor"], "1");
+  family.read(reader, m);
   return m;
 }
 
@@ -117,7 +117,8 @@ ModelConfig load_model_config(const std::filesystem::path& model_dir) {
   if (std::filesystem::exists(generation)) {
     const Json config = parse_json(read_file(generation, 16 << 20), generation.string());
     CHECK_INPUT(config.is_object(), "{}: expected an object", generation.string());
-    const std::vector<int32_t> ids = token_ids(config, "eos_token_id", generation.string(), m.vocab_size);
+    const std::string where = generation.string();
+    const std::vector<int32_t> ids = ConfigReader(config, where).token_ids("eos_token_id", m.vocab_size);
     if (!ids.empty()) m.eos_token_ids = ids;
   }
   return m;
@@ -141,7 +142,7 @@ Json model_config_json(const ModelConfig& m) {
                  {"num_hidden_layers", m.num_layers},
                  {"num_key_value_heads", m.num_kv_heads},
                  {"rms_norm_eps", static_cast<double>(m.rms_norm_eps)},
-                 {"rope_theta", static_cast<double>(m.rope_theta)},
+                 {"rope_theta", static_cast<double>(m.rope.theta)},
                  {"tie_word_embeddings", m.tie_word_embeddings},
                  {"torch_dtype", dtype_name(m.dtype)},
                  {"vocab_size", m.vocab_size}};

@@ -7,7 +7,7 @@
 #include "core/check.h"
 #include "core/rng.h"
 #include "model/formats/safetensors.h"
-#include "model/ops/rope.h"
+#include "model/rope_scaling.h"
 
 namespace cohort {
 namespace {
@@ -56,7 +56,8 @@ std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int6
   const size_t weights = policy->arena.plan("weights", dtype, {policy->table.size});
   policy->arena.commit();
   policy->weights = policy->arena[weights];
-  policy->inverse_frequency = rope_inverse_frequencies(config.head_size, config.rope_theta);
+  policy->rope_frequencies = rope_frequencies(config.rope, config.head_size);
+  policy->local_rope_frequencies = rope_frequencies(config.local_rope, config.head_size);
   policy->packed_layers.resize(static_cast<size_t>(config.num_layers));
   return policy;
 }
@@ -66,10 +67,10 @@ void init_weights(Policy& policy, uint64_t seed) {
   for (size_t i = 0; i < policy.table.entries.size(); ++i) {
     const ParamEntry& entry = policy.table.entries[i];
     const Tensor weight = policy.weight(entry.offset, entry.shape[0], entry.shape[1]);
-    if (entry.shape[0] == 1) {
-      fill(weight, 1.0f);
-    } else {
+    if (entry.kind == ParamKind::matrix) {
       fill_normal(weight, deviation, seed, static_cast<uint32_t>(i));
+    } else {
+      fill(weight, entry.kind == ParamKind::gain && !policy.config.unit_offset_norm ? 1.0f : 0.0f);
     }
   }
 }
@@ -82,8 +83,7 @@ void load_weights(Policy& policy, const std::filesystem::path& model_dir) {
     const std::string where = fmt::format("{}: tensor '{}'", model_dir.string(), entry.name);
     const auto found = stored.find(entry.name);
     CHECK_INPUT(found != stored.end(), "{} is missing", where);
-    const std::vector<int64_t> expected = entry.shape[0] == 1 ? std::vector<int64_t>{entry.shape[1]}
-                                                              : std::vector<int64_t>{entry.shape[0], entry.shape[1]};
+    const std::vector<int64_t> expected = entry.stored_shape();
     CHECK_INPUT(found->second.shape == expected, "{} has shape {}, config.json asks for {}", where,
                 shape_text(found->second.shape), shape_text(expected));
     convert_stored(found->second, where, policy.dtype == DType::bf16,
@@ -119,7 +119,7 @@ void repack(Policy& policy, const Exec& ex) {
     pack_weight(packed.gate_up, policy.weight(at.gate_up, 2 * F, C), ex);
     pack_weight(packed.down, policy.weight(at.down, C, F), ex);
   }
-  pack_weight(policy.packed_head, policy.weight(policy.table.head, c.vocab_size, C), ex);
+  pack_weight(policy.packed_head, policy.weight(policy.table.head, policy.table.head_rows, C), ex);
 }
 
 }  // namespace cohort

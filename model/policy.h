@@ -18,7 +18,7 @@ struct Policy {
   Arena arena{"weights"};
   Tensor weights;       // (table.size), flat
   int64_t version = 0;  // + 1 per optimizer step; cached keys and values assert it
-  std::vector<float> inverse_frequency;
+  std::vector<float> rope_frequencies, local_rope_frequencies;  // (D / 2)
 
   struct PackedLayer {
     PackedWeight qkv, out, gate_up, down;
@@ -26,6 +26,9 @@ struct Policy {
   std::vector<PackedLayer> packed_layers;
   PackedWeight packed_head;
 
+  const std::vector<float>& frequencies(int64_t layer) const {
+    return config.is_local(layer) ? local_rope_frequencies : rope_frequencies;
+  }
   // The (n, k) matrix at `offset` of the flat weights.
   Tensor weight(int64_t offset, int64_t n, int64_t k) const;
   // The same place in another flat buffer of the table, e.g. gradients.
@@ -34,8 +37,8 @@ struct Policy {
 
 // An empty policy: table made, weights allocated and zero.
 std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int64_t shards);
-// Normal(0, 2 / (5 C)) matrices (Nguyen and Salazar 2019, "SmallInit"; 0.023 at C = 768), gains 1; a function of seed and
-// table alone.
+// Normal(0, 2 / (5 C)) matrices (Nguyen and Salazar 2019, "SmallInit"; 0.023 at C = 768), gains that change nothing,
+// biases 0; a function of seed and table alone.
 void init_weights(Policy& policy, uint64_t seed);
 // Reads model.safetensors or shards; every tensor used exactly once, none missing, shapes equal. Exit code 3 otherwise.
 void load_weights(Policy& policy, const std::filesystem::path& model_dir);

@@ -1,4 +1,4 @@
-// The Llama transformer: forward for sampling (with a cache), forward and backward for training (on a pack).
+// The transformer: forward for sampling (with a cache), forward and backward for training (on a pack).
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "model/ops/attention.h"
+#include "model/block.h"
 #include "model/policy.h"
 
 namespace cohort {
@@ -52,7 +52,8 @@ class ForwardState {
   friend Tensor forward_cached(const Policy&, KvCache&, ForwardState&, std::span<const ForwardRun>, const Exec&);
   int64_t max_tokens_;
   Arena arena_{"rollout activations"};
-  Tensor x_, h_, qkv_, q_, k_, v_, attention_, gate_up_, mlp_;
+  Tensor x_;
+  BlockTensors block_;  // of whichever layer runs
   std::vector<int32_t> tokens_, positions_;
   std::vector<CachedRun> runs_;
 };
@@ -88,6 +89,12 @@ Tensor forward_pack(const Policy& policy, TrainState& state, const TokenPack& pa
 // Log-probs (and entropies, when the span is not empty) of pack.targets: forward only.
 void pack_logprobs(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
                    std::span<float> logprob, std::span<float> entropy, const Exec& ex);
+// A classifier's score of each of pack.rows; policy.config.num_labels must be 1.
+void pack_scores(const Policy& policy, TrainState& state, const TokenPack& pack, std::span<float> scores,
+                 const Exec& ex);
+// The score that a classifier gives one text: at its last token that is not padding, as transformers pools it. Makes a
+// TrainState for the text.
+float sequence_score(const Policy& policy, std::span<const int32_t> tokens, const Exec& ex);
 // Forward, loss and backward in one go. `gradient` as in ops/head.h. gradients (table.size) f32, added to.
 void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
                const std::function<float(int64_t, float, float)>& gradient, Tensor gradients, const Exec& ex);

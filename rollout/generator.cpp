@@ -98,7 +98,7 @@ std::vector<Rollout> Generator::generate(std::span<const GenerateRequest> reques
   // Draws one token for each of `count` sequences (rows of s.hidden) and retires those that are done.
   const auto draw = [&](size_t first, size_t count) {
     const Tensor logits = s.logits.slice_rows(0, static_cast<int64_t>(count));
-    head_logits(logits, s.hidden.slice_rows(0, static_cast<int64_t>(count)), policy_.packed_head, ex);
+    head_logits(logits, s.hidden.slice_rows(0, static_cast<int64_t>(count)), policy_.packed_head, ex, policy_.config.logit_softcap);
     s.keys.resize(count);
     s.drawn.resize(count);
     bool ban = false;

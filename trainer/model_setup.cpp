@@ -52,7 +52,7 @@ void write_initial_model(const ModelInitConfig& init, const std::string& dtype, 
   config.num_kv_heads = init.num_kv_heads;
   config.head_size = init.hidden_size / init.num_heads;
   config.max_positions = init.max_positions;
-  config.rope_theta = init.rope_theta;
+  config.rope.theta = init.rope_theta;
   config.tie_word_embeddings = true;
   config.dtype = dtype_in_memory(dtype == "auto" ? "float32" : dtype, DType::f32);
   config.eos_token_ids = {256};

@@ -68,7 +68,7 @@ double Optimizer::step(double learning_rate, const std::vector<bool>& leaf_used,
   for (const ParamEntry& entry : policy_.table.entries) {
     const int64_t from = std::max(begin, entry.offset), to = std::min(end, entry.offset + entry.size());
     if (from >= to) continue;
-    update.weight_decay = entry.decay ? config_.weight_decay : 0.0f;
+    update.weight_decay = entry.decay() ? config_.weight_decay : 0.0f;
     const size_t at = static_cast<size_t>(from - begin), count = static_cast<size_t>(to - from);
     adamw({master_.data() + at, count}, {m_.data() + at, count}, {v_.data() + at, count}, gradient.subspan(at, count),
           policy_.weight(from, 1, to - from), update, ex);

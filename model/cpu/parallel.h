@@ -6,11 +6,24 @@
 
 #include "core/check.h"
 #include "model/exec.h"
+#include "model/tensor.h"
 
 namespace cohort::simd {
 
 // Elements a task should have, so that handing it out (about a microsecond) costs little.
 constexpr int64_t kTaskElements = 16384;
+// Columns of one task in sums over rows.
+constexpr int64_t kColumns = 64;
+
+template <typename T>
+T* row_of(Tensor t, int64_t row) {
+  return static_cast<T*>(t.data) + row * t.cols();
+}
+
+inline void check_matrix(const char* op, const char* name, Tensor t, int64_t rows, int64_t cols) {
+  CHECK(t.size() == rows * cols && (rows == 0 || t.cols() == cols), "{}: {} is {} x {}, wanted {} x {}", op, name,
+        t.rows(), t.cols(), rows, cols);
+}
 
 // body(begin, end) for chunks of [0, n), `chunk` long but the last, on all threads.
 template <typename Body>

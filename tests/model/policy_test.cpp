@@ -33,7 +33,7 @@ TEST(ParamTable, CoversTheBufferWithoutOverlap) {
     EXPECT_EQ(table.entries.size(), tied ? 20u : 21u);
     // q, k, v are one matrix; gains do not decay.
     EXPECT_EQ(table.entries[3].offset, table.layers[0].qkv + 96 * 48);
-    for (const ParamEntry& entry : table.entries) EXPECT_EQ(entry.decay, entry.name.find("norm") == std::string::npos) << entry.name;
+    for (const ParamEntry& entry : table.entries) EXPECT_EQ(entry.decay(), entry.name.find("norm") == std::string::npos) << entry.name;
   }
 }
 

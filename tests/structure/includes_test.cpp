@@ -19,7 +19,8 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
     {"model/ops", {"core", "model"}},
     {"model/cpu", {"core", "model", "model/ops"}},
     {"model/cuda", {"core", "model", "model/ops"}},
-    {"model", {"core", "model/ops", "model/text", "model/formats"}},
+    {"model/families", {"core", "model"}},
+    {"model", {"core", "model/families", "model/ops", "model/text", "model/formats"}},
     {"comm", {"core"}},
     {"reward", {"core"}},
     {"rollout", {"core", "model", "model/ops", "model/text"}},
@@ -29,6 +30,8 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
 };
 // Headers of model/ that hold only types, for the folders below it.
 const std::set<std::string> kTypes = {"model/tensor.h", "model/exec.h"};
+// What a family reads config.json with.
+const std::set<std::string> kConfigs = {"model/config.h", "model/config_reader.h"};
 
 std::string folder_of(const std::string& path) { return fs::path(path).parent_path().string(); }
 
@@ -41,6 +44,7 @@ std::string objection(const std::string& file, const std::string& target) {
   if (!allowed->second.contains(to)) return from + " may not include " + to;
   const bool below_model = from == "model/formats" || from == "model/ops" || from == "model/cpu" || from == "model/cuda";
   if (below_model && to == "model" && !kTypes.contains(target)) return from + " may include only types of model/";
+  if (from == "model/families" && to == "model" && !kConfigs.contains(target)) return from + " may include only configs";
   return "";
 }
 
@@ -71,6 +75,7 @@ TEST(Includes, AnUpwardOneIsNoticed) {
   EXPECT_NE(objection("core/files.cpp", "model/tensor.h"), "");
   EXPECT_NE(objection("reward/math.cpp", "trainer/config.h"), "");
   EXPECT_NE(objection("model/ops/matmul.h", "model/policy.h"), "");
+  EXPECT_NE(objection("model/families/qwen2.cpp", "model/policy.h"), "");
   EXPECT_NE(objection("model/text/bpe.cpp", "model/ops/matmul.h"), "");
   EXPECT_NE(objection("rollout/generator.cpp", "comm/comm.h"), "");
   EXPECT_NE(objection("elsewhere/x.cpp", "core/check.h"), "");

@@ -1,0 +1,211 @@
+#include "model/block.h"
+
+#include <cstring>
+
+#include "model/ops/elementwise.h"
+#include "model/ops/gated.h"
+#include "model/ops/norm.h"
+#include "model/ops/rope.h"
+
+namespace cohort {
+namespace {
+
+NormParams norm_params(const ModelConfig& c) { return {c.rms_norm_eps, c.unit_offset_norm ? 1.0f : 0.0f}; }
+
+QkHeads qk_heads(const ModelConfig& c) { return {c.num_heads, c.num_kv_heads, c.head_size}; }
+
+int64_t qkv_width(const ModelConfig& c) { return (c.num_heads + 2 * c.num_kv_heads) * c.head_size; }
+
+constexpr Tensor BlockTensors::* kBlockPieces[] = {
+    &BlockTensors::h_in,  &BlockTensors::rstd_in, &BlockTensors::qkv,       &BlockTensors::qk_raw,
+    &BlockTensors::rstd_qk, &BlockTensors::q,     &BlockTensors::k,         &BlockTensors::v,
+    &BlockTensors::attention, &BlockTensors::out, &BlockTensors::rstd_out,  &BlockTensors::h_mid,
+    &BlockTensors::rstd_mid, &BlockTensors::gate_up, &BlockTensors::mlp,    &BlockTensors::mlp_out,
+    &BlockTensors::rstd_mlp_out};
+constexpr Tensor BlockGradients::* kGradientPieces[] = {
+    &BlockGradients::dh,   &BlockGradients::dout,       &BlockGradients::dq,   &BlockGradients::dk,
+    &BlockGradients::dv,   &BlockGradients::dqkv_wide,  &BlockGradients::dact, &BlockGradients::dattention,
+    &BlockGradients::dqkv, &BlockGradients::dgate_up,   &BlockGradients::dmlp};
+
+template <typename Set, size_t N>
+Set rows_of(Set set, Tensor Set::* const (&pieces)[N], int64_t rows) {
+  static_assert(sizeof(Set) == N * sizeof(Tensor), "a piece is missing from the list");
+  for (Tensor Set::* piece : pieces)
+    if (set.*piece) set.*piece = (set.*piece).slice_rows(0, rows);
+  return set;
+}
+
+// Views of the flat gradient buffer.
+struct Gradients {
+  Tensor flat;
+  Tensor at(int64_t offset, int64_t n, int64_t k) const { return Policy::view(flat, offset, n, k); }
+};
+
+}  // namespace
+
+void plan_block(BlockTensors& b, const ModelConfig& c, DType act, int64_t rows, BlockUse use, const PlanPiece& plan) {
+  const int64_t C = c.hidden_size, F = c.intermediate_size, D = c.head_size, H = c.num_heads, K = c.num_kv_heads;
+  const bool training = use == BlockUse::training;
+  const auto rstd = [&](Tensor& tensor, int64_t cols = 1) {
+    if (training) plan(tensor, "rstd", DType::f32, rows, cols);
+  };
+  plan(b.h_in, "h_in", act, rows, C), rstd(b.rstd_in);
+  if (c.qk_norm) {
+    if (training) plan(b.qk_raw, "qk_raw", DType::f32, rows, (H + K) * D);
+    rstd(b.rstd_qk, H + K);
+  }
+  plan(b.q, "q", act, rows, H * D), plan(b.k, "k", act, rows, K * D), plan(b.v, "v", act, rows, K * D);
+  plan(b.attention, "attention", act, rows, H * D);
+  plan(b.h_mid, "h_mid", act, rows, C), rstd(b.rstd_mid);
+  plan(b.gate_up, "gate_up", act, rows, 2 * F), plan(b.mlp, "mlp", act, rows, F);
+  if (c.sandwich_norms) {
+    plan(b.out, "out", DType::f32, rows, C), rstd(b.rstd_out);
+    plan(b.mlp_out, "mlp_out", DType::f32, rows, C), rstd(b.rstd_mlp_out);
+  }
+}
+
+BlockTensors first_rows(const BlockTensors& block, int64_t rows) { return rows_of(block, kBlockPieces, rows); }
+
+HeadLayout head_layout(const ModelConfig& c, int64_t layer) {
+  return {.num_heads = c.num_heads,
+          .num_kv_heads = c.num_kv_heads,
+          .head_size = c.head_size,
+          .scale = c.attention_scale,
+          .softcap = c.attention_softcap,
+          .window = c.is_local(layer) ? c.window : 0};
+}
+
+void block_attention_in(const Policy& policy, int64_t layer, Tensor x, std::span<const int32_t> positions,
+                        const BlockTensors& b, const Exec& ex) {
+  const ModelConfig& c = policy.config;
+  const LayerParams& at = policy.table.layers[layer];
+  rmsnorm(b.h_in, b.rstd_in, x, policy.weight(at.attention_norm, 1, c.hidden_size), norm_params(c), ex);
+  matmul(b.qkv, b.h_in, policy.packed_layers[layer].qkv, ex);
+  if (at.qkv_bias != kNoParam) add_bias(b.qkv, policy.weight(at.qkv_bias, 1, qkv_width(c)), ex);
+  if (at.q_norm != kNoParam) {
+    qk_norm(b.qkv, b.qk_raw, b.rstd_qk, policy.weight(at.q_norm, 1, c.head_size),
+            policy.weight(at.k_norm, 1, c.head_size), qk_heads(c), norm_params(c), ex);
+  }
+  rope_split(b.q, b.k, b.v, b.qkv, positions, policy.frequencies(layer), c.num_heads, c.num_kv_heads, ex);
+}
+
+void block_attention_out(const Policy& policy, int64_t layer, Tensor x, const BlockTensors& b, const Exec& ex) {
+  const ModelConfig& c = policy.config;
+  const LayerParams& at = policy.table.layers[layer];
+  const bool sandwich = at.attention_out_norm != kNoParam;
+  const Tensor to = sandwich ? b.out : x;
+  matmul(to, b.attention, policy.packed_layers[layer].out, ex, /*accumulate=*/!sandwich);
+  if (at.out_bias != kNoParam) add_bias(to, policy.weight(at.out_bias, 1, c.hidden_size), ex);
+  if (sandwich)
+    rmsnorm_add(x, b.rstd_out, to, policy.weight(at.attention_out_norm, 1, c.hidden_size), norm_params(c), ex);
+}
+
+void block_mlp(const Policy& policy, int64_t layer, Tensor x, const BlockTensors& b, const Exec& ex) {
+  const ModelConfig& c = policy.config;
+  const LayerParams& at = policy.table.layers[layer];
+  const Policy::PackedLayer& packed = policy.packed_layers[layer];
+  const bool sandwich = at.mlp_out_norm != kNoParam;
+  rmsnorm(b.h_mid, b.rstd_mid, x, policy.weight(at.mlp_norm, 1, c.hidden_size), norm_params(c), ex);
+  matmul(b.gate_up, b.h_mid, packed.gate_up, ex);
+  c.activation == Activation::silu ? swiglu(b.mlp, b.gate_up, ex) : geglu(b.mlp, b.gate_up, ex);
+  const Tensor to = sandwich ? b.mlp_out : x;
+  matmul(to, b.mlp, packed.down, ex, /*accumulate=*/!sandwich);
+  if (sandwich)
+    rmsnorm_add(x, b.rstd_mlp_out, to, policy.weight(at.mlp_out_norm, 1, c.hidden_size), norm_params(c), ex);
+}
+
+void final_norm(const Policy& policy, Tensor h, Tensor rstd, Tensor x, const Exec& ex) {
+  const ModelConfig& c = policy.config;
+  rmsnorm(h, rstd, x, policy.weight(policy.table.final_norm, 1, c.hidden_size), norm_params(c), ex);
+}
+
+void final_norm_backward(const Policy& policy, Tensor dx, Tensor dh, Tensor x, Tensor rstd, Tensor gradients,
+                         const Exec& ex) {
+  const int64_t C = policy.config.hidden_size, at = policy.table.final_norm;
+  rmsnorm_backward(dx, Policy::view(gradients, at, 1, C), dh, x, policy.weight(at, 1, C), rstd,
+                   norm_params(policy.config).offset, ex);
+}
+
+void plan_block_gradients(BlockGradients& g, const ModelConfig& c, DType act, int64_t rows, const PlanPiece& plan) {
+  const int64_t C = c.hidden_size, F = c.intermediate_size, q = c.num_heads * c.head_size,
+                kv = c.num_kv_heads * c.head_size;
+  plan(g.dh, "dh", DType::f32, rows, C);
+  if (c.sandwich_norms) plan(g.dout, "dout", DType::f32, rows, C);
+  plan(g.dq, "dq", DType::f32, rows, q), plan(g.dk, "dk", DType::f32, rows, kv), plan(g.dv, "dv", DType::f32, rows, kv);
+  if (c.qk_norm) plan(g.dqkv_wide, "dqkv_wide", DType::f32, rows, q + 2 * kv);
+  plan(g.dact, "dact", act, rows, C), plan(g.dattention, "dattention", act, rows, q);
+  plan(g.dqkv, "dqkv", act, rows, q + 2 * kv);
+  plan(g.dgate_up, "dgate_up", act, rows, 2 * F), plan(g.dmlp, "dmlp", act, rows, F);
+}
+
+BlockGradients first_rows(const BlockGradients& scratch, int64_t rows) { return rows_of(scratch, kGradientPieces, rows); }
+
+namespace {
+
+// The gradient at the output of a projection whose result was added to the residual stream, perhaps through a norm.
+Tensor before_sandwich(const Policy& policy, int64_t norm, Tensor dx, Tensor out, Tensor rstd, const Gradients& gradients,
+                       const BlockGradients& s, const Exec& ex) {
+  if (norm == kNoParam) return dx;
+  const ModelConfig& c = policy.config;
+  std::memset(s.dout.data, 0, s.dout.bytes());
+  rmsnorm_backward(s.dout, gradients.at(norm, 1, c.hidden_size), dx, out, policy.weight(norm, 1, c.hidden_size), rstd,
+                   norm_params(c).offset, ex);
+  return s.dout;
+}
+
+}  // namespace
+
+void block_mlp_backward(const Policy& policy, int64_t layer, Tensor dx, Tensor x, const BlockTensors& b, Tensor flat,
+                        const BlockGradients& s, const Exec& ex) {
+  const ModelConfig& c = policy.config;
+  const LayerParams& at = policy.table.layers[layer];
+  const Gradients gradients{flat};
+  const int64_t C = c.hidden_size, F = c.intermediate_size;
+  cast(s.dact, before_sandwich(policy, at.mlp_out_norm, dx, b.mlp_out, b.rstd_mlp_out, gradients, s, ex), ex);
+  matmul_backward_weight(gradients.at(at.down, C, F), s.dact, b.mlp, ex);
+  matmul_backward_input(s.dmlp, s.dact, policy.weight(at.down, C, F), ex);
+  c.activation == Activation::silu ? swiglu_backward(s.dgate_up, s.dmlp, b.gate_up, ex)
+                                   : geglu_backward(s.dgate_up, s.dmlp, b.gate_up, ex);
+  matmul_backward_weight(gradients.at(at.gate_up, 2 * F, C), s.dgate_up, b.h_mid, ex);
+  matmul_backward_input(s.dh, s.dgate_up, policy.weight(at.gate_up, 2 * F, C), ex);
+  rmsnorm_backward(dx, gradients.at(at.mlp_norm, 1, C), s.dh, x, policy.weight(at.mlp_norm, 1, C), b.rstd_mid,
+                   norm_params(c).offset, ex);
+}
+
+void block_attention_out_backward(const Policy& policy, int64_t layer, Tensor dx, const BlockTensors& b, Tensor flat,
+                                  const BlockGradients& s, const Exec& ex) {
+  const ModelConfig& c = policy.config;
+  const LayerParams& at = policy.table.layers[layer];
+  const Gradients gradients{flat};
+  const int64_t C = c.hidden_size, width = c.num_heads * c.head_size;
+  const Tensor dout = before_sandwich(policy, at.attention_out_norm, dx, b.out, b.rstd_out, gradients, s, ex);
+  if (at.out_bias != kNoParam) bias_backward(gradients.at(at.out_bias, 1, C), dout, ex);
+  cast(s.dact, dout, ex);
+  matmul_backward_weight(gradients.at(at.out, C, width), s.dact, b.attention, ex);
+  matmul_backward_input(s.dattention, s.dact, policy.weight(at.out, C, width), ex);
+}
+
+void block_attention_in_backward(const Policy& policy, int64_t layer, Tensor dx, Tensor x,
+                                 std::span<const int32_t> positions, const BlockTensors& b, Tensor flat,
+                                 const BlockGradients& s, const Exec& ex) {
+  const ModelConfig& c = policy.config;
+  const LayerParams& at = policy.table.layers[layer];
+  const Gradients gradients{flat};
+  const int64_t C = c.hidden_size, D = c.head_size, width = qkv_width(c);
+  const Tensor unrotated = c.qk_norm ? s.dqkv_wide : s.dqkv;
+  rope_split_backward(unrotated, s.dq, s.dk, s.dv, positions, policy.frequencies(layer), c.num_heads, c.num_kv_heads,
+                      ex);
+  if (c.qk_norm) {
+    qk_norm_backward(s.dqkv_wide, gradients.at(at.q_norm, 1, D), gradients.at(at.k_norm, 1, D), b.qk_raw, b.rstd_qk,
+                     policy.weight(at.q_norm, 1, D), policy.weight(at.k_norm, 1, D), qk_heads(c),
+                     norm_params(c).offset, ex);
+    cast(s.dqkv, s.dqkv_wide, ex);
+  }
+  if (at.qkv_bias != kNoParam) bias_backward(gradients.at(at.qkv_bias, 1, width), unrotated, ex);
+  matmul_backward_weight(gradients.at(at.qkv, width, C), s.dqkv, b.h_in, ex);
+  matmul_backward_input(s.dh, s.dqkv, policy.weight(at.qkv, width, C), ex);
+  rmsnorm_backward(dx, gradients.at(at.attention_norm, 1, C), s.dh, x, policy.weight(at.attention_norm, 1, C),
+                   b.rstd_in, norm_params(c).offset, ex);
+}
+
+}  // namespace cohort

@@ -1,0 +1,210 @@
+// Root mean square norms on the CPU (ops/norm.h).
+#include "model/ops/norm.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "core/check.h"
+#include "model/cpu/parallel.h"
+#include "model/cpu/vector_math.h"
+
+namespace cohort {
+namespace {
+
+using namespace simd;
+
+// A sum over columns [0, n): 64 partial sums, then a fixed tree. add(c, lanes, sum) adds elements c .. c + lanes to
+// `sum`.
+template <typename F>
+float sum_columns(int64_t n, const F& add) {
+  F16 sum[4] = {splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f)};
+  for (int64_t c = 0, part = 0; c < n; c += kLanes, part = (part + 1) % 4)
+    sum[part] = add(c, lanes_left(n, c), sum[part]);
+  return sum_lanes((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+
+// offset + gain, the norm's factor of each column. Adding an offset of 0 changes no gain's bits.
+template <typename T>
+F16 load_gain(const T* gain, float offset, int64_t lanes) {
+  return load_first(gain, lanes) + splat(offset);
+}
+
+// y may be x. kAdd: y += norm(x).
+template <bool kAdd, typename Y, typename T>
+float rmsnorm_row(Y* y, const float* x, const T* gain, int64_t C, const NormParams& params) {
+  const float squares = sum_columns(C, [&](int64_t c, int64_t lanes, F16 sum) {
+    const F16 v = load_first(x + c, lanes);
+    return fma(v, v, sum);
+  });
+  const float scale = 1.0f / std::sqrt(squares / static_cast<float>(C) + params.eps);
+  for (int64_t c = 0; c < C; c += kLanes) {
+    const int64_t lanes = lanes_left(C, c);
+    F16 out = load_first(x + c, lanes) * splat(scale) * load_gain(gain + c, params.offset, lanes);
+    if constexpr (kAdd) out = load_first(y + c, lanes) + out;
+    store_first(y + c, out, lanes);
+  }
+  return scale;
+}
+
+// rstd (g dy - xhat mean(g dy xhat)), xhat = x rstd, g = offset + gain. kAdd: dx += that; else dx, which may be dy.
+template <bool kAdd, typename T>
+void rmsnorm_backward_row(float* dx, const float* dy, const float* x, const T* gain, float rstd, int64_t C,
+                          float offset) {
+  const float dot = sum_columns(C, [&](int64_t c, int64_t lanes, F16 sum) {
+    return fma(load_gain(gain + c, offset, lanes) * load_first(dy + c, lanes), load_first(x + c, lanes), sum);
+  });
+  const F16 along = splat(-dot * rstd * rstd / static_cast<float>(C)), scale = splat(rstd);
+  for (int64_t c = 0; c < C; c += kLanes) {
+    const int64_t lanes = lanes_left(C, c);
+    const F16 dxhat = load_gain(gain + c, offset, lanes) * load_first(dy + c, lanes);
+    F16 change = fma(load_first(x + c, lanes), along, dxhat) * scale;
+    if constexpr (kAdd) change = load_first(dx + c, lanes) + change;
+    store_first(dx + c, change, lanes);
+  }
+}
+
+// sums[c] += sum over rows of dy x rstd. row(i, &dy, &x) gives row i's pointers and returns its rstd.
+template <typename Row>
+void add_gain_gradient(float* sums, int64_t rows, int64_t C, const Row& row, const Exec& ex) {
+  for_chunks(ex, C, kColumns, [&](int64_t begin, int64_t end) {
+    F16 sum[kColumns / kLanes];
+    for (F16& s : sum) s = splat(0.0f);
+    for (int64_t i = 0; i < rows; ++i) {
+      const float *dy, *x;
+      const F16 scale = splat(row(i, dy, x));
+      for (int64_t c = begin; c < end; c += kLanes) {
+        const int64_t lanes = lanes_left(end, c);
+        F16& s = sum[(c - begin) / kLanes];
+        s = fma(load_first(dy + c, lanes), load_first(x + c, lanes) * scale, s);
+      }
+    }
+    for (int64_t c = begin; c < end; c += kLanes) {
+      const int64_t lanes = lanes_left(end, c);
+      store_first(sums + c, load_first(sums + c, lanes) + sum[(c - begin) / kLanes], lanes);
+    }
+  });
+}
+
+void check_norm(const char* op, Tensor y, Tensor rstd, Tensor x, Tensor gain) {
+  check_matrix(op, "y", y, x.rows(), x.cols());
+  check_matrix(op, "gain", gain, 1, x.cols());
+  CHECK(!rstd || rstd.size() == x.rows(), "{}: {} scales for {} rows", op, rstd.size(), x.rows());
+}
+
+// Widths of the q, k, v row, and checks of what both directions of the head norm share.
+struct QkWidths {
+  int64_t heads, D, width, rows;  // heads: of q and k together
+};
+QkWidths check_qk(Tensor qkv, Tensor raw, Tensor rstd, Tensor q_gain, Tensor k_gain, const QkHeads& h) {
+  const int64_t D = h.head_size, heads = h.num_heads + h.num_kv_heads, width = (heads + h.num_kv_heads) * D;
+  const int64_t rows = qkv.rows();
+  check_matrix("qk_norm", "qkv", qkv, rows, width);
+  check_matrix("qk_norm", "q_gain", q_gain, 1, D);
+  check_matrix("qk_norm", "k_gain", k_gain, 1, D);
+  CHECK(q_gain.dtype == k_gain.dtype, "qk_norm: gains of {} and {}", dtype_name(q_gain.dtype), dtype_name(k_gain.dtype));
+  CHECK((!raw || raw.size() == rows * heads * D) && (!rstd || rstd.size() == rows * heads),
+        "qk_norm: {} old values and {} scales for {} rows of {} heads of {}", raw.size(), rstd.size(), rows, heads, D);
+  return {heads, D, width, rows};
+}
+
+}  // namespace
+
+void rmsnorm(Tensor y, Tensor rstd, Tensor x, Tensor gain, const NormParams& params, const Exec& ex) {
+  const int64_t T = x.rows(), C = x.cols();
+  check_norm("rmsnorm", y, rstd, x, gain);
+  CHECK(y.dtype == gain.dtype, "rmsnorm: gain is {}, y is {}", dtype_name(gain.dtype), dtype_name(y.dtype));
+  const float* from = x.f32();
+  float* scales = rstd ? rstd.f32() : nullptr;
+  with_storage(y.dtype, [&]<typename A>(A) {
+    for_rows(ex, T, C, [&](int64_t t) {
+      const float scale = rmsnorm_row<false>(row_of<A>(y, t), from + t * C, row_of<A>(gain, 0), C, params);
+      if (scales != nullptr) scales[t] = scale;
+    });
+  });
+}
+
+void rmsnorm_add(Tensor sum, Tensor rstd, Tensor x, Tensor gain, const NormParams& params, const Exec& ex) {
+  const int64_t T = x.rows(), C = x.cols();
+  check_norm("rmsnorm_add", sum, rstd, x, gain);
+  const float* from = x.f32();
+  float *to = sum.f32(), *scales = rstd ? rstd.f32() : nullptr;
+  with_storage(gain.dtype, [&]<typename A>(A) {
+    for_rows(ex, T, C, [&](int64_t t) {
+      const float scale = rmsnorm_row<true>(to + t * C, from + t * C, row_of<A>(gain, 0), C, params);
+      if (scales != nullptr) scales[t] = scale;
+    });
+  });
+}
+
+void rmsnorm_backward(Tensor dx, Tensor dgain, Tensor dy, Tensor x, Tensor gain, Tensor rstd, float offset,
+                      const Exec& ex) {
+  const int64_t T = x.rows(), C = x.cols();
+  check_matrix("rmsnorm_backward", "dx", dx, T, C);
+  check_matrix("rmsnorm_backward", "dy", dy, T, C);
+  check_matrix("rmsnorm_backward", "gain", gain, 1, C);
+  check_matrix("rmsnorm_backward", "dgain", dgain, 1, C);
+  CHECK(rstd.size() == T, "rmsnorm_backward: {} scales for {} rows", rstd.size(), T);
+  const float *in = x.f32(), *grad = dy.f32(), *scales = rstd.f32();
+  float* to = dx.f32();
+  with_storage(gain.dtype, [&]<typename A>(A) {
+    for_rows(ex, T, C, [&](int64_t t) {
+      rmsnorm_backward_row<true>(to + t * C, grad + t * C, in + t * C, row_of<A>(gain, 0), scales[t], C, offset);
+    });
+  });
+  const auto row = [&](int64_t t, const float*& row_dy, const float*& row_x) {
+    row_dy = grad + t * C, row_x = in + t * C;
+    return scales[t];
+  };
+  add_gain_gradient(dgain.f32(), T, C, row, ex);
+}
+
+void qk_norm(Tensor qkv, Tensor raw, Tensor rstd, Tensor q_gain, Tensor k_gain, const QkHeads& heads,
+             const NormParams& params, const Exec& ex) {
+  const QkWidths w = check_qk(qkv, raw, rstd, q_gain, k_gain, heads);
+  float* data = qkv.f32();
+  float *old = raw ? raw.f32() : nullptr, *scales = rstd ? rstd.f32() : nullptr;
+  with_storage(q_gain.dtype, [&]<typename A>(A) {
+    for_rows(ex, w.rows, w.width, [&](int64_t t) {
+      float* row = data + t * w.width;
+      if (old != nullptr) std::memcpy(old + t * w.heads * w.D, row, static_cast<size_t>(w.heads * w.D) * sizeof(float));
+      for (int64_t h = 0; h < w.heads; ++h) {
+        const A* gain = row_of<A>(h < heads.num_heads ? q_gain : k_gain, 0);
+        const float scale = rmsnorm_row<false>(row + h * w.D, row + h * w.D, gain, w.D, params);
+        if (scales != nullptr) scales[t * w.heads + h] = scale;
+      }
+    });
+  });
+}
+
+void qk_norm_backward(Tensor dqkv, Tensor dq_gain, Tensor dk_gain, Tensor raw, Tensor rstd, Tensor q_gain, Tensor k_gain,
+                      const QkHeads& heads, float offset, const Exec& ex) {
+  CHECK(raw && rstd, "qk_norm_backward: the forward pass kept nothing");
+  const QkWidths w = check_qk(dqkv, raw, rstd, q_gain, k_gain, heads);
+  check_matrix("qk_norm_backward", "dq_gain", dq_gain, 1, w.D);
+  check_matrix("qk_norm_backward", "dk_gain", dk_gain, 1, w.D);
+  const float *old = raw.f32(), *scales = rstd.f32();
+  float* data = dqkv.f32();
+  // The gains first: their sums need the gradients that the second half replaces.
+  const auto add_gain = [&](Tensor dgain, int64_t first, int64_t count) {
+    const auto row = [&](int64_t i, const float*& dy, const float*& x) {
+      const int64_t t = i / count, h = first + i % count;
+      dy = data + t * w.width + h * w.D, x = old + (t * w.heads + h) * w.D;
+      return scales[t * w.heads + h];
+    };
+    add_gain_gradient(dgain.f32(), w.rows * count, w.D, row, ex);
+  };
+  add_gain(dq_gain, 0, heads.num_heads);
+  add_gain(dk_gain, heads.num_heads, heads.num_kv_heads);
+  with_storage(q_gain.dtype, [&]<typename A>(A) {
+    for_rows(ex, w.rows, w.width, [&](int64_t t) {
+      for (int64_t h = 0; h < w.heads; ++h) {
+        float* dy = data + t * w.width + h * w.D;
+        rmsnorm_backward_row<false>(dy, dy, old + (t * w.heads + h) * w.D,
+                                    row_of<A>(h < heads.num_heads ? q_gain : k_gain, 0), scales[t * w.heads + h], w.D,
+                                    offset);
+      }
+    });
+  });
+}
+
+}  // namespace cohort
