@@ -2,10 +2,9 @@
 
 #include <sys/mman.h>
 
-#include <cstdlib>
+#include <cstdint>
 #include <cstring>
 #include <map>
-#include <new>
 
 #include "core/check.h"
 #include "core/text.h"
@@ -18,7 +17,7 @@ constexpr size_t kHugePage = size_t{2} << 20;  // large arenas: fewer TLB misses
 size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 }  // namespace
 
-void Arena::Free::operator()(std::byte* p) const { std::free(p); }
+void Arena::Free::operator()(std::byte* p) const { munmap(p, size); }
 
 size_t Arena::plan(std::string piece, DType dtype, std::initializer_list<int64_t> shape) {
   CHECK(!memory_, "arena {}: '{}' is planned after commit", name_, piece);
@@ -29,18 +28,23 @@ size_t Arena::plan(std::string piece, DType dtype, std::initializer_list<int64_t
   return pieces_.size() - 1;
 }
 
-void Arena::commit() {
+void Arena::commit(Pages pages) {
   CHECK(!memory_, "arena {}: committed twice", name_);
-  const size_t alignment = bytes_ >= kHugePage ? kHugePage : kAlignment;
-  const size_t size = round_up(std::max(bytes_, kAlignment), alignment);
-  memory_.reset(static_cast<std::byte*>(std::aligned_alloc(alignment, size)));
-  if (!memory_) {
+  // One huge page more than asked for, to begin at one. The kernel hands out zeros.
+  const size_t spare = bytes_ >= kHugePage ? kHugePage : 0, size = std::max(bytes_, kAlignment) + spare;
+  void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
     fail(ExitCode::kResources, "out of memory: {} needs {}; `cohort train CONFIG --dry-run` shows what takes how much",
          name_, human_bytes(bytes_));
   }
-  if (alignment == kHugePage) madvise(memory_.get(), size, MADV_HUGEPAGE);  // a hint; without it only slower
-  std::memset(memory_.get(), 0, size);
-  for (Piece& piece : pieces_) piece.tensor.data = memory_.get() + piece.offset;
+  memory_ = {static_cast<std::byte*>(memory), Free{size}};
+  std::byte* start = memory_.get();
+  if (spare > 0) start += round_up(reinterpret_cast<uintptr_t>(start), kHugePage) - reinterpret_cast<uintptr_t>(start);
+  if (pages == Pages::all_now) {
+    if (spare > 0) madvise(start, bytes_, MADV_HUGEPAGE);  // a hint; without it only slower
+    std::memset(start, 0, bytes_);
+  }
+  for (Piece& piece : pieces_) piece.tensor.data = start + piece.offset;
 }
 
 Tensor Arena::operator[](size_t index) const {

@@ -17,8 +17,10 @@ class Arena {
 
   // Plans a tensor and returns its index. Before commit only.
   size_t plan(std::string piece, DType dtype, std::initializer_list<int64_t> shape);
-  // Allocates (64-byte aligned, zeroed). Out of memory: exit code 6, naming arena and size.
-  void commit();
+  // Allocates (64-byte aligned, zeroed). Out of memory: exit code 6, naming arena and size. `lazy`: pages take memory
+  // only once they are written; else all of it is taken now, so that a run that fits at its start fits to its end.
+  enum class Pages { all_now, lazy };
+  void commit(Pages pages = Pages::all_now);
   Tensor operator[](size_t index) const;
 
   size_t bytes() const { return bytes_; }
@@ -34,6 +36,7 @@ class Arena {
   std::vector<Piece> pieces_;
   size_t bytes_ = 0;
   struct Free {
+    size_t size;
     void operator()(std::byte* p) const;
   };
   std::unique_ptr<std::byte, Free> memory_;

@@ -29,6 +29,7 @@ ParamTable make_param_table(const ModelConfig& c, int64_t shards) {
     const auto gain = [&](const char* part, int64_t n) { return add(name(part), ParamKind::gain, 1, n); };
     const auto bias = [&](const char* part, int64_t n) { return add(name(part), ParamKind::bias, 1, n); };
     LayerParams at{};
+    at.span.begin = table.size;
     at.attention_norm = gain("input_layernorm.weight", C);
     at.qkv = matrix("self_attn.q_proj.weight", q, C);
     matrix("self_attn.k_proj.weight", kv, C);
@@ -51,6 +52,7 @@ ParamTable make_param_table(const ModelConfig& c, int64_t shards) {
     matrix("mlp.up_proj.weight", F, C);
     at.down = matrix("mlp.down_proj.weight", C, F);
     if (c.sandwich_norms) at.mlp_out_norm = gain("post_feedforward_layernorm.weight", C);
+    at.span.end = table.size;
     table.layers.push_back(at);
   }
   table.final_norm = add("model.norm.weight", ParamKind::gain, 1, C);

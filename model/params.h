@@ -29,11 +29,17 @@ struct ParamEntry {
 
 constexpr int64_t kNoParam = -1;
 
+// Elements [begin, end) of the buffer.
+struct ParamSpan {
+  int64_t begin, end;
+};
+
 // Offsets of one layer's parameters; kNoParam where the model has none. q, k, v lie side by side, and so do their biases,
 // and gate and up, so that each group is one matrix or vector.
 struct LayerParams {
   int64_t attention_norm, qkv, qkv_bias = kNoParam, q_norm = kNoParam, k_norm = kNoParam, out, out_bias = kNoParam,
                                attention_out_norm = kNoParam, mlp_norm, gate_up, down, mlp_out_norm = kNoParam;
+  ParamSpan span;  // all of them
 };
 
 struct ParamTable {

@@ -48,13 +48,14 @@ Tensor Policy::view(Tensor flat, int64_t offset, int64_t n, int64_t k) {
 
 Tensor Policy::weight(int64_t offset, int64_t n, int64_t k) const { return view(weights, offset, n, k); }
 
-std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int64_t shards) {
+std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int64_t shards, PolicyUse use) {
   auto policy = std::make_unique<Policy>();
+  policy->use = use;
   policy->config = config;
   policy->dtype = dtype;
   policy->table = make_param_table(config, shards);
   const size_t weights = policy->arena.plan("weights", dtype, {policy->table.size});
-  policy->arena.commit();
+  policy->arena.commit(use == PolicyUse::inference ? Arena::Pages::lazy : Arena::Pages::all_now);
   policy->weights = policy->arena[weights];
   policy->rope_frequencies = rope_frequencies(config.rope, config.head_size);
   policy->local_rope_frequencies = rope_frequencies(config.local_rope, config.head_size);
@@ -107,19 +108,50 @@ void load_weights(Policy& policy, const std::filesystem::path& model_dir) {
   CHECK(used == policy.table.entries.size(), "{} of {} parameters loaded", used, policy.table.entries.size());
 }
 
-void repack(Policy& policy, const Exec& ex) {
+namespace {
+
+// Packs one layer whose span of the table begins at `flat`'s element 0.
+void pack_matrices(Policy& policy, int64_t layer, Tensor flat, const Exec& ex) {
   const ModelConfig& c = policy.config;
   const int64_t C = c.hidden_size, F = c.intermediate_size, q = c.num_heads * c.head_size,
                 kv = c.num_kv_heads * c.head_size;
-  for (int64_t layer = 0; layer < c.num_layers; ++layer) {
-    const LayerParams& at = policy.table.layers[layer];
-    Policy::PackedLayer& packed = policy.packed_layers[layer];
-    pack_weight(packed.qkv, policy.weight(at.qkv, q + 2 * kv, C), ex);
-    pack_weight(packed.out, policy.weight(at.out, C, q), ex);
-    pack_weight(packed.gate_up, policy.weight(at.gate_up, 2 * F, C), ex);
-    pack_weight(packed.down, policy.weight(at.down, C, F), ex);
+  const LayerParams& at = policy.table.layers[layer];
+  Policy::PackedLayer& packed = policy.packed_layers[layer];
+  const auto matrix = [&](int64_t offset, int64_t n, int64_t k) {
+    return Policy::view(flat, offset - at.span.begin, n, k);
+  };
+  pack_weight(packed.qkv, matrix(at.qkv, q + 2 * kv, C), ex);
+  pack_weight(packed.out, matrix(at.out, C, q), ex);
+  pack_weight(packed.gate_up, matrix(at.gate_up, 2 * F, C), ex);
+  pack_weight(packed.down, matrix(at.down, C, F), ex);
+}
+
+}  // namespace
+
+void pack_head(Policy& policy, const Exec& ex) {
+  const ParamTable& table = policy.table;
+  pack_weight(policy.packed_head, policy.weight(table.head, table.head_rows, policy.config.hidden_size), ex);
+}
+
+void pack_layer(Policy& policy, int64_t layer, Tensor weights, const Exec& ex) {
+  const ParamSpan span = policy.table.layers[layer].span;
+  CHECK(policy.use == PolicyUse::inference && weights.size() == span.end - span.begin && weights.dtype == policy.dtype,
+        "layer {} from {} {} of {}", layer, weights.size(), dtype_name(weights.dtype), span.end - span.begin);
+  pack_matrices(policy, layer, weights, ex);
+  for (const ParamEntry& entry : policy.table.entries) {
+    if (entry.kind == ParamKind::matrix || entry.offset < span.begin || entry.offset >= span.end) continue;
+    const Tensor from = Policy::view(weights, entry.offset - span.begin, 1, entry.size());
+    std::memcpy(policy.weight(entry.offset, 1, entry.size()).data, from.data, from.bytes());
   }
-  pack_weight(policy.packed_head, policy.weight(policy.table.head, policy.table.head_rows, C), ex);
+}
+
+void repack(Policy& policy, const Exec& ex) {
+  CHECK(policy.use == PolicyUse::training, "a policy for inference is packed layer by layer");
+  for (int64_t layer = 0; layer < policy.config.num_layers; ++layer) {
+    const ParamSpan span = policy.table.layers[layer].span;
+    pack_matrices(policy, layer, policy.weight(span.begin, 1, span.end - span.begin), ex);
+  }
+  pack_head(policy, ex);
 }
 
 }  // namespace cohort

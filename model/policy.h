@@ -11,12 +11,16 @@
 
 namespace cohort {
 
+// A policy that only runs forward keeps each layer's matrices in the layout that matmul reads, and no flat copy of them.
+enum class PolicyUse : uint8_t { training, inference };
+
 struct Policy {
   ModelConfig config;
+  PolicyUse use = PolicyUse::training;
   DType dtype = DType::bf16;  // of weights and activations in memory; may differ from the checkpoint's
   ParamTable table;
   Arena arena{"weights"};
-  Tensor weights;       // (table.size), flat
+  Tensor weights;       // (table.size), flat; for inference the places of layers' matrices are empty
   int64_t version = 0;  // + 1 per optimizer step; cached keys and values assert it
   std::vector<float> rope_frequencies, local_rope_frequencies;  // (D / 2)
 
@@ -35,14 +39,20 @@ struct Policy {
   static Tensor view(Tensor flat, int64_t offset, int64_t n, int64_t k);
 };
 
-// An empty policy: table made, weights allocated and zero.
-std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int64_t shards);
+// An empty policy: table made, weights allocated and zero. For inference their pages take memory only once written.
+std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int64_t shards,
+                                    PolicyUse use = PolicyUse::training);
 // Normal(0, 2 / (5 C)) matrices (Nguyen and Salazar 2019, "SmallInit"; 0.023 at C = 768), gains that change nothing,
 // biases 0; a function of seed and table alone.
 void init_weights(Policy& policy, uint64_t seed);
 // Reads model.safetensors or shards; every tensor used exactly once, none missing, shapes equal. Exit code 3 otherwise.
 void load_weights(Policy& policy, const std::filesystem::path& model_dir);
-// Must follow each change of `weights`: refreshes the packed copies that matmul reads.
+// Must follow each change of `weights`: refreshes the packed copies that matmul reads. Not for inference.
 void repack(Policy& policy, const Exec& ex);
+// For inference, in place of the former: packs layer `layer` from `weights`, the layer's span of the table (weights, flat,
+// dtype of the policy), and keeps its vectors. The buffer may be used again.
+void pack_layer(Policy& policy, int64_t layer, Tensor weights, const Exec& ex);
+// The head, and what is not of any layer, from the policy's own flat weights.
+void pack_head(Policy& policy, const Exec& ex);
 
 }  // namespace cohort

@@ -168,6 +168,7 @@ float sequence_score(const Policy& policy, std::span<const int32_t> tokens, cons
 void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
                const std::function<float(int64_t, float, float)>& gradient, Tensor gradients, const Exec& ex) {
   require_language_model(policy);
+  CHECK(policy.use == PolicyUse::training, "gradients of a policy for inference");
   const Tensor selected = forward_pack(policy, state, pack, ex);
   const ModelConfig& c = policy.config;
   head_loss(state.impl->dselected.slice_rows(0, static_cast<int64_t>(pack.rows.size())),

@@ -23,6 +23,15 @@ TEST(Arena, PiecesAreAlignedZeroedAndApart) {
   EXPECT_EQ(arena.report(), "test: 192 B (a 68 B, b 14 B)");
 }
 
+TEST(Arena, LazyPagesAreZeroedToo) {
+  Arena arena("test");
+  const size_t small = arena.plan("small", DType::i32, {3}), large = arena.plan("large", DType::f32, {1 << 20});
+  arena.commit(Arena::Pages::lazy);
+  EXPECT_EQ(arena[small].i32()[2], 0);
+  for (int i = 0; i < 1 << 20; i += 4095) EXPECT_EQ(arena[large].f32()[i], 0.0f);
+  arena[large].f32()[(1 << 20) - 1] = 1;  // the last element is inside
+}
+
 TEST(Arena, RefusesWrongUse) {
   Arena arena("test");
   const size_t a = arena.plan("a", DType::f32, {1});
