@@ -1,24 +1,59 @@
-// cohort import: a GGUF file to a Hugging Face folder.
-#include <fmt/format.h>
+// cohort import: a GGUF file, or a Hugging Face folder, to a clean Hugging Face folder.
+#include <fmt/ranges.h>
 
 #include <memory>
 
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/progress.h"
 #include "model/formats/gguf.h"
+#include "model/formats/safetensors.h"
+#include "model/formats/unfinished_folder.h"
+#include "trainer/model_setup.h"
 
 namespace cohort {
 namespace {
 
+namespace fs = std::filesystem;
+
 struct Options {
-  std::string gguf, out_dir;
+  std::string source, out_dir, dtype;
+  uint64_t max_shard_bytes = kMaxShardBytes;
+  int threads = 0;
 };
+
+void import_file(const Options& o, StatusLine& line) {
+  CHECK_USAGE(o.dtype.empty() || o.dtype == "bfloat16",
+              "--dtype {}: a GGUF is imported as bfloat16; import the folder it makes once more for another dtype", o.dtype);
+  CHECK_USAGE(o.max_shard_bytes == kMaxShardBytes, "--max-shard-size: a GGUF is imported as one file; import the folder it makes "
+              "once more for shards");
+  StageProgress progress(line);
+  import_gguf(o.source, o.out_dir, [&](int done, int total) { progress.update("tensors", done, total); });
+}
+
+// Reads the folder as training does and writes it as training does, whole or not at all.
+void import_folder(const Options& o, StatusLine& line) {
+  UnfinishedFolder unfinished(o.out_dir);
+  const SafetensorsFolder weights = SafetensorsFolder::open(o.source);
+  for (const std::string& warning : weights.warnings()) line.print("warning: " + warning);
+  ModelArguments threads;
+  threads.threads = o.threads;
+  ExecOwner owner(threads.thread_count());
+  const LoadedModel model = load_model_unpacked(o.source, "auto", 1, owner.exec());
+  save_model(*model.policy, o.source, unfinished.path(),
+             {.dtype = stored_dtype_of(o.dtype), .max_shard_bytes = o.max_shard_bytes});
+  const std::vector<std::string> left_out = files_left_out(o.source);
+  if (!left_out.empty()) line.print(fmt::format("left out: {}", fmt::join(left_out, ", ")));
+  unfinished.finish();
+}
 
 int run(const Options& o) {
   StatusLine line;
-  StageProgress progress(line);
-  import_gguf(o.gguf, o.out_dir,
-              [&](int done, int total) { progress.update("tensors", done, total); });
+  if (fs::is_directory(o.source)) {
+    import_folder(o, line);
+  } else {
+    import_file(o, line);
+  }
   line.print(fmt::format("{} written", o.out_dir));
   return 0;
 }
@@ -27,11 +62,18 @@ int run(const Options& o) {
 
 Action add_import(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("FILE.gguf", o->gguf,
-                 "llama architecture; F32, F16, BF16, Q8_0, Q4_0, Q4_1 or Q6_K tensors")
+  app.add_option("SOURCE", o->source,
+                 "a Hugging Face folder, or a GGUF file (llama architecture; F32, F16, BF16, Q8_0, Q4_0, Q4_1 or Q6_K)")
       ->required();
-  app.add_option("OUT_DIR", o->out_dir, "a new or empty folder; weights are written as bfloat16")
-      ->required();
+  app.add_option("OUT_DIR", o->out_dir, "a new or empty folder")->required();
+  app.add_option("--dtype", o->dtype, "of all weights, rounded once; default: a folder's own, byte for byte; bfloat16 for a GGUF")
+      ->check(CLI::IsMember({"float32", "bfloat16", "float16"}));
+  app.add_option("--max-shard-size", o->max_shard_bytes, "bytes of weights in one file; more are cut into shards with an index")
+      ->check(CLI::Range(uint64_t{1}, UINT64_MAX))
+      ->capture_default_str();
+  app.add_option("--threads", o->threads, "0: all cores that this process may use")->check(CLI::Range(0, 4096))->capture_default_str();
+  app.footer("A folder is read as training reads it and written as training writes it: safetensors, config.json, tokenizer and\n"
+             "chat template. What cohort cannot run exactly is refused by name.");
   return [o] { return run(*o); };
 }
 

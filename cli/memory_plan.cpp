@@ -41,7 +41,7 @@ void add_weights(std::vector<MemoryPiece>& pieces, const ParamTable& table, int6
                  const std::string& of) {
   int64_t matrices = 0;
   for (const ParamEntry& entry : table.entries) {
-    if (entry.shape[0] > 1 && (entry.offset != table.embedding || table.head == table.embedding)) {
+    if (entry.kind == ParamKind::matrix && (entry.offset != table.embedding || table.head == table.embedding)) {
       matrices += entry.size();
     }
   }
@@ -99,7 +99,7 @@ std::vector<MemoryPiece> generation_memory(const ModelConfig& model, DType dtype
 
 std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config& config,
                                          int ranks) {
-  const DType dtype = memory_dtype(config.model.dtype, model.dtype);
+  const DType dtype = dtype_in_memory(config.model.dtype, model.dtype);
   const Sizes s(model, dtype);
   const RolloutSection& r = config.rollout;
   const int64_t logical = config.trainer.logical_ranks;
@@ -135,7 +135,11 @@ std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config&
 }
 
 ModelConfig planned_model(const Config& config) {
-  if (!config.model.init) return load_model_config(config.model.path);
+  if (!config.model.init) {
+    ModelConfig model = load_model_config(config.model.path);
+    model.dtype = exact_dtype(config.model.path);
+    return model;
+  }
   std::string folder = (std::filesystem::temp_directory_path() / "cohort-XXXXXX").string();
   if (mkdtemp(folder.data()) == nullptr) {
     fail(ExitCode::kInput, "a temporary folder {} cannot be made: {}", folder,
@@ -145,12 +149,6 @@ ModelConfig planned_model(const Config& config) {
   const ModelConfig model = load_model_config(folder);
   std::filesystem::remove_all(folder);
   return model;
-}
-
-DType memory_dtype(const std::string& dtype, DType stored) {
-  if (dtype == "float32") return DType::f32;
-  if (dtype == "bfloat16") return DType::bf16;
-  return stored;
 }
 
 }  // namespace cohort

@@ -27,9 +27,7 @@ std::vector<MemoryPiece> generation_memory(const ModelConfig& model, DType dtype
 // long as allowed.
 std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config& config, int ranks);
 
-// What the config trains: the checkpoint's config.json, or what model.init makes.
+// What the config trains: the checkpoint's config.json, with the dtype that model.dtype: auto gives; or what model.init makes.
 ModelConfig planned_model(const Config& config);
-// The dtype in memory: `dtype` (auto, float32, bfloat16) of a model stored as `stored`.
-DType memory_dtype(const std::string& dtype, DType stored);
 
 }  // namespace cohort

@@ -5,6 +5,8 @@
 
 #include "core/check.h"
 #include "core/files.h"
+#include "model/formats/convert_numbers.h"
+#include "model/formats/read_weights.h"
 #include "model/formats/safetensors.h"
 
 namespace cohort {
@@ -13,31 +15,113 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kEndOfText = "<|endoftext|>";
+constexpr size_t kMaxConfigBytes = 16 << 20;
 
-DType dtype_in_memory(const std::string& wanted, DType stored) {
-  if (wanted == "auto") return stored;
+// What makes a model folder beside its weights, carried over byte for byte.
+constexpr std::array kModelFiles = {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
+                                    "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
+                                    "chat_template.jinja", "chat_template.json", "tokenizer.model", "tokenizer.model.v3",
+                                    "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "NOTICE.txt", "USE_POLICY.md"};
+constexpr const char* kMoreTemplates = "additional_chat_templates";  // a folder of *.jinja
+
+bool has_weights(const fs::path& dir) {
+  return fs::exists(dir / "model.safetensors") || fs::exists(dir / "model.safetensors.index.json");
+}
+
+constexpr StoredDType stored_as(DType dtype) { return dtype == DType::bf16 ? StoredDType::bf16 : StoredDType::f32; }
+
+Json read_config(const fs::path& dir) {
+  const fs::path file = dir / "config.json";
+  return parse_json(read_file(file, kMaxConfigBytes), file.string());
+}
+
+// The key that names the dtype: transformers 5's, or the one before.
+const char* dtype_key(const Json& config) { return config.contains("dtype") ? "dtype" : "torch_dtype"; }
+
+StoredDType config_dtype(const fs::path& dir) {
+  const Json config = read_config(dir);
+  const std::string where = (dir / "config.json").string();
+  const std::string name = get_string_or(config, dtype_key(config), where, "float32");
+  const std::optional<StoredDType> dtype = stored_dtype_of(name);
+  CHECK_INPUT(dtype.has_value(), "{}: {}: '{}' is not supported; allowed: float32, bfloat16, float16", where,
+              dtype_key(config), name);
+  return *dtype;
+}
+
+// Where each parameter's numbers go.
+std::vector<WeightTarget> weight_targets(const Policy& policy) {
+  std::vector<WeightTarget> targets;
+  for (const ParamEntry& entry : policy.table.entries)
+    targets.push_back({entry.name, entry.stored_shape(), policy.weight(entry.offset, entry.shape[0], entry.shape[1]).data});
+  return targets;
+}
+
+TiedWeights tied_weights(const ModelConfig& config) {
+  if (!config.tie_word_embeddings || config.is_classifier()) return {};
+  return {"lm_head.weight", "model.embed_tokens.weight"};
+}
+
+DType exact_dtype_of(const SafetensorsFolder& folder) {
+  const bool all_bf16 = std::ranges::all_of(folder.tensors(), [](const auto& entry) {
+    return entry.second.dtype == "BF16" || entry.first.ends_with(kRotaryTable);
+  });
+  return all_bf16 ? DType::bf16 : DType::f32;
+}
+
+LoadedModel open_model(const fs::path& dir, DType dtype, const ModelConfig& config, int64_t shards) {
+  Tokenizer tokenizer = Tokenizer::load(dir);
+  CHECK_INPUT(tokenizer.vocab_size() <= config.vocab_size,
+              "{}: the tokenizer has ids up to {}, but config.json gives the model a vocabulary of {}", dir.string(),
+              tokenizer.vocab_size() - 1, config.vocab_size);
+  return {make_policy(config, dtype, shards), std::move(tokenizer), ChatTemplate::load(dir), dir};
+}
+
+}  // namespace
+
+DType dtype_in_memory(const std::string& wanted, DType exact) {
+  if (wanted == "auto") return exact;
   if (wanted == "float32") return DType::f32;
   if (wanted == "bfloat16") return DType::bf16;
   fail(ExitCode::kUsage, "unknown model.dtype '{}'; allowed: auto, float32, bfloat16", wanted);
 }
 
-LoadedModel open_model(const fs::path& dir, const std::string& dtype, int64_t shards) {
-  const ModelConfig config = load_model_config(dir);
-  Tokenizer tokenizer = Tokenizer::load(dir);
-  CHECK_INPUT(tokenizer.vocab_size() <= config.vocab_size,
-              "{}: the tokenizer has ids up to {}, but config.json gives the model a vocabulary of {}", dir.string(),
-              tokenizer.vocab_size() - 1, config.vocab_size);
-  return {make_policy(config, dtype_in_memory(dtype, config.dtype), shards), std::move(tokenizer), ChatTemplate::load(dir),
-          dir};
+DType exact_dtype(const fs::path& model_dir) {
+  if (!has_weights(model_dir)) return config_dtype(model_dir) == StoredDType::bf16 ? DType::bf16 : DType::f32;
+  return exact_dtype_of(SafetensorsFolder::open(model_dir));
 }
 
-}  // namespace
+LoadedModel load_model_unpacked(const fs::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex) {
+  const ModelConfig config = load_model_config(model_dir);
+  const SafetensorsFolder folder = SafetensorsFolder::open(model_dir);
+  LoadedModel model = open_model(model_dir, dtype_in_memory(dtype, exact_dtype_of(folder)), config, shards);
+  const std::vector<WeightTarget> targets = weight_targets(*model.policy);
+  check_weights(folder, targets, tied_weights(config), model_dir.string());
+  read_weights(folder, targets, stored_as(model.policy->dtype), model_dir.string(), *ex.pool);
+  return model;
+}
 
 LoadedModel load_model(const fs::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex) {
-  LoadedModel model = open_model(model_dir, dtype, shards);
-  load_weights(*model.policy, model_dir);
+  LoadedModel model = load_model_unpacked(model_dir, dtype, shards, ex);
   repack(*model.policy, ex);
   return model;
+}
+
+bool weights_are_rounded(const Policy& policy, const fs::path& model_dir) {
+  return policy.dtype == DType::bf16 && exact_dtype(model_dir) != DType::bf16;
+}
+
+void read_masters(const ParamTable& table, const fs::path& model_dir, int64_t begin, std::span<float> out) {
+  const int64_t end = begin + static_cast<int64_t>(out.size());
+  std::ranges::fill(out, 0.0f);
+  const SafetensorsFolder folder = SafetensorsFolder::open(model_dir);
+  for (const ParamEntry& entry : table.entries) {
+    const int64_t from = std::max(begin, entry.offset), to = std::min(end, entry.offset + entry.size());
+    if (from >= to) continue;
+    const StoredTensor& stored = folder.tensors().at(entry.name);  // load_model has checked names, shapes and numbers
+    const StoredDType dtype = weight_dtype(stored, entry.name);
+    convert_numbers(dtype, stored.data.data() + static_cast<size_t>(from - entry.offset) * stored_size(dtype),
+                    StoredDType::f32, out.data() + (from - begin), static_cast<size_t>(to - from));
+  }
 }
 
 void write_initial_model(const ModelInitConfig& init, const std::string& dtype, const fs::path& dir) {
@@ -54,7 +138,7 @@ void write_initial_model(const ModelInitConfig& init, const std::string& dtype, 
   config.max_positions = init.max_positions;
   config.rope.theta = init.rope_theta;
   config.tie_word_embeddings = true;
-  config.dtype = dtype_in_memory(dtype == "auto" ? "float32" : dtype, DType::f32);
+  config.dtype = dtype_in_memory(dtype, DType::f32);
   config.eos_token_ids = {256};
   const Json json = model_config_json(config);
   parse_model_config(json, "model.init");  // refuses what would be refused on the way back in
@@ -64,42 +148,78 @@ void write_initial_model(const ModelInitConfig& init, const std::string& dtype, 
 }
 
 LoadedModel init_model(const fs::path& dir, const std::string& dtype, int64_t shards, uint64_t seed, const Exec& ex) {
-  LoadedModel model = open_model(dir, dtype, shards);
+  LoadedModel model = open_model(dir, dtype_in_memory(dtype, exact_dtype(dir)), load_model_config(dir), shards);
   init_weights(*model.policy, seed);
   repack(*model.policy, ex);
   return model;
 }
 
-void save_model(const Policy& policy, const fs::path& source, const fs::path& dir) {
+namespace {
+
+void copy_whole(const fs::path& from, const fs::path& to) { write_file_atomic(to, read_file(from)); }
+
+void copy_model_files(const fs::path& source, const fs::path& dir) {
+  for (const char* name : kModelFiles)
+    if (fs::exists(source / name)) copy_whole(source / name, dir / name);
+  if (!fs::is_directory(source / kMoreTemplates)) return;
+  fs::create_directories(dir / kMoreTemplates);
+  for (const fs::directory_entry& entry : fs::directory_iterator(source / kMoreTemplates))
+    if (entry.path().extension() == ".jinja") copy_whole(entry.path(), dir / kMoreTemplates / entry.path().filename());
+}
+
+// The dtype of each parameter in `source`.
+std::vector<StoredDType> dtypes_in(const fs::path& source, const ParamTable& table) {
+  if (!has_weights(source)) return std::vector<StoredDType>(table.entries.size(), config_dtype(source));
+  const SafetensorsFolder folder = SafetensorsFolder::open(source);
+  std::vector<StoredDType> dtypes;
+  for (const ParamEntry& entry : table.entries) {
+    const auto found = folder.tensors().find(entry.name);
+    CHECK_INPUT(found != folder.tensors().end(), "{}: '{}' is missing; was the folder changed since it was read?",
+                source.string(), entry.name);
+    dtypes.push_back(weight_dtype(found->second, entry.name));
+  }
+  return dtypes;
+}
+
+// config.json with another dtype; nothing else of it changes.
+void write_config_with_dtype(const fs::path& source, const fs::path& dir, StoredDType dtype) {
+  Json config = read_config(source);
+  config[dtype_key(config)] = stored_name(dtype);
+  write_file_atomic(dir / "config.json", dump_json(config, 2) + "\n");
+}
+
+}  // namespace
+
+void save_model(const Policy& policy, const fs::path& source, const fs::path& dir, const SaveOptions& options) {
+  const bool from_masters = !options.masters.empty();
+  CHECK(!from_masters || static_cast<int64_t>(options.masters.size()) == policy.table.size, "{} masters of {} weights",
+        options.masters.size(), policy.table.size);
   fs::create_directories(dir);
-  for (const char* name : {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
-                           "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
-                           "chat_template.jinja", "tokenizer.model", "LICENSE"}) {
-    if (fs::exists(source / name)) write_file_atomic(dir / name, read_file(source / name));
+  copy_model_files(source, dir);
+  if (options.dtype && *options.dtype != config_dtype(source)) write_config_with_dtype(source, dir, *options.dtype);
+
+  const std::vector<StoredDType> dtypes =
+      options.dtype ? std::vector<StoredDType>(policy.table.entries.size(), *options.dtype) : dtypes_in(source, policy.table);
+  std::vector<WeightSource> weights;
+  for (size_t i = 0; i < policy.table.entries.size(); ++i) {
+    const ParamEntry& entry = policy.table.entries[i];
+    const void* data = from_masters ? static_cast<const void*>(options.masters.data() + entry.offset)
+                                    : policy.weight(entry.offset, entry.shape[0], entry.shape[1]).data;
+    weights.push_back({entry.name, entry.stored_shape(), data, dtypes[i]});
   }
-  // In the checkpoint's dtype, so that config.json stays true.
-  const bool to_bf16 = policy.config.dtype == DType::bf16;
-  std::vector<std::byte> converted;
-  const StoredTensor all{policy.dtype == DType::bf16 ? "BF16" : "F32",
-                         {policy.table.size},
-                         {static_cast<const std::byte*>(policy.weights.data), policy.weights.bytes()}};
-  std::span<const std::byte> image = all.data;
-  const DType out = policy.config.dtype;
-  if (policy.dtype != out) {
-    converted.resize(static_cast<size_t>(policy.table.size) * dtype_size(out));
-    convert_stored(all, "weights", to_bf16, converted.data());
-    image = converted;
+  write_weights(dir, weights, from_masters ? StoredDType::f32 : stored_as(policy.dtype), options.max_shard_bytes);
+}
+
+std::vector<std::string> files_left_out(const fs::path& source) {
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(source)) {
+    const std::string name = entry.path().filename().string();
+    const bool weights = name.ends_with(".safetensors") || name == "model.safetensors.index.json";
+    if (weights || name.starts_with(".") || name == kMoreTemplates) continue;
+    if (std::ranges::find(kModelFiles, std::string_view(name)) == kModelFiles.end()) names.push_back(name);
   }
-  std::vector<NamedTensor> tensors;
-  for (const ParamEntry& entry : policy.table.entries) {
-    const std::vector<int64_t> shape = entry.shape[0] == 1 ? std::vector<int64_t>{entry.shape[1]}
-                                                           : std::vector<int64_t>{entry.shape[0], entry.shape[1]};
-    tensors.push_back({entry.name,
-                       {to_bf16 ? "BF16" : "F32", shape,
-                        image.subspan(static_cast<size_t>(entry.offset) * dtype_size(out),
-                                      static_cast<size_t>(entry.size()) * dtype_size(out))}});
-  }
-  write_safetensors(dir / "model.safetensors", tensors);
+  std::ranges::sort(names);
+  return names;
 }
 
 std::vector<int32_t> stop_tokens(const LoadedModel& model) {

@@ -3,9 +3,12 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "model/formats/write_weights.h"
 #include "model/policy.h"
 #include "model/text/chat_template.h"
 #include "model/text/tokenizer.h"
@@ -20,8 +23,22 @@ struct LoadedModel {
   std::filesystem::path source;  // the folder its config and tokenizer files came from
 };
 
-// dtype: auto (the checkpoint's) | float32 | bfloat16.    shards: logical ranks (1 for inference)
+// The dtype in memory: auto | float32 | bfloat16. `exact`: what auto gives.
+DType dtype_in_memory(const std::string& wanted, DType exact);
+// The smallest dtype in memory that holds every weight of the folder's files exactly: bfloat16 when all are bfloat16, else
+// float32 (float16 has more digits than bfloat16). Without weights: the same of the dtype that config.json names.
+DType exact_dtype(const std::filesystem::path& model_dir);
+
+// dtype: auto (exact_dtype) | float32 | bfloat16.    shards: logical ranks (1 for inference)
 LoadedModel load_model(const std::filesystem::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex);
+// The same, but the policy cannot run: its weights are not packed. For what reads the weights alone.
+LoadedModel load_model_unpacked(const std::filesystem::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex);
+
+// True when the policy's weights are roundings of what the folder's files hold: bfloat16 of float32 or float16. Training then
+// starts from the files' numbers (read_masters), and saves its float32 masters.
+bool weights_are_rounded(const Policy& policy, const std::filesystem::path& model_dir);
+// out[i] = the folder's number at begin + i of the flat weights, exactly; 0 in the gaps between parameters.
+void read_masters(const ParamTable& table, const std::filesystem::path& model_dir, int64_t begin, std::span<float> out);
 
 // Writes config.json and the tokenizer's files of a from-scratch model into `dir` (a byte-level tokenizer with the special
 // token <|endoftext|> as EOS), so that it is a model folder like any other, but for its weights.
@@ -31,9 +48,21 @@ void write_initial_model(const ModelInitConfig& init, const std::string& dtype, 
 LoadedModel init_model(const std::filesystem::path& dir, const std::string& dtype, int64_t shards, uint64_t seed,
                        const Exec& ex);
 
-// Writes a Hugging Face folder: config and tokenizer files byte for byte as they stand in `source`, the weights as
-// model.safetensors in the checkpoint's dtype. Out of space: exit code 6.
-void save_model(const Policy& policy, const std::filesystem::path& source, const std::filesystem::path& dir);
+struct SaveOptions {
+  std::optional<StoredDType> dtype;      // of all weights, also in config.json; default: each tensor's own in the source
+  uint64_t max_shard_bytes = kMaxShardBytes;
+  std::span<const float> masters = {};   // (table.size) what the weights are roundings of; default: the weights
+};
+
+// Writes a Hugging Face folder that transformers and vLLM load: config, tokenizer files and chat templates byte for byte as
+// they stand in `source`; the weights with one rounding from memory to each tensor's dtype in `source` (without weights there:
+// the dtype that its config.json names), so that a weight that was not changed is what was read, byte for byte. A tied head is
+// written once, as the embedding. Out of space: exit code 6; a number that the dtype cannot hold: exit code 5.
+void save_model(const Policy& policy, const std::filesystem::path& source, const std::filesystem::path& dir,
+                const SaveOptions& options = {});
+
+// Files of `source` that save_model does not carry over, sorted; weights and hidden files aside.
+std::vector<std::string> files_left_out(const std::filesystem::path& source);
 
 // What ends a completion: the EOS tokens of the model's config, and the tokenizer's.
 std::vector<int32_t> stop_tokens(const LoadedModel& model);

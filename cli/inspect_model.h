@@ -1,0 +1,20 @@
+// What `cohort inspect` says of a model folder.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+namespace cohort {
+
+// A line of the table: a name and what it is.
+template <typename... Args>
+void inspect_row(std::string_view name, fmt::format_string<Args...> format, Args&&... args) {
+  fmt::print("{:<18}{}\n", name, fmt::format(format, std::forward<Args>(args)...));
+}
+
+// Prints architecture, parameters, dtypes and files, vocabulary, special tokens, chat template, positions and memory of the
+// model in `dir`, which has config.json. What is not there is named; what cohort cannot run is refused (exit code 3).
+void inspect_model(const std::filesystem::path& dir);
+
+}  // namespace cohort

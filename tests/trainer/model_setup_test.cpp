@@ -1,0 +1,282 @@
+// Model folders in and out: dtypes, byte for byte, and what must not be lost on the way.
+#include "trainer/model_setup.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstring>
+#include <fstream>
+
+#include "core/files.h"
+#include "core/rng.h"
+#include "model/formats/convert_numbers.h"
+#include "model/formats/safetensors.h"
+#include "tests/core/expect_error.h"
+
+namespace cohort {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ModelSetup : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder = fs::path(testing::TempDir()) /
+             fmt::format("cohort-{}-{}", testing::UnitTest::GetInstance()->current_test_info()->name(), ::getpid());
+    fs::remove_all(folder);
+    fs::create_directories(folder);
+  }
+  void TearDown() override { fs::remove_all(folder); }
+
+  // A folder of a tiny tied model whose weights are random bits of `dtype`, no two models alike. `names` get `other` instead.
+  fs::path make_model(const std::string& name, StoredDType dtype, const std::vector<std::string>& names = {},
+                      StoredDType other = StoredDType::f32) {
+    const fs::path dir = folder / name;
+    ModelInitConfig init;
+    init.hidden_size = 32;
+    init.intermediate_size = 48;
+    init.num_layers = 2;
+    init.num_heads = 2;
+    init.num_kv_heads = 1;
+    init.max_positions = 64;
+    write_initial_model(init, "float32", dir);
+    set_config(dir, "torch_dtype", stored_name(dtype));
+    const LoadedModel empty = init_model(dir, "float32", 1, 1, owner.exec());
+    std::vector<std::vector<std::byte>> numbers;
+    std::vector<NamedTensor> tensors;
+    for (const ParamEntry& entry : empty.policy->table.entries) {
+      const StoredDType mine = std::ranges::find(names, entry.name) != names.end() ? other : dtype;
+      std::vector<std::byte>& bytes = numbers.emplace_back(static_cast<size_t>(entry.size()) * stored_size(mine));
+      for (int64_t i = 0; i < entry.size(); ++i) random_number(mine, bytes.data() + static_cast<size_t>(i) * stored_size(mine));
+      tensors.push_back({entry.name, {safetensors_name(mine), entry.stored_shape(), bytes}});
+    }
+    std::ranges::reverse(tensors);  // in an order of its own
+    write_safetensors(dir / "model.safetensors", tensors);
+    return dir;
+  }
+  // Any finite bits: subnormals, zeros of both signs, the largest numbers.
+  void random_number(StoredDType dtype, std::byte* out) {
+    const uint32_t exponent = dtype == StoredDType::f32 ? 0x7F800000 : dtype == StoredDType::bf16 ? 0x7F80 : 0x7C00;
+    uint32_t bits = random.next();
+    if ((bits & exponent) == exponent) bits &= ~exponent;
+    if (dtype == StoredDType::f32 && (bits & 0x7FFFFFFF) > 0x7F7F7FFF) bits &= ~exponent;  // else beyond bfloat16
+    std::memcpy(out, &bits, stored_size(dtype));
+  }
+  void set_config(const fs::path& dir, const std::string& key, const Json& value) {
+    Json config = parse_json(read_file(dir / "config.json"), "config.json");
+    config[key] = value;
+    write_file_atomic(dir / "config.json", dump_json(config, 2) + "\n");
+  }
+  void expect_same_weights(const fs::path& a, const fs::path& b) {
+    const SafetensorsFolder left = SafetensorsFolder::open(a), right = SafetensorsFolder::open(b);
+    ASSERT_EQ(left.tensors().size(), right.tensors().size());
+    for (const auto& [name, tensor] : left.tensors()) {
+      ASSERT_TRUE(right.tensors().contains(name)) << name;
+      const StoredTensor& other = right.tensors().at(name);
+      EXPECT_EQ(tensor.dtype, other.dtype) << name;
+      EXPECT_EQ(tensor.shape, other.shape) << name;
+      EXPECT_TRUE(std::ranges::equal(tensor.data, other.data)) << name;
+    }
+  }
+  std::vector<std::string> files(const fs::path& dir) {
+    std::vector<std::string> names;
+    for (const fs::directory_entry& entry : fs::directory_iterator(dir)) names.push_back(entry.path().filename().string());
+    std::ranges::sort(names);
+    return names;
+  }
+
+  fs::path folder;
+  ExecOwner owner{2};
+  Random random{271828, Stream::kTest};
+};
+
+TEST_F(ModelSetup, AutoHoldsEveryWeightExactly) {
+  EXPECT_EQ(exact_dtype(make_model("b", StoredDType::bf16)), DType::bf16);
+  EXPECT_EQ(exact_dtype(make_model("h", StoredDType::f16)), DType::f32);
+  EXPECT_EQ(exact_dtype(make_model("f", StoredDType::f32)), DType::f32);
+  EXPECT_EQ(exact_dtype(make_model("m", StoredDType::bf16, {"model.norm.weight"})), DType::f32);
+  const fs::path dir = make_model("w", StoredDType::bf16);
+  fs::remove(dir / "model.safetensors");  // what config.json says
+  EXPECT_EQ(exact_dtype(dir), DType::bf16);
+  set_config(dir, "torch_dtype", "float16");
+  EXPECT_EQ(exact_dtype(dir), DType::f32);
+  set_config(dir, "torch_dtype", "float8");
+  EXPECT_ERROR(exact_dtype(dir), kInput, "'float8' is not supported");
+}
+
+TEST_F(ModelSetup, DTypeInMemoryFollowsTheWish) {
+  EXPECT_EQ(dtype_in_memory("auto", DType::bf16), DType::bf16);
+  EXPECT_EQ(dtype_in_memory("auto", DType::f32), DType::f32);
+  EXPECT_EQ(dtype_in_memory("float32", DType::bf16), DType::f32);
+  EXPECT_EQ(dtype_in_memory("bfloat16", DType::f32), DType::bf16);
+  EXPECT_ERROR(dtype_in_memory("float16", DType::f32), kUsage, "allowed: auto, float32, bfloat16");
+}
+
+TEST_F(ModelSetup, WeightsComeBackByteForByte) {
+  for (const StoredDType dtype : {StoredDType::f32, StoredDType::bf16, StoredDType::f16}) {
+    const fs::path dir = make_model(stored_name(dtype), dtype);
+    const LoadedModel model = load_model(dir, "auto", 4, owner.exec());
+    save_model(*model.policy, dir, folder / "out");
+    expect_same_weights(dir, folder / "out");
+    EXPECT_EQ(read_file(dir / "config.json"), read_file(folder / "out/config.json"));
+    fs::remove_all(folder / "out");
+  }
+}
+
+TEST_F(ModelSetup, EachTensorKeepsItsOwnDType) {
+  const fs::path dir = make_model("mixed", StoredDType::bf16, {"model.norm.weight", "model.layers.1.mlp.up_proj.weight"});
+  const LoadedModel model = load_model(dir, "auto", 1, owner.exec());
+  save_model(*model.policy, dir, folder / "out");
+  expect_same_weights(dir, folder / "out");
+}
+
+TEST_F(ModelSetup, ShardsComeBackAsShards) {
+  const fs::path dir = make_model("m", StoredDType::bf16);
+  const LoadedModel model = load_model(dir, "auto", 1, owner.exec());
+  save_model(*model.policy, dir, folder / "out", {.max_shard_bytes = 6000});
+  EXPECT_TRUE(fs::exists(folder / "out/model.safetensors.index.json"));
+  EXPECT_FALSE(fs::exists(folder / "out/model.safetensors"));
+  EXPECT_GT(SafetensorsFolder::open(folder / "out").files().size(), 2u);
+  expect_same_weights(dir, folder / "out");
+  const LoadedModel again = load_model(folder / "out", "auto", 1, owner.exec());
+  EXPECT_EQ(std::memcmp(again.policy->weights.data, model.policy->weights.data, model.policy->weights.bytes()), 0);
+  save_model(*again.policy, folder / "out", folder / "single");
+  EXPECT_EQ(read_file(folder / "single/model.safetensors").size(), read_file(dir / "model.safetensors").size());
+}
+
+// float32 and float16 computed in bfloat16: training starts from the files' numbers, and saves them.
+TEST_F(ModelSetup, MastersAreTheFilesNumbersNotTheirRoundings) {
+  for (const StoredDType dtype : {StoredDType::f32, StoredDType::f16}) {
+    const fs::path dir = make_model(stored_name(dtype), dtype);
+    const LoadedModel exact = load_model(dir, "float32", 4, owner.exec());
+    const LoadedModel rounded = load_model(dir, "bfloat16", 4, owner.exec());
+    EXPECT_TRUE(weights_are_rounded(*rounded.policy, dir));
+    EXPECT_FALSE(weights_are_rounded(*exact.policy, dir));
+    const ParamTable& table = rounded.policy->table;
+    std::vector<float> masters(static_cast<size_t>(table.size), -1.0f);
+    const size_t quarter = masters.size() / 4;
+    for (size_t k = 0; k < 4; ++k)
+      read_masters(table, dir, static_cast<int64_t>(k * quarter), std::span(masters).subspan(k * quarter, quarter));
+    EXPECT_EQ(std::memcmp(masters.data(), exact.policy->weights.data, exact.policy->weights.bytes()), 0);
+    for (size_t i = 0; i < masters.size(); ++i)
+      ASSERT_EQ(to_bf16(masters[i]).bits, rounded.policy->weights.b16()[i].bits) << i;
+    save_model(*rounded.policy, dir, folder / "out", {.masters = masters});
+    expect_same_weights(dir, folder / "out");
+    fs::remove_all(folder / "out");
+  }
+  const fs::path brain = make_model("b", StoredDType::bf16);
+  EXPECT_FALSE(weights_are_rounded(*load_model(brain, "bfloat16", 1, owner.exec()).policy, brain));
+}
+
+TEST_F(ModelSetup, ATiedHeadIsWrittenOnce) {
+  const fs::path dir = make_model("m", StoredDType::bf16);
+  const SafetensorsFolder before = SafetensorsFolder::open(dir);
+  std::vector<NamedTensor> tensors;
+  for (const auto& [name, tensor] : before.tensors()) tensors.push_back({name, tensor});
+  tensors.push_back({"lm_head.weight", before.tensors().at("model.embed_tokens.weight")});
+  fs::create_directories(folder / "copied");
+  for (const std::string& name : files(dir)) fs::copy(dir / name, folder / "copied" / name);
+  write_safetensors(folder / "copied/model.safetensors", tensors);
+  const LoadedModel model = load_model(folder / "copied", "auto", 1, owner.exec());
+  save_model(*model.policy, folder / "copied", folder / "out");
+  expect_same_weights(dir, folder / "out");  // without the second head
+
+  set_config(folder / "copied", "tie_word_embeddings", false);  // its own head, though equal
+  const LoadedModel untied = load_model(folder / "copied", "auto", 1, owner.exec());
+  save_model(*untied.policy, folder / "copied", folder / "untied");
+  expect_same_weights(folder / "copied", folder / "untied");
+}
+
+TEST_F(ModelSetup, OtherFilesAreCarriedOverByteForByte) {
+  const fs::path dir = make_model("m", StoredDType::f32);
+  const std::string odd("\xEF\xBB\xBF{%- raw -%}\r\n\0\xFF", 20);
+  fs::create_directories(dir / "additional_chat_templates");
+  for (const char* name : {"generation_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
+                           "tokenizer.model", "additional_chat_templates/tool_use.jinja", "LICENSE"})
+    std::ofstream(dir / name, std::ios::binary) << (std::string(name) == "generation_config.json" ? "{}" : odd);
+  std::ofstream(dir / "chat_template.jinja") << "{{ bos_token }}\r\n";
+  for (const char* name : {"README.md", "training_args.bin", ".gitattributes"}) std::ofstream(dir / name) << "x";
+  const LoadedModel model = load_model(dir, "auto", 1, owner.exec());
+  save_model(*model.policy, dir, folder / "out");
+  for (const char* name : {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
+                           "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model",
+                           "chat_template.jinja", "additional_chat_templates/tool_use.jinja", "LICENSE"})
+    EXPECT_EQ(read_file(dir / name), read_file(folder / "out" / name)) << name;
+  EXPECT_FALSE(fs::exists(folder / "out/README.md"));
+  EXPECT_EQ(files_left_out(dir), (std::vector<std::string>{"README.md", "training_args.bin"}));
+}
+
+TEST_F(ModelSetup, AnotherDTypeIsNamedInTheConfigAndNothingElseChanges) {
+  const fs::path dir = make_model("m", StoredDType::bf16);
+  const LoadedModel model = load_model(dir, "auto", 1, owner.exec());
+  save_model(*model.policy, dir, folder / "out", {.dtype = StoredDType::f32});
+  std::string expected = read_file(dir / "config.json");
+  const size_t at = expected.find("bfloat16");
+  ASSERT_NE(at, std::string::npos);
+  EXPECT_EQ(read_file(folder / "out/config.json"), expected.replace(at, 8, "float32"));
+  const LoadedModel wide = load_model(folder / "out", "auto", 1, owner.exec());
+  EXPECT_EQ(wide.policy->dtype, DType::f32);
+  save_model(*wide.policy, folder / "out", folder / "back", {.dtype = StoredDType::bf16});
+  expect_same_weights(dir, folder / "back");
+  EXPECT_EQ(read_file(folder / "back/config.json"), read_file(dir / "config.json"));
+  // Random bfloat16 bits reach far beyond float16.
+  EXPECT_ERROR(save_model(*model.policy, dir, folder / "half", {.dtype = StoredDType::f16}), kNonFinite, "float16 cannot hold");
+}
+
+TEST_F(ModelSetup, RefusesWeightsThatAreNotFinite) {
+  const fs::path dir = make_model("m", StoredDType::f32);
+  std::string image = read_file(dir / "model.safetensors");
+  const float nan = NAN;
+  std::memcpy(image.data() + image.size() - 8, &nan, 4);  // the last tensor is the embedding
+  write_file_atomic(dir / "model.safetensors", image);
+  for (const char* dtype : {"auto", "bfloat16"})
+    EXPECT_ERROR(load_model(dir, dtype, 1, owner.exec()), kInput, "'model.embed_tokens.weight': element [271, 30] is nan");
+}
+
+TEST_F(ModelSetup, RefusesFilesThatAreNotTheModelOfTheConfig) {
+  const fs::path dir = make_model("m", StoredDType::f32);
+  set_config(dir, "intermediate_size", 64);
+  EXPECT_ERROR(load_model(dir, "auto", 1, owner.exec()), kInput, "has shape (48, 32), config.json asks for (64, 32)");
+  set_config(dir, "intermediate_size", 48);
+  set_config(dir, "num_hidden_layers", 3);
+  EXPECT_ERROR(load_model(dir, "auto", 1, owner.exec()), kInput, "'model.layers.2.input_layernorm.weight'");
+  set_config(dir, "num_hidden_layers", 1);
+  EXPECT_ERROR(load_model(dir, "auto", 1, owner.exec()), kInput, "config.json describes has no 'model.layers.1.");
+  set_config(dir, "num_hidden_layers", 2);
+  set_config(dir, "vocab_size", 288);  // rows of the embedding
+  EXPECT_ERROR(load_model(dir, "auto", 1, owner.exec()), kInput, "'model.embed_tokens.weight' has shape (272, 32)");
+  set_config(dir, "vocab_size", 256);
+  EXPECT_ERROR(load_model(dir, "auto", 1, owner.exec()), kInput, "256");
+  set_config(dir, "vocab_size", 272);
+  set_config(dir, "tie_word_embeddings", false);
+  EXPECT_ERROR(load_model(dir, "auto", 1, owner.exec()), kInput, "'lm_head.weight' is missing");
+}
+
+TEST_F(ModelSetup, RefusesFoldersThatAreNoModel) {
+  EXPECT_ERROR(load_model(folder / "none", "auto", 1, owner.exec()), kInput, "none");
+  const fs::path dir = make_model("m", StoredDType::f32);
+  fs::rename(dir / "model.safetensors", dir / "pytorch_model.bin");
+  EXPECT_ERROR(load_model(dir, "auto", 1, owner.exec()), kInput, "convert to safetensors");
+  fs::remove(dir / "config.json");
+  EXPECT_ERROR(load_model(dir, "auto", 1, owner.exec()), kInput, "config.json");
+}
+
+// A limit on the size of files stands in for a full disk.
+TEST_F(ModelSetup, AFullDiskIsAResource) {
+  const fs::path dir = make_model("m", StoredDType::f32);
+  const LoadedModel model = load_model(dir, "auto", 1, owner.exec());
+  rlimit old{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &old), 0);
+  const auto handler = signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{60000, old.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  EXPECT_ERROR(save_model(*model.policy, dir, folder / "out"), kResources, "cannot be written");
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &old), 0);
+  signal(SIGXFSZ, handler);
+}
+
+}  // namespace
+}  // namespace cohort
