@@ -4,9 +4,10 @@
 #include "core/check.h"
 #include "core/files.h"
 #include "core/text.h"
-#include "model/text/byte_level.h"
+#include "model/text/chat_template_input.h"
 #include "model/text/jinja_eval.h"
 #include "model/text/jinja_parser.h"
+#include "model/text/jinja_strings.h"
 
 namespace cohort {
 namespace {
@@ -25,6 +26,46 @@ std::string template_of_config(const Json& config, const std::string& where) {
   for (const Json& named : *it)
     if (get_string(named, "name", where) == "default") return get_string(named, "template", where);
   fail(ExitCode::kInput, "{}: none of the {} chat templates is named 'default'", where, it->size());
+}
+
+RenderedChat without_guards(const std::string& marked) {
+  RenderedChat chat;
+  chat.text.reserve(marked.size());
+  for (const char c : marked) {
+    if (c != jinja::kGuard) {
+      chat.text.push_back(c);
+    } else if (chat.guards.empty() || chat.guards.back() != chat.text.size()) {
+      chat.guards.push_back(chat.text.size());
+    }
+  }
+  return chat;
+}
+
+// transformers' way to end a prompt inside the last message: a tag at the end of its text says where
+// the rendering is to be cut.
+constexpr std::string_view kContinueTag = "CONTINUE_FINAL_MESSAGE_TAG ";
+
+// The text of the last message that goes on: its content, or the last of its parts.
+std::string& text_to_continue(ChatInput& chat, const std::string& where) {
+  CHECK_INPUT(!chat.add_generation_prompt,
+              "{}: continue_final_message and add_generation_prompt exclude each other", where);
+  CHECK_INPUT(!chat.messages.empty() && chat.messages.back().contains("content"),
+              "{}: continue_final_message needs a last message with content", where);
+  Json& content = chat.messages.back()["content"];
+  if (content.is_string()) return content.get_ref<std::string&>();
+  if (content.is_array())
+    for (size_t i = content.size(); i-- > 0;)
+      if (content[i].contains("text")) return content[i]["text"].get_ref<std::string&>();
+  fail(ExitCode::kInput, "{}: continue_final_message found no text in the last message", where);
+}
+
+std::string cut_at_tag(const std::string& text, const std::string& end, const std::string& where) {
+  const std::string_view tag = jinja::strip(kContinueTag);
+  const size_t at = text.rfind(tag);
+  CHECK_INPUT(at != text.npos && without_guards(text).text.find(end) != text.npos,
+              "{}: continue_final_message: the template changes or drops the last message", where);
+  if (text.compare(at, kContinueTag.size(), kContinueTag) == 0) return text.substr(0, at);
+  return std::string(jinja::rstrip(std::string_view(text).substr(0, at)));
 }
 
 }  // namespace
@@ -66,23 +107,20 @@ ChatTemplate ChatTemplate::load(const std::filesystem::path& model_dir) {
 
 bool ChatTemplate::has_template() const { return impl_->present; }
 
-std::string ChatTemplate::render(const std::vector<ChatMessage>& messages,
-                                 bool add_generation_prompt, std::string_view bos_token,
-                                 std::string_view eos_token) const {
+RenderedChat ChatTemplate::render(const ChatInput& input, const ChatSetting& setting) const {
   CHECK(impl_->present, "render without a chat template: ask has_template() first");
-  using jinja::Value;
-  std::vector<Value> list;
-  for (const ChatMessage& message : messages)
-    list.push_back(Value::dict({{"role", Value::text(lossy_utf8(message.role))},
-                                {"content", Value::text(lossy_utf8(message.content))}}));
-  return jinja::run_template(impl_->block,
-                             {{"messages", Value::list(std::move(list))},
-                              {"add_generation_prompt", Value::boolean(add_generation_prompt)},
-                              {"tools", Value()},  // transformers passes both, as None
-                              {"documents", Value()},
-                              {"bos_token", Value::text(std::string(bos_token))},
-                              {"eos_token", Value::text(std::string(eos_token))}},
-                             impl_->where);
+  const auto run = [&](const ChatInput& chat) {
+    return jinja::run_template(impl_->block, template_variables(chat, setting), impl_->where,
+                               setting.now ? &*setting.now : nullptr);
+  };
+  if (!input.continue_final_message) return without_guards(run(input));
+  ChatInput tagged = input;
+  std::string& last = text_to_continue(tagged, impl_->where);
+  const std::string end(jinja::strip(last));
+  last += kContinueTag;
+  return without_guards(cut_at_tag(run(tagged), end, impl_->where));
 }
+
+bool opens_thinking(std::string_view prompt) { return jinja::rstrip(prompt).ends_with("<think>"); }
 
 }  // namespace cohort

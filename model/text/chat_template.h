@@ -2,8 +2,10 @@
 // are refused by name.
 #pragma once
 
+#include <ctime>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,8 +14,28 @@
 
 namespace cohort {
 
-struct ChatMessage {
-  std::string role, content;
+// One conversation: the arguments of transformers' apply_chat_template.
+struct ChatInput {
+  Json messages = Json::array();  // [{"role", "content", ...}]; keys whose value is null are dropped
+  Json tools, documents;          // lists of objects; null: none
+  Json kwargs = Json::object();   // more variables of the template: {"enable_thinking": false}
+  bool add_generation_prompt = true;
+  bool continue_final_message = false;  // the text ends inside the last message, which goes on
+};
+
+// What belongs to the model and the command rather than to one conversation.
+struct ChatSetting {
+  std::string bos_token, eos_token;         // "": the model has none, and the template no such variable
+  std::vector<std::string> special_tokens;  // guarded where the conversation spells one; none: allowed
+  std::optional<std::tm> now;  // what strftime_now prints; without it a template that asks is refused
+};
+
+// Each guard is a byte offset in `text` inside of what the conversation spelled and would read as a
+// special token: no token may reach across it (Tokenizer::encode). A special token of one character
+// has no inside and is not guarded.
+struct RenderedChat {
+  std::string text;
+  std::vector<size_t> guards;  // ascending
 };
 
 class ChatTemplate {
@@ -30,13 +52,16 @@ class ChatTemplate {
   bool has_template() const;
   // Operations, output size and depth are bounded; beyond them, and for raise_exception: exit
   // code 3.
-  std::string render(const std::vector<ChatMessage>& messages, bool add_generation_prompt,
-                     std::string_view bos_token, std::string_view eos_token) const;
+  RenderedChat render(const ChatInput& input, const ChatSetting& setting) const;
 
  private:
   struct Impl;
   explicit ChatTemplate(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+// Whether a rendered prompt ends with an open <think>, as DeepSeek-R1's and Qwen3-Thinking's do: the
+// completion then lacks the tag that a format reward looks for.
+bool opens_thinking(std::string_view prompt);
 
 }  // namespace cohort

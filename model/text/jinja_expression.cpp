@@ -1,5 +1,5 @@
 // Recursive descent over expressions, with the precedence of Jinja 3.1:
-//   or < and < not < comparisons < + - < ~ < * // % < unary - < postfix . [] () < | filter, is test
+//   or < and < not < comparisons < + - < ~ < * / // % < unary - < postfix . [] () < | filter, is test
 #include <algorithm>
 
 #include "model/text/jinja_builtins.h"
@@ -32,6 +32,18 @@ class ExpressionParser {
     }
     return value;
   }
+  // a, b   a,   or one expression alone
+  ExprPtr tuple() {
+    ExprPtr first = conditional();
+    if (!tokens_.is_operator(",")) return first;
+    ExprPtr expr = make(Kind::kTuple);
+    adopt(*expr, std::move(first));
+    while (tokens_.accept_operator(",")) {
+      if (tokens_.is_operator(")") || tokens_.is(Token::Kind::kBlockEnd)) break;
+      adopt(*expr, conditional());
+    }
+    return expr;
+  }
 
  private:
   // Counts the levels of recursion; the tree's depth is counted by adopt().
@@ -62,6 +74,10 @@ class ExpressionParser {
     parent.parts.push_back(std::move(child));
   }
   ExprPtr binary(Kind kind, std::string text, ExprPtr left, ExprPtr right) const {
+    // Jinja would escape what is added to a safe text; '~' does not.
+    for (const ExprPtr& side : {std::cref(left), std::cref(right)})
+      if (text == "+" && side->kind == Kind::kFilter && side->text == "safe")
+        tokens_.error("'+' with the filter 'safe' is not supported; use '~'");
     ExprPtr expr = make(kind, std::move(text));
     adopt(*expr, std::move(left));
     adopt(*expr, std::move(right));
@@ -124,10 +140,8 @@ class ExpressionParser {
     return left_associative({"~"}, [&] { return product(); });
   }
   ExprPtr product() {
-    ExprPtr left = left_associative({"*", "//", "%"}, [&] { return unary(true); });
-    for (std::string_view op : {"/", "**"})
-      if (tokens_.is_operator(op))
-        tokens_.error(fmt::format("the operator '{}' is not supported", op));
+    ExprPtr left = left_associative({"*", "//", "/", "%"}, [&] { return unary(true); });
+    if (tokens_.is_operator("**")) tokens_.error("the operator '**' is not supported");
     return left;
   }
   ExprPtr unary(bool with_filters) {
@@ -152,6 +166,11 @@ class ExpressionParser {
       std::string text = tokens_.next().text;
       while (tokens_.is(Token::Kind::kString)) text += tokens_.next().text;
       expr->value = Value::text(std::move(text));
+      return expr;
+    }
+    if (kind == Token::Kind::kReal) {
+      ExprPtr expr = make(Kind::kConstant);
+      expr->value = Value::real(tokens_.next().real);
       return expr;
     }
     if (kind == Token::Kind::kInteger) {
@@ -182,9 +201,7 @@ class ExpressionParser {
   }
   ExprPtr parenthesis() {
     tokens_.expect_operator("(");
-    if (tokens_.is_operator(")")) tokens_.error("the empty tuple '()' is not supported; use []");
-    ExprPtr expr = conditional();
-    if (tokens_.is_operator(",")) tokens_.error("tuples are not supported; use a list");
+    ExprPtr expr = tokens_.is_operator(")") ? make(Kind::kTuple) : tuple();
     tokens_.expect_operator(")");
     return expr;
   }
@@ -230,6 +247,8 @@ class ExpressionParser {
   ExprPtr attribute(ExprPtr value) {
     ExprPtr expr = make(Kind::kAttribute);
     expr->text = tokens_.expect_name("an attribute's name");
+    if (expr->text.starts_with("__") && !tokens_.is_operator("("))
+      tokens_.error(fmt::format("the attribute '{}' is not supported", expr->text));
     adopt(*expr, std::move(value));
     if (tokens_.is_operator("(")) {
       expr->kind = Kind::kMethod;
@@ -304,11 +323,7 @@ class ExpressionParser {
     tokens_.next();
     const bool negated = tokens_.accept_name("not");
     ExprPtr expr = make(Kind::kTest);
-    if (tokens_.accept_operator("==")) {
-      expr->text = "equalto";
-    } else {
-      expr->text = tokens_.expect_name("a test's name");
-    }
+    expr->text = tokens_.expect_name("a test's name");
     if (!is_test(expr->text))
       tokens_.error(fmt::format("the test '{}' is not supported; supported are {}", expr->text,
                                 test_names()));
@@ -325,7 +340,8 @@ class ExpressionParser {
   }
   // `x is equalto y`: an argument without parentheses.
   bool starts_bare_argument() const {
-    if (tokens_.is(Token::Kind::kString) || tokens_.is(Token::Kind::kInteger)) return true;
+    for (const Token::Kind kind : {Token::Kind::kString, Token::Kind::kInteger, Token::Kind::kReal})
+      if (tokens_.is(kind)) return true;
     if (tokens_.is_operator("[") || tokens_.is_operator("{")) return true;
     if (!tokens_.is(Token::Kind::kName)) return false;
     constexpr std::string_view kWords[] = {"else", "or", "and", "is", "if", "in", "not"};
@@ -339,6 +355,7 @@ class ExpressionParser {
 }  // namespace
 
 ExprPtr parse_expression(TokenStream& tokens) { return ExpressionParser(tokens).conditional(); }
+ExprPtr parse_expressions(TokenStream& tokens) { return ExpressionParser(tokens).tuple(); }
 ExprPtr parse_loop_source(TokenStream& tokens) { return ExpressionParser(tokens).either(); }
 
 }  // namespace cohort::jinja

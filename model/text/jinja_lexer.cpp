@@ -44,8 +44,8 @@ class Lexer {
   }
 
  private:
-  void push(Token::Kind kind, std::string text, int64_t integer = 0) {
-    tokens_.push_back({kind, line_, std::move(text), integer});
+  void push(Token::Kind kind, std::string text) {
+    tokens_.push_back({kind, line_, std::move(text)});
   }
   template <typename... Args>
   [[noreturn]] void error(fmt::format_string<Args...> format, Args&&... args) const {
@@ -141,7 +141,7 @@ class Lexer {
       if (starts_name(c)) {
         name();
       } else if (is_digit(c)) {
-        integer();
+        number();
       } else if (c == '\'' || c == '"') {
         string(c);
       } else {
@@ -157,18 +157,31 @@ class Lexer {
     advance(end - at_);
   }
 
-  void integer() {
-    size_t end = at_;
-    while (end < rest_.size() && (is_digit(rest_[end]) || starts_name(rest_[end]))) ++end;
-    const std::string_view digits = rest_.substr(at_, end - at_);
+  // Digits, then for a float a point with digits, an exponent, or both.
+  void number() {
+    const auto digits_from = [&](size_t at) {
+      while (at < rest_.size() && is_digit(rest_[at])) ++at;
+      return at;
+    };
+    size_t end = digits_from(at_);
+    const size_t whole = end;
     if (end + 1 < rest_.size() && rest_[end] == '.' && is_digit(rest_[end + 1]))
-      error("the number '{}.{}...' is not supported; supported are whole numbers", digits,
-            rest_[end + 1]);
-    int64_t value = 0;
-    const auto [stop, code] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (code != std::errc() || stop != digits.data() + digits.size())
+      end = digits_from(end + 1);
+    if (end < rest_.size() && (rest_[end] == 'e' || rest_[end] == 'E')) {
+      const size_t sign = end + 1 < rest_.size() && (rest_[end + 1] == '+' || rest_[end + 1] == '-');
+      if (const size_t exponent = digits_from(end + 1 + sign); exponent > end + 1 + sign)
+        end = exponent;
+    }
+    const bool odd = end < rest_.size() && starts_name(rest_[end]);  // 0x1f, 1_000
+    const std::string_view digits = rest_.substr(at_, end + odd - at_);
+    Token token{end > whole ? Token::Kind::kReal : Token::Kind::kInteger, line_, std::string(digits)};
+    const char *first = digits.data(), *last = first + digits.size();
+    const auto [stop, code] = token.kind == Token::Kind::kReal
+                                  ? std::from_chars(first, last, token.real)
+                                  : std::from_chars(first, last, token.integer);
+    if (code != std::errc() || stop != last)
       error("the number '{}' is not supported; supported are decimal numbers below 2^63", digits);
-    push(Token::Kind::kInteger, std::string(digits), value);
+    tokens_.push_back(std::move(token));
     advance(end - at_);
   }
 

@@ -19,6 +19,7 @@ struct Token {
     kName,
     kString,
     kInteger,
+    kReal,
     kOperator,
     kEnd
   };
@@ -26,6 +27,7 @@ struct Token {
   int line;
   std::string text;  // the text, name, operator or decoded string
   int64_t integer = 0;
+  double real = 0;
 };
 
 // Comments are gone; the last token is kEnd. Errors: exit code 3, "WHERE:LINE: what".

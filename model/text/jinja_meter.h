@@ -14,7 +14,7 @@ namespace cohort::jinja {
 // Steps of one render. An operation on n bytes counts 1 + n / 64; one on n items counts 1 + n.
 constexpr int64_t kMaxOperations = 1'000'000;
 // Bytes of any one string, the output among them.
-constexpr size_t kMaxText = size_t{16} << 20;
+constexpr size_t kMaxText = size_t{8} << 20;
 
 class Meter {
  public:
@@ -40,9 +40,9 @@ class Meter {
     charge(text.size());
     return Value::text(std::move(text));
   }
-  Value list(std::vector<Value> items) {
+  Value list(std::vector<Value> items, ListKind kind = ListKind::list) {
     charge(items.size() * 64);
-    return guard([&] { return Value::list(std::move(items)); });
+    return guard([&] { return Value::list(std::move(items), kind); });
   }
   Value dict(std::vector<std::pair<std::string, Value>> items) {
     charge(items.size() * 64);

@@ -1,7 +1,8 @@
-// The statements of a template: if, for, set and the text between them.
+// The statements of a template: if, for, set, macro and the text between them.
 #include "model/text/jinja_parser.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/check.h"
 
@@ -92,11 +93,16 @@ class TemplateParser {
     if (name == "for") return for_statement(line);
     if (name == "set") return set_statement(line);
     if (name == "generation") return generation(line);
-    for (std::string_view closing : {"elif", "else", "endif", "endfor", "endset", "endgeneration"})
+    if (name == "macro") return macro(line);
+    if (name == "break" || name == "continue") return jump(name, line);
+    for (std::string_view closing :
+         {"elif", "else", "endif", "endfor", "endset", "endgeneration", "endmacro"})
       if (name == closing)
         tokens_.error(fmt::format("'{}' without a block that it could belong to", name));
     tokens_.error(
-        fmt::format("the tag '{}' is not supported; supported are if, for, set, generation", name));
+        fmt::format("the tag '{}' is not supported; supported are if, for, set, macro, break, "
+                    "continue, generation",
+                    name));
   }
 
   Statement if_statement(int line) {
@@ -128,7 +134,9 @@ class TemplateParser {
     if (tokens_.accept_name("if")) statement.filter = parse_expression(tokens_);
     if (tokens_.is_name("recursive")) tokens_.error("'recursive' loops are not supported");
     end_tag();
+    ++loops_;
     statement.branches.push_back({nullptr, body({"else", "endfor"}, line)});
+    --loops_;
     if (tokens_.next().text == "else") {
       end_tag();
       statement.branches.push_back({nullptr, body({"endfor"}, line)});
@@ -141,11 +149,18 @@ class TemplateParser {
   Statement set_statement(int line) {
     Statement statement{.kind = Statement::Kind::kSet, .line = line};
     statement.names.push_back(tokens_.expect_name("a variable's name"));
-    if (tokens_.accept_operator("."))
+    if (tokens_.accept_operator(".")) {
+      statement.kind = Statement::Kind::kSetField;
       statement.names.push_back(tokens_.expect_name("an attribute's name"));
-    if (tokens_.is_operator(",")) tokens_.error("'set' of several names at once is not supported");
+      if (statement.names.back().starts_with('_'))
+        tokens_.error(fmt::format("the attribute '{}' of a namespace is not supported",
+                                  statement.names.back()));
+    } else {
+      while (tokens_.accept_operator(","))
+        statement.names.push_back(tokens_.expect_name("a variable's name"));
+    }
     if (tokens_.accept_operator("=")) {
-      statement.expr = parse_expression(tokens_);
+      statement.expr = parse_expressions(tokens_);
       end_tag();
       return statement;
     }
@@ -162,14 +177,51 @@ class TemplateParser {
   Statement generation(int line) {
     Statement statement{.kind = Statement::Kind::kGroup, .line = line};
     end_tag();
-    statement.branches.push_back({nullptr, body({"endgeneration"}, line)});
-    tokens_.next();
-    end_tag();
+    statement.branches.push_back({nullptr, function_body("endgeneration", line)});
     return statement;
   }
 
+  Statement macro(int line) {
+    Statement statement{.kind = Statement::Kind::kMacro, .line = line};
+    statement.names.push_back(tokens_.expect_name("a macro's name"));
+    tokens_.expect_operator("(");
+    while (!tokens_.is_operator(")")) {
+      statement.names.push_back(tokens_.expect_name("a parameter's name"));
+      const bool has_default = tokens_.accept_operator("=");
+      if (!has_default && !statement.defaults.empty() && statement.defaults.back())
+        tokens_.error("a parameter without a default behind one with a default");
+      statement.defaults.push_back(has_default ? parse_expression(tokens_) : nullptr);
+      if (!tokens_.accept_operator(",")) break;
+    }
+    tokens_.expect_operator(")");
+    for (std::string_view special : {"caller", "varargs", "kwargs"})
+      if (std::find(statement.names.begin() + 1, statement.names.end(), special) !=
+          statement.names.end())
+        tokens_.error(fmt::format("'{}' as a parameter is not supported", special));
+    end_tag();
+    statement.branches.push_back({nullptr, function_body("endmacro", line)});
+    return statement;
+  }
+
+  // In Jinja these bodies are functions: no loop around them is theirs to leave.
+  Block function_body(std::string_view end, int line) {
+    const int loops = std::exchange(loops_, 0);
+    Block block = body({end}, line);
+    loops_ = loops;
+    tokens_.next();
+    end_tag();
+    return block;
+  }
+
+  Statement jump(const std::string& name, int line) {
+    if (loops_ == 0) tokens_.error(fmt::format("'{}' outside of a loop", name));
+    end_tag();
+    return {.kind = name == "break" ? Statement::Kind::kBreak : Statement::Kind::kContinue,
+            .line = line};
+  }
+
   TokenStream tokens_;
-  int depth_ = 0;
+  int depth_ = 0, loops_ = 0;
 };
 
 }  // namespace

@@ -45,6 +45,8 @@ class TokenStream {
 
 // conditional := or ['if' or ['else' conditional]], and so on down; see jinja_expression.cpp.
 ExprPtr parse_expression(TokenStream& tokens);
+// One expression, or several with ',' between them: a tuple.
+ExprPtr parse_expressions(TokenStream& tokens);
 // The same without the conditional: what stands between 'in' and 'if' of a loop.
 ExprPtr parse_loop_source(TokenStream& tokens);
 

@@ -1,9 +1,12 @@
 // Python's string operations on UTF-8.
 #include "model/text/jinja_strings.h"
 
+#include <fmt/format.h>
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <cstring>
+#include <utility>
 
 #include "core/text.h"
 #include "model/text/unicode.h"
@@ -12,30 +15,90 @@ namespace cohort::jinja {
 namespace {
 
 bool is_python_space(char32_t c) { return is_white_space(c) || (c >= 0x1C && c <= 0x1F); }
-bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+bool is_continuation(char c) {
+  return (static_cast<unsigned char>(c) & 0xC0) == 0x80 || c == kGuard;
+}
 
 // Whether the character of `text` that starts at `at` is to be stripped.
 bool strips(std::string_view text, size_t at, std::optional<std::string_view> characters) {
-  size_t end = at;
-  const char32_t c = next_code_point(text, end);
-  return characters ? characters->find(text.substr(at, end - at)) != characters->npos
-                    : is_python_space(c);
+  if (static_cast<signed char>(text[at]) >= 0 && characters)
+    return characters->find(text[at]) != characters->npos;
+  if (static_cast<signed char>(text[at]) >= 0)
+    return text[at] == ' ' || is_python_space(static_cast<unsigned char>(text[at]));
+  const char32_t c = next_character(text, at);
+  if (!characters) return is_python_space(c);
+  std::string character;
+  append_utf8(character, c);
+  return characters->find(character) != characters->npos;
 }
 
+char32_t upper_of(char32_t c) {
+  return static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c)));
+}
+char32_t lower_of(char32_t c) {
+  return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
+}
+char32_t title_of(char32_t c) {
+  return static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(c)));
+}
+bool is_cased(char32_t c) {
+  const utf8proc_category_t category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  return category == UTF8PROC_CATEGORY_LU || category == UTF8PROC_CATEGORY_LL ||
+         category == UTF8PROC_CATEGORY_LT;
+}
+bool is_printable(char32_t c) {
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
+    case UTF8PROC_CATEGORY_CN:
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_CS:
+    case UTF8PROC_CATEGORY_CO:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+    case UTF8PROC_CATEGORY_ZS:
+      return c == ' ';
+    default:
+      return true;
+  }
+}
+bool is_line_end(char32_t c) {
+  return (c >= 0x0A && c <= 0x0D) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 ||
+         c == 0x2029;
+}
+
+// Guards stay where they are.
 template <typename Map>
 std::string map_characters(std::string_view text, Map map) {
   std::string out;
-  for (size_t at = 0; at < text.size();)
-    append_utf8(
-        out, static_cast<char32_t>(map(static_cast<utf8proc_int32_t>(next_code_point(text, at)))));
+  for (size_t at = 0; at < text.size();) {
+    if (text[at] == kGuard) {
+      out.push_back(text[at++]);
+    } else {
+      append_utf8(out, map(next_code_point(text, at)));
+    }
+  }
   return out;
 }
 
 }  // namespace
 
+char32_t next_character(std::string_view text, size_t& at) {
+  const bool ascii = at < text.size() && static_cast<signed char>(text[at]) >= 0;
+  if (ascii && (at + 1 == text.size() || text[at + 1] != kGuard))
+    return static_cast<unsigned char>(text[at++]);
+  const auto skip = [&] {
+    while (at < text.size() && text[at] == kGuard) ++at;
+  };
+  skip();
+  if (at == text.size()) return 0;
+  const char32_t c = next_code_point(text, at);
+  skip();
+  return c;
+}
+
 std::string_view lstrip(std::string_view text, std::optional<std::string_view> characters) {
   size_t at = 0;
-  while (at < text.size() && strips(text, at, characters)) next_code_point(text, at);
+  while (at < text.size() && strips(text, at, characters)) next_character(text, at);
   return text.substr(at);
 }
 
@@ -54,8 +117,29 @@ std::string_view strip(std::string_view text, std::optional<std::string_view> ch
   return rstrip(lstrip(text, characters), characters);
 }
 
-std::string to_upper(std::string_view text) { return map_characters(text, utf8proc_toupper); }
-std::string to_lower(std::string_view text) { return map_characters(text, utf8proc_tolower); }
+std::string to_upper(std::string_view text) { return map_characters(text, upper_of); }
+std::string to_lower(std::string_view text) { return map_characters(text, lower_of); }
+
+std::string capitalize(std::string_view text) {
+  bool first = true;
+  return map_characters(
+      text, [&](char32_t c) { return std::exchange(first, false) ? title_of(c) : lower_of(c); });
+}
+
+std::string title(std::string_view text) {
+  bool inside = false;
+  return map_characters(text, [&](char32_t c) {
+    return std::exchange(inside, is_cased(c)) ? lower_of(c) : title_of(c);
+  });
+}
+
+std::string title_words(std::string_view text) {
+  bool inside = false;
+  return map_characters(text, [&](char32_t c) {
+    const bool cuts = is_python_space(c) || (c != 0 && c < 0x80 && std::strchr("-({[<", static_cast<int>(c)));
+    return std::exchange(inside, !cuts) ? lower_of(c) : upper_of(c);
+  });
+}
 
 int64_t count_characters(std::string_view text) {
   return std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); });
@@ -69,36 +153,108 @@ std::vector<size_t> character_starts(std::string_view text) {
   return starts;
 }
 
+size_t find_text(std::string_view text, std::string_view part, size_t from) {
+  if (from > text.size()) return text.npos;
+  const void* at = memmem(text.data() + from, text.size() - from, part.data(), part.size());
+  return at ? static_cast<size_t>(static_cast<const char*>(at) - text.data()) : text.npos;
+}
+
+size_t count_text(std::string_view text, std::string_view part) {
+  size_t count = 0;
+  for (size_t at = find_text(text, part); at != text.npos;
+       at = find_text(text, part, at + part.size()))
+    ++count;
+  return count;
+}
+
 std::vector<std::string> split(std::string_view text, std::string_view separator, size_t most) {
   std::vector<std::string> parts;
   for (;;) {
-    const size_t end = parts.size() < most ? text.find(separator) : text.npos;
+    const size_t end = parts.size() < most ? find_text(text, separator) : text.npos;
     parts.emplace_back(text.substr(0, end));
     if (end == text.npos) return parts;
     text.remove_prefix(end + separator.size());
   }
 }
 
+std::vector<std::string> rsplit(std::string_view text, std::string_view separator, size_t most) {
+  std::vector<std::string> parts;
+  for (;;) {
+    const size_t at = parts.size() < most ? text.rfind(separator) : text.npos;
+    parts.emplace_back(at == text.npos ? text : text.substr(at + separator.size()));
+    if (at == text.npos) break;
+    text = text.substr(0, at);
+  }
+  std::reverse(parts.begin(), parts.end());
+  return parts;
+}
+
 std::vector<std::string> split_white_space(std::string_view text) {
   std::vector<std::string> parts;
   for (text = lstrip(text); !text.empty(); text = lstrip(text)) {
     size_t end = 0;
-    while (end < text.size() && !strips(text, end, {})) next_code_point(text, end);
+    while (end < text.size() && !strips(text, end, {})) next_character(text, end);
     parts.emplace_back(text.substr(0, end));
     text.remove_prefix(end);
   }
   return parts;
 }
 
-std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
+std::vector<std::string> split_lines(std::string_view text) {
+  std::vector<std::string> lines;
+  size_t start = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = at;
+    const char32_t c = next_character(text, at);
+    if (!is_line_end(c)) continue;
+    if (c == '\r' && at < text.size() && text[at] == '\n') ++at;
+    lines.emplace_back(text.substr(start, end - start));
+    start = at;
+  }
+  if (start < text.size()) lines.emplace_back(text.substr(start));
+  return lines;
+}
+
+std::string replace_all(std::string_view text, std::string_view from, std::string_view to,
+                        size_t most) {
   std::string out;
-  for (;;) {
-    const size_t at = text.find(from);
+  for (size_t count = 0;; ++count) {
+    const size_t at = count < most ? find_text(text, from) : text.npos;
     out.append(text.substr(0, at));
     if (at == text.npos) return out;
     out.append(to);
     text.remove_prefix(at + from.size());
   }
+}
+
+std::string quote(std::string_view text) {
+  const bool doubled = text.find('\'') != text.npos && text.find('"') == text.npos;
+  const char mark = doubled ? '"' : '\'';
+  std::string out(1, mark);
+  for (size_t at = 0; at < text.size();) {
+    const size_t start = at;
+    if (text[at] == kGuard) {
+      out.push_back(text[at++]);
+      continue;
+    }
+    const char32_t c = next_code_point(text, at);
+    constexpr std::string_view kEscaped = "\\\n\r\t", kLetters = "\\nrt";
+    if (const size_t known = c < 0x80 ? kEscaped.find(static_cast<char>(c)) : kEscaped.npos;
+        known != kEscaped.npos) {
+      out.append(1, '\\').push_back(kLetters[known]);
+    } else if (c == static_cast<char32_t>(mark)) {
+      out.append(1, '\\').push_back(mark);
+    } else if (is_printable(c)) {
+      out.append(text.substr(start, at - start));
+    } else {
+      const auto number = static_cast<uint32_t>(c);
+      out += c < 0x100     ? fmt::format("\\x{:02x}", number)
+             : c < 0x10000 ? fmt::format("\\u{:04x}", number)
+                           : fmt::format("\\U{:08x}", number);
+    }
+  }
+  out.push_back(mark);
+  return out;
 }
 
 }  // namespace cohort::jinja

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 
@@ -11,10 +14,13 @@
 namespace cohort {
 namespace {
 
-const std::vector<ChatMessage> kMessages = {{"user", "Hello"}, {"assistant", "Hi"}};
+Json message(const char* role, const std::string& content) {
+  return {{"role", role}, {"content", content}};
+}
 
 std::string render(std::string_view source) {
-  return ChatTemplate::parse(source, "t.jinja").render(kMessages, true, "<s>", "</s>");
+  const ChatInput chat{.messages = {message("user", "Hello"), message("assistant", "Hi")}};
+  return ChatTemplate::parse(source, "t.jinja").render(chat, {"<s>", "</s>"}).text;
 }
 
 std::string message_of(std::string_view source) {
@@ -38,35 +44,61 @@ struct Refusal {
 
 TEST(ChatTemplate, RefusesByNameAndLine) {
   const Refusal refusals[] = {
-      {"a\n{% macro f() %}{% endmacro %}", "t.jinja:2: the tag 'macro' is not supported"},
-      {"{% include 'x' %}", "the tag 'include' is not supported"},
+      {"a\n{% include 'x' %}", "t.jinja:2: the tag 'include' is not supported"},
       {"{% import 'x' as y %}", "the tag 'import' is not supported"},
       {"{% extends 'x' %}", "the tag 'extends' is not supported"},
       {"{% raw %}{% endraw %}", "the tag 'raw' is not supported"},
-      {"{% break %}", "the tag 'break' is not supported"},
+      {"{% call f() %}{% endcall %}", "the tag 'call' is not supported"},
+      {"{% break %}", "'break' outside of a loop"},
+      {"{% for x in [1] %}{% macro f() %}{% continue %}{% endmacro %}{% endfor %}",
+       "'continue' outside of a loop"},
+      {"{% macro f(varargs) %}{% endmacro %}", "'varargs' as a parameter"},
+      {"{% macro f(a=1, b) %}{% endmacro %}", "a parameter without a default"},
+      {"{% macro f(a) %}{% endmacro %}{{ f(1, 2) }}", "the macro 'f' takes 1 arguments"},
+      {"{% macro f(a) %}{% endmacro %}{{ f(b=2) }}", "none named 'b'"},
+      {"{% macro f(a) %}{% endmacro %}{{ f(1, a=2) }}", "the argument 'a' twice"},
+      {"{% macro f() %}{% endmacro %}{{ f }}", "printing a function"},
       {"{{ 'a' | attr('b') }}", "the filter 'attr' is not supported; supported are trim"},
-      {"{{ 1 is divisibleby(2) }}", "the test 'divisibleby' is not supported"},
+      {"{{ [1] | map('attr') }}", "the filter 'attr' is not supported in map"},
+      {"{{ [1] | select('odd2') | list }}", "the test 'odd2' is not supported"},
+      {"{{ 1 is upper }}", "the test 'upper' is not supported"},
+      {"{{ 'a'.__class__ }}", "the attribute '__class__' is not supported"},
       {"{{ 'a'.__class__() }}", "the method '__class__' is not supported"},
       {"{{ 'a'.format(1) }}", "the method 'format' is not supported"},
-      {"\n\n{{ strftime_now('%Y') }}", "t.jinja:3: the function 'strftime_now' is not supported"},
-      {"{{ lipsum() }}", "the function 'lipsum' is not supported"},
+      {"{{ [1].append(1) }}", "the method 'append' is not supported"},
+      {"{{ messages[0].items }}", "'items' of dict is its method: call it, or write ['items']"},
+      {"{{ 'a'.upper }}", "'upper' of str is its method"},
+      {"{{ lipsum() }}", "the function 'lipsum' is not supported; supported are range"},
       {"{{ messages[0]() }}", "only functions and methods can be called"},
-      {"{{ 1 / 2 }}", "the operator '/' is not supported"},
       {"{{ 2 ** 9 }}", "the operator '**' is not supported"},
-      {"{{ 1.5 }}", "the number '1.5...' is not supported"},
+      {"{{ +1 }}", "the sign '+' is not supported"},
       {"{{ 99999999999999999999 }}", "the number '99999999999999999999' is not supported"},
-      {"{{ (1, 2) }}", "tuples are not supported"},
-      {"{% set a, b = 1 %}", "'set' of several names"},
+      {"{{ 0x1f }}", "the number '0x' is not supported"},
+      {"{% set a, b = [1] %}", "cannot unpack list of 1 items into 2 names"},
+      {"{% set a, b = 1 %}", "int cannot be iterated over"},
       {"{% for x in y recursive %}{% endfor %}", "'recursive' loops"},
       {"{{ loop.cycle }}{% for x in [1] %}{{ loop.changed }}{% endfor %}", "'loop' is undefined"},
       {"{% for x in [1] %}{{ loop.changed }}{% endfor %}", "'loop.changed' is not supported"},
-      {"{{ messages }}", "printing a list is not supported"},
-      {"{{ 'a' * 3 }}", "str * int is not supported"},
+      {"{{ range(3) }}", "printing a range is not supported"},
+      {"{{ [1] | select }}", "printing a iterator is not supported"},
+      {"{{ {}.keys() | tojson }}", "tojson of dict view is not supported"},
+      {"{% set a = [1] | select %}{{ a | list }}{{ a | list }}", "an iterator runs only once"},
+      {"{{ [1] | select | last }}", "'last' of an iterator"},
+      {"{{ ('<' | safe) + '>' }}", "'+' with the filter 'safe'"},
+      {"{{ 'a %s' % 'b' }}", "str % str is not supported"},
       {"{{ missing.x }}", "'missing' is undefined"},
       {"{% set messages.x = 1 %}", "'messages' is not a namespace"},
+      {"{% set ns = namespace() %}{% set ns._x = 1 %}", "the attribute '_x' of a namespace"},
       {"{{ raise_exception('only users') }}", "the template refuses the conversation: only users"},
       {"{{ 9223372036854775807 + 1 }}", "does not fit 64 bits"},
+      {"{{ 9007199254740993 / 1 }}", "supported are numbers up to 2^53"},
+      {"{{ 'a' | replace('', 'b') }}", "'replace' of an empty text"},
+      {"{{ 'a' | int(base=16) }}", "'int' has base 10 only"},
+      {"{{ 'a' | trim(x=1) }}", "'trim' does not take an argument named 'x'"},
+      {"{{ 'a' | trim('a', 'b') }}", "'trim' does not take 2 arguments"},
       {"{{ f(*messages) }}", "arguments with '*'"},
+      {"\n\n{{ strftime_now('%Y') }}", "t.jinja:3: the template asks for the time (strftime_now)"},
+      {"{{ strftime_now('%Y') }}", "set data.now: 2026-01-31T00:00:00"},
   };
   for (const Refusal& refusal : refusals)
     EXPECT_NE(message_of(refusal.source).find(refusal.what), std::string::npos)
@@ -137,9 +169,29 @@ TEST(ChatTemplate, HostileTemplatesEndWithinTheirBudget) {
        "{% set ns.y = [ns.y, ns.y] %}{% endfor %}{{ ns.x == ns.y }}",
        "operations"},
       {"{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(17) %}{% set ns.x = ns.x ~ ns.x "
-       "%}{% endfor %}"
-       "{{ (ns.x ~ 'b') in (ns.x ~ ns.x) }}",
+       "%}{% endfor %}{% for i in range(99) %}{{ (ns.x ~ 'b') in (ns.x ~ ns.x) }}{% endfor %}",
        "operations"},
+      {"{{ 'x' * 1000000000000 }}", "bytes"},
+      {"{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}", "nested deeper than 600"},
+      {"{% macro f(x) %}{{ f(x ~ x) ~ f(x ~ x) }}{% endmacro %}{{ f('ab') }}", "template"},
+      {"{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(90) }}",
+       "operations"},
+      {"{{ 'x' | indent(1000000000) }}", "'indent' by more than 256"},
+      {"{{ ('\n' * 1000000) | indent(256, blank=true) }}", "bytes"},
+      {"{% for i in range(999) %}{{ ('a ' * 100000).split() | length }}{% endfor %}", "operations"},
+      {"{% for i in range(9999) %}{{ (' ' * 8000000) | trim }}{% endfor %}", "operations"},
+      {"{% for i in range(9999) %}{{ ('a' * 8000000).rfind('b' * 4000) }}{% endfor %}",
+       "operations"},
+      {"{{ range(100000) | unique | list | length }}", "operations"},
+      {"{% for i in range(999) %}{{ range(9999) | sort | length }}{% endfor %}", "operations"},
+      {"{% for i in range(999) %}{{ range(9999) | map('string') | join | length }}{% endfor %}",
+       "operations"},
+      {"{% for i in range(999) %}{{ [range(9999) | list] * 2 }}{% endfor %}", "not supported"},
+      {"{% for i in range(999) %}{{ (range(9999) | list) | string | length }}{% endfor %}",
+       "operations"},
+      {"{% for i in range(999) %}{{ range(9999) | list | tojson(indent=16) | length }}{% endfor %}",
+       "operations"},
+      {"{{ strftime_now('%999999999d') }}", "strftime_now"},
       {deep_list, "nested deeper than 64"},
       {"{% set ns = namespace() %}{% set ns.x = ns %}",
        "a namespace or 'loop' inside another value"},
@@ -161,28 +213,38 @@ TEST(ChatTemplate, HostileTemplatesEndWithinTheirBudget) {
       {repeat("{% for a in [1] %}", 50000), "nested deeper"},
       {std::string(2 << 20, 'a'), "allowed are 1048576"},
   };
-  for (const Refusal& refusal : refusals)
-    EXPECT_NE(message_of(refusal.source).find(refusal.what), std::string::npos)
-        << refusal.source.substr(0, 200) << "\n"
-        << message_of(refusal.source).substr(0, 500);
+  for (const Refusal& refusal : refusals) {
+    const std::clock_t start = std::clock();  // of this process: other work does not count
+    const std::string message = message_of(refusal.source);
+    const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+    EXPECT_NE(message.find(refusal.what), std::string::npos) << refusal.source.substr(0, 200) << "\n"
+                                                             << message.substr(0, 500);
+    // Below 0.1 s in a release build; the bound leaves room for sanitizers.
+    EXPECT_LT(seconds, 1) << refusal.source.substr(0, 200);
+    if (std::getenv("COHORT_SHOW_TIMES"))
+      std::printf("%6.1f ms  %s\n", 1e3 * seconds, refusal.source.substr(0, 120).c_str());
+  }
 }
 
 TEST(ChatTemplate, LongConversationsStayWithinTheBudget) {
-  std::vector<ChatMessage> messages;
+  ChatInput chat;
   for (int i = 0; i < 2000; ++i)
-    messages.push_back({i % 2 ? "assistant" : "user", std::string(2000, 'x')});
+    chat.messages.push_back(message(i % 2 ? "assistant" : "user", std::string(2000, 'x')));
   const ChatTemplate chatml = ChatTemplate::parse(
       "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + "
       "message['content'] + '<|im_end|>' + '\\n'}}"
       "{% endfor %}",
       "t.jinja");
-  EXPECT_GT(chatml.render(messages, true, "", "").size(), 4'000'000u);
+  EXPECT_GT(chatml.render(chat, {}).text.size(), 4'000'000u);
 }
 
 TEST(ChatTemplate, ContentIsOnlyText) {
   const ChatTemplate echo = ChatTemplate::parse("{{ messages[0].content }}", "t.jinja");
-  EXPECT_EQ(echo.render({{"user", "{{ 1 + 1 }}{% if %}"}}, true, "", ""), "{{ 1 + 1 }}{% if %}");
-  EXPECT_EQ(echo.render({{"user", "a\xff"}}, true, "", ""), "a\xEF\xBF\xBD");
+  const auto rendered = [&](const char* content) {
+    return echo.render({.messages = {message("user", content)}}, {}).text;
+  };
+  EXPECT_EQ(rendered("{{ 1 + 1 }}{% if %}"), "{{ 1 + 1 }}{% if %}");
+  EXPECT_EQ(rendered("a\xff"), "a\xEF\xBF\xBD");
 }
 
 class ChatTemplateFolder : public testing::Test {
@@ -205,20 +267,20 @@ TEST_F(ChatTemplateFolder, HasNoTemplateWithoutFiles) {
 
 TEST_F(ChatTemplateFolder, TakesTheConfigsTemplate) {
   write("tokenizer_config.json", R"({"chat_template": "from config"})");
-  EXPECT_EQ(ChatTemplate::load(dir_).render({}, true, "", ""), "from config");
+  EXPECT_EQ(ChatTemplate::load(dir_).render({}, {}).text, "from config");
 }
 
 TEST_F(ChatTemplateFolder, TakesTheDefaultOfNamedTemplates) {
   write(
       "tokenizer_config.json",
       R"({"chat_template": [{"name": "rag", "template": "r"}, {"name": "default", "template": "d"}]})");
-  EXPECT_EQ(ChatTemplate::load(dir_).render({}, true, "", ""), "d");
+  EXPECT_EQ(ChatTemplate::load(dir_).render({}, {}).text, "d");
 }
 
 TEST_F(ChatTemplateFolder, PrefersTheFile) {
   write("tokenizer_config.json", R"({"chat_template": "from config"})");
   write("chat_template.jinja", "from file");
-  EXPECT_EQ(ChatTemplate::load(dir_).render({}, true, "", ""), "from file");
+  EXPECT_EQ(ChatTemplate::load(dir_).render({}, {}).text, "from file");
 }
 
 TEST_F(ChatTemplateFolder, RefusesNamedTemplatesWithoutDefault) {
