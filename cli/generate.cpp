@@ -21,6 +21,7 @@ constexpr int64_t kDefaultLength = 256;
 struct Options {
   ModelArguments model;
   RecordFiles files;
+  ChatArguments chat_arguments;
   std::string prompt;
   bool has_prompt = false, chat = false, stats = false;
   GeneratorConfig generator;
@@ -34,24 +35,28 @@ struct Prompt {
   bool served() const { return record.error.empty(); }
 };
 
-std::vector<int32_t> prompt_tokens(const Json& record, const LoadedModel& model, bool chat) {
+std::vector<int32_t> prompt_tokens(const Json& record, const LoadedModel& model, const Options& o) {
   const int given = static_cast<int>(record.contains("prompt")) +
                     static_cast<int>(record.contains("messages")) +
                     static_cast<int>(record.contains("ids"));
   CHECK_INPUT(given == 1, "a record has one of 'prompt', 'messages' and 'ids', found {} of them",
               given);
   if (record.contains("ids")) return ids_of(record["ids"], model.policy->config.vocab_size);
-  if (record.contains("messages")) return chat_tokens(model, messages_of(record["messages"]), true);
-  if (record["prompt"].is_array()) return chat_tokens(model, messages_of(record["prompt"]), true);
+  const auto chat = [&](const Json& messages) {
+    return chat_tokens(model, chat_of(record, messages, o.chat_arguments, true), o.chat_arguments);
+  };
+  if (record.contains("messages")) return chat(record["messages"]);
+  if (record["prompt"].is_array()) return chat(record["prompt"]);
   const std::string text = get_string(record, "prompt", "the record");
-  return chat ? chat_tokens(model, {{"user", text}}, true) : text_tokens(model, text);
+  if (!o.chat) return text_tokens(model, text);
+  return chat(Json::array({{{"role", "user"}, {"content", text}}}));
 }
 
 Prompt make_prompt(Record record, const LoadedModel& model, const Options& o) {
   Prompt prompt{.record = std::move(record)};
   if (!prompt.served()) return prompt;
   serve_or_explain(prompt.record, [&]() -> Json {
-    prompt.tokens = prompt_tokens(prompt.record.value, model, o.chat);
+    prompt.tokens = prompt_tokens(prompt.record.value, model, o);
     const int64_t length = static_cast<int64_t>(prompt.tokens.size());
     const int64_t limit = model.policy->config.max_positions;
     CHECK_INPUT(length > 0, "the prompt has no tokens");
@@ -192,6 +197,7 @@ Action add_generate(CLI::App& app) {
   app.get_option("--input")->excludes(prompt);
   app.add_flag("--chat", o->chat,
                "a text prompt is one user message for the model's chat template");
+  o->chat_arguments.add_options(app);
   option("--num-generations", o->num_generations, "completions of each prompt")
       ->check(CLI::Range(1, 65536));
   g.max_completion_length = 0;

@@ -21,6 +21,7 @@ constexpr size_t kPackTokens = 1024;  // rows of a forward pass, unless one text
 struct Options {
   ModelArguments model;
   RecordFiles files;
+  ChatArguments chat;
   float temperature = 1;
 };
 
@@ -29,7 +30,8 @@ struct Text {
   std::string error;
 };
 
-std::vector<int32_t> record_ids(const Json& record, const LoadedModel& model) {
+std::vector<int32_t> record_ids(const Json& record, const LoadedModel& model,
+                                const ChatArguments& arguments) {
   const int given = static_cast<int>(record.contains("ids")) +
                     static_cast<int>(record.contains("text")) +
                     static_cast<int>(record.contains("messages"));
@@ -37,15 +39,15 @@ std::vector<int32_t> record_ids(const Json& record, const LoadedModel& model) {
               given);
   if (record.contains("ids")) return ids_of(record["ids"], model.policy->config.vocab_size);
   if (record.contains("text")) return text_tokens(model, get_string(record, "text", "the record"));
-  return chat_tokens(model, messages_of(record["messages"]),
-                     get_bool_or(record, "add_generation_prompt", "the record", false));
+  const bool generation = get_bool_or(record, "add_generation_prompt", "the record", false);
+  return chat_tokens(model, chat_of(record, record["messages"], arguments, generation), arguments);
 }
 
-Text make_text(Record record, const LoadedModel& model) {
+Text make_text(Record record, const LoadedModel& model, const ChatArguments& arguments) {
   Text text;
   if (record.error.empty()) {
     serve_or_explain(record, [&]() -> Json {
-      text.ids = record_ids(record.value, model);
+      text.ids = record_ids(record.value, model, arguments);
       const size_t limit = static_cast<size_t>(model.policy->config.max_positions);
       CHECK_INPUT(!text.ids.empty(), "the text has no tokens");
       CHECK_INPUT(text.ids.size() <= limit,
@@ -135,7 +137,7 @@ int run(const Options& o) {
   RecordReader reader(o.files.input);
   RecordWriter writer(o.files);
   Scorer scorer(model, o.temperature, writer, owner.exec());
-  for (Record record; reader.next(record);) scorer.add(make_text(std::move(record), model));
+  for (Record record; reader.next(record);) scorer.add(make_text(std::move(record), model, o.chat));
   scorer.flush();
   return writer.finish();
 }
@@ -145,6 +147,7 @@ int run(const Options& o) {
 Action add_logprobs(CLI::App& app) {
   auto o = std::make_shared<Options>();
   o->model.add_options(app);
+  o->chat.add_options(app);
   o->files.add_options(app);
   app.add_option("--temperature", o->temperature, "the logits are divided by it")
       ->check(CLI::Range(1e-3, 100.0))

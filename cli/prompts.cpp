@@ -1,22 +1,54 @@
 #include "cli/prompts.h"
 
+#include "core/check.h"
+#include "model/text/chat_template_input.h"
+#include "model/text/chat_template_time.h"
+
 namespace cohort {
 
-std::vector<ChatMessage> messages_of(const Json& messages) {
-  CHECK_INPUT(messages.is_array() && !messages.empty(),
-              "'messages' is a list of at least one {{\"role\", \"content\"}}, found {}",
-              messages.is_array() ? "an empty list" : messages.type_name());
-  std::vector<ChatMessage> result;
-  for (const Json& message : messages) {
-    CHECK_INPUT(message.is_object(), "a message is an object, found {}", message.type_name());
-    for (const auto& [key, value] : message.items()) {
-      CHECK_INPUT(key == "role" || key == "content",
-                  "unknown key '{}' in a message: it has 'role' and 'content'", key);
-    }
-    result.push_back({.role = get_string(message, "role", "a message"),
-                      .content = get_string(message, "content", "a message")});
+void ChatArguments::add_options(CLI::App& app) {
+  app.add_option("--chat-template-kwargs", kwargs,
+                 "more variables for the chat template, e.g. {\"enable_thinking\": false}")
+      ->type_name("JSON");
+  app.add_flag("--allow-special-tokens", allow_special_tokens,
+               "a special token spelled in a message is that token, and can forge a turn");
+  app.add_option("--now", now, "the time that a chat template may print; default: the clock's")
+      ->type_name("ISO-TIME");
+}
+
+Json ChatArguments::template_kwargs() const {
+  if (kwargs.empty()) return Json::object();
+  try {
+    Json object = parse_json(kwargs, "--chat-template-kwargs");
+    check_template_kwargs(object, "--chat-template-kwargs", "command line");
+    return object;
+  } catch (const Error& error) {
+    throw Error(ExitCode::kUsage, error.what());  // part of the command line, not of the input
   }
-  return result;
+}
+
+ChatSetting ChatArguments::setting(const Tokenizer& tokenizer) const {
+  return chat_setting(tokenizer, allow_special_tokens,
+                      now.empty() ? local_time_now() : parse_iso_time(now, "--now"));
+}
+
+ChatInput chat_of(const Json& record, const Json& messages, const ChatArguments& arguments,
+                  bool add_generation_prompt) {
+  constexpr const char* kWhere = "the record";
+  ChatInput chat{.messages = messages,
+                 .tools = record.value("tools", Json()),
+                 .documents = record.value("documents", Json()),
+                 .kwargs = arguments.template_kwargs(),
+                 .add_generation_prompt = add_generation_prompt};
+  check_messages(chat.messages, kWhere);
+  check_objects(chat.tools, "tools", kWhere);
+  check_objects(chat.documents, "documents", kWhere);
+  const auto kwargs = record.find("chat_template_kwargs");
+  if (kwargs != record.end() && !kwargs->is_null()) {
+    check_template_kwargs(*kwargs, "chat_template_kwargs", kWhere);
+    chat.kwargs.update(*kwargs);
+  }
+  return chat;
 }
 
 std::vector<int32_t> ids_of(const Json& ids, int64_t vocab_size) {
@@ -35,13 +67,12 @@ std::vector<int32_t> ids_of(const Json& ids, int64_t vocab_size) {
   return result;
 }
 
-std::vector<int32_t> chat_tokens(const LoadedModel& model, const std::vector<ChatMessage>& messages,
-                                 bool add_generation_prompt) {
+std::vector<int32_t> chat_tokens(const LoadedModel& model, const ChatInput& chat,
+                                 const ChatArguments& arguments) {
   CHECK_INPUT(model.chat_template.has_template(),
               "{} has no chat template: give text in place of messages", model.source.string());
-  const Tokenizer& tokenizer = model.tokenizer;
-  return tokenizer.encode(model.chat_template.render(messages, add_generation_prompt,
-                                                     tokenizer.bos_token(), tokenizer.eos_token()));
+  return encode_chat(model.chat_template, model.tokenizer, chat, arguments.setting(model.tokenizer))
+      .tokens;
 }
 
 std::vector<int32_t> text_tokens(const LoadedModel& model, const std::string& text) {

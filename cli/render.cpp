@@ -12,6 +12,7 @@ namespace {
 struct Options {
   std::string model, template_file;
   RecordFiles files;
+  ChatArguments chat;
 };
 
 int run(const Options& o) {
@@ -23,13 +24,15 @@ int run(const Options& o) {
               "{} has no chat template (chat_template.jinja, or chat_template in "
               "tokenizer_config.json); give one with --chat-template FILE",
               o.model);
+  o.chat.template_kwargs();  // refused before the first record
+  const ChatSetting setting = o.chat.setting(tokenizer);
   return serve_records(o.files, [&](const Json& record) -> Json {
     CHECK_INPUT(record.contains("messages"), "'messages' is missing");
-    const Json kwargs = record.value("chat_template_kwargs", Json::object());
-    CHECK_INPUT(kwargs.empty(), "'chat_template_kwargs' is not supported yet");
-    const bool generation = get_bool_or(record, "add_generation_prompt", "the record", true);
-    return {{"text", chat_template.render(messages_of(record["messages"]), generation,
-                                          tokenizer.bos_token(), tokenizer.eos_token())}};
+    const bool continues = get_bool_or(record, "continue_final_message", "the record", false);
+    const bool generation = get_bool_or(record, "add_generation_prompt", "the record", !continues);
+    ChatInput chat = chat_of(record, record["messages"], o.chat, generation);
+    chat.continue_final_message = continues;
+    return {{"text", chat_template.render(chat, setting).text}};
   });
 }
 
@@ -40,10 +43,12 @@ Action add_render(CLI::App& app) {
   app.add_option("MODEL", o->model, "folder with tokenizer.json and a chat template")->required();
   app.add_option("--chat-template", o->template_file, "a Jinja file, in place of the model's own")
       ->type_name("FILE");
+  o->chat.add_options(app);
   o->files.add_options(app);
   app.footer(
       "A line in: {\"messages\": [{\"role\", \"content\"}, ...], \"add_generation_prompt\"? "
-      "(default true)}.\nA line out: {\"text\"}.");
+      "(default true),\n\"continue_final_message\"?, \"tools\"?, \"documents\"?, "
+      "\"chat_template_kwargs\"?}.\nA line out: {\"text\"}.");
   return [o] { return run(*o); };
 }
 

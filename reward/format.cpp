@@ -1,5 +1,6 @@
 // The reward `format`: does the completion think first and answer then, in tags?
 #include <array>
+#include <string>
 
 #include "reward/options.h"
 #include "reward/rewards.h"
@@ -21,7 +22,9 @@ size_t find_only(std::string_view text, std::string_view tag) {
 class Format : public Reward {
  public:
   std::optional<double> score(const RewardInput& input) const override {
-    const std::string_view text = trim(input.completion);
+    const std::string whole =
+        (input.opens_thinking ? std::string(kTags[0]) : "").append(input.completion);
+    const std::string_view text = trim(whole);
     std::array<size_t, 4> at;
     for (size_t i = 0; i < kTags.size(); ++i) {
       at[i] = find_only(text, kTags[i]);

@@ -16,6 +16,7 @@ struct RewardInput {
   std::string_view prompt, completion;
   std::string_view finish_reason;  // "stop" or "length"
   const Json* columns;
+  bool opens_thinking = false;  // the prompt ended with <think>, which the completion then lacks
 };
 
 class Reward {

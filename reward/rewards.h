@@ -19,7 +19,8 @@ std::unique_ptr<Reward> make_exact(const RewardSpec& spec);
 
 // 1 when the completion is <think>...</think><answer>...</answer>: each tag exactly once, in this
 // order, and nothing but white space around the two parts, else 0 (the format reward of DeepSeek-AI
-// 2025, DeepSeek-R1). No options.
+// 2025, DeepSeek-R1). Where the prompt ended with <think>, the completion must lack that tag. No
+// options.
 std::unique_ptr<Reward> make_format(const RewardSpec& spec);
 
 }  // namespace cohort

@@ -54,6 +54,9 @@ struct DataSection {
   int64_t max_eval_samples = 0;     // 0: all
   int64_t max_prompt_length = 512;  // tokens; a longer prompt is an error that names it
   bool shuffle = true;
+  Json chat_template_kwargs = Json::object();  // more variables for the model's chat template
+  bool allow_special_tokens = false;           // spelled in messages: tokens, not text
+  std::string now;                             // what strftime_now of a template prints, ISO 8601
   bool operator==(const DataSection&) const = default;
 };
 

@@ -3,6 +3,8 @@
 #include <bit>
 
 #include "core/check.h"
+#include "model/text/chat_template_input.h"
+#include "model/text/chat_template_time.h"
 #include "trainer/config_schema.h"
 
 namespace cohort {
@@ -32,6 +34,16 @@ struct Checker {
     if (!condition) {
       throw Error(ExitCode::kUsage,
                   at(keys) + ": " + fmt::format(format, std::forward<Args>(args)...));
+    }
+  }
+
+  // Runs a check of another part, whose message gets the key's place.
+  template <typename Check>
+  void accept(const char* key, Check check) const {
+    try {
+      check();
+    } catch (const Error& error) {
+      throw Error(ExitCode::kUsage, fmt::format("{}: {}", at({key}), error.what()));
     }
   }
 
@@ -100,6 +112,9 @@ struct Checker {
             "neither data.train (a JSONL file) nor data.task (built-in problems) is given");
     require(!task || !d.task->name.empty(), {"data.task", "data"},
             "data.task.name is missing; allowed: {}", find_key("data.task", "name")->allowed());
+    if (!d.now.empty()) accept("data.now", [&] { parse_iso_time(d.now, "data.now"); });
+    accept("data.chat_template_kwargs",
+           [&] { check_template_kwargs(d.chat_template_kwargs, "chat_template_kwargs", "data"); });
     require(task || !config.trainer.warm_start, {"trainer.warm_start"},
             "trainer.warm_start needs the solutions of a built-in task; data.task is not given");
     require(task || eval || config.trainer.eval_steps == 0, {"trainer.eval_steps"},

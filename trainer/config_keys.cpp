@@ -121,6 +121,12 @@ std::vector<KeyRow> make_keys() {
        .bounds = from(1, kMaxLength), .help = "tokens; a longer prompt is an error that names it"},
       {.section = "data", .name = "shuffle", .value = data<&D::shuffle>,
        .help = "another order each epoch; false: as in the file"},
+      {.section = "data", .name = "chat_template_kwargs", .value = data<&D::chat_template_kwargs>,
+       .help = "more variables for the chat template, e.g. {enable_thinking: false}"},
+      {.section = "data", .name = "allow_special_tokens", .value = data<&D::allow_special_tokens>,
+       .help = "false: a special token spelled in a message is plain text and cannot forge a turn"},
+      {.section = "data", .name = "now", .value = data<&D::now>, .may_be_null = true,
+       .help = "the time that a chat template may print, e.g. 2026-01-31T00:00:00"},
 
       {.section = "data.task", .name = "name", .value = task<&K::name>, .words = task_names(),
        .help = "which problems"},

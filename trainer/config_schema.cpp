@@ -43,6 +43,7 @@ std::string KeyRow::allowed() const {
     std::string operator()(uint64_t*) const { return "an integer from 0 to 2^64 - 1"; }
     std::string operator()(float*) const { return "a number " + key.bounds.text(); }
     std::string operator()(double*) const { return "a number " + key.bounds.text(); }
+    std::string operator()(Json*) const { return "a map like {enable_thinking: false}"; }
     std::string operator()(std::string*) const {
       if (key.words.empty()) return key.may_be_null ? "text or null" : "text";
       return fmt::format("one of {}", fmt::join(key.words, ", "));

@@ -9,11 +9,12 @@
 #include <variant>
 #include <vector>
 
+#include "core/json.h"
 #include "trainer/config.h"
 
 namespace cohort {
 
-using ValuePointer = std::variant<bool*, int64_t*, uint64_t*, float*, double*, std::string*>;
+using ValuePointer = std::variant<bool*, int64_t*, uint64_t*, float*, double*, std::string*, Json*>;
 
 // Which numbers a key takes. Integers are compared as doubles: bounds stay below 2^53.
 struct Bounds {

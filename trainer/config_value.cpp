@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <type_traits>
 
@@ -124,6 +125,15 @@ struct ReadValue {
     if (kind() != PlainKind::integer && kind() != PlainKind::real) refuse();
     number(value);
   }
+  // Its keys in the order of the alphabet: how a file orders them does not matter.
+  void operator()(Json* value) const {
+    if (!node.IsMap()) refuse();
+    const Json map = yaml_to_json(node, {where, false});
+    std::map<std::string, Json> sorted;
+    for (const auto& [name, item] : map.items()) sorted.emplace(name, item);
+    *value = Json::object();
+    for (auto& [name, item] : sorted) (*value)[name] = std::move(item);
+  }
   void operator()(std::string* value) const {
     if (node.IsNull() && key.may_be_null) return value->clear();
     if (!node.IsScalar()) refuse();
@@ -170,6 +180,7 @@ struct PrintValue {
   std::string operator()(const uint64_t* value) const { return std::to_string(*value); }
   std::string operator()(const float* value) const { return yaml_real(*value); }
   std::string operator()(const double* value) const { return yaml_real(*value); }
+  std::string operator()(const Json* value) const { return yaml_of(*value); }
   std::string operator()(const std::string* value) const {
     return value->empty() && key.may_be_null ? "null" : yaml_text(*value);
   }

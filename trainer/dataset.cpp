@@ -1,7 +1,6 @@
 #include "trainer/dataset.h"
 
 #include <algorithm>
-#include <array>
 #include <numeric>
 #include <unordered_map>
 
@@ -9,6 +8,9 @@
 #include "core/files.h"
 #include "core/hash.h"
 #include "core/rng.h"
+#include "model/text/chat_template_input.h"
+#include "model/text/chat_template_time.h"
+#include "model/text/chat_template_tokens.h"
 
 namespace cohort {
 namespace {
@@ -16,7 +18,6 @@ namespace {
 constexpr size_t kMaxFileBytes = size_t{8} << 30;
 constexpr size_t kMaxLineBytes = size_t{16} << 20;
 constexpr std::string_view kBom = "\xEF\xBB\xBF";
-constexpr std::array<std::string_view, 3> kRoles = {"system", "user", "assistant"};
 
 // Text of the file in a message: in quotes, on one line, at most so long.
 std::string shown(std::string_view text) { return dump_json(Json(text.substr(0, 60))); }
@@ -25,30 +26,30 @@ void check_no_nul(std::string_view text, std::string_view where, std::string_vie
   CHECK_INPUT(text.find('\0') == std::string_view::npos, "{}: {} has a NUL character", where, what);
 }
 
-std::vector<ChatMessage> read_messages(const Json& list, const std::string& where) {
-  CHECK_INPUT(!list.empty(), "{}: 'prompt' is an empty list of messages", where);
-  std::vector<ChatMessage> messages;
-  for (const Json& entry : list) {
-    const std::string place = fmt::format("{}: message {}", where, messages.size() + 1);
-    CHECK_INPUT(entry.is_object(), "{} is no object with 'role' and 'content', but {}", place,
-                entry.type_name());
-    for (const auto& [key, value] : entry.items()) {
-      CHECK_INPUT(key == "role" || key == "content",
-                  "{}: unknown key {}; a message has 'role' and 'content'", place, shown(key));
-    }
-    ChatMessage message{.role = get_string(entry, "role", place),
-                        .content = get_string(entry, "content", place)};
-    CHECK_INPUT(std::ranges::find(kRoles, message.role) != kRoles.end(),
-                "{}: unknown role {}; allowed are {}", place, shown(message.role),
-                fmt::join(kRoles, ", "));
-    check_no_nul(message.content, place, "'content'");
-    messages.push_back(std::move(message));
+// In any text of a conversation.
+void check_no_nul_inside(const Json& value, std::string_view where) {
+  if (value.is_string()) check_no_nul(value.get_ref<const std::string&>(), where, "a text");
+  if (!value.is_structured()) return;
+  for (const auto& [key, item] : value.items()) {
+    if (value.is_object()) check_no_nul(key, where, "a key");
+    check_no_nul_inside(item, where);
   }
-  CHECK_INPUT(messages.back().role != "assistant",
+}
+
+// What a template reads beside the messages.
+constexpr const char *kTools = "tools", *kKwargs = "chat_template_kwargs";
+
+void check_conversation(const Json& messages, const Json& row, const std::string& where) {
+  CHECK_INPUT(!messages.empty(), "{}: 'prompt' is an empty list of messages", where);
+  check_messages(messages, where);
+  for (size_t i = 0; i < messages.size(); ++i)
+    check_no_nul_inside(messages[i], fmt::format("{}: message {}", where, i + 1));
+  CHECK_INPUT(messages.back()["role"] != "assistant",
               "{}: the last message of 'prompt' is the assistant's; a prompt ends where the model "
               "is to answer",
               where);
-  return messages;
+  if (row.contains(kTools)) check_objects(row[kTools], kTools, where);
+  if (row.contains(kKwargs)) check_template_kwargs(row[kKwargs], kKwargs, where);
 }
 
 std::string read_id(const Json& id, const std::string& where) {
@@ -70,7 +71,8 @@ Problem read_problem(Json row, int64_t line, const std::string& where) {
   Problem problem{.id = fmt::format("line {}", line)};
   if (id != row.end()) problem.id = read_id(*id, where);
   if (prompt->is_array()) {
-    problem.messages = read_messages(*prompt, where);
+    check_conversation(*prompt, row, where);
+    problem.messages = std::move(*prompt);
   } else {
     problem.prompt = prompt->get<std::string>();
     CHECK_INPUT(!problem.prompt.empty(), "{}: 'prompt' is empty", where);
@@ -94,6 +96,16 @@ Dataset first_problems(Dataset data, int64_t count) {
   return data;
 }
 
+EncodedChat encode_problem(const ChatTemplate& chat_template, const Tokenizer& tokenizer,
+                           const ChatInput& chat, const ChatSetting& setting,
+                           const std::string& where) {
+  try {
+    return encode_chat(chat_template, tokenizer, chat, setting);
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("{}: {}", where, error.what()));
+  }
+}
+
 std::vector<int64_t> epoch_order(int64_t epoch, int64_t size, uint64_t seed) {
   std::vector<int64_t> order(size);
   std::iota(order.begin(), order.end(), int64_t{0});
@@ -110,8 +122,10 @@ std::string fingerprint_problems(const std::vector<Problem>& problems) {
   std::string text;
   for (const Problem& problem : problems) {
     Json messages = Json::array();
-    for (const ChatMessage& message : problem.messages)
-      messages.push_back(Json::array({message.role, message.content}));
+    for (const Json& message : problem.messages) {
+      const bool plain = message.size() == 2 && message["content"].is_string();
+      messages.push_back(plain ? Json::array({message["role"], message["content"]}) : message);
+    }
     text += dump_json(Json::array(
         {problem.id, problem.prompt, std::move(messages), problem.columns, problem.solution}));
     text += '\n';
@@ -164,8 +178,12 @@ TaskData load_data(const DataSection& data) {
 }
 
 void encode_prompts(Dataset& data, const Tokenizer& tokenizer, const ChatTemplate& chat_template,
-                    int64_t max_prompt_length) {
+                    const DataSection& config) {
+  const int64_t max_prompt_length = config.max_prompt_length;
   CHECK(max_prompt_length > 0, "encode_prompts of at most {} tokens", max_prompt_length);
+  std::optional<std::tm> now;
+  if (!config.now.empty()) now = parse_iso_time(config.now, "data.now");
+  const ChatSetting setting = chat_setting(tokenizer, config.allow_special_tokens, now);
   for (Problem& problem : data.problems) {
     if (problem.messages.empty()) {
       problem.tokens = tokenizer.encode(problem.prompt, /*add_special_tokens=*/true);
@@ -174,9 +192,14 @@ void encode_prompts(Dataset& data, const Tokenizer& tokenizer, const ChatTemplat
                   "{}: problem {} has messages as its prompt, but the model has no chat "
                   "template; give prompts as text",
                   data.name, shown(problem.id));
-      problem.tokens =
-          tokenizer.encode(chat_template.render(problem.messages, /*add_generation_prompt=*/true,
-                                                tokenizer.bos_token(), tokenizer.eos_token()));
+      ChatInput chat{.messages = problem.messages,
+                     .tools = problem.columns.value(kTools, Json()),
+                     .kwargs = config.chat_template_kwargs};
+      if (problem.columns.contains(kKwargs)) chat.kwargs.update(problem.columns[kKwargs]);
+      EncodedChat encoded = encode_problem(chat_template, tokenizer, chat, setting,
+                                           fmt::format("{}: problem {}", data.name, shown(problem.id)));
+      problem.tokens = std::move(encoded.tokens);
+      problem.opens_thinking = encoded.opens_thinking;
     }
     const auto length = static_cast<int64_t>(problem.tokens.size());
     CHECK_INPUT(length > 0, "{}: the prompt of problem {} has 0 tokens; needed are 1 to {}",

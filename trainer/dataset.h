@@ -15,11 +15,12 @@ namespace cohort {
 
 struct Problem {
   std::string id;
-  std::string prompt;                 // plain text, or
-  std::vector<ChatMessage> messages;  // a conversation: rendered with the model's chat template
-  Json columns;                       // the row's other columns, for the rewards
+  std::string prompt;              // plain text, or
+  Json messages = Json::array();   // a conversation: rendered with the model's chat template
+  Json columns = Json::object();   // the row's other columns, for the rewards
   std::string solution;  // what a perfect completion is; built-in tasks only, for the warm start
   std::vector<int32_t> tokens;  // of the prompt, after encode_prompts
+  bool opens_thinking = false;  // the template ended the prompt with <think>; after encode_prompts
 };
 
 struct Dataset {
@@ -33,9 +34,10 @@ struct Dataset {
 std::string fingerprint_problems(const std::vector<Problem>& problems);
 
 // One problem a line: {"prompt": text or messages, "id"?: text or whole number ("line N"), any
-// other columns}, with LF or CRLF. Blank lines are skipped. max_samples > 0: only the first so
+// other columns}, with LF or CRLF. The columns "tools" and "chat_template_kwargs" of a row with
+// messages go to the template as well. Blank lines are skipped. max_samples > 0: only the first so
 // many; lines behind them are not read. Errors have exit code 3 and the line's number: broken JSON,
-// no prompt, unknown role, a message of the assistant at the end, duplicate id, a BOM, NUL, a line
+// no prompt, no conversation (chat_template_input.h), a message of the assistant at the end, duplicate id, a BOM, NUL, a line
 // of more than 16 MB; also an empty data set.
 Dataset load_jsonl(const std::filesystem::path& file, int64_t max_samples = 0);
 
@@ -52,11 +54,13 @@ std::vector<std::string> task_names();
 // max_eval_samples > 0 keeps the first so many. Exit code 2 for neither files nor task, or both.
 TaskData load_data(const DataSection& data);
 
-// Fills `tokens`: messages through the template, plain text as it is with the tokenizer's special
+// Fills `tokens` and `opens_thinking`: messages through the template with the config's
+// chat_template_kwargs (a row's own go before them), plain text as it is with the tokenizer's special
 // tokens. A prompt that is empty or longer than `max_prompt_length` is an error (exit code 3)
-// naming data set, problem and both lengths; messages for a model without a template as well.
+// naming data set, problem and both lengths; so is what the template refuses, messages for a model
+// without a template, and a template that asks for the time when `now` is not set.
 void encode_prompts(Dataset& data, const Tokenizer& tokenizer, const ChatTemplate& chat_template,
-                    int64_t max_prompt_length);
+                    const DataSection& config);
 
 // Indices of the problems of step `step` (1-based): consecutive pieces of an endless sequence of
 // epochs, each a permutation that is a pure function of (seed, epoch). There is no cursor to save.

@@ -129,7 +129,8 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
     scored.scores = rewards.score({.prompt = problem.prompt,
                                    .completion = scored.text,
                                    .finish_reason = finish_reason_name(scored.rollout.finish_reason),
-                                   .columns = &problem.columns});
+                                   .columns = &problem.columns,
+                                   .opens_thinking = problem.opens_thinking});
     put_rollout(mine, scored);
   }
   stats.reward_seconds = seconds_since(start);

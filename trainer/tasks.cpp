@@ -136,7 +136,7 @@ Dataset dataset_of(std::vector<Item> items, const TaskConfig& task, const char* 
                     .columns = {{"answer", item.answer}},
                     .solution = std::move(item.answer)};
     if (task.chat) {
-      problem.messages = {{.role = "user", .content = std::move(item.prompt)}};
+      problem.messages.push_back({{"role", "user"}, {"content", std::move(item.prompt)}});
     } else {
       problem.prompt = std::move(item.prompt);
     }

@@ -77,7 +77,7 @@ void TrainRun::load() {
     model_ = init_model(dir_.initial(), config_.model.dtype, shards, config_.run.seed, ex_);
   }
   for (Dataset* data : {&data_.train, &data_.eval})
-    encode_prompts(*data, model_->tokenizer, model_->chat_template, config_.data.max_prompt_length);
+    encode_prompts(*data, model_->tokenizer, model_->chat_template, config_.data);
   identity_ = {config_identity(config_), data_.train.fingerprint, model_fingerprint(*model_->policy)};
   CHECK_USAGE(!stop_tokens(*model_).empty(), "{}: neither config.json nor the tokenizer names a token that ends a completion",
               model_->source.string());

@@ -69,9 +69,9 @@ TEST_F(DatasetFile, TextMessagesIdsAndColumns) {
   EXPECT_EQ(data.problems[1].id, "b");
   EXPECT_EQ(data.problems[1].prompt, "");
   ASSERT_EQ(data.problems[1].messages.size(), 2u);
-  EXPECT_EQ(data.problems[1].messages[0].role, "system");
-  EXPECT_EQ(data.problems[1].messages[1].role, "user");
-  EXPECT_EQ(data.problems[1].messages[1].content, "1+2=");
+  EXPECT_EQ(data.problems[1].messages[0]["role"], "system");
+  EXPECT_EQ(data.problems[1].messages[1]["role"], "user");
+  EXPECT_EQ(data.problems[1].messages[1]["content"], "1+2=");
   EXPECT_EQ(data.problems[1].columns,
             parse_json("{\"answer\": \"3\", \"level\": {\"x\": [1]}}", "test"));
   EXPECT_EQ(data.problems[2].id, "7");
@@ -260,6 +260,7 @@ TEST_F(DatasetFile, LoadDataRefusesAConfigWithoutOneSource) {
 
 class EncodePrompts : public DatasetFile {
  protected:
+  static DataSection limit(int64_t tokens) { return {.max_prompt_length = tokens}; }
   Tokenizer tokenizer = [] {
     const std::vector<std::string> special = {"<|endoftext|>"};
     return Tokenizer::from_json(byte_tokenizer_json(special), "test");
@@ -276,7 +277,7 @@ TEST_F(EncodePrompts, TextAsItIsAndMessagesThroughTheTemplate) {
       "{\"prompt\": \"1+1=\"}\n"
       "{\"prompt\": [{\"role\": \"system\", \"content\": \"S\"}, {\"role\": \"user\", \"content\": "
       "\"U\"}]}\n");
-  encode_prompts(data, tokenizer, chat, 512);
+  encode_prompts(data, tokenizer, chat, limit(512));
   EXPECT_EQ(data.problems[0].tokens, (std::vector<int32_t>{'1', '+', '1', '='}));
   std::vector<int32_t> rendered = tokenizer.encode("[system]S[user]U[assistant]");
   rendered.push_back(256);
@@ -297,7 +298,7 @@ TEST_F(EncodePrompts, SpecialTokensOfTheTokenizerAreForTextAlone) {
   const Tokenizer with_bos = Tokenizer::from_json(json.dump(), "test");
   Dataset data =
       load("{\"prompt\": \"ab\"}\n{\"prompt\": [{\"role\": \"user\", \"content\": \"U\"}]}\n");
-  encode_prompts(data, with_bos, ChatTemplate::parse("{{ messages[0]['content'] }}", "test"), 512);
+  encode_prompts(data, with_bos, ChatTemplate::parse("{{ messages[0]['content'] }}", "test"), limit(512));
   EXPECT_EQ(data.problems[0].tokens, (std::vector<int32_t>{256, 'a', 'b'}));
   EXPECT_EQ(data.problems[1].tokens, (std::vector<int32_t>{'U'}));
 }
@@ -305,8 +306,8 @@ TEST_F(EncodePrompts, SpecialTokensOfTheTokenizerAreForTextAlone) {
 TEST_F(EncodePrompts, TheLimitIsInclusive) {
   Dataset data = load("{\"prompt\": \"ab\"}\n{\"prompt\": \"" + std::string(33, 'a') +
                       "\", \"id\": \"long\"}\n");
-  EXPECT_NO_THROW(encode_prompts(data, tokenizer, no_chat, 33));
-  expect_words(refusal(ExitCode::kInput, [&] { encode_prompts(data, tokenizer, no_chat, 32); }),
+  EXPECT_NO_THROW(encode_prompts(data, tokenizer, no_chat, limit(33)));
+  expect_words(refusal(ExitCode::kInput, [&] { encode_prompts(data, tokenizer, no_chat, limit(32)); }),
                {"data.jsonl", "\"long\"", "33 tokens", "max_prompt_length", "32"});
 }
 
@@ -314,14 +315,14 @@ TEST_F(EncodePrompts, EmptyRenderingIsRefused) {
   Dataset data = load("{\"prompt\": [{\"role\": \"user\", \"content\": \"U\"}]}\n");
   expect_words(
       refusal(ExitCode::kInput,
-              [&] { encode_prompts(data, tokenizer, ChatTemplate::parse("", "test"), 32); }),
+              [&] { encode_prompts(data, tokenizer, ChatTemplate::parse("", "test"), limit(32)); }),
       {"data.jsonl", "\"line 1\"", "0 tokens", "32"});
 }
 
 TEST_F(EncodePrompts, MessagesNeedATemplate) {
   Dataset data =
       load("{\"prompt\": \"a\"}\n{\"prompt\": [{\"role\": \"user\", \"content\": \"U\"}]}\n");
-  expect_words(refusal(ExitCode::kInput, [&] { encode_prompts(data, tokenizer, no_chat, 32); }),
+  expect_words(refusal(ExitCode::kInput, [&] { encode_prompts(data, tokenizer, no_chat, limit(32)); }),
                {"data.jsonl", "\"line 2\"", "no chat template"});
 }
 

@@ -95,9 +95,9 @@ TEST(Tasks, ArithmeticAsksInWords) {
     ASSERT_TRUE(a >= 1 && a <= 99 && b >= 1 && b <= 99) << p.id;
     ASSERT_EQ(p.prompt, "");
     ASSERT_EQ(p.messages.size(), 1u);
-    ASSERT_EQ(p.messages[0].role, "user");
+    ASSERT_EQ(p.messages[0]["role"], "user");
     ASSERT_EQ(
-        p.messages[0].content,
+        p.messages[0]["content"],
         fmt::format("State the final answer to the following arithmetic problem: {} + {} =", a, b));
     ASSERT_EQ(p.solution, std::to_string(a + b));
   }
@@ -112,7 +112,7 @@ TEST(Tasks, ChatIsTheSameProblemAsOneUserMessage) {
     ASSERT_EQ(a.size(), b.size());
     for (size_t i = 0; i < a.size(); ++i) {
       ASSERT_TRUE(a[i].messages.empty() && b[i].prompt.empty());
-      ASSERT_EQ(b[i].messages.at(0).content, a[i].prompt);
+      ASSERT_EQ(b[i].messages.at(0).at("content"), a[i].prompt);
       ASSERT_EQ(a[i].solution, b[i].solution);
     }
     EXPECT_NE(text.train.fingerprint, chat.train.fingerprint);
