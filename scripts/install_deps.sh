@@ -9,7 +9,8 @@ packages=(
   nlohmann-json3-dev               # JSON: data sets, metrics, model configs
   libcli11-dev                     # command line
   libfmt-dev                       # messages
-  libutf8proc-dev                  # Unicode categories and NFC for tokenizers
+  libutf8proc-dev                  # Unicode categories and normal forms for tokenizers
+  libpcre2-dev                     # the patterns of tokenizers
   libxxhash-dev                    # checksums of checkpoints
   libeigen3-dev                    # the tests' reference for the operations
   libgtest-dev libbenchmark-dev    # tests and benchmarks

@@ -30,6 +30,18 @@ size_t white_space_start(std::string_view text, size_t low, size_t end) {
   return end;
 }
 
+bool starts_with_word(std::string_view text) {
+  size_t at = 0;
+  return !text.empty() && is_word_character(next_code_point(text, at));
+}
+
+bool ends_with_word(std::string_view text) {
+  if (text.empty()) return false;
+  size_t at = text.size() - 1;
+  while (at > 0 && (text[at] & 0xC0) == 0x80) --at;
+  return is_word_character(next_code_point(text, at));
+}
+
 }  // namespace
 
 void AddedTokenFinder::add(const AddedToken& token, std::string_view spelled_as) {
@@ -46,36 +58,49 @@ void AddedTokenFinder::add(const AddedToken& token, std::string_view spelled_as)
   starts_[static_cast<unsigned char>(spelled_as[0])] = true;
 }
 
+AddedTokenFinder::Found AddedTokenFinder::longest_at(std::string_view text, size_t at,
+                                                     size_t limit) const {
+  Found found;
+  int32_t node = 0;
+  for (size_t end = at; end < limit;) {
+    const auto it = edges_.find(edge(node, static_cast<unsigned char>(text[end])));
+    if (it == edges_.end()) break;
+    node = it->second;
+    ++end;
+    if (token_at_[node] >= 0) found = {token_at_[node], end};
+  }
+  return found;
+}
+
 void AddedTokenFinder::split(std::string_view text, std::vector<Stretch>& stretches,
-                             std::span<const size_t> guards) const {
+                             std::span<const Guard> guards) const {
   size_t done = 0, guard = 0;
   for (size_t at = 0; at < text.size();) {
     if (!starts_[static_cast<unsigned char>(text[at])]) {
       ++at;
       continue;
     }
-    while (guard < guards.size() && guards[guard] <= at) ++guard;
-    const size_t limit = guard < guards.size() ? std::min(guards[guard], text.size()) : text.size();
-    int32_t found = -1;
-    size_t found_end = at;
-    int32_t node = 0;
-    for (size_t end = at; end < limit;) {
-      const auto it = edges_.find(edge(node, static_cast<unsigned char>(text[end])));
-      if (it == edges_.end()) break;
-      node = it->second;
-      ++end;
-      if (token_at_[node] >= 0) found = token_at_[node], found_end = end;
-    }
-    if (found < 0) {
+    while (guard < guards.size() && guards[guard].end <= at) ++guard;
+    const size_t limit =
+        guard < guards.size() ? std::min(guards[guard].begin, text.size()) : text.size();
+    const Found found = longest_at(text, at, limit);
+    if (found.token < 0) {
       ++at;
       continue;
     }
-    const AddedToken& token = tokens_[found];
-    const size_t start = token.lstrip ? white_space_start(text, done, at) : at;
-    const size_t end = token.rstrip ? skip_white_space(text, found_end) : found_end;
+    const AddedToken& token = tokens_[found.token];
+    const size_t begin = at;
+    at = found.end;
+    if (token.single_word && (ends_with_word(text.substr(0, begin)) ||
+                              starts_with_word(text.substr(found.end))))
+      continue;
+    // White space that the token before has swallowed may be the beginning of this one.
+    const size_t start =
+        token.lstrip ? std::max(white_space_start(text, std::min(done, begin), begin), done) : begin;
+    const size_t end = token.rstrip ? skip_white_space(text, found.end) : found.end;
     if (start > done) stretches.push_back({text.substr(done, start - done), -1});
-    stretches.push_back({text.substr(start, end - start), token.id});
-    at = done = end;
+    stretches.push_back({text.substr(start, end > start ? end - start : 0), token.id});
+    done = end;
   }
   if (done < text.size()) stretches.push_back({text.substr(done), -1});
 }

@@ -1,93 +1,223 @@
-// Byte-pair encoding with a heap of candidates over a linked list of symbols (Sennrich et al. 2016,
-// by priority queue).
+// Characters to symbols, the memory of words, and what is looked up once per vocabulary.
 #include "model/text/bpe.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
-#include <bit>
+
+#include "core/check.h"
+#include "core/text.h"
+#include "model/text/byte_level.h"
 
 namespace cohort {
 namespace {
 
-constexpr uint64_t kEmpty = ~uint64_t{0};
+constexpr int kPrintableLow = 0x20, kPrintableHigh = 0x7E;
+constexpr char32_t kMetaspace = 0x2581;
+constexpr std::string_view kMetaspaceUtf8 = "\xE2\x96\x81";
+constexpr size_t kWords = 1 << 14;         // slots of the memory of words
+constexpr size_t kLongestWord = 64;        // in bytes; longer ones rarely come again
+constexpr size_t kWorthRemembering = 2048;  // bytes of text for which the memory pays
 
-uint64_t pair_of(int32_t left, int32_t right) {
-  return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
+int32_t id_or_none(const TokenIds& ids, std::string_view token) {
+  const auto it = ids.find(token);
+  return it == ids.end() ? -1 : it->second;
 }
 
-// Heap order: lowest rank on top, then leftmost.
-bool goes_later(const BpeScratch::Candidate& a, const BpeScratch::Candidate& b) {
-  return a.rank != b.rank ? a.rank > b.rank : a.left > b.left;
+char32_t last_code_point(std::string_view text) {
+  size_t at = text.size() - 1;
+  while (at > 0 && (text[at] & 0xC0) == 0x80) --at;
+  return next_code_point(text, at);
 }
 
 }  // namespace
 
-MergeTable::MergeTable(size_t merges) {
-  const size_t slots = std::bit_ceil(std::max<size_t>(16, merges * 2));
-  slots_.assign(slots, Slot{kEmpty, {}});
-  shift_ = 64 - std::countr_zero(slots);
-}
-
-size_t MergeTable::slot_of(uint64_t pair) const {
-  size_t at = (pair * 0x9E3779B97F4A7C15u) >> shift_;  // Fibonacci hashing (Knuth, TAOCP 3, 6.4)
-  while (slots_[at].pair != pair && slots_[at].pair != kEmpty) at = (at + 1) & (slots_.size() - 1);
-  return at;
-}
-
-bool MergeTable::insert(int32_t left, int32_t right, Merge merge) {
-  Slot& slot = slots_[slot_of(pair_of(left, right))];
-  if (slot.pair != kEmpty) return false;
-  slot = {pair_of(left, right), merge};
-  return true;
-}
-
-const Merge* MergeTable::find(int32_t left, int32_t right) const {
-  const Slot& slot = slots_[slot_of(pair_of(left, right))];
-  return slot.pair == kEmpty ? nullptr : &slot.merge;
-}
-
-void bpe_encode(std::string_view piece, const std::array<int32_t, 256>& byte_ids,
-                const MergeTable& merges, BpeScratch& scratch, std::vector<int32_t>& ids) {
-  auto& symbols = scratch.symbols;
-  auto& heap = scratch.heap;
-  symbols.clear();
-  heap.clear();
-  for (unsigned char byte : piece) {
-    const int32_t at = static_cast<int32_t>(symbols.size());
-    if (byte_ids[byte] >= 0) symbols.push_back({byte_ids[byte], at - 1, at + 1});
+BpeModel::BpeModel(const TokenIds& ids, const MergeList& merges, const BpeOptions& options,
+                   std::string_view where)
+    : options_(options) {
+  if (!options_.unk_token.empty()) {
+    unk_ = id_or_none(ids, options_.unk_token);
+    CHECK_INPUT(unk_ >= 0, "{}: model.unk_token '{}' is not in model.vocab", where,
+                options_.unk_token);
   }
-  if (symbols.empty()) return;
-  symbols.back().next = -1;
-
-  for (size_t left = 0; left + 1 < symbols.size(); ++left)
-    if (const Merge* merge = merges.find(symbols[left].id, symbols[left + 1].id))
-      heap.push_back({merge->rank, static_cast<int32_t>(left)});
-  std::make_heap(heap.begin(), heap.end(), goes_later);
-
-  auto offer = [&](int32_t left, int32_t right) {
-    if (left < 0 || right < 0) return;
-    if (const Merge* merge = merges.find(symbols[left].id, symbols[right].id)) {
-      heap.push_back({merge->rank, left});
-      std::push_heap(heap.begin(), heap.end(), goes_later);
+  add_merges(ids, merges, where);
+  for (int byte = 0; byte < 256; ++byte)
+    fallback_ids_[byte] =
+        options_.byte_fallback ? id_or_none(ids, fmt::format("<0x{:02X}>", byte)) : -1;
+  find_characters(ids);
+  if (options_.byte_level)
+    find_byte_tokens(ids, where);
+  else
+    find_cuts(merges);
+  if (options_.ignore_merges)
+    for (const auto& [token, id] : ids) {
+      if (!options_.byte_level) {
+        whole_pieces_.emplace(token, id);
+      } else if (std::string bytes = unspell_bytes(token); spell_bytes(bytes) == token) {
+        whole_pieces_.emplace(std::move(bytes), id);
+      }
     }
-  };
-  while (!heap.empty()) {
-    const BpeScratch::Candidate top = heap.front();
-    std::pop_heap(heap.begin(), heap.end(), goes_later);
-    heap.pop_back();
-    BpeScratch::Symbol& left = symbols[top.left];
-    if (left.id < 0 || left.next < 0) continue;  // swallowed by its left neighbour, or now the last
-    // A rank belongs to one pair: when the pair here has another rank, this candidate is stale.
-    const Merge* merge = merges.find(left.id, symbols[left.next].id);
-    if (!merge || merge->rank != top.rank) continue;
-    BpeScratch::Symbol& right = symbols[left.next];
-    left.id = merge->id;
-    left.next = right.next;
-    right.id = -1;
-    if (left.next >= 0) symbols[left.next].previous = top.left;
-    offer(left.previous, top.left);
-    offer(top.left, left.next);
+}
+
+void BpeModel::add_merges(const TokenIds& ids, const MergeList& merges, std::string_view where) {
+  merges_ = MergeTable(merges.size());
+  std::string merged;
+  for (size_t rank = 0; rank < merges.size(); ++rank) {
+    const auto& [left, right] = merges[rank];
+    merged.assign(left).append(right);
+    const std::string_view parts[3] = {left, right, merged};
+    int32_t part_ids[3];
+    for (int i = 0; i < 3; ++i) {
+      part_ids[i] = id_or_none(ids, parts[i]);
+      CHECK_INPUT(part_ids[i] >= 0, "{}: model.merges[{}] ('{}' '{}'): '{}' is not in model.vocab",
+                  where, rank, left, right, parts[i]);
+    }
+    CHECK_INPUT(
+        merges_.insert(part_ids[0], part_ids[1], {static_cast<int32_t>(rank), part_ids[2]}),
+        "{}: model.merges[{}] ('{}' '{}') stands twice", where, rank, left, right);
   }
-  for (int32_t at = 0; at >= 0; at = symbols[at].next) ids.push_back(symbols[at].id);
+}
+
+void BpeModel::find_characters(const TokenIds& ids) {
+  constexpr size_t kPages = 0x110000 / 256;
+  page_of_.assign(kPages, -1);
+  for (const auto& [token, id] : ids) {
+    size_t at = 0;
+    if (token.empty() || token.size() > 4) continue;
+    const char32_t c = next_code_point(token, at);
+    if (at != token.size()) continue;
+    int32_t& page = page_of_[c / 256];
+    if (page < 0) {
+      page = static_cast<int32_t>(characters_.size());
+      characters_.emplace_back().fill(-1);
+    }
+    characters_[page][c % 256] = id;
+  }
+}
+
+int32_t BpeModel::id_of_character(char32_t c) const {
+  const int32_t page = page_of_[c / 256];
+  return page < 0 ? -1 : characters_[page][c % 256];
+}
+
+// Every byte should have a token. Published vocabularies lack a few that their training text never
+// had (SmolLM2: some control characters, and the lead bytes of rare scripts).
+void BpeModel::find_byte_tokens(const TokenIds& ids, std::string_view where) {
+  for (int byte = 0; byte < 256; ++byte) {
+    byte_spellings_[byte] = spell_byte(static_cast<unsigned char>(byte));
+    byte_ids_[byte] = id_or_none(ids, byte_spellings_[byte]);
+    const bool must_exist = byte == '\n' || (byte >= kPrintableLow && byte <= kPrintableHigh);
+    CHECK_INPUT(
+        byte_ids_[byte] >= 0 || !must_exist,
+        "{}: model.vocab has no token for the byte 0x{:02X} ('{}'): not a byte-level vocabulary",
+        where, byte, byte_spellings_[byte]);
+  }
+}
+
+// A vocabulary in SentencePiece's style has no pre-tokenizer: a whole text is one piece. But where no
+// merge has a right part that begins with U+2581 behind a certain character, no token reaches across
+// that place, and the words on both sides can be encoded by themselves. That holds as long as no
+// character is dropped, which would make neighbours of others.
+void BpeModel::find_cuts(const MergeList& merges) {
+  const bool all_bytes = options_.byte_fallback &&
+                         std::all_of(fallback_ids_.begin(), fallback_ids_.end(),
+                                     [](int32_t id) { return id >= 0; });
+  cuts_ = id_of_character(kMetaspace) >= 0 && (unk_ >= 0 || all_bytes);
+  if (!cuts_) return;
+  joins_.insert(kMetaspace);
+  for (const auto& [left, right] : merges)
+    if (std::string_view(right).starts_with(kMetaspaceUtf8)) joins_.insert(last_code_point(left));
+  // What a character without a token becomes ends with characters of its own.
+  if (unk_ >= 0) cuts_ = !joins_.contains(last_code_point(options_.unk_token));
+  if (options_.byte_fallback) cuts_ = cuts_ && !joins_.contains(U'>');
+}
+
+// Adds what `character` becomes. unknown: the id of unknown characters that wait, or -1.
+void BpeModel::add_symbol(std::string_view character, int32_t id, int32_t& unknown,
+                          std::vector<int32_t>& symbols) const {
+  if (id >= 0) {
+    if (unknown >= 0) symbols.push_back(unknown);
+    unknown = -1;
+    symbols.push_back(id);
+    return;
+  }
+  if (options_.byte_fallback) {
+    const bool all = std::all_of(character.begin(), character.end(), [&](char c) {
+      return fallback_ids_[static_cast<unsigned char>(c)] >= 0;
+    });
+    if (all) {  // an unknown character still waits: so does the package
+      for (char c : character) symbols.push_back(fallback_ids_[static_cast<unsigned char>(c)]);
+      return;
+    }
+  }
+  if (unk_ < 0) return;
+  if (unknown >= 0 && !options_.fuse_unk) symbols.push_back(unknown);
+  unknown = unk_;
+}
+
+void BpeModel::append_symbols(std::string_view piece, std::vector<int32_t>& symbols) const {
+  int32_t unknown = -1;
+  if (options_.byte_level) {
+    for (char c : piece) {
+      const auto byte = static_cast<unsigned char>(c);
+      add_symbol(byte_spellings_[byte], byte_ids_[byte], unknown, symbols);
+    }
+  } else {
+    for (size_t at = 0; at < piece.size();) {
+      const size_t start = at;
+      const char32_t c = next_code_point(piece, at);
+      add_symbol(piece.substr(start, at - start), id_of_character(c), unknown, symbols);
+    }
+  }
+  if (unknown >= 0) symbols.push_back(unknown);
+}
+
+// Where the word that starts at `at` may end without changing the encoding.
+size_t BpeModel::word_end(std::string_view piece, size_t at) const {
+  if (!cuts_) return piece.size();
+  for (size_t next = at + 1; (next = piece.find(kMetaspaceUtf8, next)) != piece.npos; ++next)
+    if (!joins_.contains(last_code_point(piece.substr(at, next - at)))) return next;
+  return piece.size();
+}
+
+BpeModel::Encoder::Encoder(const BpeModel& model, size_t expected) : model_(model) {
+  if (expected >= kWorthRemembering) words_.resize(kWords);
+}
+
+void BpeModel::Encoder::encode(std::string_view piece, std::vector<int32_t>& ids) {
+  if (model_.options_.ignore_merges) {
+    const auto it = model_.whole_pieces_.find(piece);
+    if (it != model_.whole_pieces_.end()) {
+      ids.push_back(it->second);
+      return;
+    }
+  }
+  for (size_t at = 0; at < piece.size();) {
+    const size_t end = model_.word_end(piece, at);
+    encode_word(piece.substr(at, end - at), ids);
+    at = end;
+  }
+}
+
+void BpeModel::Encoder::encode_word(std::string_view word, std::vector<int32_t>& ids) {
+  Word* known = nullptr;
+  if (!words_.empty() && word.size() <= kLongestWord) {
+    known = &words_[XXH3_64bits(word.data(), word.size()) % kWords];
+    if (known->text && std::string_view(known->text, known->size) == word) {
+      const size_t end = ids.size();
+      ids.resize(end + known->count);
+      std::copy_n(ids.begin() + static_cast<ptrdiff_t>(known->start), known->count,
+                  ids.begin() + static_cast<ptrdiff_t>(end));
+      return;
+    }
+  }
+  symbols_.clear();
+  model_.append_symbols(word, symbols_);
+  const size_t start = ids.size();
+  merge_symbols(symbols_, model_.merges_, scratch_, ids);
+  if (known)
+    *known = {word.data(), static_cast<uint32_t>(word.size()),
+              static_cast<uint32_t>(ids.size() - start), start};
 }
 
 }  // namespace cohort

@@ -1,56 +1,91 @@
-// Byte-pair encoding of one piece of text: merges the neighbours of lowest rank until none can be
-// merged.
+// The byte-pair encoding model of tokenizer.json: from a piece of text to token ids.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
 #include <vector>
+
+#include "model/text/bpe_merge.h"
 
 namespace cohort {
 
-struct Merge {
-  int32_t rank;  // its line in the list of merges; lower goes first
-  int32_t id;    // the token that the pair becomes
+struct TextHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+};
+using TokenIds = std::unordered_map<std::string, int32_t, TextHash, std::equal_to<>>;
+
+struct BpeOptions {
+  bool byte_level = false;     // pieces are bytes, spelled in GPT-2's alphabet in the vocabulary
+  bool byte_fallback = false;  // a character without a token becomes its bytes' <0xNN>
+  bool fuse_unk = false;       // a run of unknown characters becomes one unk_token
+  bool ignore_merges = false;  // a piece that is a token as a whole is not merged step by step
+  std::string unk_token;       // "" when there is none: unknown characters are dropped
 };
 
-// (left id, right id) -> Merge; open addressing at most half full, so that a look-up is one or two
-// cache lines.
-class MergeTable {
+class BpeModel {
  public:
-  explicit MergeTable(size_t merges = 0);
-  bool insert(int32_t left, int32_t right, Merge merge);  // false when the pair is there already
-  const Merge* find(int32_t left, int32_t right) const;   // nullptr when the pair does not merge
+  using MergeList = std::vector<std::pair<std::string, std::string>>;
+
+  BpeModel() = default;
+  // ids: the vocabulary without added tokens. Errors (exit code 3): a part of a merge that is no token,
+  // a merge that stands twice, an unk_token that is no token, a byte-level vocabulary without the
+  // printable bytes.
+  BpeModel(const TokenIds& ids, const MergeList& merges, const BpeOptions& options,
+           std::string_view where);
+
+  // What an encoding keeps from piece to piece. Pieces must live, and `ids` must only grow, as long
+  // as it is used.
+  class Encoder {
+   public:
+    // expected: bytes of text to come; a long text is worth a memory of words.
+    Encoder(const BpeModel& model, size_t expected);
+    // Appends the ids of `piece` (not empty).
+    void encode(std::string_view piece, std::vector<int32_t>& ids);
+
+   private:
+    // A word seen before and where its ids stand in the output.
+    struct Word {
+      const char* text = nullptr;
+      uint32_t size = 0, count = 0;
+      size_t start = 0;
+    };
+    void encode_word(std::string_view word, std::vector<int32_t>& ids);
+
+    const BpeModel& model_;
+    MergeScratch scratch_;
+    std::vector<int32_t> symbols_;
+    std::vector<Word> words_;
+  };
 
  private:
-  struct Slot {
-    uint64_t pair;
-    Merge merge;
-  };
-  size_t slot_of(uint64_t pair) const;
+  void add_merges(const TokenIds& ids, const MergeList& merges, std::string_view where);
+  void find_characters(const TokenIds& ids);
+  void find_byte_tokens(const TokenIds& ids, std::string_view where);
+  void find_cuts(const MergeList& merges);
+  int32_t id_of_character(char32_t c) const;
+  void add_symbol(std::string_view character, int32_t id, int32_t& unknown,
+                  std::vector<int32_t>& symbols) const;
+  void append_symbols(std::string_view piece, std::vector<int32_t>& symbols) const;
+  size_t word_end(std::string_view piece, size_t at) const;
 
-  std::vector<Slot> slots_;
-  int shift_;
+  BpeOptions options_;
+  MergeTable merges_;
+  int32_t unk_ = -1;
+  std::array<int32_t, 256> byte_ids_{};          // byte level: of the character that spells a byte
+  std::array<std::string, 256> byte_spellings_;  // byte level
+  std::array<int32_t, 256> fallback_ids_{};      // of <0xNN>; -1 where there is none
+  std::vector<int32_t> page_of_;                 // code point / 256 -> page in characters_, or -1
+  std::vector<std::array<int32_t, 256>> characters_;
+  TokenIds whole_pieces_;  // ignore_merges: pieces that are tokens
+  // Whether a piece may be cut before each U+2581 that does not follow one of joins_.
+  bool cuts_ = false;
+  std::unordered_set<char32_t> joins_;
 };
-
-// Reused between pieces, so that encoding a piece allocates nothing.
-struct BpeScratch {
-  struct Symbol {
-    int32_t id;
-    int32_t previous, next;  // indices of the neighbours; -1 at the ends
-  };
-  struct Candidate {
-    int32_t rank;
-    int32_t left;  // index of the left symbol
-  };
-  std::vector<Symbol> symbols;
-  std::vector<Candidate> heap;
-};
-
-// Appends the ids of `piece` to `ids`. byte_ids: the token of each byte, -1 for a byte that the
-// vocabulary lacks; such bytes are left out (as the `tokenizers` package does). O(n log n) for n
-// bytes, whatever they are.
-void bpe_encode(std::string_view piece, const std::array<int32_t, 256>& byte_ids,
-                const MergeTable& merges, BpeScratch& scratch, std::vector<int32_t>& ids);
 
 }  // namespace cohort

@@ -1,10 +1,7 @@
-// The scanners behind pretokenizer.h. Each answers: where does the piece that starts here end?
+// The steps behind pretokenizer.h.
 #include "model/text/pretokenizer.h"
 
-#include <utf8proc.h>
-
-#include <array>
-#include <cstdint>
+#include <fmt/format.h>
 
 #include "core/text.h"
 #include "model/text/unicode.h"
@@ -12,129 +9,168 @@
 namespace cohort {
 namespace {
 
-enum class Kind : uint8_t { kOther, kLetter, kNumber, kSpace };
+using Pieces = std::vector<std::string_view>;
+using Matches = std::vector<TextMatch>;
 
-struct Character {
-  Kind kind;
-  size_t end;  // one past its last byte
-};
-
-constexpr std::array<Kind, 128> make_ascii_kinds() {
-  std::array<Kind, 128> kinds{};
-  for (int c = 0; c < 128; ++c) {
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    kinds[c] = letter                 ? Kind::kLetter
-               : c >= '0' && c <= '9' ? Kind::kNumber
-               : is_white_space(c)    ? Kind::kSpace
-                                      : Kind::kOther;
-  }
-  return kinds;
-}
-
-constexpr std::array<Kind, 128> kAsciiKinds = make_ascii_kinds();
-
-Kind kind_of(char32_t c) {
-  if (is_white_space(c)) return Kind::kSpace;
-  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-      return Kind::kLetter;
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO:
-      return Kind::kNumber;
-    default:
-      return Kind::kOther;
-  }
-}
-
-Character character_at(std::string_view text, size_t at) {
-  const unsigned char lead = text[at];
-  if (lead < 0x80) return {kAsciiKinds[lead], at + 1};
-  const Kind kind = kind_of(next_code_point(text, at));
-  return {kind, at};
-}
-
-// The end of the run of characters of this kind that starts at `at`.
-size_t run_end(std::string_view text, size_t at, Kind kind) {
-  while (at < text.size()) {
-    const Character next = character_at(text, at);
-    if (next.kind != kind) break;
-    at = next.end;
-  }
-  return at;
-}
-
-// The end of a contraction ('s 't 're 've 'm 'll 'd) at `at`, or `at`.
-size_t contraction_end(std::string_view text, size_t at) {
-  if (text[at] != '\'') return at;
-  const std::string_view rest = text.substr(at + 1);
-  for (std::string_view suffix : {"s", "t", "re", "ve", "m", "ll", "d"})
-    if (rest.starts_with(suffix)) return at + 1 + suffix.size();
-  return at;
-}
-
-// \s+(?!\S)|\s+ : all white space up to the end of the text, else all but the last character, else
-// one character.
-size_t white_space_end(std::string_view text, size_t at) {
-  size_t end = at, last = at;
-  while (end < text.size()) {
-    const Character next = character_at(text, end);
-    if (next.kind != Kind::kSpace) break;
-    last = end;
-    end = next.end;
-  }
-  return end == text.size() || last == at ? end : last;
-}
-
-size_t gpt2_piece_end(std::string_view text, size_t at) {
-  if (const size_t end = contraction_end(text, at); end != at) return end;
-  Character first = character_at(text, at);
-  if (text[at] == ' ' && at + 1 < text.size()) {
-    const Character second = character_at(text, at + 1);
-    if (second.kind != Kind::kSpace) first = second;
-  }
-  if (first.kind == Kind::kSpace) return white_space_end(text, at);
-  return run_end(text, first.end, first.kind);
-}
-
-void cut(std::string_view text, PreTokenizer::Pattern pattern,
-         std::vector<std::string_view>& pieces) {
-  if (text.empty()) return;
-  if (pattern == PreTokenizer::Pattern::kNone) {
-    pieces.push_back(text);
+// Appends the pieces that `behavior` makes of the stretches of `text`; empty ones are left out.
+void cut(std::string_view text, const Matches& matches, SplitBehavior behavior, bool invert,
+         Pieces& pieces) {
+  const auto emit = [&](size_t begin, size_t end) {
+    if (end > begin) pieces.push_back(text.substr(begin, end - begin));
+  };
+  if (behavior == SplitBehavior::kIsolated || behavior == SplitBehavior::kRemoved) {
+    for (const TextMatch& match : matches)
+      if (behavior == SplitBehavior::kIsolated || match.matches == invert)
+        emit(match.begin, match.end);
     return;
   }
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = gpt2_piece_end(text, at);
-    pieces.push_back(text.substr(at, end - at));
-    at = end;
+  size_t begin = 0, end = 0;  // of the piece that still grows
+  bool grows = false;
+  for (size_t i = 0; i < matches.size(); ++i) {
+    const bool now = matches[i].matches != invert;
+    bool joins = false;
+    if (behavior == SplitBehavior::kContiguous) {
+      joins = i > 0 && now == (matches[i - 1].matches != invert);
+    } else if (behavior == SplitBehavior::kMergedWithPrevious) {
+      joins = i > 0 && now && matches[i - 1].matches == invert;
+    } else {  // a match joins what follows it, unless a match follows
+      joins = i > 0 && !now && matches[i - 1].matches != invert;
+    }
+    if (grows && !joins) emit(begin, end);
+    if (!joins) begin = matches[i].begin;
+    end = matches[i].end;
+    grows = true;
   }
+  if (grows) emit(begin, end);
 }
+
+template <typename Predicate>
+void find_characters(std::string_view text, Predicate is_match, Matches& matches) {
+  matches.clear();
+  size_t done = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t begin = at;
+    if (!is_match(next_code_point(text, at))) continue;
+    if (done < begin) matches.push_back({done, begin, false});
+    matches.push_back({begin, at, true});
+    done = at;
+  }
+  if (done < text.size()) matches.push_back({done, text.size(), false});
+}
+
+// Runs of word characters and runs of what is neither word nor white space.
+void cut_words(std::string_view text, Pieces& pieces) {
+  enum class Class { kSpace, kWord, kOther };
+  size_t begin = 0;
+  Class open = Class::kSpace;
+  const auto close = [&](size_t end) {
+    if (open != Class::kSpace && end > begin) pieces.push_back(text.substr(begin, end - begin));
+    begin = end;
+  };
+  for (size_t at = 0; at < text.size();) {
+    const size_t start = at;
+    const char32_t c = next_code_point(text, at);
+    const Class now = is_white_space(c)      ? Class::kSpace
+                      : is_word_character(c) ? Class::kWord
+                                             : Class::kOther;
+    if (now != open) close(start);
+    open = now;
+  }
+  close(text.size());
+}
+
+std::string with_metaspaces(std::string_view text, const PreTokenizerStep& step, bool starts_text) {
+  std::string spelled;
+  spelled.reserve(text.size() + text.size() / 4 + step.replacement.size());
+  const bool prefix = step.scheme == PreTokenizerStep::Scheme::kAlways ||
+                      (step.scheme == PreTokenizerStep::Scheme::kFirst && starts_text);
+  if (prefix && !text.starts_with(' ') && !text.starts_with(step.replacement))
+    spelled += step.replacement;
+  for (char c : text) {
+    if (c == ' ')
+      spelled += step.replacement;
+    else
+      spelled += c;
+  }
+  return spelled;
+}
+
+struct Cutter {
+  std::deque<std::string>& arena;
+  Matches matches;
+
+  void run(const PreTokenizerStep& step, bool starts_text, const Pieces& from, Pieces& to) {
+    std::optional<SplitPattern::Finder> finder;
+    if (step.pattern) finder.emplace(*step.pattern);
+    std::optional<SplitPattern> metaspaces;
+    if (step.kind == PreTokenizerStep::Kind::kMetaspace && step.split) {
+      metaspaces = SplitPattern::of_text(step.replacement, "Metaspace");
+      finder.emplace(*metaspaces);
+    }
+    for (size_t i = 0; i < from.size(); ++i) {
+      std::string_view text = from[i];
+      switch (step.kind) {
+        case PreTokenizerStep::Kind::kDigits:
+          find_characters(text, is_numeric, matches);
+          cut(text, matches, step.behavior, false, to);
+          break;
+        case PreTokenizerStep::Kind::kWhitespaceSplit:
+          find_characters(text, is_white_space, matches);
+          cut(text, matches, SplitBehavior::kRemoved, false, to);
+          break;
+        case PreTokenizerStep::Kind::kWhitespace:
+          cut_words(text, to);
+          break;
+        case PreTokenizerStep::Kind::kSplit:
+          finder->find(text, matches);
+          cut(text, matches, step.behavior, step.invert, to);
+          break;
+        case PreTokenizerStep::Kind::kByteLevel:
+          if (step.prefix_space && !text.starts_with(' '))
+            text = arena.emplace_back(fmt::format(" {}", text));
+          if (finder) {
+            finder->find(text, matches);
+            cut(text, matches, SplitBehavior::kIsolated, false, to);
+          } else {
+            to.push_back(text);
+          }
+          break;
+        case PreTokenizerStep::Kind::kMetaspace:
+          text = arena.emplace_back(with_metaspaces(text, step, starts_text && i == 0));
+          if (finder) {
+            finder->find(text, matches);
+            cut(text, matches, SplitBehavior::kMergedWithNext, false, to);
+          } else {
+            to.push_back(text);
+          }
+          break;
+      }
+    }
+  }
+};
 
 }  // namespace
 
-void pre_tokenize(std::string_view text, const PreTokenizer& how,
-                  std::vector<std::string_view>& pieces) {
-  if (how.digits == PreTokenizer::Digits::kNone) return cut(text, how.pattern, pieces);
-  size_t start = 0;
-  for (size_t at = 0; at < text.size();) {
-    const Character next = character_at(text, at);
-    if (next.kind != Kind::kNumber) {
-      at = next.end;
-      continue;
-    }
-    const size_t end = how.digits == PreTokenizer::Digits::kIndividual
-                           ? next.end
-                           : run_end(text, at, Kind::kNumber);
-    cut(text.substr(start, at - start), how.pattern, pieces);
-    cut(text.substr(at, end - at), how.pattern, pieces);
-    start = at = end;
+void pre_tokenize(std::string_view text, bool starts_text, const PreTokenizer& how,
+                  std::deque<std::string>& arena, std::vector<std::string_view>& pieces) {
+  if (text.empty()) return;
+  if (how.steps.empty()) {
+    pieces.push_back(text);
+    return;
   }
-  cut(text.substr(start), how.pattern, pieces);
+  Pieces from{text}, to;
+  Cutter cutter{arena, {}};
+  for (const PreTokenizerStep& step : how.steps) {
+    to.clear();
+    cutter.run(step, starts_text, from, to);
+    // A step that drops the first characters leaves no piece that begins the text.
+    starts_text = starts_text && !to.empty() && !from.empty() &&
+                  (to[0].data() == from[0].data() ||
+                   step.kind == PreTokenizerStep::Kind::kMetaspace ||
+                   step.kind == PreTokenizerStep::Kind::kByteLevel);
+    std::swap(from, to);
+  }
+  pieces.insert(pieces.end(), from.begin(), from.end());
 }
 
 }  // namespace cohort

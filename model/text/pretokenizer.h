@@ -1,29 +1,51 @@
-// Cuts text into the pieces that byte-pair encoding works on, by hand-written scanners over Unicode
-// categories.
-//
-// The categories are utf8proc's (2.8: Unicode 15.0). A letter or number that Unicode added later
-// counts as neither; around it the pieces can differ from those of a newer `tokenizers` package.
+// Cuts text into the pieces that byte-pair encoding works on: the steps of tokenizer.json's
+// pre_tokenizer, one after another.
 #pragma once
 
+#include <deque>
+#include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "model/text/split_pattern.h"
+
 namespace cohort {
 
-struct PreTokenizer {
-  // The Digits step: numeric characters (categories Nd, Nl, No) are cut out one by one, or run by
-  // run.
-  enum class Digits { kNone, kIndividual, kRuns };
-  // The pattern that cuts what lies between.
-  //   kGpt2: 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
-  enum class Pattern { kNone, kGpt2 };
-  Digits digits = Digits::kNone;
-  Pattern pattern = Pattern::kNone;
+// What becomes of the stretches that a pattern matches: pieces of their own, dropped, joined to the
+// piece before or after them, or one piece with their like neighbours.
+enum class SplitBehavior { kIsolated, kRemoved, kMergedWithPrevious, kMergedWithNext, kContiguous };
+
+struct PreTokenizerStep {
+  enum class Kind {
+    kSplit,            // by `pattern`, `behavior`, `invert`
+    kDigits,           // kIsolated: each numeric character, kContiguous: each run of them
+    kMetaspace,        // ' ' becomes `replacement`; a prefix by `scheme`; a piece begins at each of them
+    kByteLevel,        // a space is put before each piece that has none (prefix_space); `pattern` cuts
+    kWhitespace,       // runs of word characters, runs of others; white space is dropped
+    kWhitespaceSplit,  // white space is dropped
+  };
+  enum class Scheme { kAlways, kFirst, kNever };
+
+  Kind kind = Kind::kSplit;
+  SplitBehavior behavior = SplitBehavior::kIsolated;
+  bool invert = false;
+  std::shared_ptr<const SplitPattern> pattern;
+  std::string replacement;
+  Scheme scheme = Scheme::kAlways;
+  bool split = true;
+  bool prefix_space = false;
 };
 
-// Appends the pieces of `text` (valid UTF-8), in order and without gaps, to `pieces`. Linear time,
-// no recursion.
-void pre_tokenize(std::string_view text, const PreTokenizer& how,
-                  std::vector<std::string_view>& pieces);
+struct PreTokenizer {
+  std::vector<PreTokenizerStep> steps;
+  bool byte_level = false;  // the pieces are spelled in GPT-2's byte alphabet (byte_level.h)
+};
+
+// Appends the pieces of `text` (valid UTF-8), in order, to `pieces`; they point into `text` or into
+// strings added to `arena`. starts_text: the text to encode begins here. Linear time but for what
+// patterns need.
+void pre_tokenize(std::string_view text, bool starts_text, const PreTokenizer& how,
+                  std::deque<std::string>& arena, std::vector<std::string_view>& pieces);
 
 }  // namespace cohort

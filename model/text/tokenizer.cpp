@@ -2,8 +2,7 @@
 #include "model/text/tokenizer.h"
 
 #include <algorithm>
-#include <unordered_map>
-#include <unordered_set>
+#include <deque>
 
 #include "core/check.h"
 #include "core/files.h"
@@ -11,42 +10,40 @@
 #include "model/text/added_tokens.h"
 #include "model/text/bpe.h"
 #include "model/text/byte_level.h"
+#include "model/text/decoder.h"
 #include "model/text/tokenizer_file.h"
 #include "model/text/tokenizer_parts.h"
-#include "model/text/unicode.h"
 
 namespace cohort {
 namespace {
 
 constexpr size_t kMaxFileBytes = size_t{64} << 20;
-constexpr int kPrintableLow = 0x20, kPrintableHigh = 0x7E;
 
-struct TextHash {
-  using is_transparent = void;
-  size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+struct Token {
+  std::string text;     // as in tokenizer.json
+  std::string decoded;  // what the decoder gets; for the byte-level decoder alone, its bytes
+  bool exists = false, special = false;
+  bool skipped = false;  // by skip_special_tokens
 };
 
 }  // namespace
 
 struct Tokenizer::Impl {
   TokenizerParts parts;
-  std::unordered_map<std::string, int32_t, TextHash, std::equal_to<>> id_of;
-  std::vector<std::string> tokens;       // id -> as in tokenizer.json; "" for an id without a token
-  std::vector<std::string> token_bytes;  // id -> what it decodes to
-  std::vector<bool> special;
-  std::array<int32_t, 256> byte_ids;
-  MergeTable merges;
+  TokenIds id_of;
+  std::vector<Token> tokens;  // by id
+  BpeModel model;
+  bool decodes_bytes = false;  // the decoder is ByteLevel and nothing else
   AddedTokenFinder raw_added, normalized_added;
   std::string bos, eos;
 
   void add_vocab(std::vector<std::pair<std::string, int64_t>> vocab, std::string_view where);
   void add_added_tokens(std::string_view where);
-  void add_merges(const std::vector<std::pair<std::string, std::string>>& pairs,
-                  std::string_view where);
-  void find_bytes(std::string_view where);
+  void spell_decoded();
   void check_parts(std::string_view where) const;
   void read_config(const std::filesystem::path& path);
-  void encode_text(std::string_view text, BpeScratch& scratch, std::vector<int32_t>& ids) const;
+  // The token that decoding gets for `id`, or null when it gets none.
+  const Token* decoded_token(int32_t id, bool skip_special_tokens) const;
 };
 
 void Tokenizer::Impl::add_vocab(std::vector<std::pair<std::string, int64_t>> vocab,
@@ -59,87 +56,63 @@ void Tokenizer::Impl::add_vocab(std::vector<std::pair<std::string, int64_t>> voc
     largest = std::max(largest, id);
   }
   tokens.resize(largest + 1);
-  std::vector<bool> taken(largest + 1, false);
   id_of.reserve(vocab.size() + parts.added_tokens.size());
-  for (auto& [token, id] : vocab) {
-    CHECK_INPUT(!taken[id], "{}: model.vocab: id {} belongs to '{}' and to '{}'; ids must differ",
-                where, id, tokens[id], token);
-    CHECK_INPUT(id_of.try_emplace(token, static_cast<int32_t>(id)).second,
-                "{}: model.vocab: '{}' stands twice", where, token);
-    taken[id] = true;
-    tokens[id] = std::move(token);
+  for (auto& [text, id] : vocab) {
+    Token& token = tokens[id];
+    CHECK_INPUT(!token.exists, "{}: model.vocab: id {} belongs to '{}' and to '{}'; ids must differ",
+                where, id, token.text, text);
+    CHECK_INPUT(id_of.try_emplace(text, static_cast<int32_t>(id)).second,
+                "{}: model.vocab: '{}' stands twice", where, text);
+    token.exists = true;
+    token.text = std::move(text);
   }
 }
 
 // An added token may repeat a token of the vocabulary under the same id, or bring an id of its own.
 void Tokenizer::Impl::add_added_tokens(std::string_view where) {
-  for (const AddedToken& token : parts.added_tokens) {
-    if (static_cast<size_t>(token.id) >= tokens.size()) tokens.resize(token.id + 1);
-    const auto known = id_of.find(token.content);
-    CHECK_INPUT(known == id_of.end() || known->second == token.id,
+  for (const AddedToken& added : parts.added_tokens) {
+    if (static_cast<size_t>(added.id) >= tokens.size()) tokens.resize(added.id + 1);
+    const auto known = id_of.find(added.content);
+    CHECK_INPUT(known == id_of.end() || known->second == added.id,
                 "{}: added_tokens: '{}' has id {}, but id {} elsewhere in the file", where,
-                token.content, token.id, known == id_of.end() ? -1 : known->second);
-    CHECK_INPUT(tokens[token.id].empty() || tokens[token.id] == token.content,
+                added.content, added.id, known == id_of.end() ? -1 : known->second);
+    Token& token = tokens[added.id];
+    CHECK_INPUT(!token.exists || token.text == added.content,
                 "{}: added_tokens: id {} belongs to '{}' and to '{}'; ids must differ", where,
-                token.id, tokens[token.id], token.content);
-    tokens[token.id] = token.content;
-    id_of.emplace(token.content, token.id);
-    if (token.normalized)
-      normalized_added.add(token, parts.nfc ? to_nfc(token.content) : token.content);
-    else
-      raw_added.add(token, token.content);
-  }
-  special.assign(tokens.size(), false);
-  for (const AddedToken& token : parts.added_tokens)
-    if (token.special) special[token.id] = true;
-}
-
-void Tokenizer::Impl::add_merges(const std::vector<std::pair<std::string, std::string>>& pairs,
-                                 std::string_view where) {
-  merges = MergeTable(pairs.size());
-  std::string merged;
-  for (size_t rank = 0; rank < pairs.size(); ++rank) {
-    const auto& [left, right] = pairs[rank];
-    merged.assign(left).append(right);
-    int32_t ids[3];
-    const std::string* parts_of_merge[3] = {&left, &right, &merged};
-    for (int i = 0; i < 3; ++i) {
-      const auto it = id_of.find(*parts_of_merge[i]);
-      CHECK_INPUT(it != id_of.end(), "{}: model.merges[{}] ('{}' '{}'): '{}' is not in model.vocab",
-                  where, rank, left, right, *parts_of_merge[i]);
-      ids[i] = it->second;
+                added.id, token.text, added.content);
+    token.text = token.decoded = added.content;
+    token.exists = true;
+    token.special = added.special;
+    id_of.emplace(added.content, added.id);
+    if (added.normalized) {
+      // The package searches for, and decodes to, the normalised spelling.
+      token.decoded = normalize(added.content, parts.normalizer, {}).text;
+      normalized_added.add(added, token.decoded);
+    } else {
+      raw_added.add(added, added.content);
     }
-    CHECK_INPUT(merges.insert(ids[0], ids[1], {static_cast<int32_t>(rank), ids[2]}),
-                "{}: model.merges[{}] ('{}' '{}') stands twice", where, rank, left, right);
   }
 }
 
-// Every byte should have a token. Published vocabularies lack a few that their training text never
-// had (SmolLM2: some control characters, and the lead bytes of rare scripts); those are dropped, or
-// become unk_token where there is one.
-void Tokenizer::Impl::find_bytes(std::string_view where) {
-  int32_t unk = -1;
-  if (!parts.unk_token.empty()) {
-    const auto it = id_of.find(parts.unk_token);
-    CHECK_INPUT(it != id_of.end(), "{}: model.unk_token '{}' is not in model.vocab", where,
-                parts.unk_token);
-    unk = it->second;
-  }
-  for (int byte = 0; byte < 256; ++byte) {
-    const auto it = id_of.find(spell_byte(static_cast<unsigned char>(byte)));
-    byte_ids[byte] = it == id_of.end() ? unk : it->second;
-    const bool must_exist = byte == '\n' || (byte >= kPrintableLow && byte <= kPrintableHigh);
-    CHECK_INPUT(
-        it != id_of.end() || !must_exist,
-        "{}: model.vocab has no token for the byte 0x{:02X} ('{}'): not a byte-level vocabulary",
-        where, byte, spell_byte(static_cast<unsigned char>(byte)));
+void Tokenizer::Impl::spell_decoded() {
+  const auto& steps = parts.decoder.steps;
+  decodes_bytes = steps.size() == 1 && steps[0].kind == DecoderStep::Kind::kByteLevel;
+  for (Token& token : tokens) {
+    if (token.decoded.empty()) {
+      token.decoded = token.text;
+      token.skipped = token.special;
+    } else {
+      const auto id = id_of.find(token.decoded);
+      token.skipped = id != id_of.end() && tokens[id->second].special;
+    }
+    if (decodes_bytes) token.decoded = unspell_bytes(token.decoded);
   }
 }
 
 void Tokenizer::Impl::check_parts(std::string_view where) const {
   for (const auto* added : {&parts.prefix, &parts.suffix})
     for (int32_t id : *added)
-      CHECK_INPUT(static_cast<size_t>(id) < tokens.size() && !tokens[id].empty(),
+      CHECK_INPUT(static_cast<size_t>(id) < tokens.size() && tokens[id].exists,
                   "{}: post_processor adds the id {}, which no token has", where, id);
 }
 
@@ -181,11 +154,10 @@ Tokenizer Tokenizer::from_json(std::string_view tokenizer_json, std::string_view
   auto impl = std::make_unique<Impl>();
   impl->parts = read_tokenizer_parts(file.rest, where);
   impl->add_vocab(std::move(file.vocab), where);
-  impl->add_merges(file.merges, where);
-  impl->find_bytes(where);
+  impl->model = BpeModel(impl->id_of, file.merges, impl->parts.model, where);
   impl->add_added_tokens(where);
   impl->check_parts(where);
-  for (const std::string& token : impl->tokens) impl->token_bytes.push_back(unspell_bytes(token));
+  impl->spell_decoded();
   return Tokenizer(std::move(impl));
 }
 
@@ -197,58 +169,55 @@ Tokenizer Tokenizer::load(const std::filesystem::path& model_dir) {
   return tokenizer;
 }
 
-void Tokenizer::Impl::encode_text(std::string_view text, BpeScratch& scratch,
-                                  std::vector<int32_t>& ids) const {
-  std::vector<std::string_view> pieces;
-  pre_tokenize(text, parts.pre_tokenizer, pieces);
-  for (std::string_view piece : pieces) {
-    if (parts.ignore_merges) {
-      const auto it = id_of.find(spell_bytes(piece));
-      if (it != id_of.end()) {
-        ids.push_back(it->second);
-        continue;
-      }
-    }
-    bpe_encode(piece, byte_ids, merges, scratch, ids);
-  }
-}
-
 std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special_tokens,
-                                       std::span<const size_t> guards) const {
+                                       std::span<const size_t> offsets) const {
   std::string valid;
   if (!is_utf8(text)) {
-    CHECK_INPUT(guards.empty(), "guards into a text that is not valid UTF-8");
+    CHECK_INPUT(offsets.empty(), "guards into a text that is not valid UTF-8");
     text = valid = lossy_utf8(text);
   }
-  CHECK(std::is_sorted(guards.begin(), guards.end()), "guards must ascend");
-  std::vector<int32_t> ids;
-  BpeScratch scratch;
-  if (add_special_tokens) ids = impl_->parts.prefix;
+  CHECK(std::is_sorted(offsets.begin(), offsets.end()), "guards must ascend");
+  std::vector<Guard> guards;
+  for (const size_t offset : offsets) guards.push_back({offset, offset});
 
+  std::vector<int32_t> ids;
+  if (add_special_tokens) ids = impl_->parts.prefix;
   std::vector<Stretch> stretches, inner;
-  std::vector<size_t> inner_guards;
   impl_->raw_added.split(text, stretches, guards);
+  std::deque<std::string> arena;  // what steps spell anew; the encoder remembers words in it
+  BpeModel::Encoder encoder(impl_->model, text.size());
+  std::vector<std::string_view> pieces;
+  std::vector<Guard> inner_guards;
+  size_t guard = 0;
   for (const Stretch& stretch : stretches) {
     if (stretch.id >= 0) {
       ids.push_back(stretch.id);
       continue;
     }
-    std::string composed;
+    const auto start = static_cast<size_t>(stretch.text.data() - text.data());
+    bool first = start == 0;
     std::string_view plain = stretch.text;
-    if (impl_->parts.nfc) plain = composed = to_nfc(plain);
-    inner.clear();
     inner_guards.clear();
-    const size_t start = stretch.text.data() - text.data();
-    for (size_t guard : guards)
-      if (guard > start && guard < start + stretch.text.size())
-        inner_guards.push_back(impl_->parts.nfc ? to_nfc(text.substr(start, guard - start)).size()
-                                                : guard - start);
+    while (guard < guards.size() && guards[guard].begin <= start) ++guard;
+    for (; guard < guards.size() && guards[guard].begin < start + plain.size(); ++guard)
+      inner_guards.push_back({guards[guard].begin - start, guards[guard].end - start});
+    if (!impl_->parts.normalizer.empty()) {
+      NormalizedText normal = normalize(plain, impl_->parts.normalizer, inner_guards);
+      plain = arena.emplace_back(std::move(normal.text));
+      inner_guards = std::move(normal.guards);
+      first = first && normal.keeps_first;
+    }
+    inner.clear();
     impl_->normalized_added.split(plain, inner, inner_guards);
     for (const Stretch& piece : inner) {
-      if (piece.id >= 0)
+      if (piece.id >= 0) {
         ids.push_back(piece.id);
-      else
-        impl_->encode_text(piece.text, scratch, ids);
+        continue;
+      }
+      pieces.clear();
+      pre_tokenize(piece.text, first && piece.text.data() == plain.data(),
+                   impl_->parts.pre_tokenizer, arena, pieces);
+      for (std::string_view word : pieces) encoder.encode(word, ids);
     }
   }
   if (add_special_tokens)
@@ -256,14 +225,41 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special_t
   return ids;
 }
 
+const Token* Tokenizer::Impl::decoded_token(int32_t id, bool skip_special_tokens) const {
+  if (id < 0 || static_cast<size_t>(id) >= tokens.size()) return nullptr;
+  const Token& token = tokens[id];
+  return token.exists && !(skip_special_tokens && token.skipped) ? &token : nullptr;
+}
+
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special_tokens) const {
-  std::string bytes;
-  for (int32_t id : ids) {
-    if (id < 0 || id >= vocab_size() || (skip_special_tokens && is_special(id))) continue;
-    bytes += impl_->token_bytes[id];
+  if (!impl_->decodes_bytes) {
+    std::vector<std::string> tokens;
+    for (int32_t id : ids)
+      if (const Token* token = impl_->decoded_token(id, skip_special_tokens))
+        tokens.push_back(token->decoded);
+    return decode_tokens(std::move(tokens), impl_->parts.decoder);
   }
+  std::string bytes;
+  for (int32_t id : ids)
+    if (const Token* token = impl_->decoded_token(id, skip_special_tokens)) bytes += token->decoded;
   return lossy_utf8(bytes);
 }
+
+TextStream::TextStream(const Tokenizer& tokenizer, bool skip_special_tokens)
+    : tokenizer_(&tokenizer),
+      skip_special_tokens_(skip_special_tokens),
+      stream_(std::make_unique<TokenStream>(tokenizer.impl_->parts.decoder)) {}
+TextStream::~TextStream() = default;
+TextStream::TextStream(TextStream&&) noexcept = default;
+
+std::string TextStream::add(int32_t id) {
+  const Token* token = tokenizer_->impl_->decoded_token(id, skip_special_tokens_);
+  if (!token) return "";
+  return tokenizer_->impl_->decodes_bytes ? stream_->add_bytes(token->decoded)
+                                          : stream_->add(token->decoded);
+}
+
+std::string TextStream::finish() { return stream_->finish(); }
 
 int32_t Tokenizer::vocab_size() const { return static_cast<int32_t>(impl_->tokens.size()); }
 
@@ -274,10 +270,10 @@ std::optional<int32_t> Tokenizer::id_of(std::string_view token) const {
 }
 
 std::string Tokenizer::token(int32_t id) const {
-  return id >= 0 && id < vocab_size() ? impl_->tokens[id] : "";
+  return id >= 0 && id < vocab_size() ? impl_->tokens[id].text : "";
 }
 bool Tokenizer::is_special(int32_t id) const {
-  return id >= 0 && id < vocab_size() && impl_->special[id];
+  return id >= 0 && id < vocab_size() && impl_->tokens[id].special;
 }
 std::vector<std::string> Tokenizer::special_token_texts() const {
   std::vector<std::string> texts;

@@ -1,4 +1,6 @@
-// Byte-level BPE tokenizer from a Hugging Face tokenizer.json.
+// The tokenizer of a Hugging Face tokenizer.json: byte-pair encoding of bytes (GPT-2, Llama 3, Qwen) or of
+// characters (SentencePiece's style: Llama 2, Mistral, Gemma). It gives what the `tokenizers` package
+// gives.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +14,8 @@
 
 namespace cohort {
 
+class TokenStream;
+
 class Tokenizer {
  public:
   // Reads DIR/tokenizer.json (+ tokenizer_config.json for names of special tokens). What is not
@@ -24,15 +28,17 @@ class Tokenizer {
 
   // Added tokens written in the text are recognised (as the `tokenizers` package does).
   // add_special_tokens: also what the post-processor adds. O(n log n) for n bytes, whatever they
-  // are. Invalid UTF-8 is replaced by U+FFFD first. A byte that the vocabulary lacks becomes the
-  // model's unk_token, or is dropped where there is none (as the package does).
+  // are; a pattern of the file that needs more is refused when it meets such a text (exit code 3).
+  // Invalid UTF-8 is replaced by U+FFFD first. A character that the vocabulary lacks becomes its
+  // bytes' tokens (byte_fallback), the model's unk_token, or is dropped (as the package does).
   // guards: ascending byte offsets into `text`, which must then be valid UTF-8. No added token is
   // recognised across one of them (begin < offset < end): with an offset inside each <|im_end|> that
   // a message spells, it stays plain text.
   std::vector<int32_t> encode(std::string_view text, bool add_special_tokens = false,
                               std::span<const size_t> guards = {}) const;
   // Bytes may be invalid UTF-8 when ids stop inside a character; they become U+FFFD. Unknown ids
-  // decode to nothing.
+  // decode to nothing. skip_special_tokens: a special token that the normalizer rewrites stays (as in
+  // the package).
   std::string decode(std::span<const int32_t> ids, bool skip_special_tokens = false) const;
 
   int32_t vocab_size() const;  // largest id + 1
@@ -44,9 +50,26 @@ class Tokenizer {
   std::string eos_token() const;
 
  private:
+  friend class TextStream;
   struct Impl;
   explicit Tokenizer(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
+};
+
+// Decodes ids one by one. The texts returned, joined, are what decode() gives for all the ids; none ends
+// inside a character. A part is empty while what comes next can still change it.
+class TextStream {
+ public:
+  explicit TextStream(const Tokenizer& tokenizer, bool skip_special_tokens = false);
+  ~TextStream();
+  TextStream(TextStream&&) noexcept;
+  std::string add(int32_t id);
+  std::string finish();  // the rest; then the stream starts anew
+
+ private:
+  const Tokenizer* tokenizer_;
+  bool skip_special_tokens_;
+  std::unique_ptr<TokenStream> stream_;
 };
 
 // tokenizer.json and tokenizer_config.json of a plain byte-level tokenizer: ids 0..255 are bytes,

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/json.h"
 #include "model/text/added_tokens.h"
+#include "model/text/bpe.h"
+#include "model/text/decoder.h"
+#include "model/text/normalizer.h"
 #include "model/text/pretokenizer.h"
 
 namespace cohort {
@@ -17,12 +19,12 @@ namespace cohort {
 constexpr int64_t kMaxTokenId = (1 << 20) - 1;
 
 struct TokenizerParts {
-  bool nfc = false;  // the normalizer
+  std::vector<NormalizerStep> normalizer;
   PreTokenizer pre_tokenizer;
+  BpeOptions model;
   std::vector<int32_t> prefix, suffix;  // what the post-processor adds
+  DecoderSteps decoder;
   std::vector<AddedToken> added_tokens;
-  std::string unk_token;       // "" when there is none
-  bool ignore_merges = false;  // a piece that is a token as a whole is not merged step by step
 };
 
 // `rest`: tokenizer.json without the vocabulary and merges. Errors: exit code 3, with the key and
