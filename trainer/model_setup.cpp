@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <future>
 
 #include "core/check.h"
 #include "core/files.h"
@@ -48,12 +49,46 @@ StoredDType config_dtype(const fs::path& dir) {
   return *dtype;
 }
 
+WeightTarget target_of(const ParamEntry& entry, Tensor out) { return {entry.name, entry.stored_shape(), out.data}; }
+
 // Where each parameter's numbers go.
 std::vector<WeightTarget> weight_targets(const Policy& policy) {
   std::vector<WeightTarget> targets;
   for (const ParamEntry& entry : policy.table.entries)
-    targets.push_back({entry.name, entry.stored_shape(), policy.weight(entry.offset, entry.shape[0], entry.shape[1]).data});
+    targets.push_back(target_of(entry, policy.weight(entry.offset, entry.shape[0], entry.shape[1])));
   return targets;
+}
+
+// Layer by layer through one buffer, so that no more than the packed weights is held.
+void read_packed(Policy& policy, const SafetensorsFolder& folder, const std::string& where, const Exec& ex) {
+  const StoredDType memory = stored_as(policy.dtype);
+  int64_t longest = 0;
+  for (const LayerParams& layer : policy.table.layers) longest = std::max(longest, layer.span.end - layer.span.begin);
+  Arena arena("a layer's weights");
+  const size_t piece = arena.plan("weights", policy.dtype, {longest});
+  arena.commit();
+  std::vector<WeightTarget> targets;
+  std::vector<bool> read(policy.table.entries.size());
+  for (size_t l = 0; l < policy.table.layers.size(); ++l) {
+    const ParamSpan span = policy.table.layers[l].span;
+    const Tensor flat(arena[piece].data, policy.dtype, {span.end - span.begin});
+    targets.clear();
+    for (size_t i = 0; i < read.size(); ++i) {
+      const ParamEntry& entry = policy.table.entries[i];
+      if (entry.offset < span.begin || entry.offset >= span.end) continue;
+      targets.push_back(target_of(entry, Policy::view(flat, entry.offset - span.begin, entry.shape[0], entry.shape[1])));
+      read[i] = true;
+    }
+    read_weights(folder, targets, memory, where, *ex.pool);
+    pack_layer(policy, static_cast<int64_t>(l), flat, ex);
+  }
+  targets.clear();
+  for (size_t i = 0; i < read.size(); ++i) {
+    const ParamEntry& entry = policy.table.entries[i];
+    if (!read[i]) targets.push_back(target_of(entry, policy.weight(entry.offset, entry.shape[0], entry.shape[1])));
+  }
+  read_weights(folder, targets, memory, where, *ex.pool);
+  pack_head(policy, ex);
 }
 
 TiedWeights tied_weights(const ModelConfig& config) {
@@ -68,12 +103,38 @@ DType exact_dtype_of(const SafetensorsFolder& folder) {
   return all_bf16 ? DType::bf16 : DType::f32;
 }
 
-LoadedModel open_model(const fs::path& dir, DType dtype, const ModelConfig& config, int64_t shards) {
-  Tokenizer tokenizer = Tokenizer::load(dir);
-  CHECK_INPUT(tokenizer.vocab_size() <= config.vocab_size,
+// The tokenizer and the template are read beside the weights, on a thread of their own.
+struct Text {
+  Tokenizer tokenizer;
+  ChatTemplate chat_template;
+};
+std::future<Text> load_text(const fs::path& dir) {
+  return std::async(std::launch::async, [dir] { return Text{Tokenizer::load(dir), ChatTemplate::load(dir)}; });
+}
+
+LoadedModel join(std::unique_ptr<Policy> policy, Text text, const fs::path& dir) {
+  CHECK_INPUT(text.tokenizer.vocab_size() <= policy->config.vocab_size,
               "{}: the tokenizer has ids up to {}, but config.json gives the model a vocabulary of {}", dir.string(),
-              tokenizer.vocab_size() - 1, config.vocab_size);
-  return {make_policy(config, dtype, shards), std::move(tokenizer), ChatTemplate::load(dir), dir};
+              text.tokenizer.vocab_size() - 1, policy->config.vocab_size);
+  return {std::move(policy), std::move(text.tokenizer), std::move(text.chat_template), dir};
+}
+
+enum class Packing { none, packed };
+
+LoadedModel load(const fs::path& dir, const std::string& dtype, int64_t shards, const Exec& ex, PolicyUse use, Packing packing) {
+  const ModelConfig config = load_model_config(dir);
+  std::future<Text> text = load_text(dir);
+  const SafetensorsFolder folder = SafetensorsFolder::open(dir);
+  std::unique_ptr<Policy> policy = make_policy(config, dtype_in_memory(dtype, exact_dtype_of(folder)), shards, use);
+  const std::vector<WeightTarget> targets = weight_targets(*policy);
+  check_weights(folder, targets, tied_weights(config), dir.string());
+  if (use == PolicyUse::inference) {
+    read_packed(*policy, folder, dir.string(), ex);
+  } else {
+    read_weights(folder, targets, stored_as(policy->dtype), dir.string(), *ex.pool);
+    if (packing == Packing::packed) repack(*policy, ex);
+  }
+  return join(std::move(policy), text.get(), dir);
 }
 
 }  // namespace
@@ -90,20 +151,12 @@ DType exact_dtype(const fs::path& model_dir) {
   return exact_dtype_of(SafetensorsFolder::open(model_dir));
 }
 
-LoadedModel load_model_unpacked(const fs::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex) {
-  const ModelConfig config = load_model_config(model_dir);
-  const SafetensorsFolder folder = SafetensorsFolder::open(model_dir);
-  LoadedModel model = open_model(model_dir, dtype_in_memory(dtype, exact_dtype_of(folder)), config, shards);
-  const std::vector<WeightTarget> targets = weight_targets(*model.policy);
-  check_weights(folder, targets, tied_weights(config), model_dir.string());
-  read_weights(folder, targets, stored_as(model.policy->dtype), model_dir.string(), *ex.pool);
-  return model;
+LoadedModel load_model(const fs::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex, PolicyUse use) {
+  return load(model_dir, dtype, shards, ex, use, Packing::packed);
 }
 
-LoadedModel load_model(const fs::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex) {
-  LoadedModel model = load_model_unpacked(model_dir, dtype, shards, ex);
-  repack(*model.policy, ex);
-  return model;
+LoadedModel load_model_unpacked(const fs::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex) {
+  return load(model_dir, dtype, shards, ex, PolicyUse::training, Packing::none);
 }
 
 bool weights_are_rounded(const Policy& policy, const fs::path& model_dir) {
@@ -148,7 +201,8 @@ void write_initial_model(const ModelInitConfig& init, const std::string& dtype, 
 }
 
 LoadedModel init_model(const fs::path& dir, const std::string& dtype, int64_t shards, uint64_t seed, const Exec& ex) {
-  LoadedModel model = open_model(dir, dtype_in_memory(dtype, exact_dtype(dir)), load_model_config(dir), shards);
+  std::unique_ptr<Policy> policy = make_policy(load_model_config(dir), dtype_in_memory(dtype, exact_dtype(dir)), shards);
+  LoadedModel model = join(std::move(policy), load_text(dir).get(), dir);
   init_weights(*model.policy, seed);
   repack(*model.policy, ex);
   return model;
@@ -192,6 +246,7 @@ void write_config_with_dtype(const fs::path& source, const fs::path& dir, Stored
 
 void save_model(const Policy& policy, const fs::path& source, const fs::path& dir, const SaveOptions& options) {
   const bool from_masters = !options.masters.empty();
+  CHECK(from_masters || policy.use == PolicyUse::training, "a policy for inference keeps no weights to save");
   CHECK(!from_masters || static_cast<int64_t>(options.masters.size()) == policy.table.size, "{} masters of {} weights",
         options.masters.size(), policy.table.size);
   fs::create_directories(dir);

@@ -14,6 +14,7 @@
 #include "core/rng.h"
 #include "model/formats/convert_numbers.h"
 #include "model/formats/safetensors.h"
+#include "model/transformer.h"
 #include "tests/core/expect_error.h"
 
 namespace cohort {
@@ -144,7 +145,8 @@ TEST_F(ModelSetup, ShardsComeBackAsShards) {
   const LoadedModel again = load_model(folder / "out", "auto", 1, owner.exec());
   EXPECT_EQ(std::memcmp(again.policy->weights.data, model.policy->weights.data, model.policy->weights.bytes()), 0);
   save_model(*again.policy, folder / "out", folder / "single");
-  EXPECT_EQ(read_file(folder / "single/model.safetensors").size(), read_file(dir / "model.safetensors").size());
+  EXPECT_TRUE(fs::exists(folder / "single/model.safetensors"));
+  expect_same_weights(dir, folder / "single");
 }
 
 // float32 and float16 computed in bfloat16: training starts from the files' numbers, and saves them.
@@ -169,6 +171,36 @@ TEST_F(ModelSetup, MastersAreTheFilesNumbersNotTheirRoundings) {
   }
   const fs::path brain = make_model("b", StoredDType::bf16);
   EXPECT_FALSE(weights_are_rounded(*load_model(brain, "bfloat16", 1, owner.exec()).policy, brain));
+}
+
+TEST_F(ModelSetup, AModelForInferenceGivesTheSameBits) {
+  const std::vector<int32_t> ids{1, 5, 200, 256, 7};
+  const auto hidden = [&](const Policy& policy) {
+    KvCache cache(policy, 1, 8);
+    ForwardState state(policy, 8);
+    const ForwardRun run{ids, 0, 0};
+    const Tensor rows = forward_cached(policy, cache, state, std::span(&run, 1), owner.exec());
+    return std::string(static_cast<const char*>(rows.data), rows.bytes());
+  };
+  for (const char* dtype : {"float32", "bfloat16"}) {
+    const fs::path dir = make_model(dtype, StoredDType::f32), saved = folder / (std::string(dtype) + "-saved");
+    save_model(*init_model(dir, dtype, 1, 3, owner.exec()).policy, dir, saved);
+    const LoadedModel trained = load_model(saved, dtype, 1, owner.exec());
+    const LoadedModel served = load_model(saved, dtype, 1, owner.exec(), PolicyUse::inference);
+    EXPECT_EQ(hidden(*trained.policy), hidden(*served.policy));
+    EXPECT_ERROR(save_model(*served.policy, dir, folder / "out"), kInternal, "keeps no weights to save");
+  }
+}
+
+TEST_F(ModelSetup, AModelForInferenceIsCheckedAsAnyOther) {
+  const fs::path dir = make_model("m", StoredDType::f32);
+  std::string image = read_file(dir / "model.safetensors");
+  const float wrong = INFINITY;
+  std::memcpy(image.data() + image.size() - 8, &wrong, 4);
+  write_file_atomic(dir / "model.safetensors", image);
+  EXPECT_ERROR(load_model(dir, "auto", 1, owner.exec(), PolicyUse::inference), kInput, "element [271, 30] is inf");
+  set_config(dir, "num_hidden_layers", 3);
+  EXPECT_ERROR(load_model(dir, "auto", 1, owner.exec(), PolicyUse::inference), kInput, "is missing");
 }
 
 TEST_F(ModelSetup, ATiedHeadIsWrittenOnce) {
