@@ -75,6 +75,7 @@ AddedTokenFinder::Found AddedTokenFinder::longest_at(std::string_view text, size
 void AddedTokenFinder::split(std::string_view text, std::vector<Stretch>& stretches,
                              std::span<const Guard> guards) const {
   size_t done = 0, guard = 0;
+  size_t white_begin = 0, white_end = 0;  // a run of white space measured before
   for (size_t at = 0; at < text.size();) {
     if (!starts_[static_cast<unsigned char>(text[at])]) {
       ++at;
@@ -97,7 +98,14 @@ void AddedTokenFinder::split(std::string_view text, std::vector<Stretch>& stretc
     // White space that the token before has swallowed may be the beginning of this one.
     const size_t start =
         token.lstrip ? std::max(white_space_start(text, std::min(done, begin), begin), done) : begin;
-    const size_t end = token.rstrip ? skip_white_space(text, found.end) : found.end;
+    size_t end = found.end;
+    if (token.rstrip) {
+      if (end < white_begin || end >= white_end) {
+        white_begin = end;
+        white_end = skip_white_space(text, end);
+      }
+      end = white_end;
+    }
     if (start > done) stretches.push_back({text.substr(done, start - done), -1});
     stretches.push_back({text.substr(start, end > start ? end - start : 0), token.id});
     done = end;
