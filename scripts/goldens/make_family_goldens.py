@@ -11,7 +11,7 @@ For each family a tiny random checkpoint as transformers saves it (model.safeten
                           for a classifier {"texts", "scores", "scores_bf16"}
   gradients.safetensors   float32 gradients of the mean negative log-likelihood of ids
 Without NAME all of them. --large OUT makes one bigger checkpoint of each kind (float32 and sharded among them) for
-scripts/oracles/families.sh.
+scripts/oracles/compare_families.py.
 """
 
 import argparse
@@ -178,6 +178,8 @@ def make_large(root, name, index):
     model = make_model(name, LARGE, 1000 + index)
     dtype = (torch.float32, torch.bfloat16, torch.float16)[index % 3]
     model.to(dtype).save_pretrained(out, max_shard_size="1MB" if index % 2 else "5GB")
+    text = pathlib.Path(__file__).parents[2] / "tests/golden/text/small_tokenizer.json"
+    shutil.copy(text, out / "tokenizer.json")
     print(f"{name}: {dtype}, {len(list(out.glob('*.safetensors')))} files")
 
 
