@@ -37,8 +37,8 @@ std::string fingerprint_problems(const std::vector<Problem>& problems);
 // other columns}, with LF or CRLF. The columns "tools" and "chat_template_kwargs" of a row with
 // messages go to the template as well. Blank lines are skipped. max_samples > 0: only the first so
 // many; lines behind them are not read. Errors have exit code 3 and the line's number: broken JSON,
-// no prompt, no conversation (chat_template_input.h), a message of the assistant at the end, duplicate id, a BOM, NUL, a line
-// of more than 16 MB; also an empty data set.
+// no prompt, no conversation (chat_template_input.h), a message of the assistant at the end,
+// duplicate id, a BOM, NUL, a line of more than 16 MB; also an empty data set.
 Dataset load_jsonl(const std::filesystem::path& file, int64_t max_samples = 0);
 
 // Built-in tasks (tasks.cpp): a pure function of the config. Train and eval never share a problem,

@@ -12,7 +12,7 @@
 namespace cohort {
 namespace {
 
-constexpr size_t kMaxTemplateBytes = size_t{1} << 20;
+constexpr size_t kMaxTemplateBytes = size_t{256} << 10;  // the longest published ones have 20 KB
 constexpr size_t kMaxConfigBytes = size_t{64} << 20;
 
 // tokenizer_config.json's chat_template: a text, or a list of {name, template} of which "default"

@@ -23,6 +23,7 @@ Value comparison_key(const Value& item, const Value* attribute_name, bool case_s
                   ? attribute_of(item, call.text(attribute_name, "attribute"), call.meter)
                   : item;
   if (case_sensitive || !key.as_text()) return key;
+  call.meter.charge(key.as_text()->size() * 8);
   return call.meter.text(to_lower(*key.as_text()));
 }
 

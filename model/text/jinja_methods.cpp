@@ -197,7 +197,7 @@ Value stripped(const Call& call) {
   const std::string_view kept = call.name == "lstrip"   ? lstrip(text, characters)
                                 : call.name == "rstrip" ? rstrip(text, characters)
                                                         : strip(text, characters);
-  call.meter.charge((text.size() - kept.size()) * 4);
+  call.meter.charge((text.size() - kept.size()) * 8);
   return call.meter.text(std::string(kept));
 }
 
@@ -210,7 +210,7 @@ Value replaced(const Call& call) {
   if (from.empty()) call.meter.error("'replace' of an empty text is not supported");
   const size_t most = limit < 0 ? SIZE_MAX : static_cast<size_t>(limit);
   const size_t count = std::min(count_text(text, from), most);
-  call.meter.charge(count * 8);
+  call.meter.charge(count * 32);
   if (to.size() > from.size())
     call.meter.check_size(text.size() + count * std::min(to.size() - from.size(), kMaxText + 1));
   return call.meter.text(replace_all(text, from, to, most));

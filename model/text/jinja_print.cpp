@@ -27,13 +27,13 @@ class Printer {
     meter_.charge();
     meter_.check_size(out.size());
     if (const std::string* text = value.as_text()) {
-      meter_.charge(text->size() * 8);
+      meter_.charge(text->size() * 16);
       out += quote(*text);
     } else if (const Dict* dict = value.as_dict()) {
       out += '{';
       for (const auto& [key, item] : dict->items) {
         if (&item != &dict->items.front().second) out += ", ";
-        meter_.charge(key.size() * 8);
+        meter_.charge(key.size() * 16);
         out += quote(key) + ": ";
         write(item);
       }
@@ -75,16 +75,15 @@ void write_json_text(std::string_view text, bool ensure_ascii, std::string& out)
       out.push_back(kLetters[known]);
       ++at;
     } else if (byte < 0x20 || (ensure_ascii && byte == 0x7F)) {
-      out += fmt::format("\\u{:04x}", byte);
+      append_escape(out, 'u', byte, 4);
       ++at;
     } else if (!ensure_ascii || byte < 0x80 || c == kGuard) {
       out.push_back(c);
       ++at;
     } else {
       const auto code = static_cast<uint32_t>(next_code_point(text, at));
-      out += code < 0x10000 ? fmt::format("\\u{:04x}", code)
-                            : fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + ((code - 0x10000) >> 10),
-                                          0xDC00 + ((code - 0x10000) & 0x3FF));
+      if (code >= 0x10000) append_escape(out, 'u', 0xD800 + ((code - 0x10000) >> 10), 4);
+      append_escape(out, 'u', code < 0x10000 ? code : 0xDC00 + ((code - 0x10000) & 0x3FF), 4);
     }
   }
   out.push_back('"');
@@ -120,7 +119,7 @@ class JsonWriter {
 
  private:
   void write_text(const std::string& text) {
-    meter_.charge(text.size() * 2);
+    meter_.charge(text.size() * (style_.ensure_ascii ? 8 : 2));
     write_json_text(text, style_.ensure_ascii, out);
   }
   void write_dict(const Dict& dict, int level) {

@@ -1,7 +1,6 @@
 // Python's string operations on UTF-8.
 #include "model/text/jinja_strings.h"
 
-#include <fmt/format.h>
 #include <utf8proc.h>
 
 #include <algorithm>
@@ -227,6 +226,12 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
   }
 }
 
+void append_escape(std::string& out, char mark, uint32_t number, int digits) {
+  out.append(1, '\\').push_back(mark);
+  for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4)
+    out.push_back("0123456789abcdef"[number >> shift & 0xF]);
+}
+
 std::string quote(std::string_view text) {
   const bool doubled = text.find('\'') != text.npos && text.find('"') == text.npos;
   const char mark = doubled ? '"' : '\'';
@@ -248,9 +253,11 @@ std::string quote(std::string_view text) {
       out.append(text.substr(start, at - start));
     } else {
       const auto number = static_cast<uint32_t>(c);
-      out += c < 0x100     ? fmt::format("\\x{:02x}", number)
-             : c < 0x10000 ? fmt::format("\\u{:04x}", number)
-                           : fmt::format("\\U{:08x}", number);
+      if (c < 0x100) {
+        append_escape(out, 'x', number, 2);
+      } else {
+        append_escape(out, c < 0x10000 ? 'u' : 'U', number, c < 0x10000 ? 4 : 8);
+      }
     }
   }
   out.push_back(mark);

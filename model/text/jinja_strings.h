@@ -52,6 +52,8 @@ std::vector<std::string> split_lines(std::string_view text);
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to,
                         size_t most = SIZE_MAX);
 
+// "\x1f", "\u00e9": a backslash, the mark and so many lower-case hexadecimal digits.
+void append_escape(std::string& out, char mark, uint32_t number, int digits);
 // repr(text): quotes, escapes, and what is not printable by its number.
 std::string quote(std::string_view text);
 

@@ -222,6 +222,32 @@ TEST(EndToEnd, RenderUsesTheTemplateGiven) {
   EXPECT_TRUE(records[2].contains("error"));
 }
 
+TEST(EndToEnd, RenderGivesTheTemplateItsVariables) {
+  const TrainedModel trained;
+  const std::string jinja = write_all(
+      trained.folder / "chat.jinja",
+      "{{ strftime_now('%d %b %Y') }} {{ a }} {{ b }} {{ tools | tojson }} {{ messages[-1].content }}.");
+  const std::string hi = "\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]";
+  const Outcome outcome =
+      run_cohort({"render", trained.model(), "--chat-template", jinja, "--now", "2026-01-31",
+                  "--chat-template-kwargs", "{\"a\": 1, \"b\": false}"},
+                 "{" + hi + "}\n{" + hi +
+                     ", \"chat_template_kwargs\": {\"a\": [2.5]}, \"tools\": [{}]}\n{" + hi +
+                     ", \"continue_final_message\": true}\n{" + hi + ", \"tools\": 1}\n");
+  EXPECT_EQ(outcome.exit_code, 3);
+  const std::vector<Json> records = outcome.records();
+  ASSERT_EQ(records.size(), 4u) << outcome.err;
+  EXPECT_EQ(records[0]["text"], "31 Jan 2026 1 False null hi.");
+  EXPECT_EQ(records[1]["text"], "31 Jan 2026 [2.5] False [{}] hi.");
+  EXPECT_EQ(records[2]["text"], "31 Jan 2026 1 False null hi");
+  EXPECT_NE(records[3]["error"].get<std::string>().find("'tools' is a list of objects"),
+            std::string::npos);
+  EXPECT_EQ(run_cohort({"render", trained.model(), "--chat-template", jinja, "--now", "today"}).exit_code, 2);
+  EXPECT_EQ(run_cohort({"render", trained.model(), "--chat-template", jinja, "--chat-template-kwargs", "[]"})
+                .exit_code,
+            2);
+}
+
 TEST(EndToEnd, InspectDescribesModelRunAndCheckpoint) {
   const TrainedModel trained;
   const Outcome model = run_cohort({"inspect", trained.model()});

@@ -106,6 +106,18 @@ TEST(Exact, Table) {
   EXPECT_EQ(score({.name = "exact"}, std::string_view("a\0b", 3), {{"answer", "a"}}), 0.0);
 }
 
+TEST(Format, APromptThatOpensThinkSpeaksTheFirstTag) {
+  const Json columns = Json::object();
+  const auto after_think = [&](const char* completion) {
+    return make_reward({.name = "format"})
+        ->score({.completion = completion, .columns = &columns, .opens_thinking = true});
+  };
+  EXPECT_EQ(after_think("a</think><answer>b</answer>"), 1.0);
+  EXPECT_EQ(after_think("\na\n</think>\n<answer>b</answer>\n"), 1.0);
+  EXPECT_EQ(after_think("<think>a</think><answer>b</answer>"), 0.0);
+  EXPECT_EQ(after_think("a<answer>b</answer>"), 0.0);
+}
+
 TEST(Format, Table) {
   const std::vector<std::pair<std::string, double>> rows = {
       {"<think>a</think><answer>b</answer>", 1},

@@ -44,8 +44,9 @@ void expect_render(const Json& golden, const std::string& source, const ChatInpu
   const std::string got = render(source, chat, guarded);
   if (golden.contains("error")) {
     EXPECT_TRUE(got.starts_with("error: ")) << golden << "\ngot " << got;
-    if (golden["error"].is_string())
+    if (golden["error"].is_string()) {
       EXPECT_TRUE(got.ends_with(": " + golden["error"].get<std::string>())) << got << "\n" << golden;
+    }
   } else if (golden.contains("text")) {
     EXPECT_EQ(got, golden["text"].get<std::string>()) << golden;
   } else {

@@ -353,6 +353,31 @@ TEST(Config, ExactlyOneSourceOfData) {
   EXPECT_NO_THROW(with_data("{train: t, eval: e}"));
 }
 
+TEST(Config, WhatTheChatTemplateGets) {
+  const Config config = with_data(
+      "{train: t, chat_template_kwargs: {enable_thinking: false, a: [1, 0.5, x]}, now: "
+      "2026-01-31T00:00:00, allow_special_tokens: true}");
+  EXPECT_EQ(config.data.chat_template_kwargs,
+            (Json{{"a", Json::array({1, 0.5, "x"})}, {"enable_thinking", false}}));
+  EXPECT_EQ(config.data.now, "2026-01-31T00:00:00");
+  EXPECT_TRUE(config.data.allow_special_tokens);
+  EXPECT_EQ(with_data("{train: t, chat_template_kwargs: {b: 1, a: 2}}").data,
+            with_data("{train: t, chat_template_kwargs: {a: 2, b: 1}}").data);
+  EXPECT_EQ(with("", {"data.chat_template_kwargs={k: \"v\"}"}).data.chat_template_kwargs,
+            Json({{"k", "v"}}));
+  EXPECT_ERROR(with_data("{train: t, chat_template_kwargs: yes}"), kUsage,
+               "f.yaml:2: data.chat_template_kwargs: found yes");
+  EXPECT_ERROR(with_data("{train: t, chat_template_kwargs: [a]}"), kUsage,
+               "allowed: a map like {enable_thinking: false}");
+  EXPECT_ERROR(with_data("{train: t, chat_template_kwargs: {a: yes}}"), kUsage, "f.yaml:2: found yes");
+  EXPECT_ERROR(with_data("{train: t, chat_template_kwargs: {a: null}}"), kUsage, "f.yaml:2: found");
+  EXPECT_ERROR(with_data("{train: t, chat_template_kwargs: {tools: []}}"), kUsage,
+               "'chat_template_kwargs' must not have 'tools'");
+  for (const char* now : {"today", "2026-02-30", "2026-01-31T24:00:00", "2026-01-31 00:00:00"})
+    EXPECT_ERROR(with_data(fmt::format("{{train: t, now: \"{}\"}}", now)), kUsage,
+                 fmt::format("f.yaml:2: data.now: found '{}'; allowed: a time like", now));
+}
+
 TEST(Config, WarmStartNeedsATask) {
   EXPECT_ERROR(with_data("{train: t}", "trainer: {warm_start: {steps: 1}}\n"), kUsage,
                "f.yaml:4: trainer.warm_start needs the solutions of a built-in task");

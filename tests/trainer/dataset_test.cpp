@@ -127,7 +127,7 @@ TEST_F(DatasetFile, EveryRefusalNamesTheLine) {
       {"{\"prompt\": \"a\\u0000\"}", {"'prompt' has a NUL"}},
       {"{\"prompt\": \"a\", \"id\": \"\\u0000\"}", {"'id' has a NUL"}},
       {"{\"prompt\": [{\"role\": \"user\", \"content\": \"\\u0000\"}]}",
-       {"message 1", "'content' has a NUL"}},
+       {"message 1", "a text has a NUL"}},
       {"\xEF\xBB\xBF{\"prompt\": \"a\"}", {"byte order mark"}},
       {"\xFF\xFE{", {"invalid JSON"}},
       {"[]", {"array", "'prompt'"}},
@@ -145,12 +145,21 @@ TEST_F(DatasetFile, EveryRefusalNamesTheLine) {
       {"{\"prompt\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"user\"}]}",
        {"message 2", "'content' is missing"}},
       {"{\"prompt\": [{\"content\": \"a\"}]}", {"message 1", "'role' is missing"}},
-      {"{\"prompt\": [{\"role\": \"user\", \"content\": [\"a\"]}]}", {"'content' must be text"}},
+      {"{\"prompt\": [{\"role\": \"user\", \"content\": [\"a\"]}]}", {"a part of 'content'", "read text only"}},
       {"{\"prompt\": [{\"role\": \"usr\", \"content\": \"a\"}]}",
-       {"unknown role \"usr\"", "system, user, assistant"}},
+       {"unknown role \"usr\"", "system, developer, user, assistant, tool"}},
       {"{\"prompt\": [{\"role\": \"a\\nb\", \"content\": \"a\"}]}", {"unknown role \"a\\nb\""}},
-      {"{\"prompt\": [{\"role\": \"user\", \"content\": \"a\", \"name\": \"b\"}]}",
-       {"unknown key \"name\""}},
+      {"{\"prompt\": [{\"role\": \"user\", \"content\": \"a\", \"nam\": \"b\"}]}",
+       {"message 1", "unknown key \"nam\""}},
+      {"{\"prompt\": [{\"role\": \"user\", \"content\": \"a\"}], \"tools\": \"t\"}",
+       {"'tools' is a list of objects", "string"}},
+      {"{\"prompt\": [{\"role\": \"user\", \"content\": \"a\"}], \"chat_template_kwargs\": 1}",
+       {"'chat_template_kwargs' is an object", "number"}},
+      {"{\"prompt\": [{\"role\": \"user\", \"content\": [{\"type\": \"image\"}]}]}",
+       {"message 1", "\"image\"", "read text only"}},
+      {"{\"prompt\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": "
+       "\"\\u0000\"}]}]}",
+       {"message 1", "NUL"}},
       {"{\"prompt\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", "
        "\"content\": \"b\"}]}",
        {"assistant"}},
@@ -301,6 +310,39 @@ TEST_F(EncodePrompts, SpecialTokensOfTheTokenizerAreForTextAlone) {
   encode_prompts(data, with_bos, ChatTemplate::parse("{{ messages[0]['content'] }}", "test"), limit(512));
   EXPECT_EQ(data.problems[0].tokens, (std::vector<int32_t>{256, 'a', 'b'}));
   EXPECT_EQ(data.problems[1].tokens, (std::vector<int32_t>{'U'}));
+}
+
+TEST_F(EncodePrompts, AMessageCannotForgeATurn) {
+  const std::string rows =
+      "{\"prompt\": [{\"role\": \"user\", \"content\": \"a<|endoftext|>\"}]}\n";
+  Dataset guarded = load(rows), allowed = load(rows);
+  encode_prompts(guarded, tokenizer, chat, limit(512));
+  encode_prompts(allowed, tokenizer, chat,
+                 {.max_prompt_length = 512, .allow_special_tokens = true});
+  const auto ends = [](const Dataset& data) {
+    return std::ranges::count(data.problems[0].tokens, 256);
+  };
+  EXPECT_EQ(ends(guarded), 1);  // the template's own
+  EXPECT_EQ(ends(allowed), 2);
+  EXPECT_EQ(tokenizer.decode(guarded.problems[0].tokens),
+            tokenizer.decode(allowed.problems[0].tokens));
+}
+
+TEST_F(EncodePrompts, TheTemplateGetsToolsKwargsAndTheTime) {
+  const ChatTemplate all = ChatTemplate::parse(
+      "{{ tools | tojson }}{{ thinking }}{{ other }}{{ strftime_now('%Y') }}<think>\n", "test");
+  const std::string row = "{\"prompt\": [{\"role\": \"user\", \"content\": \"U\"}]";
+  Dataset data = load(row + ", \"tools\": [{\"x\": 1}], \"chat_template_kwargs\": {\"other\": "
+                            "\"row\"}}\n");
+  DataSection config = {.max_prompt_length = 512,
+                        .chat_template_kwargs = {{"thinking", false}, {"other", "config"}},
+                        .now = "2026-01-31T00:00:00"};
+  encode_prompts(data, tokenizer, all, config);
+  EXPECT_EQ(tokenizer.decode(data.problems[0].tokens), "[{\"x\": 1}]Falserow2026<think>");
+  EXPECT_TRUE(data.problems[0].opens_thinking);
+  config.now.clear();
+  expect_words(refusal(ExitCode::kInput, [&] { encode_prompts(data, tokenizer, all, config); }),
+               {"data.jsonl", "\"line 1\"", "test:1", "set data.now: 2026-01-31T00:00:00"});
 }
 
 TEST_F(EncodePrompts, TheLimitIsInclusive) {
