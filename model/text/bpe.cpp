@@ -19,11 +19,6 @@ constexpr size_t kWords = 1 << 14;         // slots of the memory of words
 constexpr size_t kLongestWord = 64;        // in bytes; longer ones rarely come again
 constexpr size_t kWorthRemembering = 2048;  // bytes of text for which the memory pays
 
-int32_t id_or_none(const TokenIds& ids, std::string_view token) {
-  const auto it = ids.find(token);
-  return it == ids.end() ? -1 : it->second;
-}
-
 char32_t last_code_point(std::string_view text) {
   size_t at = text.size() - 1;
   while (at > 0 && (text[at] & 0xC0) == 0x80) --at;
@@ -32,34 +27,34 @@ char32_t last_code_point(std::string_view text) {
 
 }  // namespace
 
-BpeModel::BpeModel(const TokenIds& ids, const MergeList& merges, const BpeOptions& options,
+BpeModel::BpeModel(const TokenMap& ids, const MergeList& merges, const BpeOptions& options,
                    std::string_view where)
     : options_(options) {
   if (!options_.unk_token.empty()) {
-    unk_ = id_or_none(ids, options_.unk_token);
+    unk_ = ids.find(options_.unk_token);
     CHECK_INPUT(unk_ >= 0, "{}: model.unk_token '{}' is not in model.vocab", where,
                 options_.unk_token);
   }
   add_merges(ids, merges, where);
   for (int byte = 0; byte < 256; ++byte)
     fallback_ids_[byte] =
-        options_.byte_fallback ? id_or_none(ids, fmt::format("<0x{:02X}>", byte)) : -1;
+        options_.byte_fallback ? ids.find(fmt::format("<0x{:02X}>", byte)) : -1;
   find_characters(ids);
   if (options_.byte_level)
     find_byte_tokens(ids, where);
   else
     find_cuts(merges);
   if (options_.ignore_merges)
-    for (const auto& [token, id] : ids) {
+    ids.for_each([&](std::string_view token, int32_t id) {
       if (!options_.byte_level) {
-        whole_pieces_.emplace(token, id);
-      } else if (std::string bytes = unspell_bytes(token); spell_bytes(bytes) == token) {
-        whole_pieces_.emplace(std::move(bytes), id);
+        whole_pieces_.insert(token, id);
+      } else if (const std::string bytes = unspell_bytes(token); spell_bytes(bytes) == token) {
+        whole_pieces_.insert(bytes, id);
       }
-    }
+    });
 }
 
-void BpeModel::add_merges(const TokenIds& ids, const MergeList& merges, std::string_view where) {
+void BpeModel::add_merges(const TokenMap& ids, const MergeList& merges, std::string_view where) {
   merges_ = MergeTable(merges.size());
   std::string merged;
   for (size_t rank = 0; rank < merges.size(); ++rank) {
@@ -68,7 +63,7 @@ void BpeModel::add_merges(const TokenIds& ids, const MergeList& merges, std::str
     const std::string_view parts[3] = {left, right, merged};
     int32_t part_ids[3];
     for (int i = 0; i < 3; ++i) {
-      part_ids[i] = id_or_none(ids, parts[i]);
+      part_ids[i] = ids.find(parts[i]);
       CHECK_INPUT(part_ids[i] >= 0, "{}: model.merges[{}] ('{}' '{}'): '{}' is not in model.vocab",
                   where, rank, left, right, parts[i]);
     }
@@ -78,21 +73,21 @@ void BpeModel::add_merges(const TokenIds& ids, const MergeList& merges, std::str
   }
 }
 
-void BpeModel::find_characters(const TokenIds& ids) {
+void BpeModel::find_characters(const TokenMap& ids) {
   constexpr size_t kPages = 0x110000 / 256;
   page_of_.assign(kPages, -1);
-  for (const auto& [token, id] : ids) {
+  ids.for_each([&](std::string_view token, int32_t id) {
     size_t at = 0;
-    if (token.empty() || token.size() > 4) continue;
+    if (token.empty() || token.size() > 4) return;
     const char32_t c = next_code_point(token, at);
-    if (at != token.size()) continue;
+    if (at != token.size()) return;
     int32_t& page = page_of_[c / 256];
     if (page < 0) {
       page = static_cast<int32_t>(characters_.size());
       characters_.emplace_back().fill(-1);
     }
     characters_[page][c % 256] = id;
-  }
+  });
 }
 
 int32_t BpeModel::id_of_character(char32_t c) const {
@@ -102,10 +97,10 @@ int32_t BpeModel::id_of_character(char32_t c) const {
 
 // Every byte should have a token. Published vocabularies lack a few that their training text never
 // had (SmolLM2: some control characters, and the lead bytes of rare scripts).
-void BpeModel::find_byte_tokens(const TokenIds& ids, std::string_view where) {
+void BpeModel::find_byte_tokens(const TokenMap& ids, std::string_view where) {
   for (int byte = 0; byte < 256; ++byte) {
     byte_spellings_[byte] = spell_byte(static_cast<unsigned char>(byte));
-    byte_ids_[byte] = id_or_none(ids, byte_spellings_[byte]);
+    byte_ids_[byte] = ids.find(byte_spellings_[byte]);
     const bool must_exist = byte == '\n' || (byte >= kPrintableLow && byte <= kPrintableHigh);
     CHECK_INPUT(
         byte_ids_[byte] >= 0 || !must_exist,
@@ -186,9 +181,9 @@ BpeModel::Encoder::Encoder(const BpeModel& model, size_t expected) : model_(mode
 
 void BpeModel::Encoder::encode(std::string_view piece, std::vector<int32_t>& ids) {
   if (model_.options_.ignore_merges) {
-    const auto it = model_.whole_pieces_.find(piece);
-    if (it != model_.whole_pieces_.end()) {
-      ids.push_back(it->second);
+    const int32_t id = model_.whole_pieces_.find(piece);
+    if (id >= 0) {
+      ids.push_back(id);
       return;
     }
   }

@@ -5,20 +5,14 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "model/text/bpe_merge.h"
+#include "model/text/token_map.h"
 
 namespace cohort {
-
-struct TextHash {
-  using is_transparent = void;
-  size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-};
-using TokenIds = std::unordered_map<std::string, int32_t, TextHash, std::equal_to<>>;
 
 struct BpeOptions {
   bool byte_level = false;     // pieces are bytes, spelled in GPT-2's alphabet in the vocabulary
@@ -36,7 +30,7 @@ class BpeModel {
   // ids: the vocabulary without added tokens. Errors (exit code 3): a part of a merge that is no token,
   // a merge that stands twice, an unk_token that is no token, a byte-level vocabulary without the
   // printable bytes.
-  BpeModel(const TokenIds& ids, const MergeList& merges, const BpeOptions& options,
+  BpeModel(const TokenMap& ids, const MergeList& merges, const BpeOptions& options,
            std::string_view where);
 
   // What an encoding keeps from piece to piece. Pieces must live, and `ids` must only grow, as long
@@ -64,9 +58,9 @@ class BpeModel {
   };
 
  private:
-  void add_merges(const TokenIds& ids, const MergeList& merges, std::string_view where);
-  void find_characters(const TokenIds& ids);
-  void find_byte_tokens(const TokenIds& ids, std::string_view where);
+  void add_merges(const TokenMap& ids, const MergeList& merges, std::string_view where);
+  void find_characters(const TokenMap& ids);
+  void find_byte_tokens(const TokenMap& ids, std::string_view where);
   void find_cuts(const MergeList& merges);
   int32_t id_of_character(char32_t c) const;
   void add_symbol(std::string_view character, int32_t id, int32_t& unknown,
@@ -82,7 +76,7 @@ class BpeModel {
   std::array<int32_t, 256> fallback_ids_{};      // of <0xNN>; -1 where there is none
   std::vector<int32_t> page_of_;                 // code point / 256 -> page in characters_, or -1
   std::vector<std::array<int32_t, 256>> characters_;
-  TokenIds whole_pieces_;  // ignore_merges: pieces that are tokens
+  TokenMap whole_pieces_;  // ignore_merges: pieces that are tokens
   // Whether a piece may be cut before each U+2581 that does not follow one of joins_.
   bool cuts_ = false;
   std::unordered_set<char32_t> joins_;

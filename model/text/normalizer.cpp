@@ -122,6 +122,12 @@ NormalizedText normalize(std::string_view text, std::span<const NormalizerStep> 
         edits.push_back({0, 0, 0, step.text.size()});
         break;
       case NormalizerStep::Kind::kReplace:
+        if (now.guards.empty() && !step.text.empty()) {
+          if (auto replaced = step.pattern->replace_text(now.text, step.text)) {
+            next = std::move(*replaced);
+            break;
+          }
+        }
         next = replace(now.text, step, edits, most, now.keeps_first);
         break;
       case NormalizerStep::Kind::kStrip: {
@@ -137,6 +143,8 @@ NormalizedText normalize(std::string_view text, std::span<const NormalizerStep> 
         break;
       }
     }
+    CHECK_INPUT(next.size() <= most, "the tokenizer's normalizer makes a text of {} bytes and more",
+                most);
     if (!now.guards.empty()) move_guards(now.guards, edits);
     now.text = std::move(next);
   }

@@ -111,7 +111,9 @@ struct Cutter {
       std::string_view text = from[i];
       switch (step.kind) {
         case PreTokenizerStep::Kind::kDigits:
-          find_characters(text, is_numeric, matches);
+          find_characters(
+              text,
+              [](char32_t c) { return c < 128 ? c >= '0' && c <= '9' : is_numeric(c); }, matches);
           cut(text, matches, step.behavior, false, to);
           break;
         case PreTokenizerStep::Kind::kWhitespaceSplit:

@@ -26,6 +26,20 @@ SplitPattern SplitPattern::of_regex(std::string_view source, std::string_view wh
   return pattern;
 }
 
+std::optional<std::string> SplitPattern::replace_text(std::string_view text,
+                                                      std::string_view by) const {
+  if (text_.empty()) return std::nullopt;
+  std::string out;
+  out.reserve(text.size() + text.size() / 2);
+  size_t done = 0;
+  for (size_t at; (at = text.find(text_, done)) != text.npos; done = at + text_.size()) {
+    out += text.substr(done, at - done);
+    out += by;
+  }
+  out += text.substr(done);
+  return out;
+}
+
 SplitPattern::Finder::Finder(const SplitPattern& pattern) : pattern_(pattern) {
   if (pattern.regex_) matcher_.emplace(*pattern.regex_);
 }

@@ -35,6 +35,9 @@ class SplitPattern {
   static SplitPattern of_regex(std::string_view pattern, std::string_view where,
                                Scanner scanner = Scanner::kPublished);
 
+  // `text` with every match replaced, for a pattern that is a text; nothing for others.
+  std::optional<std::string> replace_text(std::string_view text, std::string_view by) const;
+
   // Searches one text after another; one per call of the tokenizer.
   class Finder {
    public:

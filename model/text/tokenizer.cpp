@@ -11,6 +11,7 @@
 #include "model/text/bpe.h"
 #include "model/text/byte_level.h"
 #include "model/text/decoder.h"
+#include "model/text/token_map.h"
 #include "model/text/tokenizer_file.h"
 #include "model/text/tokenizer_parts.h"
 
@@ -30,7 +31,7 @@ struct Token {
 
 struct Tokenizer::Impl {
   TokenizerParts parts;
-  TokenIds id_of;
+  TokenMap id_of;
   std::vector<Token> tokens;  // by id
   BpeModel model;
   bool decodes_bytes = false;  // the decoder is ByteLevel and nothing else
@@ -56,12 +57,12 @@ void Tokenizer::Impl::add_vocab(std::vector<std::pair<std::string, int64_t>> voc
     largest = std::max(largest, id);
   }
   tokens.resize(largest + 1);
-  id_of.reserve(vocab.size() + parts.added_tokens.size());
+  id_of = TokenMap(vocab.size() + parts.added_tokens.size());
   for (auto& [text, id] : vocab) {
     Token& token = tokens[id];
     CHECK_INPUT(!token.exists, "{}: model.vocab: id {} belongs to '{}' and to '{}'; ids must differ",
                 where, id, token.text, text);
-    CHECK_INPUT(id_of.try_emplace(text, static_cast<int32_t>(id)).second,
+    CHECK_INPUT(id_of.insert(text, static_cast<int32_t>(id)),
                 "{}: model.vocab: '{}' stands twice", where, text);
     token.exists = true;
     token.text = std::move(text);
@@ -72,10 +73,10 @@ void Tokenizer::Impl::add_vocab(std::vector<std::pair<std::string, int64_t>> voc
 void Tokenizer::Impl::add_added_tokens(std::string_view where) {
   for (const AddedToken& added : parts.added_tokens) {
     if (static_cast<size_t>(added.id) >= tokens.size()) tokens.resize(added.id + 1);
-    const auto known = id_of.find(added.content);
-    CHECK_INPUT(known == id_of.end() || known->second == added.id,
+    const int32_t known = id_of.find(added.content);
+    CHECK_INPUT(known < 0 || known == added.id,
                 "{}: added_tokens: '{}' has id {}, but id {} elsewhere in the file", where,
-                added.content, added.id, known == id_of.end() ? -1 : known->second);
+                added.content, added.id, known);
     Token& token = tokens[added.id];
     CHECK_INPUT(!token.exists || token.text == added.content,
                 "{}: added_tokens: id {} belongs to '{}' and to '{}'; ids must differ", where,
@@ -83,7 +84,7 @@ void Tokenizer::Impl::add_added_tokens(std::string_view where) {
     token.text = token.decoded = added.content;
     token.exists = true;
     token.special = added.special;
-    id_of.emplace(added.content, added.id);
+    id_of.insert(added.content, added.id);
     if (added.normalized) {
       // The package searches for, and decodes to, the normalised spelling.
       token.decoded = normalize(added.content, parts.normalizer, {}).text;
@@ -102,8 +103,8 @@ void Tokenizer::Impl::spell_decoded() {
       token.decoded = token.text;
       token.skipped = token.special;
     } else {
-      const auto id = id_of.find(token.decoded);
-      token.skipped = id != id_of.end() && tokens[id->second].special;
+      const int32_t id = id_of.find(token.decoded);
+      token.skipped = id >= 0 && tokens[id].special;
     }
     if (decodes_bytes) token.decoded = unspell_bytes(token.decoded);
   }
@@ -125,7 +126,7 @@ void Tokenizer::Impl::read_config(const std::filesystem::path& path) {
     if (it == config.end() || it->is_null()) return "";
     const std::string name = it->is_object() ? get_string(*it, "content", where + ": " + key)
                                              : get_string(config, key, where);
-    CHECK_INPUT(name.empty() || id_of.contains(name),
+    CHECK_INPUT(name.empty() || id_of.find(name) >= 0,
                 "{}: {} '{}' is not a token of tokenizer.json", where, key, name);
     return name;
   };
@@ -137,10 +138,10 @@ void Tokenizer::Impl::read_config(const std::filesystem::path& path) {
   for (const auto& [id, token] : added->items()) {
     const std::string content =
         get_string(token, "content", where + ": added_tokens_decoder." + id);
-    const auto it = id_of.find(content);
-    CHECK_INPUT(it != id_of.end() && std::to_string(it->second) == id,
+    const int32_t known = id_of.find(content);
+    CHECK_INPUT(known >= 0 && std::to_string(known) == id,
                 "{}: added_tokens_decoder gives '{}' the id {}; tokenizer.json gives it {}", where,
-                content, id, it == id_of.end() ? "none" : std::to_string(it->second));
+                content, id, known < 0 ? "none" : std::to_string(known));
   }
 }
 
@@ -264,9 +265,9 @@ std::string TextStream::finish() { return stream_->finish(); }
 int32_t Tokenizer::vocab_size() const { return static_cast<int32_t>(impl_->tokens.size()); }
 
 std::optional<int32_t> Tokenizer::id_of(std::string_view token) const {
-  const auto it = impl_->id_of.find(token);
-  if (it == impl_->id_of.end()) return std::nullopt;
-  return it->second;
+  const int32_t id = impl_->id_of.find(token);
+  if (id < 0) return std::nullopt;
+  return id;
 }
 
 std::string Tokenizer::token(int32_t id) const {

@@ -125,12 +125,43 @@ char32_t lower_case(char32_t c) {
   return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
 }
 
-bool is_composed(std::string_view text) {
+// All characters of `text`, which begins a block.
+void append_normal_form_of(std::string_view text, NormalForm form, std::string& out) {
+  std::vector<utf8proc_int32_t> known;
   for (size_t at = 0; at < text.size();) {
     const char32_t c = next_code_point(text, at);
-    if (c >= 0x300 && !starts_normal_block(c)) return false;
+    if (!is_unknown_to_normal_forms(c)) {
+      known.push_back(static_cast<utf8proc_int32_t>(c));
+      continue;
+    }
+    append_normal_form(known, form, out);
+    append_utf8(out, c);
   }
-  return true;
+  append_normal_form(known, form, out);
+}
+
+// A character that starts a block and is followed by another such is its own normal form C; only the
+// rest is looked at more closely.
+void append_composed(std::string_view text, std::string& out) {
+  size_t done = 0, block = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t start = at;
+    if (static_cast<signed char>(text[at]) >= 0) {
+      block = at++;
+      continue;
+    }
+    if (starts_normal_block(next_code_point(text, at))) {
+      block = start;
+      continue;
+    }
+    size_t end = at;
+    while (at < text.size() && !starts_normal_block(next_code_point(text, at))) end = at;
+    at = end;
+    out += text.substr(done, block - done);
+    append_normal_form_of(text.substr(block, end - block), NormalForm::kNfc, out);
+    done = block = end;
+  }
+  out += text.substr(done);
 }
 
 }  // namespace
@@ -185,20 +216,12 @@ std::string to_normal_form(std::string_view text, NormalForm form) {
   if (std::all_of(text.begin(), text.end(),
                   [](char c) { return static_cast<signed char>(c) >= 0; }))
     return std::string(text);
-  if (form == NormalForm::kNfc && is_composed(text)) return std::string(text);
   std::string out;
   out.reserve(text.size());
-  std::vector<utf8proc_int32_t> known;
-  for (size_t at = 0; at < text.size();) {
-    const char32_t c = next_code_point(text, at);
-    if (!is_unknown_to_normal_forms(c)) {
-      known.push_back(static_cast<utf8proc_int32_t>(c));
-      continue;
-    }
-    append_normal_form(known, form, out);
-    append_utf8(out, c);
-  }
-  append_normal_form(known, form, out);
+  if (form == NormalForm::kNfc)
+    append_composed(text, out);
+  else
+    append_normal_form_of(text, form, out);
   return out;
 }
 
