@@ -66,7 +66,7 @@ int run(const Options& o, Comm& comm) {
               (config.run_dir() / "final").string());
   comm.set_deadline(std::chrono::milliseconds(static_cast<int64_t>(1000 * config.comm.timeout_s)));
   ExecOwner owner(choose_threads(config.run.threads, comm));
-  const LoadedModel model = load_model(config.model.path, config.model.dtype, 1, owner.exec());
+  const LoadedModel model = load_model(config.model.path, config.model.dtype, 1, owner.exec(), PolicyUse::inference);
   Dataset data = load_data(config.data).eval;
   CHECK_USAGE(!data.problems.empty(),
               "the config names no evaluation data: set data.eval, or data.task with eval_size");

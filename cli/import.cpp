@@ -34,12 +34,12 @@ void import_file(const Options& o, StatusLine& line) {
 // Reads the folder as training does and writes it as training does, whole or not at all.
 void import_folder(const Options& o, StatusLine& line) {
   UnfinishedFolder unfinished(o.out_dir);
-  const SafetensorsFolder weights = SafetensorsFolder::open(o.source);
-  for (const std::string& warning : weights.warnings()) line.print("warning: " + warning);
   ModelArguments threads;
   threads.threads = o.threads;
   ExecOwner owner(threads.thread_count());
   const LoadedModel model = load_model_unpacked(o.source, "auto", 1, owner.exec());
+  const SafetensorsFolder weights = SafetensorsFolder::open(o.source);
+  for (const std::string& warning : weights.warnings()) line.print("warning: " + warning);
   save_model(*model.policy, o.source, unfinished.path(),
              {.dtype = stored_dtype_of(o.dtype), .max_shard_bytes = o.max_shard_bytes});
   const std::vector<std::string> left_out = files_left_out(o.source);

@@ -56,7 +56,6 @@ void inspect_run(const fs::path& path) {
 }
 
 void inspect_checkpoint(const fs::path& path) {
-  inspect_row("checkpoint", "{}", path.string());
   const fs::path file = path / "manifest.json";
   const Json manifest = parse_json(read_file(file), file.string());
   CHECK_INPUT(manifest.is_object(), "{}: expected an object, found {}", file.string(), manifest.type_name());
@@ -65,6 +64,7 @@ void inspect_checkpoint(const fs::path& path) {
   get_int(manifest, "step", file.string(), 1, INT64_MAX);
   CHECK_INPUT(manifest.contains("shards") && manifest["shards"].is_array(), "{}: 'shards' must list the checkpoint's files",
               file.string());
+  inspect_row("checkpoint", "{}", path.string());
   for (const auto& [name, value] : manifest.items()) {
     if (value.is_primitive()) {
       inspect_row(name, "{}", value.is_string() ? value.get<std::string>() : dump_json(value));

@@ -82,15 +82,30 @@ double Optimizer::step(double learning_rate, const std::vector<bool>& leaf_used,
   return norm;
 }
 
-void Optimizer::share_weights(const Exec&) {
+// Each rank's span of a flat table of `element_bytes` numbers, to every rank.
+void Optimizer::share(std::span<std::byte> table, size_t element_bytes, const char* what) {
   if (comm_.size() == 1) return;
   std::vector<int64_t> offsets;
-  const int64_t shard_bytes =
-      policy_.table.size / logical_ranks_ * static_cast<int64_t>(dtype_size(policy_.dtype));
+  const int64_t shard_bytes = policy_.table.size / logical_ranks_ * static_cast<int64_t>(element_bytes);
   for (int r = 0; r < comm_.size(); ++r)
     offsets.push_back(logical_range(logical_ranks_, r, comm_.size()).first * shard_bytes);
   offsets.push_back(logical_ranks_ * shard_bytes);
-  comm_.all_gather_spans({static_cast<std::byte*>(policy_.weights.data), policy_.weights.bytes()}, offsets, "weights");
+  comm_.all_gather_spans(table, offsets, what);
+}
+
+void Optimizer::share_weights(const Exec&) {
+  share({static_cast<std::byte*>(policy_.weights.data), policy_.weights.bytes()}, dtype_size(policy_.dtype), "weights");
+}
+
+void Optimizer::set_masters(const std::function<void(int64_t, std::span<float>)>& read) {
+  read(gradients_.owned_begin(), master_);
+}
+
+std::vector<float> Optimizer::gather_masters() {
+  std::vector<float> all(static_cast<size_t>(policy_.table.size));
+  std::ranges::copy(master_, all.begin() + gradients_.owned_begin());
+  share(std::as_writable_bytes(std::span(all)), sizeof(float), "master weights");
+  return all;
 }
 
 void Optimizer::restore(int64_t steps_done, const Exec& ex) {

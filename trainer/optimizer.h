@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -14,8 +15,14 @@ namespace cohort {
 
 class Optimizer {
  public:
-  // Master weights start as the policy's weights. State covers this rank's logical ranks' spans.
+  // Master weights start as the policy's weights (see set_masters). State covers this rank's logical ranks' spans.
   Optimizer(Policy& policy, const OptimSection& config, int logical_ranks, Comm& comm);
+
+  // Takes other master weights, of which the policy's weights are the roundings: read(begin, out) writes those of
+  // [begin, begin + out.size()) of the table. For checkpoints that are stored in more digits than the policy computes with.
+  void set_masters(const std::function<void(int64_t begin, std::span<float> out)>& read);
+  // All master weights (table.size), on every rank. Called by all ranks.
+  std::vector<float> gather_masters();
 
   GradientSum& gradients() { return gradients_; }
 
@@ -41,6 +48,7 @@ class Optimizer {
 
  private:
   void share_weights(const Exec& ex);
+  void share(std::span<std::byte> table, size_t element_bytes, const char* what);
 
   Policy& policy_;
   OptimSection config_;

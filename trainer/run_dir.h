@@ -43,8 +43,9 @@ class RunDir {
   // completions/step_N.jsonl: one line a completion. `names[g]`: the problem's id.
   void write_completions(int64_t step, std::span<const Group> groups, std::span<const std::string> names,
                          const std::vector<RewardSpec>& rewards) const;
-  // Complete or absent: written beside its place and renamed.
-  void write_model(const Policy& policy, const std::filesystem::path& source, const std::filesystem::path& target) const;
+  // Complete or absent: written beside its place and renamed. `masters`: as SaveOptions.
+  void write_model(const Policy& policy, const std::filesystem::path& source, const std::filesystem::path& target,
+                   std::span<const float> masters = {}) const;
 
  private:
   void lock();

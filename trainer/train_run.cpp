@@ -89,6 +89,11 @@ std::filesystem::path TrainRun::warm_start_source() const {
   return dir_.resume_from() ? dir_.resume_from()->parent_path().parent_path() / "warm_start" : dir_.warm_start();
 }
 
+// The checkpoint stores more digits than the policy computes with: masters are read from it, and saved.
+bool TrainRun::rounded() const {
+  return !config_.model.init && weights_are_rounded(*model_->policy, model_->source);
+}
+
 // The weights that training starts from: the checkpoint's, or the loaded ones after the warm start.
 void TrainRun::start_policy() {
   const bool warm = config_.trainer.warm_start && config_.trainer.warm_start->steps > 0;
@@ -99,9 +104,10 @@ void TrainRun::start_policy() {
       if (const auto accuracy = measure("accuracy before")) state_.extra["accuracy_before"] = *accuracy;
     if (warm) {
       enter("warm start", config_.comm.update_timeout_s);
-      warm_start(*model_, data_.train, stop_tokens(*model_).front(), config_, comm_, ex_,
-                 [&](int64_t done, int64_t total) { observer_.stage("warm start", done, total); });
-      dir_.write_model(*model_->policy, model_->source, dir_.warm_start());
+      const std::vector<float> masters =
+          warm_start(*model_, data_.train, stop_tokens(*model_).front(), config_, comm_, ex_,
+                     [&](int64_t done, int64_t total) { observer_.stage("warm start", done, total); });
+      dir_.write_model(*model_->policy, model_->source, dir_.warm_start(), masters);
       comm_.barrier("warm start");
       if (const auto accuracy = measure("accuracy after warm start")) state_.extra["accuracy_after_warm_start"] = *accuracy;
     }
@@ -120,6 +126,10 @@ void TrainRun::start_policy() {
     if (warm && warm_start_source() != dir_.warm_start()) dir_.write_model(*reference_, reference.source, dir_.warm_start());
   }
   optimizer_ = std::make_unique<Optimizer>(*model_->policy, config_.optim, logical_ranks, comm_);
+  if (rounded())
+    optimizer_->set_masters([&](int64_t begin, std::span<float> out) {
+      read_masters(model_->policy->table, warm ? warm_start_source() : model_->source, begin, out);
+    });
   if (dir_.resume_from()) {
     state_ = load_checkpoint(*dir_.resume_from(), identity_, config_, *optimizer_, comm_, ex_);
     saved_step_ = state_.step;
@@ -315,7 +325,8 @@ TrainSummary TrainRun::finish() {
     if (evaluated_step_ != state_.step || !last_accuracy_) measure("accuracy after GRPO");
     summary.accuracy_after = last_accuracy_;
     enter("checkpoint", config_.comm.checkpoint_timeout_s);
-    dir_.write_model(*model_->policy, model_->source, dir_.final_model());
+    dir_.write_model(*model_->policy, model_->source, dir_.final_model(),
+                     rounded() ? optimizer_->gather_masters() : std::vector<float>());
     comm_.barrier("final model");
     summary.final_model = dir_.final_model();
   }

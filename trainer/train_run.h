@@ -43,6 +43,7 @@ class TrainRun {
   void load();
   void start_policy();
   std::filesystem::path warm_start_source() const;
+  bool rounded() const;
   std::optional<double> measure(const char* stage, EvalResult* result = nullptr);
   void save();
   GeneratorConfig generator_config(bool training) const;

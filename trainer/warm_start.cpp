@@ -8,7 +8,7 @@
 
 namespace cohort {
 
-void warm_start(LoadedModel& model, const Dataset& train, int32_t stop_token, const Config& config, Comm& comm, const Exec& ex,
+std::vector<float> warm_start(LoadedModel& model, const Dataset& train, int32_t stop_token, const Config& config, Comm& comm, const Exec& ex,
                 const std::function<void(int64_t, int64_t)>& progress) {
   const WarmStartConfig& warm = *config.trainer.warm_start;
   OptimSection optim = config.optim;
@@ -25,6 +25,11 @@ void warm_start(LoadedModel& model, const Dataset& train, int32_t stop_token, co
   }
 
   Optimizer optimizer(*model.policy, optim, static_cast<int>(config.trainer.logical_ranks), comm);
+  const bool rounded = !config.model.init && weights_are_rounded(*model.policy, model.source);
+  if (rounded)
+    optimizer.set_masters([&](int64_t begin, std::span<float> out) {
+      read_masters(model.policy->table, model.source, begin, out);
+    });
   PackRunner runner(*model.policy, optimizer);
   for (int64_t step = 1; step <= warm.steps; ++step) {
     std::vector<PackInput> inputs;
@@ -48,6 +53,7 @@ void warm_start(LoadedModel& model, const Dataset& train, int32_t stop_token, co
                 {}, ex);
     progress(step, warm.steps);
   }
+  return rounded ? optimizer.gather_masters() : std::vector<float>();
 }
 
 }  // namespace cohort

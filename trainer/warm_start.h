@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "comm/comm.h"
 #include "trainer/config.h"
@@ -13,8 +14,9 @@
 namespace cohort {
 
 // Mean negative log-likelihood over the tokens of solution + `stop_token`, config.trainer.warm_start->steps AdamW steps, learning
-// rate warmed up over a tenth of them and then lowered by a cosine. progress(done, total) after each step.
-void warm_start(LoadedModel& model, const Dataset& train, int32_t stop_token, const Config& config, Comm& comm, const Exec& ex,
+// rate warmed up over a tenth of them and then lowered by a cosine. progress(done, total) after each step. Returns the float32
+// master weights that the policy's are roundings of; empty where the checkpoint's dtype has no more digits.
+std::vector<float> warm_start(LoadedModel& model, const Dataset& train, int32_t stop_token, const Config& config, Comm& comm, const Exec& ex,
                 const std::function<void(int64_t done, int64_t total)>& progress);
 
 }  // namespace cohort

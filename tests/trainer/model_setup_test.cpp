@@ -16,6 +16,8 @@
 #include "model/formats/safetensors.h"
 #include "model/transformer.h"
 #include "tests/core/expect_error.h"
+#include "tests/trainer/thread_comm.h"
+#include "trainer/optimizer.h"
 
 namespace cohort {
 namespace {
@@ -171,6 +173,34 @@ TEST_F(ModelSetup, MastersAreTheFilesNumbersNotTheirRoundings) {
   }
   const fs::path brain = make_model("b", StoredDType::bf16);
   EXPECT_FALSE(weights_are_rounded(*load_model(brain, "bfloat16", 1, owner.exec()).policy, brain));
+}
+
+// Ranks hold spans of the masters; what comes together is the file, on any number of them, whatever was not changed.
+TEST_F(ModelSetup, AnOptimizerKeepsTheFilesNumbers) {
+  const fs::path dir = make_model("m", StoredDType::f32);
+  const auto all_masters = [&](int ranks) {
+    ThreadWorld world(ranks);
+    std::vector<std::vector<float>> masters(static_cast<size_t>(ranks));
+    std::vector<std::thread> threads;
+    for (int rank = 0; rank < ranks; ++rank)
+      threads.emplace_back([&, rank] {
+        ThreadComm comm(world, rank);
+        ExecOwner mine(1);
+        const LoadedModel model = load_model(dir, "bfloat16", 4, mine.exec());
+        Optimizer optimizer(*model.policy, OptimSection{}, 4, comm);
+        optimizer.set_masters([&](int64_t begin, std::span<float> out) { read_masters(model.policy->table, dir, begin, out); });
+        masters[static_cast<size_t>(rank)] = optimizer.gather_masters();
+      });
+    for (std::thread& thread : threads) thread.join();
+    return masters;
+  };
+  const LoadedModel rounded = load_model(dir, "bfloat16", 4, owner.exec());
+  for (const int ranks : {1, 2, 4})
+    for (const std::vector<float>& masters : all_masters(ranks)) {
+      save_model(*rounded.policy, dir, folder / "out", {.masters = masters});
+      expect_same_weights(dir, folder / "out");
+      fs::remove_all(folder / "out");
+    }
 }
 
 TEST_F(ModelSetup, AModelForInferenceGivesTheSameBits) {
