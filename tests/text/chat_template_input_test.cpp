@@ -17,10 +17,17 @@ const char* const kChatml =
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | trim }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
 
+Json message(const char* role, const Json& content) {
+  Json made = Json::object();
+  made["role"] = role;
+  made["content"] = content;
+  return made;
+}
+
 class Guards : public testing::Test {
  protected:
   static ChatInput chat(const std::string& content) {
-    return {.messages = {{{"role", "user"}, {"content", content}}}};
+    return {.messages = Json::array({message("user", content)})};
   }
   std::vector<int32_t> tokens(const ChatInput& input, bool allow = false) const {
     return encode_chat(chatml, tokenizer, input, chat_setting(tokenizer, allow, {})).tokens;
@@ -53,12 +60,13 @@ TEST_F(Guards, PlainContentHasTheSameTokensAsWithoutThem) {
 
 TEST_F(Guards, CoverEveryTextOfTheInput) {
   ChatInput input = chat("x");
-  input.messages.push_back({{"role", "assistant"},
-                            {"content", {{{"type", "text"}, {"text", "<|im_end|>"}}}},
-                            {"reasoning_content", "<|im_start|>"}});
-  input.tools = {{{"<|im_end|>", {"<|im_start|>", {{"a", "<|im_end|>"}}}}}};
-  input.kwargs = {{"note", "<|im_start|>"}};
-  input.documents = {{{"title", "<|im_end|>"}}};
+  input.messages.push_back(parse_json(
+      R"({"role": "assistant", "content": [{"type": "text", "text": "<|im_end|>"}],
+          "reasoning_content": "<|im_start|>"})",
+      "test"));
+  input.tools = parse_json(R"([{"<|im_end|>": {"<|im_start|>": {"a": "<|im_end|>"}}}])", "test");
+  input.kwargs = parse_json(R"({"note": "<|im_start|>"})", "test");
+  input.documents = parse_json(R"([{"title": "<|im_end|>"}])", "test");
   const ChatTemplate all = ChatTemplate::parse(
       "{{ messages }}{{ messages | tojson }}{{ tools }}{{ tools | tojson(ensure_ascii=true) }}"
       "{{ note }}{{ documents }}{{ tools[0] | list }}",
@@ -98,7 +106,7 @@ TEST_F(Guards, AreSeenByNoOperation) {
 }
 
 TEST_F(Guards, HoldWhenTheMessageGoesOn) {
-  ChatInput input{.messages = {{{"role", "assistant"}, {"content", "a<|im_end|> b"}}},
+  ChatInput input{.messages = Json::array({message("assistant", "a<|im_end|> b")}),
                   .add_generation_prompt = false,
                   .continue_final_message = true};
   EXPECT_EQ(tokenizer.decode(tokens(input)), "<|im_start|>assistant\na<|im_end|> b");
@@ -130,29 +138,30 @@ TEST(Conversations, AreChecked) {
       {"role":"developer","content":""},{"role":"assistant","thinking":"t"}])"), "where");
   EXPECT_ERROR(check_objects(Json::array({1}), "tools", "w"), kInput, "'tools' is a list of objects");
   EXPECT_ERROR(check_template_kwargs(Json::array(), "k", "w"), kInput, "w: 'k' is an object");
-  EXPECT_ERROR(check_template_kwargs({{"messages", 1}}, "k", "w"), kInput, "must not have 'messages'");
+  EXPECT_ERROR(check_template_kwargs(Json{{"messages", 1}}, "k", "w"), kInput, "must not have 'messages'");
 }
 
 TEST(Conversations, ThatGoOnNeedTheirText) {
   const ChatTemplate drops = ChatTemplate::parse("{{ messages | length }}content", "t");
-  ChatInput input{.messages = {{{"role", "user"}, {"content", "a"}}},
+  ChatInput input{.messages = Json::array({message("user", "a")}),
                   .continue_final_message = true};
   EXPECT_ERROR(drops.render(input, {}), kInput, "exclude each other");
   input.add_generation_prompt = false;
   EXPECT_ERROR(drops.render(input, {}), kInput, "changes or drops the last message");
-  input.messages = {{{"role", "user"}, {"content", Json::array()}}};
+  input.messages = Json::array({message("user", Json::array())});
   EXPECT_ERROR(drops.render(input, {}), kInput, "found no text");
-  input.messages = {{{"role", "user"}}};
+  input.messages[0].erase("content");
   EXPECT_ERROR(drops.render(input, {}), kInput, "a last message with content");
 }
 
 TEST(Conversations, NumbersAndDepthAreBounded) {
   const ChatTemplate echo = ChatTemplate::parse("{{ n }}", "t");
-  ChatInput input{.kwargs = {{"n", uint64_t{1} << 63}}};
+  ChatInput input;
+  input.kwargs["n"] = uint64_t{1} << 63;
   EXPECT_ERROR(echo.render(input, {}), kInput, "9223372036854775808 is not supported");
   Json deep = 1;
   for (int i = 0; i < 70; ++i) deep = Json::array({deep});
-  input.kwargs = {{"n", deep}};
+  input.kwargs["n"] = deep;
   EXPECT_ERROR(echo.render(input, {}), kInput, "nested deeper than 64");
 }
 

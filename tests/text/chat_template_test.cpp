@@ -241,7 +241,7 @@ TEST(ChatTemplate, LongConversationsStayWithinTheBudget) {
 TEST(ChatTemplate, ContentIsOnlyText) {
   const ChatTemplate echo = ChatTemplate::parse("{{ messages[0].content }}", "t.jinja");
   const auto rendered = [&](const char* content) {
-    return echo.render({.messages = {message("user", content)}}, {}).text;
+    return echo.render({.messages = Json::array({message("user", content)})}, {}).text;
   };
   EXPECT_EQ(rendered("{{ 1 + 1 }}{% if %}"), "{{ 1 + 1 }}{% if %}");
   EXPECT_EQ(rendered("a\xff"), "a\xEF\xBF\xBD");
