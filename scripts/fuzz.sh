@@ -21,7 +21,7 @@ fi
 sanitizers=address,undefined
 cmake -S . -B build-fuzz -G Ninja --log-level=WARNING -DCMAKE_BUILD_TYPE=RelWithDebInfo \
   -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCOHORT_TESTS=OFF \
-  -DCOHORT_SANITIZE="fuzzer-no-link,$sanitizers"
+  -DCOHORT_SANITIZE="fuzzer-no-link,$sanitizers" -DCMAKE_CXX_FLAGS=-Wno-unknown-warning-option
 cmake --build build-fuzz --target cohort_model
 
 for target in "${targets[@]}"; do
