@@ -1,5 +1,5 @@
 // cohort logprobs: the log-probability of each token of given texts, with the forward pass that
-// training uses.
+// training uses; of a reward model, the text's score.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -61,17 +61,22 @@ Text make_text(Record record, const LoadedModel& model, const ChatArguments& arg
 }
 
 // Appends a text as a run of its own; every token but the first is a target of the row before it.
-void append(TokenPack& pack, const std::vector<int32_t>& ids) {
+// A classifier looks at one row of it.
+void append(TokenPack& pack, const std::vector<int32_t>& ids, const ModelConfig& config) {
   const auto begin = static_cast<int32_t>(pack.tokens.size());
   const auto count = static_cast<int32_t>(ids.size());
   pack.runs.push_back({.begin = begin, .count = count, .prefix_begin = 0, .prefix_count = 0});
   for (int32_t i = 0; i < count; ++i) {
     pack.tokens.push_back(ids[i]);
     pack.positions.push_back(i);
-    if (i + 1 < count) {
+    if (i + 1 < count && !config.is_classifier()) {
       pack.rows.push_back(begin + i);
       pack.targets.push_back(ids[i + 1]);
     }
+  }
+  if (config.is_classifier()) {
+    pack.rows.push_back(begin + static_cast<int32_t>(score_position(config, ids)));
+    pack.targets.push_back(0);
   }
 }
 
@@ -91,7 +96,7 @@ class Scorer {
 
   void add(Text text) {
     if (!pending_.empty() && pack_.tokens.size() + text.ids.size() > kPackTokens) flush();
-    if (text.error.empty()) append(pack_, text.ids);
+    if (text.error.empty()) append(pack_, text.ids, model_.policy->config);
     pending_.push_back(std::move(text));
   }
 
@@ -103,12 +108,20 @@ class Scorer {
         state_.reset();  // free the smaller one first
         state_ = std::make_unique<TrainState>(*model_.policy, rows, rows);
       }
-      pack_logprobs(*model_.policy, *state_, pack_, temperature_, logprobs, entropies, ex_);
+      if (model_.policy->config.is_classifier()) {
+        pack_scores(*model_.policy, *state_, pack_, logprobs, ex_);
+      } else {
+        pack_logprobs(*model_.policy, *state_, pack_, temperature_, logprobs, entropies, ex_);
+      }
     }
     size_t at = 0;
     for (const Text& text : pending_) {
       if (!text.error.empty()) {
         writer_.write_error(text.error);
+        continue;
+      }
+      if (model_.policy->config.is_classifier()) {
+        writer_.write({{"ids", text.ids}, {"score", logprobs[at++]}});
         continue;
       }
       const size_t count = text.ids.size() - 1;
@@ -156,7 +169,8 @@ Action add_logprobs(CLI::App& app) {
       "A line in: {\"ids\"}, {\"text\"} (with the special tokens that the tokenizer adds) or "
       "{\"messages\"}.\nA line out: {\"ids\", \"logprobs\": [null, ...], \"entropy\": [null, "
       "...]}, "
-      "in nats; entry i is\nof the distribution that predicts ids[i] from ids[0..i).");
+      "in nats; entry i is\nof the distribution that predicts ids[i] from ids[0..i). Of a reward "
+      "model: {\"ids\", \"score\"}.");
   return [o] { return run(*o); };
 }
 

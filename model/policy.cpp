@@ -48,6 +48,10 @@ Tensor Policy::view(Tensor flat, int64_t offset, int64_t n, int64_t k) {
 
 Tensor Policy::weight(int64_t offset, int64_t n, int64_t k) const { return view(weights, offset, n, k); }
 
+void require_language_model(const ModelConfig& config) {
+  CHECK_INPUT(!config.is_classifier(), "{} is a reward model: it scores texts and cannot write any", config.architecture);
+}
+
 std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int64_t shards, PolicyUse use) {
   auto policy = std::make_unique<Policy>();
   policy->use = use;

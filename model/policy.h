@@ -39,6 +39,9 @@ struct Policy {
   static Tensor view(Tensor flat, int64_t offset, int64_t n, int64_t k);
 };
 
+// Exit code 3 for a classifier, which has scores and no log-probs.
+void require_language_model(const ModelConfig& config);
+
 // An empty policy: table made, weights allocated and zero. For inference their pages take memory only once written.
 std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int64_t shards,
                                     PolicyUse use = PolicyUse::training);

@@ -92,9 +92,8 @@ void pack_logprobs(const Policy& policy, TrainState& state, const TokenPack& pac
 // A classifier's score of each of pack.rows; policy.config.num_labels must be 1.
 void pack_scores(const Policy& policy, TrainState& state, const TokenPack& pack, std::span<float> scores,
                  const Exec& ex);
-// The score that a classifier gives one text: at its last token that is not padding, as transformers pools it. Makes a
-// TrainState for the text.
-float sequence_score(const Policy& policy, std::span<const int32_t> tokens, const Exec& ex);
+// The token whose score is the text's: the last that is not padding, as transformers pools it.
+size_t score_position(const ModelConfig& config, std::span<const int32_t> tokens);
 // Forward, loss and backward in one go. `gradient` as in ops/head.h. gradients (table.size) f32, added to.
 void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
                const std::function<float(int64_t, float, float)>& gradient, Tensor gradients, const Exec& ex);

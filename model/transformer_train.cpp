@@ -1,7 +1,6 @@
 // The training side of the transformer: forward and backward over one pack of sequences with shared prompts.
 // The forward pass is, row for row, the one of transformer_cached.cpp: same ops, same order, same bits.
 #include <cstring>
-#include <numeric>
 
 #include "model/ops/elementwise.h"
 #include "model/ops/head.h"
@@ -60,10 +59,6 @@ TrainState::TrainState(const Policy& policy, int64_t max_tokens, int64_t max_tar
 }
 
 namespace {
-
-void require_language_model(const Policy& policy) {
-  CHECK(!policy.config.is_classifier(), "{} scores texts and has no log-probs", policy.config.architecture);
-}
 
 void check_pack(const Policy& policy, const TrainState& state, const TokenPack& pack) {
   const int64_t T = static_cast<int64_t>(pack.tokens.size());
@@ -135,7 +130,7 @@ Tensor forward_pack(const Policy& policy, TrainState& state, const TokenPack& pa
 
 void pack_logprobs(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
                    std::span<float> logprob, std::span<float> entropy, const Exec& ex) {
-  require_language_model(policy);
+  require_language_model(policy.config);
   const Tensor selected = forward_pack(policy, state, pack, ex);
   head_logprobs(logprob, entropy, selected, policy.packed_head, pack.targets, temperature, ex,
                 policy.config.logit_softcap);
@@ -149,25 +144,16 @@ void pack_scores(const Policy& policy, TrainState& state, const TokenPack& pack,
   matmul({scores.data(), DType::f32, {static_cast<int64_t>(scores.size()), 1}}, selected, policy.packed_head, ex);
 }
 
-float sequence_score(const Policy& policy, std::span<const int32_t> tokens, const Exec& ex) {
+size_t score_position(const ModelConfig& config, std::span<const int32_t> tokens) {
   CHECK(!tokens.empty(), "the score of no tokens");
-  const auto count = static_cast<int64_t>(tokens.size());
-  int64_t last = count - 1;
-  while (last > 0 && tokens[static_cast<size_t>(last)] == policy.config.pad_token_id) --last;
-  TokenPack pack{.tokens = {tokens.begin(), tokens.end()}, .positions = std::vector<int32_t>(tokens.size())};
-  std::iota(pack.positions.begin(), pack.positions.end(), 0);
-  pack.runs.push_back({0, count, 0, 0});
-  pack.rows = {static_cast<int32_t>(last)};
-  pack.targets = {0};
-  TrainState state(policy, count, 1);
-  float score = 0;
-  pack_scores(policy, state, pack, {&score, 1}, ex);
-  return score;
+  size_t last = tokens.size() - 1;
+  while (last > 0 && tokens[last] == config.pad_token_id) --last;
+  return last;
 }
 
 void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
                const std::function<float(int64_t, float, float)>& gradient, Tensor gradients, const Exec& ex) {
-  require_language_model(policy);
+  require_language_model(policy.config);
   CHECK(policy.use == PolicyUse::training, "gradients of a policy for inference");
   const Tensor selected = forward_pack(policy, state, pack, ex);
   const ModelConfig& c = policy.config;

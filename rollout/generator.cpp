@@ -63,6 +63,7 @@ struct Generator::Impl {
 
 Generator::Generator(const Policy& policy, GeneratorConfig config, int64_t max_prompt_length)
     : policy_(policy), config_(std::move(config)), max_prompt_length_(max_prompt_length) {
+  require_language_model(policy.config);
   CHECK(config_.max_num_seqs > 0 && config_.max_completion_length > 0 && config_.max_num_batched_tokens > 0,
         "generator: limits must be positive");
   CHECK_USAGE(max_prompt_length + config_.max_completion_length <= policy.config.max_positions,

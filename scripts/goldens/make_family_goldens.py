@@ -44,7 +44,7 @@ GEMMA = dict(query_pre_attn_scalar=24, sliding_window=9)
 
 # name -> (model_type, keys that differ from SIZES)
 FAMILIES = {
-    "llama2": ("llama", dict(num_key_value_heads=4, rope_parameters=rope(), tie_word_embeddings=False, rms_norm_eps=1e-5)),
+    "llama2": ("llama", dict(num_key_value_heads=None, rope_parameters=rope(), tie_word_embeddings=False, rms_norm_eps=1e-5)),
     "llama3": ("llama", dict(rope_parameters=LLAMA3, tie_word_embeddings=True, rms_norm_eps=1e-5,
                              eos_token_id=[2, 3])),
     "llama_linear_bias": ("llama", dict(rope_parameters=rope(rope_type="linear", factor=4.0), attention_bias=True)),

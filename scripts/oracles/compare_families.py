@@ -100,7 +100,7 @@ def compare(cohort, path):
 
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "out"
-        subprocess.run([cohort, "import", str(path), str(out), "--quiet"], check=True, capture_output=True)
+        subprocess.run([cohort, "import", str(path), str(out)], check=True, capture_output=True)
         before, after = auto(name).from_pretrained(path), auto(name).from_pretrained(out)
         old, new = before.state_dict(), after.state_dict()
         same = old.keys() == new.keys() and all(

@@ -11,6 +11,7 @@
 #include "model/formats/safetensors.h"
 #include "model/ops/head.h"
 #include "model/transformer.h"
+#include "tests/core/expect_error.h"
 
 namespace cohort {
 namespace {
@@ -170,6 +171,16 @@ TEST_P(Family, TheConfigsOfTransformers4And5AreOne) {
 INSTANTIATE_TEST_SUITE_P(All, Family, testing::ValuesIn(family_names(false)),
                          [](const auto& info) { return info.param; });
 
+float score_of(const Checkpoint& c, const std::vector<int32_t>& text) {
+  TokenPack pack = pack_of(text);
+  pack.rows = {static_cast<int32_t>(score_position(c.policy->config, text))};
+  pack.targets = {0};
+  TrainState state(*c.policy, 64, 1);
+  float score = 0;
+  pack_scores(*c.policy, state, pack, {&score, 1}, c.ex);
+  return score;
+}
+
 class Classifier : public testing::TestWithParam<std::string> {};
 
 TEST_P(Classifier, ScoresAreThoseOfTransformers) {
@@ -178,7 +189,7 @@ TEST_P(Classifier, ScoresAreThoseOfTransformers) {
     const std::vector<float> expected = c.numbers("scores");
     std::vector<float> found;
     for (const Json& text : c.golden["texts"])
-      found.push_back(sequence_score(*c.policy, text.get<std::vector<int32_t>>(), c.ex));
+      found.push_back(score_of(c, text.get<std::vector<int32_t>>()));
     ASSERT_EQ(found.size(), expected.size());
     if (dtype == DType::f32) {
       for (size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-4) << i;
@@ -186,6 +197,11 @@ TEST_P(Classifier, ScoresAreThoseOfTransformers) {
       EXPECT_LE(mean_error(found, expected), 1.1 * mean_error(c.numbers("scores_bf16"), expected));
     }
   }
+}
+
+TEST_P(Classifier, HasNoLogprobs) {
+  const Checkpoint c(GetParam(), DType::f32);
+  EXPECT_ERROR(logprobs_of(c, {4, 5, 6}), kInput, "is a reward model");
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Classifier, testing::ValuesIn(family_names(true)),
