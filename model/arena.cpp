@@ -1,6 +1,7 @@
 #include "model/arena.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstring>
@@ -50,6 +51,15 @@ void Arena::commit(Pages pages) {
 Tensor Arena::operator[](size_t index) const {
   CHECK(memory_ && index < pieces_.size(), "arena {}: piece {} of {}, or not committed", name_, index, pieces_.size());
   return pieces_[index].tensor;
+}
+
+void Arena::release(Tensor part) {
+  std::byte *begin = static_cast<std::byte*>(part.data), *end = begin + part.bytes();
+  CHECK(memory_ && begin >= memory_.get() && end <= memory_.get() + memory_.get_deleter().size,
+        "arena {}: a part of {} bytes that is not its own", name_, part.bytes());
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t first = round_up(reinterpret_cast<uintptr_t>(begin), page), last = reinterpret_cast<uintptr_t>(end) / page * page;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
 std::string Arena::report() const {

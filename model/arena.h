@@ -22,6 +22,8 @@ class Arena {
   enum class Pages { all_now, lazy };
   void commit(Pages pages = Pages::all_now);
   Tensor operator[](size_t index) const;
+  // Gives back the memory of the whole pages inside a part of this arena; it reads as zeros afterwards.
+  void release(Tensor part);
 
   size_t bytes() const { return bytes_; }
   std::string report() const;  // "activations: 184 MB (x 22 MB, ...)"

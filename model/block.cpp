@@ -75,6 +75,13 @@ HeadLayout head_layout(const ModelConfig& c, int64_t layer) {
           .window = c.is_local(layer) ? c.window : 0};
 }
 
+void embed_tokens(const Policy& policy, Tensor x, std::span<const int32_t> tokens, const Exec& ex) {
+  const ModelConfig& c = policy.config;
+  if (policy.use == PolicyUse::inference && policy.table.head == policy.table.embedding)
+    return packed_rows(x, policy.packed_head, tokens, c.embedding_scale, ex);
+  embedding(x, tokens, policy.weight(policy.table.embedding, c.vocab_size, c.hidden_size), ex, c.embedding_scale);
+}
+
 void block_attention_in(const Policy& policy, int64_t layer, Tensor x, std::span<const int32_t> positions,
                         const BlockTensors& b, const Exec& ex) {
   const ModelConfig& c = policy.config;

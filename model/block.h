@@ -41,6 +41,9 @@ BlockTensors first_rows(const BlockTensors& block, int64_t rows);
 // What the attention of a layer looks like.
 HeadLayout head_layout(const ModelConfig& config, int64_t layer);
 
+// The residual stream's start.   x (T, C) f32
+void embed_tokens(const Policy& policy, Tensor x, std::span<const int32_t> tokens, const Exec& ex);
+
 // q, k, v of x (T, C) f32, rotated to `positions`.
 void block_attention_in(const Policy& policy, int64_t layer, Tensor x, std::span<const int32_t> positions,
                         const BlockTensors& block, const Exec& ex);

@@ -134,7 +134,9 @@ void pack_matrices(Policy& policy, int64_t layer, Tensor flat, const Exec& ex) {
 
 void pack_head(Policy& policy, const Exec& ex) {
   const ParamTable& table = policy.table;
-  pack_weight(policy.packed_head, policy.weight(table.head, table.head_rows, policy.config.hidden_size), ex);
+  const Tensor head = policy.weight(table.head, table.head_rows, policy.config.hidden_size);
+  pack_weight(policy.packed_head, head, ex);
+  if (policy.use == PolicyUse::inference) policy.arena.release(head);
 }
 
 void pack_layer(Policy& policy, int64_t layer, Tensor weights, const Exec& ex) {

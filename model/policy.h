@@ -55,7 +55,8 @@ void repack(Policy& policy, const Exec& ex);
 // For inference, in place of the former: packs layer `layer` from `weights`, the layer's span of the table (weights, flat,
 // dtype of the policy), and keeps its vectors. The buffer may be used again.
 void pack_layer(Policy& policy, int64_t layer, Tensor weights, const Exec& ex);
-// The head, and what is not of any layer, from the policy's own flat weights.
+// The head, from the policy's own flat weights. For inference an embedding that is tied to it is then read from the packed
+// head (embed_tokens in model/block.h), and its flat copy's memory is given back.
 void pack_head(Policy& policy, const Exec& ex);
 
 }  // namespace cohort

@@ -1,7 +1,6 @@
 // The sampling side of the transformer: new tokens of many sequences in one pass, keys and values in a cache.
 #include <cstring>
 
-#include "model/ops/elementwise.h"
 #include "model/transformer.h"
 
 namespace cohort {
@@ -72,8 +71,7 @@ Tensor forward_cached(const Policy& policy, KvCache& cache, ForwardState& state,
 
   const Tensor x = state.x_.slice_rows(0, T);
   const BlockTensors block = first_rows(state.block_, T);
-  embedding(x, state.tokens_, policy.weight(policy.table.embedding, c.vocab_size, c.hidden_size), ex,
-            c.embedding_scale);
+  embed_tokens(policy, x, state.tokens_, ex);
   for (int64_t layer = 0; layer < c.num_layers; ++layer) {
     block_attention_in(policy, layer, x, state.positions_, block, ex);
     const int64_t row_bytes = cache.row_bytes();

@@ -108,8 +108,7 @@ Tensor forward_pack(const Policy& policy, TrainState& state, const TokenPack& pa
   const int64_t T = static_cast<int64_t>(pack.tokens.size());
   const auto rows = [T](Tensor t) { return t.slice_rows(0, T); };
 
-  embedding(rows(s.layers[0].x_in), pack.tokens,
-            policy.weight(policy.table.embedding, c.vocab_size, c.hidden_size), ex, c.embedding_scale);
+  embed_tokens(policy, rows(s.layers[0].x_in), pack.tokens, ex);
   for (int64_t layer = 0; layer < c.num_layers; ++layer) {
     const LayerActivations& a = s.layers[layer];
     const BlockTensors block = first_rows(a.block, T);

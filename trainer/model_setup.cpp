@@ -62,33 +62,33 @@ std::vector<WeightTarget> weight_targets(const Policy& policy) {
 // Layer by layer through one buffer, so that no more than the packed weights is held.
 void read_packed(Policy& policy, const SafetensorsFolder& folder, const std::string& where, const Exec& ex) {
   const StoredDType memory = stored_as(policy.dtype);
+  const auto& layers = policy.table.layers;
+  const ParamSpan inside{layers.front().span.begin, layers.back().span.end};
+  std::vector<WeightTarget> targets;
+  // The head first: its flat copy's memory is free again before the layers need theirs.
+  for (const ParamEntry& entry : policy.table.entries) {
+    if (entry.offset >= inside.begin && entry.offset < inside.end) continue;
+    targets.push_back(target_of(entry, policy.weight(entry.offset, entry.shape[0], entry.shape[1])));
+  }
+  read_weights(folder, targets, memory, where, *ex.pool);
+  pack_head(policy, ex);
+
   int64_t longest = 0;
-  for (const LayerParams& layer : policy.table.layers) longest = std::max(longest, layer.span.end - layer.span.begin);
+  for (const LayerParams& layer : layers) longest = std::max(longest, layer.span.end - layer.span.begin);
   Arena arena("a layer's weights");
   const size_t piece = arena.plan("weights", policy.dtype, {longest});
   arena.commit();
-  std::vector<WeightTarget> targets;
-  std::vector<bool> read(policy.table.entries.size());
-  for (size_t l = 0; l < policy.table.layers.size(); ++l) {
-    const ParamSpan span = policy.table.layers[l].span;
+  for (size_t l = 0; l < layers.size(); ++l) {
+    const ParamSpan span = layers[l].span;
     const Tensor flat(arena[piece].data, policy.dtype, {span.end - span.begin});
     targets.clear();
-    for (size_t i = 0; i < read.size(); ++i) {
-      const ParamEntry& entry = policy.table.entries[i];
+    for (const ParamEntry& entry : policy.table.entries) {
       if (entry.offset < span.begin || entry.offset >= span.end) continue;
       targets.push_back(target_of(entry, Policy::view(flat, entry.offset - span.begin, entry.shape[0], entry.shape[1])));
-      read[i] = true;
     }
     read_weights(folder, targets, memory, where, *ex.pool);
     pack_layer(policy, static_cast<int64_t>(l), flat, ex);
   }
-  targets.clear();
-  for (size_t i = 0; i < read.size(); ++i) {
-    const ParamEntry& entry = policy.table.entries[i];
-    if (!read[i]) targets.push_back(target_of(entry, policy.weight(entry.offset, entry.shape[0], entry.shape[1])));
-  }
-  read_weights(folder, targets, memory, where, *ex.pool);
-  pack_head(policy, ex);
 }
 
 TiedWeights tied_weights(const ModelConfig& config) {

@@ -30,6 +30,8 @@ inline size_t tile_bytes(int64_t lanes) { return static_cast<size_t>(lanes * kTi
 // Lays out panels [begin, end) of B = w^T from `panels` on.    w (N, K): a column of B is a row of w, contraction over
 // K
 void pack_rows(void* panels, Tensor w, int64_t begin, int64_t end);
+// The way back: out[i] = scale * element i of row `row` of a w (rows, cols) whose panels pack_rows laid out.
+void unpack_row(float* out, const void* panels, DType w_dtype, int64_t row, int64_t rows, int64_t cols, float scale);
 // Lays out panels [begin, end) of B = x from `panels` on.      x (T, K): contraction over T
 void pack_columns(void* panels, Tensor x, int64_t begin, int64_t end);
 // Lays out tiles [begin, end) of A = y^T from `tiles` on.      y (T, N): a row of A is a column of y, contraction over

@@ -86,6 +86,22 @@ void pack_rows(void* panels, Tensor w, int64_t begin, int64_t end) {
   }
 }
 
+void unpack_row(float* out, const void* panels, DType w_dtype, int64_t row, int64_t rows, int64_t cols, float scale) {
+  const bool pairs = kHasBf16Pairs && w_dtype == DType::bf16;
+  const int64_t lanes = pairs ? (cols + 1) / 2 : cols, panel = row / kColumns;
+  const int64_t count = std::min(kColumns, rows - panel * kColumns);
+  const int64_t width = (count + kVectorLanes - 1) / kVectorLanes * kVectorLanes;
+  const uint32_t* from = static_cast<const uint32_t*>(panels) + panel * lanes * kColumns + row % kColumns;
+  for (int64_t lane = 0; lane < lanes; ++lane, from += width) {
+    if (!pairs) {
+      out[lane] = scale * std::bit_cast<float>(*from);
+      continue;
+    }
+    out[2 * lane] = scale * std::bit_cast<float>(*from << 16);
+    if (2 * lane + 1 < cols) out[2 * lane + 1] = scale * std::bit_cast<float>(*from & 0xFFFF0000u);
+  }
+}
+
 void pack_columns(void* panels, Tensor x, int64_t begin, int64_t end) {
   uint32_t* out = static_cast<uint32_t*>(panels);
   if (x.dtype == DType::bf16) {

@@ -97,6 +97,16 @@ void matmul(Tensor y, Tensor x, const PackedWeight& w, const Exec& ex, bool accu
   gemm::multiply({gemm::rows_in_place(a), panels, {y.data, y.dtype, w.n, accumulate}, x.rows(), w.n, a.dtype}, ex);
 }
 
+void packed_rows(Tensor x, const PackedWeight& w, std::span<const int32_t> rows, float scale, const Exec& ex) {
+  check_exec("packed_rows", ex);
+  const std::byte* panels = gemm::panels(w);
+  check_operand("packed_rows", "x", x, DType::f32, static_cast<int64_t>(rows.size()), w.k);
+  for (int32_t row : rows) CHECK(row >= 0 && row < w.n, "packed_rows: row {} of a matrix of {} rows", row, w.n);
+  ex.pool->run(x.rows(), [&](int64_t t, int) {
+    gemm::unpack_row(x.f32() + t * w.k, panels, w.dtype, rows[static_cast<size_t>(t)], w.n, w.k, scale);
+  });
+}
+
 void matmul_backward_input(Tensor dx, Tensor dy, Tensor w, const Exec& ex, bool accumulate) {
   const char* op = "matmul_backward_input";
   check_exec(op, ex);

@@ -4,7 +4,9 @@
 // x, w and dy have one dtype, f32 or bf16; sums are f32.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <span>
 
 #include "model/exec.h"
 #include "model/tensor.h"
@@ -29,6 +31,10 @@ void pack_weight(PackedWeight& packed, Tensor w, const Exec& ex);
 
 // y = x w^T, or y += x w^T (y f32 only).      x (T, K)  w (N, K)  y (T, N), f32 or the dtype of x
 void matmul(Tensor y, Tensor x, const PackedWeight& w, const Exec& ex, bool accumulate = false);
+
+// x[t] = scale * row rows[t] of w: an embedding that is tied to the packed head.   rows: T in [0, N)   x (T, K) f32
+// Equal bits to embedding() from the plain weight.
+void packed_rows(Tensor x, const PackedWeight& w, std::span<const int32_t> rows, float scale, const Exec& ex);
 
 // dx = dy w, or dx += dy w (dx f32 only).     dy (T, N)  w (N, K)  dx (T, K), f32 or the dtype of dy
 void matmul_backward_input(Tensor dx, Tensor dy, Tensor w, const Exec& ex, bool accumulate = false);

@@ -30,6 +30,13 @@ TEST(Arena, LazyPagesAreZeroedToo) {
   EXPECT_EQ(arena[small].i32()[2], 0);
   for (int i = 0; i < 1 << 20; i += 4095) EXPECT_EQ(arena[large].f32()[i], 0.0f);
   arena[large].f32()[(1 << 20) - 1] = 1;  // the last element is inside
+  arena[small].i32()[2] = 7;
+  arena[large].f32()[1 << 19] = 1;
+  arena.release(arena[large]);
+  EXPECT_EQ(arena[large].f32()[1 << 19], 0.0f);
+  EXPECT_EQ(arena[small].i32()[2], 7) << "a neighbour";
+  float other = 0;
+  EXPECT_ERROR(arena.release({&other, DType::f32, {1}}), kInternal, "not its own");
 }
 
 TEST(Arena, RefusesWrongUse) {

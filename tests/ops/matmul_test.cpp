@@ -307,24 +307,6 @@ TEST(Matmul, AccumulatingAddsTheProductOnce) {
   }
 }
 
-TEST(Matmul, PackingAgainFollowsTheWeight) {
-  ExecOwner owner(2);
-  const Exec ex = owner.exec();
-  PackedWeight packed;
-  for (const auto& [n, k] : {std::pair<int64_t, int64_t>{40, 30}, {40, 30}, {100, 30}, {20, 65}}) {
-    const Matrix w = Matrix::random(DType::bf16, n, k, kSeed + static_cast<uint64_t>(n + k));
-    const Matrix x = Matrix::random(DType::bf16, 4, k, kSeed);
-    pack_weight(packed, w.t(), ex);
-    PackedWeight fresh;
-    pack_weight(fresh, w.t(), ex);
-    EXPECT_EQ(packed.n, n);
-    EXPECT_EQ(packed.k, k);
-    EXPECT_TRUE(multiply(x, packed, DType::f32, ex) == multiply(x, fresh, DType::f32, ex));
-  }
-  PackedWeight moved = std::move(packed);
-  EXPECT_EQ(multiply(Matrix::random(DType::bf16, 4, 65, kSeed), moved, DType::f32, ex).cols, 20);
-}
-
 TEST(Matmul, NoRowsIsNoWork) {
   ExecOwner owner(2);
   const Exec ex = owner.exec();
@@ -365,37 +347,6 @@ TEST(Matmul, RefusesWhatDoesNotFit) {
   refused("x is bfloat16 (4, 20)", [&] { matmul_backward_weight(dw.t(), few.t(), x.t(), ex); });
   refused("pack_weight of int32", [&] { pack_weight(packed, Tensor(nullptr, DType::i32, {2, 2}), ex); });
 }
-
-TEST(Workspace, GrowsToTheLargestRequestAndThenStays) {
-  Workspace workspace(2);
-  void* small = workspace.get(0, 0);
-  ASSERT_NE(small, nullptr);
-  void* large = workspace.get(0, 10000);
-  EXPECT_EQ(reinterpret_cast<uintptr_t>(large) % 64, 0u);
-  std::memset(large, 1, 10000);
-  EXPECT_EQ(workspace.get(0, 100), large);
-  EXPECT_EQ(workspace.get(0, 10000), large);
-  EXPECT_NE(workspace.get(1, 100), large);
-}
-
-TEST(Workspace, RefusesAThreadThatIsNotThere) {
-  Workspace workspace(2);
-  ExitCode code = ExitCode::kOk;
-  EXPECT_NE(message_of([&] { workspace.get(2, 1); }, code).find("workspace of thread 2, there are 2"),
-            std::string::npos);
-  EXPECT_EQ(code, ExitCode::kInternal);
-}
-
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // whose allocators end the program instead
-TEST(Workspace, OutOfMemoryHasItsExitCode) {
-  Workspace workspace(1);
-  ExitCode code = ExitCode::kOk;
-  volatile size_t bytes = size_t{1} << 60;
-  EXPECT_NE(message_of([&] { workspace.get(0, bytes); }, code).find("out of memory"), std::string::npos);
-  EXPECT_EQ(code, ExitCode::kResources);
-  EXPECT_NE(workspace.get(0, 64), nullptr);  // and serves what does fit
-}
-#endif
 
 }  // namespace
 }  // namespace cohort

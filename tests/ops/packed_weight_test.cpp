@@ -1,0 +1,90 @@
+// Packed weights, and the workspace that ops take their scratch from.
+#include <gtest/gtest.h>
+
+#include "model/ops/elementwise.h"
+#include "model/ops/matmul.h"
+#include "tests/ops/random_matrix.h"
+
+namespace cohort {
+namespace {
+
+constexpr uint64_t kSeed = 20240611;
+
+Matrix multiply(const Matrix& x, const PackedWeight& w, const Exec& ex) {
+  Matrix y(DType::f32, x.rows, w.n);
+  matmul(y.t(), x.t(), w, ex);
+  return y;
+}
+
+TEST(PackedWeight, PackingAgainFollowsTheWeight) {
+  ExecOwner owner(2);
+  const Exec ex = owner.exec();
+  PackedWeight packed;
+  for (const auto& [n, k] : {std::pair<int64_t, int64_t>{40, 30}, {40, 30}, {100, 30}, {20, 65}}) {
+    const Matrix w = Matrix::random(DType::bf16, n, k, kSeed + static_cast<uint64_t>(n + k));
+    const Matrix x = Matrix::random(DType::bf16, 4, k, kSeed);
+    pack_weight(packed, w.t(), ex);
+    PackedWeight fresh;
+    pack_weight(fresh, w.t(), ex);
+    EXPECT_EQ(packed.n, n);
+    EXPECT_EQ(packed.k, k);
+    EXPECT_TRUE(multiply(x, packed, ex) == multiply(x, fresh, ex));
+  }
+  PackedWeight moved = std::move(packed);
+  EXPECT_EQ(multiply(Matrix::random(DType::bf16, 4, 65, kSeed), moved, ex).cols, 20);
+}
+
+TEST(PackedWeight, GivesBackItsRowsAsAnEmbeddingReadsThem) {
+  ExecOwner owner(2);
+  const Exec ex = owner.exec();
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const auto& [n, k] : {std::pair<int64_t, int64_t>{1, 1}, {48, 2}, {49, 33}, {97, 64}, {500, 17}}) {
+      const Matrix w = Matrix::random(dtype, n, k, 3);
+      PackedWeight packed;
+      pack_weight(packed, w.t(), ex);
+      std::vector<int32_t> rows;
+      for (int64_t row = n - 1; row >= 0; --row) rows.push_back(static_cast<int32_t>(row));
+      Matrix x(DType::f32, n, k), wanted(DType::f32, n, k);
+      packed_rows(x.t(), packed, rows, 2.5f, ex);
+      embedding(wanted.t(), rows, w.t(), ex, 2.5f);
+      EXPECT_TRUE(x == wanted) << n << " x " << k << " " << dtype_name(dtype);
+      const std::vector<int32_t> outside = {static_cast<int32_t>(n)};
+      Matrix one(DType::f32, 1, k);
+      EXPECT_THROW(packed_rows(one.t(), packed, outside, 1, ex), Error);
+    }
+  }
+}
+
+TEST(Workspace, GrowsToTheLargestRequestAndThenStays) {
+  Workspace workspace(2);
+  void* small = workspace.get(0, 0);
+  ASSERT_NE(small, nullptr);
+  void* large = workspace.get(0, 10000);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(large) % 64, 0u);
+  std::memset(large, 1, 10000);
+  EXPECT_EQ(workspace.get(0, 100), large);
+  EXPECT_EQ(workspace.get(0, 10000), large);
+  EXPECT_NE(workspace.get(1, 100), large);
+}
+
+TEST(Workspace, RefusesAThreadThatIsNotThere) {
+  Workspace workspace(2);
+  ExitCode code = ExitCode::kOk;
+  EXPECT_NE(message_of([&] { workspace.get(2, 1); }, code).find("workspace of thread 2, there are 2"),
+            std::string::npos);
+  EXPECT_EQ(code, ExitCode::kInternal);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // whose allocators end the program instead
+TEST(Workspace, OutOfMemoryHasItsExitCode) {
+  Workspace workspace(1);
+  ExitCode code = ExitCode::kOk;
+  volatile size_t bytes = size_t{1} << 60;
+  EXPECT_NE(message_of([&] { workspace.get(0, bytes); }, code).find("out of memory"), std::string::npos);
+  EXPECT_EQ(code, ExitCode::kResources);
+  EXPECT_NE(workspace.get(0, 64), nullptr);  // and serves what does fit
+}
+#endif
+
+}  // namespace
+}  // namespace cohort
