@@ -1,5 +1,5 @@
-// Speed of a tokenizer: COHORT_TOKENIZER names a folder with tokenizer.json, COHORT_TEXT a text file.
-// "whole": the file as one text; "lines": one text a line, as prompts come.
+// Speed of a tokenizer: COHORT_TOKENIZER names a folder with tokenizer.json, COHORT_TEXT a text
+// file. "whole": the file as one text; "lines": one text a line, as prompts come.
 #include <benchmark/benchmark.h>
 
 #include <cstdlib>
@@ -28,7 +28,8 @@ std::vector<std::string> lines_of(const std::string& text) {
 }
 
 void run(benchmark::State& state, bool by_lines) {
-  const std::string folder = from_environment("COHORT_TOKENIZER"), file = from_environment("COHORT_TEXT");
+  const std::string folder = from_environment("COHORT_TOKENIZER"),
+                    file = from_environment("COHORT_TEXT");
   if (folder.empty() || file.empty()) {
     state.SkipWithError("COHORT_TOKENIZER and COHORT_TEXT are not set");
     return;

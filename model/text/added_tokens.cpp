@@ -92,12 +92,13 @@ void AddedTokenFinder::split(std::string_view text, std::vector<Stretch>& stretc
     const AddedToken& token = tokens_[found.token];
     const size_t begin = at;
     at = found.end;
-    if (token.single_word && (ends_with_word(text.substr(0, begin)) ||
-                              starts_with_word(text.substr(found.end))))
+    if (token.single_word &&
+        (ends_with_word(text.substr(0, begin)) || starts_with_word(text.substr(found.end))))
       continue;
     // White space that the token before has swallowed may be the beginning of this one.
-    const size_t start =
-        token.lstrip ? std::max(white_space_start(text, std::min(done, begin), begin), done) : begin;
+    const size_t start = token.lstrip
+                             ? std::max(white_space_start(text, std::min(done, begin), begin), done)
+                             : begin;
     size_t end = found.end;
     if (token.rstrip) {
       if (end < white_begin || end >= white_end) {

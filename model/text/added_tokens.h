@@ -37,9 +37,9 @@ struct Stretch {
 class AddedTokenFinder {
  public:
   void add(const AddedToken& token, std::string_view spelled_as);
-  // Appends the stretches of `text`; empty ones are left out. guards: ascending places in `text` that
-  // no token may lie across (white space that it swallows does not count). O(length of text x length
-  // of the longest token).
+  // Appends the stretches of `text`; empty ones are left out. guards: ascending places in `text`
+  // that no token may lie across (white space that it swallows does not count). O(length of text x
+  // length of the longest token).
   void split(std::string_view text, std::vector<Stretch>& stretches,
              std::span<const Guard> guards = {}) const;
   bool empty() const { return tokens_.empty(); }

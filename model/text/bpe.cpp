@@ -15,8 +15,8 @@ namespace {
 constexpr int kPrintableLow = 0x20, kPrintableHigh = 0x7E;
 constexpr char32_t kMetaspace = 0x2581;
 constexpr std::string_view kMetaspaceUtf8 = "\xE2\x96\x81";
-constexpr size_t kWords = 1 << 14;         // slots of the memory of words
-constexpr size_t kLongestWord = 64;        // in bytes; longer ones rarely come again
+constexpr size_t kWords = 1 << 14;          // slots of the memory of words
+constexpr size_t kLongestWord = 64;         // in bytes; longer ones rarely come again
 constexpr size_t kWorthRemembering = 2048;  // bytes of text for which the memory pays
 
 char32_t last_code_point(std::string_view text) {
@@ -37,8 +37,7 @@ BpeModel::BpeModel(const TokenMap& ids, const MergeList& merges, const BpeOption
   }
   add_merges(ids, merges, where);
   for (int byte = 0; byte < 256; ++byte)
-    fallback_ids_[byte] =
-        options_.byte_fallback ? ids.find(fmt::format("<0x{:02X}>", byte)) : -1;
+    fallback_ids_[byte] = options_.byte_fallback ? ids.find(fmt::format("<0x{:02X}>", byte)) : -1;
   find_characters(ids);
   if (options_.byte_level)
     find_byte_tokens(ids, where);
@@ -67,9 +66,8 @@ void BpeModel::add_merges(const TokenMap& ids, const MergeList& merges, std::str
       CHECK_INPUT(part_ids[i] >= 0, "{}: model.merges[{}] ('{}' '{}'): '{}' is not in model.vocab",
                   where, rank, left, right, parts[i]);
     }
-    CHECK_INPUT(
-        merges_.insert(part_ids[0], part_ids[1], {static_cast<int32_t>(rank), part_ids[2]}),
-        "{}: model.merges[{}] ('{}' '{}') stands twice", where, rank, left, right);
+    CHECK_INPUT(merges_.insert(part_ids[0], part_ids[1], {static_cast<int32_t>(rank), part_ids[2]}),
+                "{}: model.merges[{}] ('{}' '{}') stands twice", where, rank, left, right);
   }
 }
 
@@ -109,14 +107,14 @@ void BpeModel::find_byte_tokens(const TokenMap& ids, std::string_view where) {
   }
 }
 
-// A vocabulary in SentencePiece's style has no pre-tokenizer: a whole text is one piece. But where no
-// merge has a right part that begins with U+2581 behind a certain character, no token reaches across
-// that place, and the words on both sides can be encoded by themselves. That holds as long as no
-// character is dropped, which would make neighbours of others.
+// A vocabulary in SentencePiece's style has no pre-tokenizer: a whole text is one piece. But where
+// no merge has a right part that begins with U+2581 behind a certain character, no token reaches
+// across that place, and the words on both sides can be encoded by themselves. That holds as long
+// as no character is dropped, which would make neighbours of others.
 void BpeModel::find_cuts(const MergeList& merges) {
-  const bool all_bytes = options_.byte_fallback &&
-                         std::all_of(fallback_ids_.begin(), fallback_ids_.end(),
-                                     [](int32_t id) { return id >= 0; });
+  const bool all_bytes =
+      options_.byte_fallback &&
+      std::all_of(fallback_ids_.begin(), fallback_ids_.end(), [](int32_t id) { return id >= 0; });
   cuts_ = id_of_character(kMetaspace) >= 0 && (unk_ >= 0 || all_bytes);
   if (!cuts_) return;
   joins_.insert(kMetaspace);

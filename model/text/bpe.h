@@ -27,9 +27,9 @@ class BpeModel {
   using MergeList = std::vector<std::pair<std::string, std::string>>;
 
   BpeModel() = default;
-  // ids: the vocabulary without added tokens. Errors (exit code 3): a part of a merge that is no token,
-  // a merge that stands twice, an unk_token that is no token, a byte-level vocabulary without the
-  // printable bytes.
+  // ids: the vocabulary without added tokens. Errors (exit code 3): a part of a merge that is no
+  // token, a merge that stands twice, an unk_token that is no token, a byte-level vocabulary
+  // without the printable bytes.
   BpeModel(const TokenMap& ids, const MergeList& merges, const BpeOptions& options,
            std::string_view where);
 

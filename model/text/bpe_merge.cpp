@@ -1,5 +1,5 @@
-// Two ways to the same merges: a scan for the lowest rank where the row is short, a heap of candidates
-// over a linked list where it is long (Sennrich et al. 2016, by priority queue).
+// Two ways to the same merges: a scan for the lowest rank where the row is short, a heap of
+// candidates over a linked list where it is long (Sennrich et al. 2016, by priority queue).
 #include "model/text/bpe_merge.h"
 
 #include <algorithm>
@@ -23,7 +23,8 @@ bool goes_later(const MergeScratch::Candidate& a, const MergeScratch::Candidate&
   return a.rank != b.rank ? a.rank > b.rank : a.left > b.left;
 }
 
-void merge_short(std::span<int32_t> ids_of_row, const MergeTable& merges, std::vector<int32_t>& ids) {
+void merge_short(std::span<int32_t> ids_of_row, const MergeTable& merges,
+                 std::vector<int32_t>& ids) {
   std::array<Merge, kShortRow> next;  // next[i]: what ids_of_row[i] and [i + 1] become
   const auto look_up = [&](size_t left) {
     const Merge* merge = merges.find(ids_of_row[left], ids_of_row[left + 1]);

@@ -18,7 +18,8 @@ constexpr size_t kMostGrowth = 64, kFreeGrowth = 65536;
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
-// The byte that "<0xNN>" stands for. One digit behind a plus sign counts too (Rust's from_str_radix).
+// The byte that "<0xNN>" stands for. One digit behind a plus sign counts too (Rust's
+// from_str_radix).
 std::optional<unsigned char> byte_of(std::string_view token) {
   if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return std::nullopt;
   const auto digit = [](char c) {

@@ -1,4 +1,5 @@
-// The decoder of tokenizer.json: from the spellings of tokens to text, all at once or token by token.
+// The decoder of tokenizer.json: from the spellings of tokens to text, all at once or token by
+// token.
 #pragma once
 
 #include <cstddef>
@@ -16,10 +17,10 @@ struct DecoderStep {
   enum class Kind {
     kReplace,       // in each token, every match of `pattern` becomes `text`
     kByteFallback,  // a run of <0xNN> becomes its bytes; a run that is not UTF-8 one U+FFFD a byte
-    kMetaspace,     // in each token, `text` becomes ' '; in the first one it is dropped (drop_first)
-    kStrip,         // up to `start` and `stop` characters `text` at the ends of each token
-    kFuse,          // all tokens become one
-    kByteLevel,     // all tokens become one: the bytes that they spell, U+FFFD for what is not UTF-8
+    kMetaspace,  // in each token, `text` becomes ' '; in the first one it is dropped (drop_first)
+    kStrip,      // up to `start` and `stop` characters `text` at the ends of each token
+    kFuse,       // all tokens become one
+    kByteLevel,  // all tokens become one: the bytes that they spell, U+FFFD for what is not UTF-8
   };
   Kind kind = Kind::kFuse;
   std::shared_ptr<const SplitPattern> pattern;
@@ -37,14 +38,15 @@ struct DecoderSteps {
 // The whole text of tokens (valid UTF-8 each).
 std::string decode_tokens(std::vector<std::string> tokens, const DecoderSteps& how);
 
-// The same text in parts, token by token. A part never ends inside a character; it may be empty while
-// what follows can still change the text (a run of byte tokens, characters to strip from the end).
+// The same text in parts, token by token. A part never ends inside a character; it may be empty
+// while what follows can still change the text (a run of byte tokens, characters to strip from the
+// end).
 class TokenStream {
  public:
   explicit TokenStream(const DecoderSteps& how);  // `how` must live as long
   std::string add(std::string_view token);
   std::string add_bytes(std::string_view bytes);  // for ByteLevel alone: what the token spells
-  std::string finish();  // the rest; the stream starts anew
+  std::string finish();                           // the rest; the stream starts anew
 
  private:
   std::string decode(std::vector<std::string> tokens);
@@ -53,8 +55,8 @@ class TokenStream {
   const DecoderSteps& how_;
   size_t per_token_ = 0;  // so many steps treat each token by itself, but for runs of bytes
   bool byte_runs_ = false, byte_level_ = false;
-  bool whole_ = false;  // no part is known before the end
-  bool first_ = true;   // nothing has been decoded yet
+  bool whole_ = false;             // no part is known before the end
+  bool first_ = true;              // nothing has been decoded yet
   std::vector<std::string> held_;  // tokens that wait
   std::string bytes_;              // byte level: the beginning of a character
   std::vector<size_t> strips_;     // how much each Strip behind Fuse may still take from the start

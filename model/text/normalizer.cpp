@@ -17,8 +17,8 @@ struct Edit {
   size_t begin, end, out_begin, out_end;
 };
 
-// Moves the guards: what lies between edits is shifted, what lies strictly inside one spreads over what
-// it became. `edits`: ascending, without overlap.
+// Moves the guards: what lies between edits is shifted, what lies strictly inside one spreads over
+// what it became. `edits`: ascending, without overlap.
 void move_guards(std::vector<Guard>& guards, std::span<const Edit> edits) {
   size_t edit = 0;
   const auto place = [&](size_t at, bool up) {

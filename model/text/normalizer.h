@@ -28,8 +28,8 @@ struct NormalizedText {
   bool keeps_first = true;    // false: characters at the very start were removed
 };
 
-// text: valid UTF-8; guards: ascending, inside it; a step may spread one over what it rewrote. A text that the steps make more than 64 times as long
-// is refused (exit code 3).
+// text: valid UTF-8; guards: ascending, inside it; a step may spread one over what it rewrote. A
+// text that the steps make more than 64 times as long is refused (exit code 3).
 NormalizedText normalize(std::string_view text, std::span<const NormalizerStep> steps,
                          std::vector<Guard> guards);
 

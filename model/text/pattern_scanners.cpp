@@ -40,8 +40,8 @@ size_t contraction_end(std::string_view text, size_t at) {
   return at;
 }
 
-// The same in either case. U+017F, the long s, is the only other character that folds to one of these
-// letters.
+// The same in either case. U+017F, the long s, is the only other character that folds to one of
+// these letters.
 size_t any_case_contraction_end(std::string_view text, size_t at) {
   if (text[at] != '\'') return at;
   const std::string_view rest = text.substr(at + 1);

@@ -1,6 +1,6 @@
-// Hand-written scanners for the published patterns (split_pattern.h). Each answers: where does the match
-// that starts here end? Every character belongs to a match, so that matches follow one another without
-// gaps.
+// Hand-written scanners for the published patterns (split_pattern.h). Each answers: where does the
+// match that starts here end? Every character belongs to a match, so that matches follow one
+// another without gaps.
 #pragma once
 
 #include <cstddef>

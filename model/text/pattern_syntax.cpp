@@ -1,6 +1,6 @@
 // A translator over the pattern's tokens. What it knows of the two dialects: the manuals doc/RE of
-// Oniguruma 6.9 and pcre2pattern of PCRE2 10.42; the sets behind \s, \w and \p were compared character
-// by character with the `tokenizers` package.
+// Oniguruma 6.9 and pcre2pattern of PCRE2 10.42; the sets behind \s, \w and \p were compared
+// character by character with the `tokenizers` package.
 #include "model/text/pattern_syntax.h"
 
 #include <algorithm>
@@ -22,10 +22,10 @@ constexpr std::string_view kNotSpaces =
     "\\x{0}-\\x{8}\\x{e}-\\x{1f}\\x{21}-\\x{84}\\x{86}-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}"
     "\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}"
     "\\x{3001}-\\x{10ffff}";
-constexpr std::string_view kCategories[] = {
-    "L",  "Lu", "Ll", "Lt", "Lm", "Lo", "M",  "Mn", "Mc", "Me", "N",  "Nd", "Nl",
-    "No", "P",  "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "S",  "Sm", "Sc", "Sk",
-    "So", "Z",  "Zs", "Zl", "Zp", "Cc", "Cf", "Co"};
+constexpr std::string_view kCategories[] = {"L",  "Lu", "Ll", "Lt", "Lm", "Lo", "M",  "Mn", "Mc",
+                                            "Me", "N",  "Nd", "Nl", "No", "P",  "Pc", "Pd", "Ps",
+                                            "Pe", "Pi", "Pf", "Po", "S",  "Sm", "Sc", "Sk", "So",
+                                            "Z",  "Zs", "Zl", "Zp", "Cc", "Cf", "Co"};
 
 struct Script {
   std::string_view name, additions;  // what Unicode 15 and 16 added to it
@@ -112,8 +112,8 @@ class Translator {
   }
 
   void open_group() {
-    static constexpr std::string_view kOpenings[] = {"(?:",  "(?=",  "(?!", "(?<=", "(?<!",
-                                                     "(?>", "(?i:", "(?-i:"};
+    static constexpr std::string_view kOpenings[] = {
+        "(?:", "(?=", "(?!", "(?<=", "(?<!", "(?>", "(?i:", "(?-i:"};
     const size_t start = out_.size();
     has_atom_ = false;
     if (at_ == 0 && take("(?i)")) {
@@ -147,9 +147,8 @@ class Translator {
       const std::string_view low = bounds.substr(0, comma);
       const std::string_view high = comma == bounds.npos ? low : bounds.substr(comma + 1);
       const auto number = [](std::string_view digits) {
-        return digits.size() <= 4 && std::all_of(digits.begin(), digits.end(), [](char c) {
-                 return c >= '0' && c <= '9';
-               });
+        return digits.size() <= 4 && std::all_of(digits.begin(), digits.end(),
+                                                 [](char c) { return c >= '0' && c <= '9'; });
       };
       if (!number(low) || !number(high) || (low.empty() && high.empty()))
         refuse(in_.substr(at_, close - at_ + 1));
@@ -201,7 +200,8 @@ class Translator {
     return value;
   }
 
-  // What stands behind a backslash, as members of a class; `negative`: the members are what it is not.
+  // What stands behind a backslash, as members of a class; `negative`: the members are what it is
+  // not.
   std::string members(bool& negative) {
     negative = false;
     const char c = in_[at_++];
@@ -255,8 +255,8 @@ class Translator {
         break;
     }
     const auto byte = static_cast<unsigned char>(c);
-    const bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-                              (c >= 'A' && c <= 'Z') || byte >= 0x80;
+    const bool alphanumeric =
+        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || byte >= 0x80;
     if (alphanumeric) {
       --at_;
       refuse(std::string("\\") + (byte < 0x80 ? std::string(1, c) : "?"));
@@ -267,10 +267,10 @@ class Translator {
   std::string property(std::string_view name) const {
     for (const Script& script : kScripts)
       if (script.name == name) return fmt::format("\\p{{{}}}{}", name, script.additions);
-    if (std::find(std::begin(kCategories), std::end(kCategories), name) ==
-        std::end(kCategories))
+    if (std::find(std::begin(kCategories), std::end(kCategories), name) == std::end(kCategories))
       fail(ExitCode::kInput,
-           "{}: the property \\p{{{}}} of the pattern {} is not supported; supported are the general "
+           "{}: the property \\p{{{}}} of the pattern {} is not supported; supported are the "
+           "general "
            "categories by their short names (L, Lu, ...) and the scripts Han, Hiragana, Katakana, "
            "Hangul, Thai",
            where_, name, in_);
@@ -349,10 +349,11 @@ class Translator {
       CHECK_INPUT(lower.find(pair) == lower.npos,
                   "{}: '{}' in the pattern {}, which ignores case, is not supported", where_, pair,
                   in_);
-    CHECK_INPUT(std::all_of(in_.begin(), in_.end(),
-                            [](char c) { return static_cast<signed char>(c) >= 0; }),
-                "{}: the pattern {} ignores case and has letters beyond ASCII, which is not supported",
-                where_, in_);
+    CHECK_INPUT(
+        std::all_of(in_.begin(), in_.end(),
+                    [](char c) { return static_cast<signed char>(c) >= 0; }),
+        "{}: the pattern {} ignores case and has letters beyond ASCII, which is not supported",
+        where_, in_);
   }
 
   std::string_view in_, where_;

@@ -1,5 +1,5 @@
-// Turns a regular expression as tokenizer.json spells it (for Oniguruma, with Ruby's syntax) into one
-// that PCRE2 understands in the same way.
+// Turns a regular expression as tokenizer.json spells it (for Oniguruma, with Ruby's syntax) into
+// one that PCRE2 understands in the same way.
 #pragma once
 
 #include <string>

@@ -112,8 +112,8 @@ struct Cutter {
       switch (step.kind) {
         case PreTokenizerStep::Kind::kDigits:
           find_characters(
-              text,
-              [](char32_t c) { return c < 128 ? c >= '0' && c <= '9' : is_numeric(c); }, matches);
+              text, [](char32_t c) { return c < 128 ? c >= '0' && c <= '9' : is_numeric(c); },
+              matches);
           cut(text, matches, step.behavior, false, to);
           break;
         case PreTokenizerStep::Kind::kWhitespaceSplit:
@@ -166,10 +166,10 @@ void pre_tokenize(std::string_view text, bool starts_text, const PreTokenizer& h
     to.clear();
     cutter.run(step, starts_text, from, to);
     // A step that drops the first characters leaves no piece that begins the text.
-    starts_text = starts_text && !to.empty() && !from.empty() &&
-                  (to[0].data() == from[0].data() ||
-                   step.kind == PreTokenizerStep::Kind::kMetaspace ||
-                   step.kind == PreTokenizerStep::Kind::kByteLevel);
+    starts_text =
+        starts_text && !to.empty() && !from.empty() &&
+        (to[0].data() == from[0].data() || step.kind == PreTokenizerStep::Kind::kMetaspace ||
+         step.kind == PreTokenizerStep::Kind::kByteLevel);
     std::swap(from, to);
   }
   pieces.insert(pieces.end(), from.begin(), from.end());

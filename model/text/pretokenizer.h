@@ -18,11 +18,11 @@ enum class SplitBehavior { kIsolated, kRemoved, kMergedWithPrevious, kMergedWith
 
 struct PreTokenizerStep {
   enum class Kind {
-    kSplit,            // by `pattern`, `behavior`, `invert`
-    kDigits,           // kIsolated: each numeric character, kContiguous: each run of them
-    kMetaspace,        // ' ' becomes `replacement`; a prefix by `scheme`; a piece begins at each of them
-    kByteLevel,        // a space is put before each piece that has none (prefix_space); `pattern` cuts
-    kWhitespace,       // runs of word characters, runs of others; white space is dropped
+    kSplit,       // by `pattern`, `behavior`, `invert`
+    kDigits,      // kIsolated: each numeric character, kContiguous: each run of them
+    kMetaspace,   // ' ' becomes `replacement`; a prefix by `scheme`; a piece begins at each of them
+    kByteLevel,   // a space is put before each piece that has none (prefix_space); `pattern` cuts
+    kWhitespace,  // runs of word characters, runs of others; white space is dropped
     kWhitespaceSplit,  // white space is dropped
   };
   enum class Scheme { kAlways, kFirst, kNever };

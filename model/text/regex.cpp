@@ -41,10 +41,9 @@ struct Regex::Matcher::State {
   }
 };
 
-Regex::Regex(std::string_view pattern, std::string_view where)
-    : pattern_(pattern), where_(where) {
-  CHECK_INPUT(pattern.size() <= kMaxPatternBytes, "{}: a pattern of {} bytes; allowed are {}", where,
-              pattern.size(), kMaxPatternBytes);
+Regex::Regex(std::string_view pattern, std::string_view where) : pattern_(pattern), where_(where) {
+  CHECK_INPUT(pattern.size() <= kMaxPatternBytes, "{}: a pattern of {} bytes; allowed are {}",
+              where, pattern.size(), kMaxPatternBytes);
   const std::string translated = to_pcre2_syntax(pattern, where);
   const std::unique_ptr<pcre2_compile_context, decltype(&pcre2_compile_context_free)> context(
       pcre2_compile_context_create(nullptr), &pcre2_compile_context_free);

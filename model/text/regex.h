@@ -1,5 +1,5 @@
-// Regular expressions by PCRE2's just-in-time compiler, with limits; every failure is an error, never
-// "no match".
+// Regular expressions by PCRE2's just-in-time compiler, with limits; every failure is an error,
+// never "no match".
 #pragma once
 
 #include <memory>
@@ -24,8 +24,8 @@ class Regex {
     Matcher(const Matcher&) = delete;
     Matcher& operator=(const Matcher&) = delete;
 
-    // The leftmost match in `text` (valid UTF-8) that starts at `from` or later, as offsets. A search
-    // that takes too many steps is refused (exit code 3).
+    // The leftmost match in `text` (valid UTF-8) that starts at `from` or later, as offsets. A
+    // search that takes too many steps is refused (exit code 3).
     std::optional<std::pair<size_t, size_t>> find(std::string_view text, size_t from);
 
    private:

@@ -58,8 +58,8 @@ void SplitPattern::Finder::find(std::string_view text, std::vector<TextMatch>& m
     for (size_t at; (at = text.find(pattern_.text_, done)) != text.npos;)
       found(at, at + pattern_.text_.size());
   } else {
-    // As the package walks: an empty match right behind another match does not count, and the search
-    // then goes on one character later.
+    // As the package walks: an empty match right behind another match does not count, and the
+    // search then goes on one character later.
     std::optional<size_t> last_end;
     for (size_t from = 0; from <= text.size();) {
       const auto match = matcher_->find(text, from);

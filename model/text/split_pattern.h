@@ -1,5 +1,5 @@
-// The pattern of a Split or Replace step: a text, or a regular expression. The published expressions
-// of GPT-2, Llama 3 and Qwen 2 are run by hand-written scanners, all others by PCRE2.
+// The pattern of a Split or Replace step: a text, or a regular expression. The published
+// expressions of GPT-2, Llama 3 and Qwen 2 are run by hand-written scanners, all others by PCRE2.
 #pragma once
 
 #include <cstddef>
@@ -42,8 +42,8 @@ class SplitPattern {
   class Finder {
    public:
     explicit Finder(const SplitPattern& pattern);
-    // Replaces `matches` by the stretches of `text` (valid UTF-8, not empty), in order and without gaps;
-    // an empty match stands between its neighbours.
+    // Replaces `matches` by the stretches of `text` (valid UTF-8, not empty), in order and without
+    // gaps; an empty match stands between its neighbours.
     void find(std::string_view text, std::vector<TextMatch>& matches);
 
    private:

@@ -53,6 +53,8 @@ bool TokenMap::insert(std::string_view text, int32_t id) {
   return true;
 }
 
-int32_t TokenMap::find(std::string_view text) const { return slots_[slot_for(text, hash_of(text))].id; }
+int32_t TokenMap::find(std::string_view text) const {
+  return slots_[slot_for(text, hash_of(text))].id;
+}
 
 }  // namespace cohort

@@ -60,10 +60,11 @@ void Tokenizer::Impl::add_vocab(std::vector<std::pair<std::string, int64_t>> voc
   id_of = TokenMap(vocab.size() + parts.added_tokens.size());
   for (auto& [text, id] : vocab) {
     Token& token = tokens[id];
-    CHECK_INPUT(!token.exists, "{}: model.vocab: id {} belongs to '{}' and to '{}'; ids must differ",
-                where, id, token.text, text);
-    CHECK_INPUT(id_of.insert(text, static_cast<int32_t>(id)),
-                "{}: model.vocab: '{}' stands twice", where, text);
+    CHECK_INPUT(!token.exists,
+                "{}: model.vocab: id {} belongs to '{}' and to '{}'; ids must differ", where, id,
+                token.text, text);
+    CHECK_INPUT(id_of.insert(text, static_cast<int32_t>(id)), "{}: model.vocab: '{}' stands twice",
+                where, text);
     token.exists = true;
     token.text = std::move(text);
   }

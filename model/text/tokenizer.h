@@ -1,6 +1,6 @@
-// The tokenizer of a Hugging Face tokenizer.json: byte-pair encoding of bytes (GPT-2, Llama 3, Qwen) or of
-// characters (SentencePiece's style: Llama 2, Mistral, Gemma). It gives what the `tokenizers` package
-// gives.
+// The tokenizer of a Hugging Face tokenizer.json: byte-pair encoding of bytes (GPT-2, Llama 3,
+// Qwen) or of characters (SentencePiece's style: Llama 2, Mistral, Gemma). It gives what the
+// `tokenizers` package gives.
 #pragma once
 
 #include <cstdint>
@@ -32,13 +32,13 @@ class Tokenizer {
   // Invalid UTF-8 is replaced by U+FFFD first. A character that the vocabulary lacks becomes its
   // bytes' tokens (byte_fallback), the model's unk_token, or is dropped (as the package does).
   // guards: ascending byte offsets into `text`, which must then be valid UTF-8. No added token is
-  // recognised across one of them (begin < offset < end): with an offset inside each <|im_end|> that
-  // a message spells, it stays plain text.
+  // recognised across one of them (begin < offset < end): with an offset inside each <|im_end|>
+  // that a message spells, it stays plain text.
   std::vector<int32_t> encode(std::string_view text, bool add_special_tokens = false,
                               std::span<const size_t> guards = {}) const;
   // Bytes may be invalid UTF-8 when ids stop inside a character; they become U+FFFD. Unknown ids
-  // decode to nothing. skip_special_tokens: a special token that the normalizer rewrites stays (as in
-  // the package).
+  // decode to nothing. skip_special_tokens: a special token that the normalizer rewrites stays (as
+  // in the package).
   std::string decode(std::span<const int32_t> ids, bool skip_special_tokens = false) const;
 
   int32_t vocab_size() const;  // largest id + 1
@@ -56,8 +56,8 @@ class Tokenizer {
   std::unique_ptr<Impl> impl_;
 };
 
-// Decodes ids one by one. The texts returned, joined, are what decode() gives for all the ids; none ends
-// inside a character. A part is empty while what comes next can still change it.
+// Decodes ids one by one. The texts returned, joined, are what decode() gives for all the ids; none
+// ends inside a character. A part is empty while what comes next can still change it.
 class TextStream {
  public:
   explicit TextStream(const Tokenizer& tokenizer, bool skip_special_tokens = false);

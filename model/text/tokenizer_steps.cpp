@@ -12,8 +12,8 @@ constexpr int64_t kMaxStrip = 1024;
 
 std::string short_text(const TokenizerPart& part, std::string_view key) {
   std::string text = part.text(key);
-  CHECK_INPUT(text.size() <= kMaxAddedBytes, "{}: '{}' has {} bytes; allowed are {}", part.path, key,
-              text.size(), kMaxAddedBytes);
+  CHECK_INPUT(text.size() <= kMaxAddedBytes, "{}: '{}' has {} bytes; allowed are {}", part.path,
+              key, text.size(), kMaxAddedBytes);
   return text;
 }
 
@@ -119,8 +119,8 @@ void append_pre_tokenizer(const TokenizerPart& part, PreTokenizer& how) {
     step.kind = Kind::kByteLevel;
     step.prefix_space = part.flag("add_prefix_space", true);
     if (part.flag("use_regex", true))
-      step.pattern = std::make_shared<const SplitPattern>(
-          SplitPattern::of_regex(kGpt2Pattern, part.path));
+      step.pattern =
+          std::make_shared<const SplitPattern>(SplitPattern::of_regex(kGpt2Pattern, part.path));
     how.byte_level = true;
   } else if (type == "Digits") {
     part.allow({"type", "individual_digits"});

@@ -44,9 +44,10 @@ struct Range {
 // Marks and compatibility characters of Unicode 9 to 14. The package's normal forms do not know
 // them: to it they combine with nothing and decompose into nothing.
 constexpr Range kUnknownToNormalForms[] = {
-    {0x7FD, 0x7FD}, {0x898, 0x89F}, {0x8CA, 0x8D3}, {0x9FE, 0x9FE}, {0xC3C, 0xC3C}, {0xD3B, 0xD3C},
-    {0xEBA, 0xEBA}, {0x1715, 0x1715}, {0x1ABF, 0x1ACE}, {0x1DF6, 0x1DFA}, {0x32FF, 0x32FF},
-    {0xA7F2, 0xA7F4}, {0xA82C, 0xA82C}, {0xAB69, 0xAB69}, {0x10781, 0x10785}, {0x10787, 0x107B0},
+    {0x7FD, 0x7FD},     {0x898, 0x89F},     {0x8CA, 0x8D3},     {0x9FE, 0x9FE},
+    {0xC3C, 0xC3C},     {0xD3B, 0xD3C},     {0xEBA, 0xEBA},     {0x1715, 0x1715},
+    {0x1ABF, 0x1ACE},   {0x1DF6, 0x1DFA},   {0x32FF, 0x32FF},   {0xA7F2, 0xA7F4},
+    {0xA82C, 0xA82C},   {0xAB69, 0xAB69},   {0x10781, 0x10785}, {0x10787, 0x107B0},
     {0x107B2, 0x107BA}, {0x10D24, 0x10D27}, {0x10EAB, 0x10EAC}, {0x10F46, 0x10F50},
     {0x10F82, 0x10F85}, {0x11070, 0x11070}, {0x1133B, 0x1133B}, {0x1145E, 0x1145E},
     {0x11839, 0x1183A}, {0x11938, 0x11938}, {0x1193D, 0x1193E}, {0x11943, 0x11943},
@@ -58,9 +59,9 @@ constexpr Range kUnknownToNormalForms[] = {
 
 bool is_unknown_to_normal_forms(char32_t c) {
   if (c < 0x300) return false;
-  const auto it = std::upper_bound(
-      std::begin(kUnknownToNormalForms), std::end(kUnknownToNormalForms), c,
-      [](char32_t value, const Range& range) { return value < range.first; });
+  const auto it =
+      std::upper_bound(std::begin(kUnknownToNormalForms), std::end(kUnknownToNormalForms), c,
+                       [](char32_t value, const Range& range) { return value < range.first; });
   if (it != std::begin(kUnknownToNormalForms) && c <= std::prev(it)->last) return true;
   return find_addition(c) != nullptr;
 }
@@ -73,8 +74,8 @@ void append_normal_form(std::vector<utf8proc_int32_t>& characters, NormalForm fo
   // anywhere.
   constexpr int kLongestDecomposition = 32;
   const bool compatible = form == NormalForm::kNfkc || form == NormalForm::kNfkd;
-  const auto options = static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE |
-                                                      (compatible ? UTF8PROC_COMPAT : 0));
+  const auto options =
+      static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE | (compatible ? UTF8PROC_COMPAT : 0));
   std::vector<utf8proc_int32_t> decomposed;
   decomposed.reserve(characters.size());
   for (const utf8proc_int32_t c : characters) {
@@ -113,8 +114,9 @@ struct CasePairs {
   int32_t distance;
 };
 constexpr CasePairs kNewCases[] = {
-    {0x1C89, 0x1C89, 1, 1},      {0xA7CB, 0xA7CB, 1, 0x264 - 0xA7CB}, {0xA7CC, 0xA7CE, 2, 1},
-    {0xA7D2, 0xA7D4, 2, 1},      {0xA7DA, 0xA7DA, 1, 1},              {0xA7DC, 0xA7DC, 1, 0x19B - 0xA7DC},
+    {0x1C89, 0x1C89, 1, 1},      {0xA7CB, 0xA7CB, 1, 0x264 - 0xA7CB},
+    {0xA7CC, 0xA7CE, 2, 1},      {0xA7D2, 0xA7D4, 2, 1},
+    {0xA7DA, 0xA7DA, 1, 1},      {0xA7DC, 0xA7DC, 1, 0x19B - 0xA7DC},
     {0x10D50, 0x10D65, 1, 0x20}, {0x16EA0, 0x16EB8, 1, 0x1B},
 };
 
@@ -140,8 +142,8 @@ void append_normal_form_of(std::string_view text, NormalForm form, std::string& 
   append_normal_form(known, form, out);
 }
 
-// A character that starts a block and is followed by another such is its own normal form C; only the
-// rest is looked at more closely.
+// A character that starts a block and is followed by another such is its own normal form C; only
+// the rest is looked at more closely.
 void append_composed(std::string_view text, std::string& out) {
   size_t done = 0, block = 0;
   for (size_t at = 0; at < text.size();) {
@@ -196,9 +198,9 @@ bool is_word_character(char32_t c) {
   const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
   if (category == UTF8PROC_CATEGORY_CN) {
     const UnicodeAddition* addition = find_addition(c);
-    return addition && (addition->category[0] == 'L' || addition->category[0] == 'M' ||
-                        addition->category == "Nd" || addition->category == "Nl" ||
-                        addition->category == "Pc");
+    return addition &&
+           (addition->category[0] == 'L' || addition->category[0] == 'M' ||
+            addition->category == "Nd" || addition->category == "Nl" || addition->category == "Pc");
   }
   return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NL) ||
          category == UTF8PROC_CATEGORY_PC;

@@ -1,5 +1,5 @@
-// Any bytes are either refused with exit code 3 or give a tokenizer; what it encodes and decodes stays
-// within its promises. Input: a tokenizer.json, then, behind a zero byte, a text.
+// Any bytes are either refused with exit code 3 or give a tokenizer; what it encodes and decodes
+// stays within its promises. Input: a tokenizer.json, then, behind a zero byte, a text.
 #include <cstdlib>
 #include <numeric>
 #include <string>
@@ -16,7 +16,8 @@ using namespace cohort;
 namespace {
 
 // A tokenizer in SentencePiece's style with every step that a byte-level one does not have.
-constexpr std::string_view kSentencePiece = R"json({"version": "1.0", "truncation": null, "padding": null,
+constexpr std::string_view kSentencePiece =
+    R"json({"version": "1.0", "truncation": null, "padding": null,
  "added_tokens": [{"id": 0, "content": "<unk>", "single_word": true, "lstrip": true, "rstrip": true,
   "normalized": true, "special": true}],
  "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFKC"}, {"type": "Strip"}, {"type": "Prepend",

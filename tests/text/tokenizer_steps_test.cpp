@@ -1,4 +1,6 @@
 // The steps of tokenizer.json one by one: what each does, and what its reader refuses.
+#include "model/text/tokenizer_steps.h"
+
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -8,7 +10,6 @@
 #include "model/text/decoder.h"
 #include "model/text/normalizer.h"
 #include "model/text/tokenizer.h"
-#include "model/text/tokenizer_steps.h"
 
 namespace cohort {
 namespace {
@@ -68,7 +69,8 @@ TEST(PreTokenizer, MetaspaceFirstOnlyAtTheStartOfTheText) {
   EXPECT_EQ(pieces_of(kFirst, "a  b", true), (Texts{"_a", "_", "_b"}));
   EXPECT_EQ(pieces_of(kFirst, "a b", false), (Texts{"a", "_b"}));
   EXPECT_EQ(pieces_of(kFirst, " a", true), (Texts{"_a"}));
-  EXPECT_EQ(pieces_of(R"({"type": "Metaspace", "replacement": "_", "add_prefix_space": true})", "a", false),
+  EXPECT_EQ(pieces_of(R"({"type": "Metaspace", "replacement": "_", "add_prefix_space": true})", "a",
+                      false),
             (Texts{"_a"}));
 }
 
@@ -77,22 +79,27 @@ TEST(PreTokenizer, ReadersRefuseByName) {
   expect_part(refused(R"({"type": "BertPreTokenizer"})"), "type 'BertPreTokenizer'");
   expect_part(refused(R"({"type": "Split", "pattern": {"String": "a"}, "behavior": "Odd"})"),
               "behavior 'Odd'");
-  expect_part(refused(R"({"type": "Split", "pattern": "a", "behavior": "Isolated"})"), "'pattern' must be");
+  expect_part(refused(R"({"type": "Split", "pattern": "a", "behavior": "Isolated"})"),
+              "'pattern' must be");
   expect_part(refused(R"({"type": "Split", "pattern": {"String": ""}, "behavior": "Isolated"})"),
               "an empty pattern");
-  expect_part(refused(R"({"type": "Split", "pattern": {}, "behavior": "Isolated"})"), "one of String and Regex");
+  expect_part(refused(R"({"type": "Split", "pattern": {}, "behavior": "Isolated"})"),
+              "one of String and Regex");
   expect_part(refused(R"({"type": "Metaspace", "replacement": "ab"})"), "allowed is one character");
   expect_part(refused(R"({"type": "Metaspace", "replacement": "_", "prepend_scheme": "last"})"),
               "prepend_scheme 'last'");
   expect_part(refused(R"({"type": "Metaspace", "replacement": "_", "add_prefix_space": false})"),
               "add_prefix_space is false");
-  expect_part(refused(R"({"type": "Sequence", "pretokenizers": [{"type": "ByteLevel", "add_prefix_space": false},
+  expect_part(
+      refused(
+          R"({"type": "Sequence", "pretokenizers": [{"type": "ByteLevel", "add_prefix_space": false},
                           {"type": "Digits", "individual_digits": true}]})"),
-              "behind ByteLevel");
+      "behind ByteLevel");
 }
 
 TEST(Normalizer, GuardsMoveWithTheText) {
-  constexpr const char* kLlama = R"({"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "_"},
+  constexpr const char* kLlama =
+      R"({"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "_"},
       {"type": "Replace", "pattern": {"String": " "}, "content": "___"}]})";
   const NormalizedText text = normalized(kLlama, "a b c", {{1, 1}, {2, 2}, {4, 4}});
   EXPECT_EQ(text.text, "_a___b___c");
@@ -113,7 +120,8 @@ TEST(Normalizer, GuardsMoveWithTheText) {
 
 TEST(Normalizer, RefusesByNameAndBoundsGrowth) {
   expect_part(refusal(read_normalizer, R"({"type": "BertNormalizer"})"), "type 'BertNormalizer'");
-  const std::string big = fmt::format(R"({{"type": "Prepend", "prepend": "{}"}})", std::string(65, 'x'));
+  const std::string big =
+      fmt::format(R"({{"type": "Prepend", "prepend": "{}"}})", std::string(65, 'x'));
   expect_part(refusal(read_normalizer, big.c_str()), "allowed are 64");
   std::string doubling = R"({"type": "Sequence", "normalizers": [)";
   for (int i = 0; i < 40; ++i)
@@ -126,22 +134,31 @@ TEST(Normalizer, RefusesByNameAndBoundsGrowth) {
 TEST(Normalizer, RunsStepsInOrder) {
   EXPECT_EQ(normalized(R"({"type": "Sequence", "normalizers": [{"type": "Strip", "strip_left": true,
       "strip_right": false}, {"type": "Lowercase"}, {"type": "Replace", "pattern": {"Regex": "[0-9]+"},
-      "content": "#"}]})", " \xE3\x80\x80\xC4\xB0 A12b ").text,
+      "content": "#"}]})",
+                       " \xE3\x80\x80\xC4\xB0 A12b ")
+                .text,
             "i\xCC\x87 a#b ");
-  EXPECT_EQ(normalized(R"({"type": "NFKC"})", "\xEF\xAC\x81\xC2\xBD").text, "fi1\xE2\x81\x84" "2");
+  EXPECT_EQ(normalized(R"({"type": "NFKC"})", "\xEF\xAC\x81\xC2\xBD").text,
+            "fi1\xE2\x81\x84"
+            "2");
 }
 
 TEST(Decoder, ARunOfBytesThatIsNotUtf8IsReplacedThroughout) {
-  const Json json = json_of(R"({"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"},
+  const Json json =
+      json_of(R"({"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"},
       {"type": "Strip", "content": " ", "start": 1, "stop": 0}]})");
   const DecoderSteps how = read_decoder({json, "decoder"});
   EXPECT_EQ(decode_tokens({" ", "a", "<0xC3>", "<0xA9>", " "}, how), "a\xC3\xA9 ");
-  EXPECT_EQ(decode_tokens({"<0x41>", "<0xFF>", "b"}, how), "\xEF\xBF\xBD\xEF\xBF\xBD" "b");
+  EXPECT_EQ(decode_tokens({"<0x41>", "<0xFF>", "b"}, how),
+            "\xEF\xBF\xBD\xEF\xBF\xBD"
+            "b");
   // A stream cannot tell before the run ends.
   TokenStream stream(how);
   EXPECT_EQ(stream.add("<0x41>"), "");
   EXPECT_EQ(stream.add("<0xFF>"), "");
-  EXPECT_EQ(stream.add("b"), "\xEF\xBF\xBD\xEF\xBF\xBD" "b");
+  EXPECT_EQ(stream.add("b"),
+            "\xEF\xBF\xBD\xEF\xBF\xBD"
+            "b");
   EXPECT_EQ(stream.add("<0x41>"), "");
   EXPECT_EQ(stream.finish(), "A");
   EXPECT_EQ(stream.add(" a"), "a");  // a new text: its first space is stripped again
@@ -170,7 +187,9 @@ TEST(TextStream, NeverEndsInsideACharacter) {
   EXPECT_EQ(stream.add(0x98), "");
   EXPECT_EQ(stream.add(0x80), "\xF0\x9F\x98\x80");
   EXPECT_EQ(stream.add(0xC3), "");
-  EXPECT_EQ(stream.add('a'), "\xEF\xBF\xBD" "a");
+  EXPECT_EQ(stream.add('a'),
+            "\xEF\xBF\xBD"
+            "a");
   EXPECT_EQ(stream.add(0xE4), "");
   EXPECT_EQ(stream.add(-5), "");
   EXPECT_EQ(stream.finish(), "\xEF\xBF\xBD");
