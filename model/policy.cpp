@@ -1,12 +1,10 @@
 #include "model/policy.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "core/check.h"
 #include "core/rng.h"
-#include "model/formats/safetensors.h"
 #include "model/rope_scaling.h"
 
 namespace cohort {
@@ -35,8 +33,6 @@ void fill(Tensor weight, float value) {
     }
   }
 }
-
-std::string shape_text(const std::vector<int64_t>& shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
 
 }  // namespace
 
@@ -78,38 +74,6 @@ void init_weights(Policy& policy, uint64_t seed) {
       fill(weight, entry.kind == ParamKind::gain && !policy.config.unit_offset_norm ? 1.0f : 0.0f);
     }
   }
-}
-
-void load_weights(Policy& policy, const std::filesystem::path& model_dir) {
-  const SafetensorsFolder folder = SafetensorsFolder::open(model_dir);
-  const auto& stored = folder.tensors();
-  size_t used = 0;
-  for (const ParamEntry& entry : policy.table.entries) {
-    const std::string where = fmt::format("{}: tensor '{}'", model_dir.string(), entry.name);
-    const auto found = stored.find(entry.name);
-    CHECK_INPUT(found != stored.end(), "{} is missing", where);
-    const std::vector<int64_t> expected = entry.stored_shape();
-    CHECK_INPUT(found->second.shape == expected, "{} has shape {}, config.json asks for {}", where,
-                shape_text(found->second.shape), shape_text(expected));
-    convert_stored(found->second, where, policy.dtype == DType::bf16,
-                   policy.weight(entry.offset, entry.shape[0], entry.shape[1]).data);
-    ++used;
-  }
-  for (const auto& [name, tensor] : stored) {
-    const bool known = std::ranges::any_of(policy.table.entries, [&](const ParamEntry& e) { return e.name == name; });
-    // A tied checkpoint may still carry its head; it must then be the embedding.
-    if (!known && name == "lm_head.weight" && policy.config.tie_word_embeddings) {
-      const StoredTensor& embedding = stored.at("model.embed_tokens.weight");
-      CHECK_INPUT(tensor.dtype == embedding.dtype && tensor.shape == embedding.shape &&
-                      std::memcmp(tensor.data.data(), embedding.data.data(), embedding.data.size()) == 0,
-                  "{}: lm_head.weight differs from the embedding, but config.json says tie_word_embeddings: true",
-                  model_dir.string());
-      continue;
-    }
-    CHECK_INPUT(known, "{}: unknown tensor '{}': this model of {} layers has no such parameter", model_dir.string(), name,
-                policy.config.num_layers);
-  }
-  CHECK(used == policy.table.entries.size(), "{} of {} parameters loaded", used, policy.table.entries.size());
 }
 
 namespace {

@@ -1,7 +1,6 @@
 // Policy: config + weights + version. Rollouts and updates use this one object: there is nothing to synchronise.
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -48,8 +47,6 @@ std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int6
 // Normal(0, 2 / (5 C)) matrices (Nguyen and Salazar 2019, "SmallInit"; 0.023 at C = 768), gains that change nothing,
 // biases 0; a function of seed and table alone.
 void init_weights(Policy& policy, uint64_t seed);
-// Reads model.safetensors or shards; every tensor used exactly once, none missing, shapes equal. Exit code 3 otherwise.
-void load_weights(Policy& policy, const std::filesystem::path& model_dir);
 // Must follow each change of `weights`: refreshes the packed copies that matmul reads. Not for inference.
 void repack(Policy& policy, const Exec& ex);
 // For inference, in place of the former: packs layer `layer` from `weights`, the layer's span of the table (weights, flat,

@@ -9,6 +9,7 @@
 #include "model/formats/convert_numbers.h"
 #include "model/formats/read_weights.h"
 #include "model/formats/safetensors.h"
+#include "model/load_weights.h"
 
 namespace cohort {
 namespace {
@@ -49,53 +50,6 @@ StoredDType config_dtype(const fs::path& dir) {
   return *dtype;
 }
 
-WeightTarget target_of(const ParamEntry& entry, Tensor out) { return {entry.name, entry.stored_shape(), out.data}; }
-
-// Where each parameter's numbers go.
-std::vector<WeightTarget> weight_targets(const Policy& policy) {
-  std::vector<WeightTarget> targets;
-  for (const ParamEntry& entry : policy.table.entries)
-    targets.push_back(target_of(entry, policy.weight(entry.offset, entry.shape[0], entry.shape[1])));
-  return targets;
-}
-
-// Layer by layer through one buffer, so that no more than the packed weights is held.
-void read_packed(Policy& policy, const SafetensorsFolder& folder, const std::string& where, const Exec& ex) {
-  const StoredDType memory = stored_as(policy.dtype);
-  const auto& layers = policy.table.layers;
-  const ParamSpan inside{layers.front().span.begin, layers.back().span.end};
-  std::vector<WeightTarget> targets;
-  // The head first: its flat copy's memory is free again before the layers need theirs.
-  for (const ParamEntry& entry : policy.table.entries) {
-    if (entry.offset >= inside.begin && entry.offset < inside.end) continue;
-    targets.push_back(target_of(entry, policy.weight(entry.offset, entry.shape[0], entry.shape[1])));
-  }
-  read_weights(folder, targets, memory, where, *ex.pool);
-  pack_head(policy, ex);
-
-  int64_t longest = 0;
-  for (const LayerParams& layer : layers) longest = std::max(longest, layer.span.end - layer.span.begin);
-  Arena arena("a layer's weights");
-  const size_t piece = arena.plan("weights", policy.dtype, {longest});
-  arena.commit();
-  for (size_t l = 0; l < layers.size(); ++l) {
-    const ParamSpan span = layers[l].span;
-    const Tensor flat(arena[piece].data, policy.dtype, {span.end - span.begin});
-    targets.clear();
-    for (const ParamEntry& entry : policy.table.entries) {
-      if (entry.offset < span.begin || entry.offset >= span.end) continue;
-      targets.push_back(target_of(entry, Policy::view(flat, entry.offset - span.begin, entry.shape[0], entry.shape[1])));
-    }
-    read_weights(folder, targets, memory, where, *ex.pool);
-    pack_layer(policy, static_cast<int64_t>(l), flat, ex);
-  }
-}
-
-TiedWeights tied_weights(const ModelConfig& config) {
-  if (!config.tie_word_embeddings || config.is_classifier()) return {};
-  return {"lm_head.weight", "model.embed_tokens.weight"};
-}
-
 DType exact_dtype_of(const SafetensorsFolder& folder) {
   const bool all_bf16 = std::ranges::all_of(folder.tensors(), [](const auto& entry) {
     return entry.second.dtype == "BF16" || entry.first.ends_with(kRotaryTable);
@@ -126,14 +80,8 @@ LoadedModel load(const fs::path& dir, const std::string& dtype, int64_t shards, 
   std::future<Text> text = load_text(dir);
   const SafetensorsFolder folder = SafetensorsFolder::open(dir);
   std::unique_ptr<Policy> policy = make_policy(config, dtype_in_memory(dtype, exact_dtype_of(folder)), shards, use);
-  const std::vector<WeightTarget> targets = weight_targets(*policy);
-  check_weights(folder, targets, tied_weights(config), dir.string());
-  if (use == PolicyUse::inference) {
-    read_packed(*policy, folder, dir.string(), ex);
-  } else {
-    read_weights(folder, targets, stored_as(policy->dtype), dir.string(), *ex.pool);
-    if (packing == Packing::packed) repack(*policy, ex);
-  }
+  load_weights(*policy, folder, dir.string(), ex);
+  if (use == PolicyUse::training && packing == Packing::packed) repack(*policy, ex);
   return join(std::move(policy), text.get(), dir);
 }
 

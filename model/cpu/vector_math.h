@@ -18,7 +18,9 @@
 #define COHORT_VECTOR_AVX512 1
 #pragma GCC diagnostic push  // GCC 12 takes the "undefined" pass-through operand of its own intrinsics for a mistake
 #pragma GCC diagnostic ignored "-Wuninitialized"
+#ifndef __clang__  // which does not know the name
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <immintrin.h>
 #pragma GCC diagnostic pop
 #else
