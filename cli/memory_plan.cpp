@@ -20,7 +20,8 @@ namespace {
 constexpr int64_t kMaxAutoPackRows = 4096;  // trainer/packs.h
 
 struct Sizes {
-  int64_t C, F, V, L, width, kv_width, heads, act;  // act: bytes of an activation
+  int64_t C, F, V, L, width, kv_width, heads, kv_heads, act;  // act: bytes of an activation
+  bool qk_norm, sandwich_norms;
   Sizes(const ModelConfig& m, DType dtype)
       : C(m.hidden_size),
         F(m.intermediate_size),
@@ -29,39 +30,53 @@ struct Sizes {
         width(m.num_heads * m.head_size),
         kv_width(m.num_kv_heads * m.head_size),
         heads(m.num_heads),
-        act(static_cast<int64_t>(dtype_size(dtype))) {}
+        kv_heads(m.num_kv_heads),
+        act(static_cast<int64_t>(dtype_size(dtype))),
+        qk_norm(m.qk_norm),
+        sandwich_norms(m.sandwich_norms) {}
 };
 
 void add(std::vector<MemoryPiece>& pieces, std::string name, int64_t bytes) {
   pieces.push_back({std::move(name), static_cast<uint64_t>(bytes)});
 }
 
-// Weights, and the copies of the matrices that matmul reads.
+// Weights, and the copies of the matrices that matmul reads. For inference the latter are the only ones of the layers'
+// matrices, and a layer is read at a time.
 void add_weights(std::vector<MemoryPiece>& pieces, const ParamTable& table, int64_t act,
-                 const std::string& of) {
-  int64_t matrices = 0;
+                 const std::string& of, PolicyUse use = PolicyUse::training) {
+  int64_t matrices = 0, layer_matrices = 0, longest = 0;
+  for (const LayerParams& layer : table.layers) {
+    longest = std::max(longest, layer.span.end - layer.span.begin);
+    for (const ParamEntry& entry : table.entries)
+      if (entry.kind == ParamKind::matrix && entry.offset >= layer.span.begin && entry.offset < layer.span.end)
+        layer_matrices += entry.size();
+  }
   for (const ParamEntry& entry : table.entries) {
     if (entry.kind == ParamKind::matrix && (entry.offset != table.embedding || table.head == table.embedding)) {
       matrices += entry.size();
     }
   }
-  add(pieces, of + "weights", table.size * act);
+  const bool flat = use == PolicyUse::training;
+  add(pieces, of + "weights", (flat ? table.size : table.size - layer_matrices + longest) * act);
   add(pieces, of + "packed weights", matrices * act);
 }
 
 // As ForwardState, and the hidden states and logits that are drawn from.
 int64_t rollout_activations(const Sizes& s, int64_t rows, int64_t sequences) {
   const int64_t qkv = s.width + 2 * s.kv_width;
-  return rows * (4 * (s.C + qkv) + s.act * (s.C + qkv + s.width + 3 * s.F)) +
+  const int64_t outputs = s.sandwich_norms ? 2 * s.C : 0;
+  return rows * (4 * (s.C + qkv + outputs) + s.act * (2 * s.C + qkv + s.width + 3 * s.F)) +
          sequences * (s.act * s.C + 4 * s.V);
 }
 
 // As TrainState: what each layer keeps, and what the backward pass works in.
 int64_t training_activations(const Sizes& s, int64_t rows) {
   const int64_t qkv = s.width + 2 * s.kv_width;
-  const int64_t layer = 4 * (2 * s.C + s.heads + 2) + s.act * (2 * s.C + qkv + s.width + 3 * s.F);
-  const int64_t once =
+  int64_t layer = 4 * (2 * s.C + s.heads + 2) + s.act * (2 * s.C + qkv + s.width + 3 * s.F);
+  int64_t once =
       4 * (s.C + 1 + qkv + 2 * s.C + qkv + s.C) + s.act * (2 * s.C + s.C + s.width + qkv + 3 * s.F);
+  if (s.qk_norm) layer += 4 * (s.width + s.kv_width + s.heads + s.kv_heads), once += 4 * qkv;
+  if (s.sandwich_norms) layer += 4 * (2 * s.C + 2), once += 4 * s.C;
   return rows * (s.L * layer + once);
 }
 
@@ -89,7 +104,7 @@ std::vector<MemoryPiece> generation_memory(const ModelConfig& model, DType dtype
                                            int64_t positions, int64_t batched_tokens) {
   const Sizes s(model, dtype);
   std::vector<MemoryPiece> pieces;
-  add_weights(pieces, make_param_table(model, 1), s.act, "");
+  add_weights(pieces, make_param_table(model, 1), s.act, "", PolicyUse::inference);
   add(pieces, fmt::format("KV cache ({} x {} tokens)", sequences, positions),
       kv_cache(s, sequences, positions));
   add(pieces, "activations",

@@ -37,8 +37,9 @@ void expect_near(uint64_t planned, uint64_t allocated) {
 }
 
 TEST(MemoryPlan, AgreesWithWhatIsAllocated) {
-  for (const DType dtype : {DType::f32, DType::bf16}) {
-    const ModelConfig model = small_model();
+  for (const auto& [dtype, norms] : {std::pair(DType::f32, false), {DType::bf16, false}, {DType::f32, true}, {DType::bf16, true}}) {
+    ModelConfig model = small_model();
+    model.qk_norm = model.sandwich_norms = norms;
     Config config;
     const auto policy = make_policy(model, dtype, config.trainer.logical_ranks);
     config.model.dtype = dtype_name(dtype);
@@ -54,6 +55,16 @@ TEST(MemoryPlan, AgreesWithWhatIsAllocated) {
     const uint64_t sampling = 16 * (64 * dtype_size(dtype) + 300 * 4);
     expect_near(piece(plan, "rollout activations") - sampling, ForwardState(*policy, 256).bytes());
   }
+}
+
+TEST(MemoryPlan, InferenceHoldsTheLayersMatricesOnce) {
+  const ModelConfig model = small_model();
+  const auto plan = generation_memory(model, DType::bf16, 4, 64, 64);
+  const ParamTable table = make_param_table(model, 1);
+  const uint64_t embedding = 300 * 64 * 2, all = static_cast<uint64_t>(table.size) * 2;
+  const uint64_t layer = static_cast<uint64_t>(table.layers[0].span.end - table.layers[0].span.begin) * 2;
+  EXPECT_LT(piece(plan, "weights"), embedding + layer + all / 50);  // one layer at a time
+  expect_near(piece(plan, "packed weights"), all);                  // the head's copy of the embedding among them
 }
 
 TEST(MemoryPlan, RanksShareTheOptimizer) {
