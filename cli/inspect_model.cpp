@@ -185,7 +185,7 @@ void memory_rows(ModelConfig model) {
   }
   const int64_t cached = 2 * model.num_layers * model.num_kv_heads * model.head_size;
   inspect_row("to generate", "{} (64 sequences of {} tokens)", generate, positions);
-  inspect_row("", "the embedding, and all matrices packed once; a token's keys and values take {} numbers", grouped(cached));
+  inspect_row("", "matrices packed, held once; a token's keys and values take {} numbers", grouped(cached));
   inspect_row("to train", "{} on one rank ({} prompts a step, {} completions of up to {} tokens)", train,
               config.trainer.prompts_per_step, config.rollout.num_generations, config.rollout.max_completion_length);
   inspect_row("", "weights twice, flat and packed; and 16 bytes a parameter or more: gradients, master weights, Adam's moments, in float32");

@@ -40,16 +40,21 @@ void add(std::vector<MemoryPiece>& pieces, std::string name, int64_t bytes) {
   pieces.push_back({std::move(name), static_cast<uint64_t>(bytes)});
 }
 
-// Weights, and the copies of the matrices that matmul reads. For inference the latter are the only ones of the layers'
-// matrices, and a layer is read at a time.
+// Weights, and the copies of the matrices that matmul reads. For inference the latter are the only ones, but for an
+// embedding that is not the head, and one layer or the head is read at a time.
 void add_weights(std::vector<MemoryPiece>& pieces, const ParamTable& table, int64_t act,
                  const std::string& of, PolicyUse use = PolicyUse::training) {
-  int64_t matrices = 0, layer_matrices = 0, longest = 0;
+  int64_t matrices = 0, once = 0, longest = 0;
   for (const LayerParams& layer : table.layers) {
     longest = std::max(longest, layer.span.end - layer.span.begin);
     for (const ParamEntry& entry : table.entries)
       if (entry.kind == ParamKind::matrix && entry.offset >= layer.span.begin && entry.offset < layer.span.end)
-        layer_matrices += entry.size();
+        once += entry.size();
+  }
+  for (const ParamEntry& entry : table.entries) {
+    if (entry.offset != table.head) continue;
+    once += entry.size();
+    longest = std::max(longest, entry.size());
   }
   for (const ParamEntry& entry : table.entries) {
     if (entry.kind == ParamKind::matrix && (entry.offset != table.embedding || table.head == table.embedding)) {
@@ -57,7 +62,7 @@ void add_weights(std::vector<MemoryPiece>& pieces, const ParamTable& table, int6
     }
   }
   const bool flat = use == PolicyUse::training;
-  add(pieces, of + "weights", (flat ? table.size : table.size - layer_matrices + longest) * act);
+  add(pieces, of + "weights", (flat ? table.size : table.size - once + longest) * act);
   add(pieces, of + "packed weights", matrices * act);
 }
 

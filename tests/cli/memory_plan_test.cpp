@@ -63,7 +63,7 @@ TEST(MemoryPlan, InferenceHoldsTheLayersMatricesOnce) {
   const ParamTable table = make_param_table(model, 1);
   const uint64_t embedding = 300 * 64 * 2, all = static_cast<uint64_t>(table.size) * 2;
   const uint64_t layer = static_cast<uint64_t>(table.layers[0].span.end - table.layers[0].span.begin) * 2;
-  EXPECT_LT(piece(plan, "weights"), embedding + layer + all / 50);  // one layer at a time
+  EXPECT_LT(piece(plan, "weights"), std::max(embedding, layer) + all / 50);  // one layer, or the head, at a time
   expect_near(piece(plan, "packed weights"), all);                  // the head's copy of the embedding among them
 }
 
