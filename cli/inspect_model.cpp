@@ -40,7 +40,7 @@ void parameter_rows(const ModelConfig& model) {
 // Dtypes by size, files and their bytes.
 void weight_rows(const fs::path& dir, const ModelConfig& model) {
   if (!fs::exists(dir / "model.safetensors") && !fs::exists(dir / "model.safetensors.index.json")) {
-    inspect_row("dtype", "{} (says config.json)", dtype_name(model.dtype));
+    inspect_row("dtype", "{} (says config.json)", stored_name(model.dtype));
     inspect_row("weights", "none here: neither model.safetensors nor model.safetensors.index.json");
     return;
   }

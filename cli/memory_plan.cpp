@@ -119,7 +119,7 @@ std::vector<MemoryPiece> generation_memory(const ModelConfig& model, DType dtype
 
 std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config& config,
                                          int ranks) {
-  const DType dtype = dtype_in_memory(config.model.dtype, model.dtype);
+  const DType dtype = dtype_in_memory(config.model.dtype, model.dtype == StoredDType::bf16 ? DType::bf16 : DType::f32);
   const Sizes s(model, dtype);
   const RolloutSection& r = config.rollout;
   const int64_t logical = config.trainer.logical_ranks;
@@ -157,7 +157,7 @@ std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config&
 ModelConfig planned_model(const Config& config) {
   if (!config.model.init) {
     ModelConfig model = load_model_config(config.model.path);
-    model.dtype = exact_dtype(config.model.path);
+    model.dtype = exact_dtype(config.model.path) == DType::bf16 ? StoredDType::bf16 : StoredDType::f32;
     return model;
   }
   std::string folder = (std::filesystem::temp_directory_path() / "cohort-XXXXXX").string();

@@ -9,12 +9,11 @@ namespace {
 
 constexpr int64_t kMaxSize = int64_t{1} << 24;  // of any one dimension: far beyond real models, far from overflow
 
-DType parse_dtype(const ConfigReader& reader) {
+StoredDType parse_dtype(const ConfigReader& reader) {
   const char* key = reader.has("dtype") ? "dtype" : "torch_dtype";  // transformers 5 and before
   const std::string name = reader.text_or(key, "float32");
-  if (name == "float32") return DType::f32;
-  if (name == "bfloat16" || name == "float16") return DType::bf16;
-  reader.refuse(key, name, "float32, bfloat16, float16 (computed in bfloat16)");
+  if (const std::optional<StoredDType> dtype = stored_dtype_of(name)) return *dtype;
+  reader.refuse(key, name, "float32, bfloat16, float16");
 }
 
 const Family& family_of(const std::string& model_type, std::string_view where) {
@@ -144,7 +143,7 @@ Json model_config_json(const ModelConfig& m) {
                  {"rms_norm_eps", static_cast<double>(m.rms_norm_eps)},
                  {"rope_theta", static_cast<double>(m.rope.theta)},
                  {"tie_word_embeddings", m.tie_word_embeddings},
-                 {"torch_dtype", dtype_name(m.dtype)},
+                 {"torch_dtype", stored_name(m.dtype)},
                  {"vocab_size", m.vocab_size}};
   if (m.bos_token_id >= 0) config["bos_token_id"] = m.bos_token_id;
   if (m.eos_token_ids.size() == 1) config["eos_token_id"] = m.eos_token_ids[0];

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/json.h"
-#include "model/tensor.h"
+#include "model/formats/stored_dtype.h"
 
 namespace cohort {
 
@@ -31,7 +31,7 @@ struct ModelConfig {
   int64_t num_heads = 0, num_kv_heads = 0, head_size = 0, max_positions = 0;
   float rms_norm_eps = 1e-5f;
   bool tie_word_embeddings = false;
-  DType dtype = DType::bf16;  // the checkpoint's; float16 is computed in bfloat16
+  StoredDType dtype = StoredDType::bf16;  // as config.json says; each tensor of the files says its own
   int32_t bos_token_id = -1, pad_token_id = -1;
   std::vector<int32_t> eos_token_ids;
 

@@ -139,7 +139,7 @@ void write_initial_model(const ModelInitConfig& init, const std::string& dtype, 
   config.max_positions = init.max_positions;
   config.rope.theta = init.rope_theta;
   config.tie_word_embeddings = true;
-  config.dtype = dtype_in_memory(dtype, DType::f32);
+  config.dtype = stored_as(dtype_in_memory(dtype, DType::f32));
   config.eos_token_ids = {256};
   const Json json = model_config_json(config);
   parse_model_config(json, "model.init");  // refuses what would be refused on the way back in

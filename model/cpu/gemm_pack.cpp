@@ -1,6 +1,8 @@
 // Lays out the operands of a product in lanes: panels of columns for B, tiles of rows for A (gemm.h).
 #include <algorithm>
 #include <bit>
+#include <cstring>
+#include <utility>
 
 #include "model/cpu/gemm.h"
 #include "model/cpu/gemm_tile.h"
@@ -48,28 +50,73 @@ void pack_strips(uint32_t* out, const T* x, int64_t rows, int64_t cols, int64_t 
   }
 }
 
-// The lane at `element` of a row of `cols`: one f32, or the bf16 there and the next.
-uint32_t lane_at(const float* row, int64_t lane, int64_t) { return std::bit_cast<uint32_t>(row[lane]); }
-uint32_t lane_at(const bf16* row, int64_t lane, int64_t cols) {
-  if (!kHasBf16Pairs) return uint32_t{row[lane].bits} << 16;
-  const uint32_t high = 2 * lane + 1 < cols ? row[2 * lane + 1].bits : 0;
-  return row[2 * lane].bits | high << 16;
+constexpr int64_t kBlock = 16;  // lanes of a transposed square; a cache line of each row
+using Lanes = uint32_t __attribute__((vector_size(kBlock * sizeof(uint32_t))));
+
+// Swaps the off-diagonal blocks of 2 x 2 blocks of kStep lanes, in rows i and i + kStep (Eklundh 1972).
+template <int kStep, size_t... kLane>
+void exchange(Lanes& upper, Lanes& lower, std::index_sequence<kLane...>) {
+  const Lanes a = upper, b = lower;
+  upper = __builtin_shufflevector(a, b, (kLane & kStep ? kBlock + kLane - kStep : kLane)...);
+  lower = __builtin_shufflevector(a, b, (kLane & kStep ? kBlock + kLane : kLane + kStep)...);
+}
+template <int kStep>
+void exchange_rows(Lanes* rows) {
+  for (int i = 0; i < kBlock; ++i)
+    if (!(i & kStep)) exchange<kStep>(rows[i], rows[i + kStep], std::make_index_sequence<kBlock>());
+}
+void transpose(Lanes* rows) {
+  exchange_rows<8>(rows);
+  exchange_rows<4>(rows);
+  exchange_rows<2>(rows);
+  exchange_rows<1>(rows);
+}
+
+// `count` lanes of a row of `cols` from lane `begin` on; the others stay as they are: an f32 each, or two neighbouring bf16.
+void load_lanes(Lanes& lanes, const float* row, int64_t begin, int64_t count, int64_t) {
+  if (count == kBlock) {
+    std::memcpy(&lanes, row + begin, sizeof lanes);
+  } else {
+    std::memcpy(&lanes, row + begin, static_cast<size_t>(count) * sizeof(float));
+  }
+}
+void load_lanes(Lanes& lanes, const bf16* row, int64_t begin, int64_t count, int64_t cols) {
+  if (kHasBf16Pairs) {
+    const int64_t numbers = std::min(2 * count, cols - 2 * begin);  // the last lane of an odd row is half empty
+    if (numbers == 2 * kBlock) {
+      std::memcpy(&lanes, row + 2 * begin, sizeof lanes);
+    } else {
+      std::memcpy(&lanes, row + 2 * begin, static_cast<size_t>(numbers) * sizeof(bf16));
+    }
+  } else {
+    for (int64_t lane = 0; lane < count; ++lane) lanes[lane] = uint32_t{row[begin + lane].bits} << 16;
+  }
 }
 
 template <typename T>
 void pack_transposed(uint32_t* out, const T* w, int64_t rows, int64_t cols, int64_t begin, int64_t end) {
+  static_assert(kVectorLanes % kBlock == 0 || kBlock % kVectorLanes == 0);
   const int64_t lanes = kHasBf16Pairs && sizeof(T) == 2 ? (cols + 1) / 2 : cols;
-  constexpr int64_t kBlock = 16;  // lanes: one cache line of each row at a time
   for (int64_t panel = begin; panel < end; ++panel) {
     const int64_t count = std::min(kColumns, rows - panel * kColumns);
     const int64_t width = (count + kVectorLanes - 1) / kVectorLanes * kVectorLanes;
     uint32_t* to = out + (panel - begin) * lanes * kColumns;
     for (int64_t block = 0; block < lanes; block += kBlock) {
-      const int64_t block_end = std::min(lanes, block + kBlock);
-      for (int64_t c = 0; c < width; ++c) {
-        const T* row = w + (panel * kColumns + c) * cols;
-        for (int64_t lane = block; lane < block_end; ++lane)
-          to[lane * width + c] = c < count ? lane_at(row, lane, cols) : 0;
+      const int64_t deep = std::min(kBlock, lanes - block);
+      for (int64_t c = 0; c < width; c += kBlock) {
+        const int64_t wide = std::min(kBlock, width - c);
+        Lanes square[kBlock] = {};
+        for (int64_t i = 0; i < std::min(kBlock, count - c); ++i)
+          load_lanes(square[i], w + (panel * kColumns + c + i) * cols, block, deep, cols);
+        transpose(square);
+        for (int64_t lane = 0; lane < deep; ++lane) {
+          uint32_t* at = to + (block + lane) * width + c;
+          if (wide == kBlock) {
+            std::memcpy(at, &square[lane], sizeof(Lanes));
+          } else {
+            std::memcpy(at, &square[lane], static_cast<size_t>(wide) * sizeof(uint32_t));
+          }
+        }
       }
     }
   }

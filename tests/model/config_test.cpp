@@ -21,7 +21,7 @@ TEST(ModelConfig, ReadsBothDialects) {
   EXPECT_EQ(old.head_size, 64);
   EXPECT_EQ(old.num_kv_heads, 3);
   EXPECT_EQ(old.rope.theta, 100000.0f);
-  EXPECT_EQ(old.dtype, DType::bf16);
+  EXPECT_EQ(old.dtype, StoredDType::bf16);
   EXPECT_TRUE(old.tie_word_embeddings);
   EXPECT_EQ(old.eos_token_ids, std::vector<int32_t>{2});
   Json today = smollm2();

@@ -18,7 +18,7 @@ inline ModelConfig tiny_config(bool tied = true) {
   config.head_size = 16;  // not hidden / heads
   config.max_positions = 128;
   config.tie_word_embeddings = tied;
-  config.dtype = DType::f32;
+  config.dtype = StoredDType::f32;
   config.eos_token_ids = {1};
   return config;
 }

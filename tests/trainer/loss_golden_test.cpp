@@ -1,5 +1,6 @@
 // Loss, advantages and learning rates equal TRL's and transformers', whose values are in tests/golden/loss (how they were made:
 // scripts/oracles).
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
