@@ -214,7 +214,8 @@ Action add_generate(CLI::App& app) {
       ->check(CLI::Range(1e-6, 1.0));
   option("--min-p", g.sampling.min_p, "drop tokens less likely than this times the most likely one")
       ->check(CLI::Range(0.0, 1.0));
-  option("--seed", g.seed, "of the draws; the same seed gives the same completions");
+  option("--seed", g.seed, "of the draws; the same seed gives the same completions")
+      ->check(CLI::NonNegativeNumber);
   option("--max-num-seqs", g.max_num_seqs, "sequences decoded together; no result depends on it")
       ->check(CLI::Range(1, 65536));
   app.add_flag("--stats", o->stats, "print prefill and decode tokens per second on standard error");

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <csignal>
 #include <memory>
 
 #include "cli/arguments.h"
@@ -33,6 +34,8 @@ int dry_run(const Config& config, const Comm& comm) {
 }
 
 int run(const Options& o, Comm& comm) {
+  // Whoever read the log may have gone; the run goes on.
+  std::signal(SIGPIPE, SIG_IGN);
   const Config config = o.config.load();
   if (o.dry_run) return dry_run(config, comm);
   if (config.run.device == "cuda") require_cuda();

@@ -43,6 +43,16 @@ TEST(EndToEnd, QuietTrainingPrintsTheSummaryOnly) {
   EXPECT_NE(outcome.out.find("accuracy after GRPO"), std::string::npos);
 }
 
+TEST(EndToEnd, ALogThatNobodyReadsAnyMoreDoesNotEndTheRun) {
+  const TemporaryFolder folder;
+  const std::string config = write_all(folder / "tiny.yaml", tiny_config(folder / "runs"));
+  // `true` reads nothing and is gone long before the last line; the shell waits for both sides.
+  const std::string command = "bash -c \"( '" COHORT_BINARY "' train '" + config + "' 2>&1 > '" + (folder / "out") +
+                              "'; echo \\$? > '" + (folder / "code") + "' ) | true\"";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  EXPECT_EQ(read_all(folder / "code"), "0\n");
+}
+
 TEST(EndToEnd, TheDryRunPrintsAConfigThatIsOne) {
   const TemporaryFolder folder;
   const std::string config = write_all(folder / "tiny.yaml", tiny_config(folder / "runs"));
