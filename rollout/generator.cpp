@@ -99,25 +99,17 @@ std::vector<Rollout> Generator::generate(std::span<const GenerateRequest> reques
   // Draws one token for each of `count` sequences (rows of s.hidden) and retires those that are done.
   const auto draw = [&](size_t first, size_t count) {
     const Tensor logits = s.logits.slice_rows(0, static_cast<int64_t>(count));
-    head_logits(logits, s.hidden.slice_rows(0, static_cast<int64_t>(count)), policy_.packed_head, ex, policy_.config.logit_softcap);
+    head_logits(logits, s.hidden.slice_rows(0, static_cast<int64_t>(count)), policy_.packed_head, ex,
+                policy_.config.logit_softcap);
     s.keys.resize(count);
     s.drawn.resize(count);
-    bool ban = false;
     for (size_t i = 0; i < count; ++i) {
       const Sequence& sequence = s.active[first + i];
-      const size_t length = rollouts[sequence.request].tokens.size();
-      s.keys[i] = {config_.seed, step, requests[sequence.request].sequence, static_cast<uint32_t>(length)};
-      ban = ban || static_cast<int64_t>(length) < config_.min_completion_length;
+      s.keys[i] = {config_.seed, step, requests[sequence.request].sequence,
+                   static_cast<uint32_t>(rollouts[sequence.request].tokens.size())};
     }
-    if (!ban) {
-      sample_tokens(s.drawn, logits, config_.sampling, s.keys, {}, ex);
-    } else {
-      for (size_t i = 0; i < count; ++i) {
-        const bool early = static_cast<int64_t>(s.keys[i].position) < config_.min_completion_length;
-        sample_tokens({&s.drawn[i], 1}, logits.slice_rows(static_cast<int64_t>(i), 1), config_.sampling, {&s.keys[i], 1},
-                      early ? std::span<const int32_t>(config_.stop_token_ids) : std::span<const int32_t>(), ex);
-      }
-    }
+    const Ban too_early{config_.stop_token_ids, static_cast<uint32_t>(config_.min_completion_length)};
+    sample_tokens(s.drawn, logits, config_.sampling, s.keys, too_early, ex);
     for (size_t i = 0; i < count; ++i) {
       Sequence& sequence = s.active[first + i];
       Rollout& rollout = rollouts[sequence.request];

@@ -95,7 +95,7 @@ SampledToken sample_row(const Row& row, const float* logits, int64_t vocab, cons
 }  // namespace
 
 void sample_tokens(std::span<SampledToken> out, Tensor logits, const SamplingParams& params,
-                   std::span<const DrawKey> keys, std::span<const int32_t> banned, const Exec& ex) {
+                   std::span<const DrawKey> keys, const Ban& ban, const Exec& ex) {
   const int64_t rows = static_cast<int64_t>(out.size()), vocab = logits.cols();
   CHECK(logits.rows() == rows && static_cast<int64_t>(keys.size()) == rows && (rows == 0 || vocab > 0),
         "sample: {} tokens from {} x {} logits with {} keys", rows, logits.rows(), vocab, keys.size());
@@ -107,13 +107,14 @@ void sample_tokens(std::span<SampledToken> out, Tensor logits, const SamplingPar
   CHECK(params.top_k >= 0, "top_k {}; allowed is 0 (off) or more", params.top_k);
   CHECK(params.top_p > 0 && params.top_p <= 1, "top_p {}; allowed is above 0, up to 1", params.top_p);
   CHECK(params.min_p >= 0 && params.min_p <= 1, "min_p {}; allowed is 0 to 1", params.min_p);
-  for (int32_t id : banned) CHECK(id >= 0 && id < vocab, "banned token {} of a vocabulary of {}", id, vocab);
+  for (int32_t id : ban.tokens) CHECK(id >= 0 && id < vocab, "banned token {} of a vocabulary of {}", id, vocab);
   const float* data = logits.f32();
   ex.pool->run(rows, [&](int64_t r, int thread) {
     const bool filters = params.temperature > 0 && filters_on(params, vocab);
     const Row row = carve_row(ex.workspace->get(thread, row_bytes(vocab, filters)), vocab, filters);
-    out[static_cast<size_t>(r)] =
-        sample_row(row, data + r * vocab, vocab, params, keys[static_cast<size_t>(r)], banned, r);
+    const DrawKey& key = keys[static_cast<size_t>(r)];
+    const std::span<const int32_t> banned = key.position < ban.before ? ban.tokens : std::span<const int32_t>();
+    out[static_cast<size_t>(r)] = sample_row(row, data + r * vocab, vocab, params, key, banned, r);
   });
 }
 

@@ -31,12 +31,17 @@ struct DrawKey {
   uint32_t step, sequence, position;
 };
 
+// Token ids that may not be drawn at positions below `before` (stop tokens before a min length). They are out before the
+// filters, but stay in the recorded softmax.
+struct Ban {
+  std::span<const int32_t> tokens = {};
+  uint32_t before = UINT32_MAX;
+};
+
 // logits (B, V) f32. Gumbel-max: argmax(logit / temperature + g), g = -log(-log(u)), u from Philox at (key, token id); the
 // lower id wins a tie, in filters too.
-// banned: token ids that may not be drawn (e.g. stop tokens before min length); may be empty. They are out before the
-// filters, but stay in the recorded softmax.
 // A logit of -infinity is a token of probability 0. NaN, +infinity, or nothing but -infinity in a row: exit code 5.
 void sample_tokens(std::span<SampledToken> out, Tensor logits, const SamplingParams& params,
-                   std::span<const DrawKey> keys, std::span<const int32_t> banned, const Exec& ex);
+                   std::span<const DrawKey> keys, const Ban& ban, const Exec& ex);
 
 }  // namespace cohort

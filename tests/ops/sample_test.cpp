@@ -21,10 +21,11 @@ namespace {
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
 std::vector<SampledToken> sample(const Matrix& logits, const SamplingParams& params, const std::vector<DrawKey>& keys,
-                                 const std::vector<int32_t>& banned = {}, int threads = 1) {
+                                 const std::vector<int32_t>& banned = {}, int threads = 1,
+                                 uint32_t ban_before = UINT32_MAX) {
   ExecOwner owner(threads);
   std::vector<SampledToken> out(keys.size());
-  sample_tokens(out, logits.t(), params, keys, banned, owner.exec());
+  sample_tokens(out, logits.t(), params, keys, {banned, ban_before}, owner.exec());
   return out;
 }
 
@@ -256,6 +257,22 @@ TEST(Sample, BannedTokensAreNotDrawnButStayInTheSoftmax) {
     ASSERT_LT(s.logprob, -20.0f);
     ASSERT_EQ(s.kept_mass, 1.0f) << "no filter is on";
   }
+}
+
+TEST(Sample, ABanEndsAtItsPosition) {
+  const Matrix logits = Matrix::random(DType::f32, 40, 30, 7);
+  std::vector<DrawKey> keys = keys_of(40, 3);
+  for (size_t i = 0; i < keys.size(); ++i) keys[i].position = static_cast<uint32_t>(i % 7);
+  const SamplingParams params{.temperature = 1.5f};
+  const std::vector<int32_t> ban = {1, 4, 9, 16, 25};
+  const std::vector<SampledToken> free = sample(logits, params, keys), banned = sample(logits, params, keys, ban),
+                                  mixed = sample(logits, params, keys, ban, 2, 5);
+  int differ = 0;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    EXPECT_EQ(mixed[i].token, (keys[i].position < 5 ? banned : free)[i].token) << i;
+    differ += free[i].token != banned[i].token;
+  }
+  EXPECT_GT(differ, 0);
 }
 
 void expect_refused(const Matrix& logits, const SamplingParams& params, const std::vector<int32_t>& banned,
