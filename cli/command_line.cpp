@@ -26,7 +26,7 @@ constexpr std::array kCommands = {
     Command{"tokenize", "text to token ids, and back", add_tokenize},
     Command{"render", "chat messages to text with the model's template", add_render},
     Command{"inspect", "what a model folder or a run directory holds", add_inspect},
-    Command{"import", "turn a GGUF file into a Hugging Face folder", add_import},
+    Command{"import", "a GGUF file, or a folder, to a clean Hugging Face folder", add_import},
 };
 
 std::string command_list() {
