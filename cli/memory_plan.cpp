@@ -86,7 +86,8 @@ int64_t training_activations(const Sizes& s, int64_t rows) {
 }
 
 int64_t kv_cache(const Sizes& s, int64_t sequences, int64_t positions) {
-  return 2 * s.L * sequences * positions * s.kv_width * s.act;
+  constexpr int64_t kPage = 64;  // GeneratorConfig::page_tokens
+  return 2 * s.L * sequences * ((positions + kPage - 1) / kPage * kPage) * s.kv_width * s.act;
 }
 
 }  // namespace

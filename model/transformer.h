@@ -9,36 +9,17 @@
 #include <vector>
 
 #include "model/block.h"
+#include "model/kv_cache.h"
 #include "model/policy.h"
 
 namespace cohort {
 
 // --- sampling ------------------------------------------------------------------------------------------------------
-// One sequence's new tokens in a forward pass. Its keys and values go to / come from `slot` of the cache.
+// One sequence's new tokens in a forward pass. Their keys and values go to, and those of earlier tokens come from, `pages`.
 struct ForwardRun {
   std::span<const int32_t> tokens;
   int64_t first_position;
-  int32_t slot;
-};
-
-// Keys and values of `slots` sequences of up to `capacity` positions, for every layer. Belongs to one policy version.
-class KvCache {
- public:
-  KvCache(const Policy& policy, int64_t slots, int64_t capacity);
-  int64_t slots() const { return slots_; }
-  int64_t capacity() const { return capacity_; }
-  size_t bytes() const { return arena_.bytes(); }
-  std::byte* keys(int64_t layer, int32_t slot);    // (capacity, K D) act
-  std::byte* values(int64_t layer, int32_t slot);  // (capacity, K D) act
-  int64_t row_bytes() const { return row_bytes_; }
-  // Copies positions [0, count) of every layer: a group's shared prompt.
-  void copy(int32_t from, int32_t to, int64_t count);
-  int64_t version = 0;  // of the policy whose keys these are; forward_cached asserts it
-
- private:
-  int64_t slots_, capacity_, row_bytes_;
-  Arena arena_{"kv cache"};
-  Tensor keys_, values_;
+  const PageTable* pages;  // covers first_position + tokens
 };
 
 // Activations for up to `max_tokens` rows, allocated once.

@@ -1,39 +1,7 @@
 // The sampling side of the transformer: new tokens of many sequences in one pass, keys and values in a cache.
-#include <cstring>
-
 #include "model/transformer.h"
 
 namespace cohort {
-
-KvCache::KvCache(const Policy& policy, int64_t slots, int64_t capacity) : slots_(slots), capacity_(capacity) {
-  const ModelConfig& c = policy.config;
-  CHECK(slots > 0 && capacity > 0, "kv cache of {} slots, {} positions", slots, capacity);
-  const int64_t width = c.num_kv_heads * c.head_size;
-  row_bytes_ = width * static_cast<int64_t>(dtype_size(policy.dtype));
-  const size_t keys = arena_.plan("keys", policy.dtype, {c.num_layers, slots, capacity, width});
-  const size_t values = arena_.plan("values", policy.dtype, {c.num_layers, slots, capacity, width});
-  arena_.commit();
-  keys_ = arena_[keys];
-  values_ = arena_[values];
-  version = policy.version;
-}
-
-std::byte* KvCache::keys(int64_t layer, int32_t slot) {
-  return static_cast<std::byte*>(keys_.data) + (layer * slots_ + slot) * capacity_ * row_bytes_;
-}
-
-std::byte* KvCache::values(int64_t layer, int32_t slot) {
-  return static_cast<std::byte*>(values_.data) + (layer * slots_ + slot) * capacity_ * row_bytes_;
-}
-
-void KvCache::copy(int32_t from, int32_t to, int64_t count) {
-  CHECK(from >= 0 && from < slots_ && to >= 0 && to < slots_ && count <= capacity_, "kv cache: copy {} -> {}, {} rows",
-        from, to, count);
-  for (int64_t layer = 0; layer < keys_.shape[0]; ++layer) {
-    std::memcpy(keys(layer, to), keys(layer, from), static_cast<size_t>(count * row_bytes_));
-    std::memcpy(values(layer, to), values(layer, from), static_cast<size_t>(count * row_bytes_));
-  }
-}
 
 ForwardState::ForwardState(const Policy& policy, int64_t max_tokens) : max_tokens_(max_tokens) {
   const ModelConfig& c = policy.config;
@@ -60,9 +28,8 @@ Tensor forward_cached(const Policy& policy, KvCache& cache, ForwardState& state,
   for (size_t i = 0; i < runs.size(); ++i) {
     const ForwardRun& run = runs[i];
     const int64_t count = static_cast<int64_t>(run.tokens.size());
-    CHECK(run.first_position + count <= cache.capacity(), "position {} in a cache of {}", run.first_position + count,
-          cache.capacity());
-    state.runs_[i] = {static_cast<int64_t>(state.tokens_.size()), count, run.first_position, nullptr, nullptr};
+    CHECK(run.pages != nullptr, "a run without pages");
+    state.runs_[i] = {static_cast<int64_t>(state.tokens_.size()), count, run.first_position, *run.pages};
     state.tokens_.insert(state.tokens_.end(), run.tokens.begin(), run.tokens.end());
     for (int64_t p = 0; p < count; ++p) state.positions_.push_back(static_cast<int32_t>(run.first_position + p));
   }
@@ -74,18 +41,12 @@ Tensor forward_cached(const Policy& policy, KvCache& cache, ForwardState& state,
   embed_tokens(policy, x, state.tokens_, ex);
   for (int64_t layer = 0; layer < c.num_layers; ++layer) {
     block_attention_in(policy, layer, x, state.positions_, block, ex);
-    const int64_t row_bytes = cache.row_bytes();
     for (size_t i = 0; i < runs.size(); ++i) {
-      CachedRun& run = state.runs_[i];
-      std::byte* keys = cache.keys(layer, runs[i].slot);
-      std::byte* values = cache.values(layer, runs[i].slot);
-      const size_t bytes = static_cast<size_t>(run.count * row_bytes);
-      std::memcpy(keys + run.first_position * row_bytes, block.k.slice_rows(run.begin, run.count).data, bytes);
-      std::memcpy(values + run.first_position * row_bytes, block.v.slice_rows(run.begin, run.count).data, bytes);
-      run.keys = keys;
-      run.values = values;
+      const CachedRun& run = state.runs_[i];
+      cache.store(layer, *runs[i].pages, run.first_position, block.k.slice_rows(run.begin, run.count),
+                  block.v.slice_rows(run.begin, run.count));
     }
-    attention_cached(block.attention, block.q, state.runs_, head_layout(c, layer), ex);
+    attention_cached(block.attention, block.q, cache.layer(layer), state.runs_, head_layout(c, layer), ex);
     block_attention_out(policy, layer, x, block, ex);
     block_mlp(policy, layer, x, block, ex);
   }

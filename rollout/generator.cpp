@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <deque>
+#include <limits>
 
-#include "model/ops/elementwise.h"
+#include "core/check.h"
 #include "model/ops/head.h"
 
 namespace cohort {
@@ -13,53 +15,272 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// One completion in flight. It owns a cache slot from admission to its last token.
+constexpr size_t kNobody = std::numeric_limits<size_t>::max();
+
+// A completion in flight.
 struct Sequence {
-  size_t request;   // index into the requests
-  int32_t slot;
-  int32_t next;     // the token to run next, at position prompt length + tokens - 1
-  double kept = 0;  // sum of kept_mass
+  size_t request;
+  std::vector<int32_t> text;   // prompt and what was drawn
+  int64_t computed = 0;        // tokens of `text` whose keys are in the cache
+  PageTable pages;
+  size_t waits_for = kNobody;  // the request that runs the prompt they share
+  int64_t pending() const { return static_cast<int64_t>(text.size()) - computed; }
 };
 
-// How an admitted sequence gets its prompt's keys: from the leader of its group in this admission, from the group that was
-// admitted last, or (neither) by running the prompt.
-struct Joining {
-  int64_t leader;  // index among those joining; -1: none
-  bool from_last = false;
-};
-
-// The prompt admitted last: samples of its group that are admitted while that member is still in flight copy its keys and
-// start from its hidden state instead of running the prompt again.
-struct LastPrompt {
-  int64_t group = -1;
-  int32_t slot = -1;
-  std::vector<std::byte> hidden;  // (C) act: the last prompt row, from which each sample draws its first token
+// The prompt that was completed last: later samples of its group begin with its pages and draw from its last hidden state.
+struct SharedPrompt {
+  int64_t group = -1, positions = 0;
+  PageTable pages;
+  std::vector<std::byte> hidden;  // (C) act
 };
 
 }  // namespace
 
 struct Generator::Impl {
-  Impl(const Policy& policy, const GeneratorConfig& config, int64_t capacity)
-      : cache(policy, config.max_num_seqs, capacity),
-        state(policy, std::max(config.max_num_batched_tokens, config.max_num_seqs)) {
-    const int64_t B = config.max_num_seqs;
-    const size_t h = arena.plan("hidden", policy.dtype, {B, policy.config.hidden_size});
-    const size_t l = arena.plan("logits", DType::f32, {B, policy.config.vocab_size});
+  Impl(const Policy& policy, const GeneratorConfig& config, GenerateStats& stats, int64_t pages)
+      : policy(policy),
+        config(config),
+        stats(stats),
+        cache(policy, pages, config.page_tokens),
+        state(policy, std::max(config.max_num_batched_tokens, config.max_num_seqs)),
+        hidden_bytes(static_cast<size_t>(policy.config.hidden_size) * dtype_size(policy.dtype)) {
+    const size_t h = arena.plan("hidden", policy.dtype, {config.max_num_seqs, policy.config.hidden_size});
+    const size_t l = arena.plan("logits", DType::f32, {config.max_num_seqs, policy.config.vocab_size});
     arena.commit();
     hidden = arena[h];
     logits = arena[l];
+    prompt.hidden.resize(hidden_bytes);
   }
 
+  void start(std::span<const GenerateRequest> all, uint32_t at_step);
+  void admit();
+  bool take_pages(size_t index, int64_t positions);
+  void give_back_last();
+  void plan_pass();
+  void run_pass(const Exec& ex);
+  void share_prompt(size_t leader, const std::byte* state_row);
+  void draw_next(const Exec& ex);
+  void retire(const std::function<void(int64_t)>& progress);
+
+  // Sequence `index` of `active` draws its next token from this hidden state.
+  void will_draw(size_t index, const std::byte* state_row) {
+    std::memcpy(static_cast<std::byte*>(hidden.data) + drawing.size() * hidden_bytes, state_row, hidden_bytes);
+    drawing.push_back(index);
+  }
+  bool continues_shared_prompt(size_t request) const { return requests[request].group == prompt.group; }
+  void forget_prompt() {
+    cache.release(prompt.pages);
+    prompt.group = -1;
+  }
+
+  const Policy& policy;
+  const GeneratorConfig& config;
+  GenerateStats& stats;
   KvCache cache;
   ForwardState state;
   Arena arena{"sampling"};
   Tensor hidden, logits;  // (B, C) act, (B, V) f32: the rows from which this pass draws
-  std::vector<Sequence> active;
-  std::vector<int32_t> free_slots;
+  size_t hidden_bytes;
+
+  std::span<const GenerateRequest> requests;
+  uint32_t step = 0;
+  std::vector<Rollout> rollouts;
+  std::vector<double> kept;         // of each request: sum of kept_mass
+  std::deque<size_t> waiting;       // requests, the next to admit in front
+  std::vector<Sequence> active;     // in the order of their admission
+  SharedPrompt prompt;
+  int64_t finished = 0;
+
+  // Of one pass.
   std::vector<ForwardRun> runs;
+  std::vector<size_t> running, drawing;  // indices in `active`: of each run, and of those that draw
   std::vector<DrawKey> keys;
   std::vector<SampledToken> drawn;
 };
+
+void Generator::Impl::start(std::span<const GenerateRequest> all, uint32_t at_step) {
+  requests = all;
+  step = at_step;
+  rollouts.assign(all.size(), {});
+  kept.assign(all.size(), 0.0);
+  waiting.clear();
+  for (size_t i = 0; i < all.size(); ++i) waiting.push_back(i);
+  for (Sequence& sequence : active) cache.release(sequence.pages);  // after a call that was left by an exception
+  active.clear();
+  forget_prompt();  // its keys may be another policy version's
+  cache.version = policy.version;
+  finished = 0;
+}
+
+// Takes in what waits while there is room: a sample of a prompt that is in the cache shares its pages, one of a prompt that
+// is being run waits for it, another needs pages for the whole of its text.
+void Generator::Impl::admit() {
+  int64_t promised = 0;
+  for (const Sequence& sequence : active)
+    promised += cache.pages_for(static_cast<int64_t>(sequence.text.size()) + 1) - static_cast<int64_t>(sequence.pages.size());
+  while (!waiting.empty() && static_cast<int64_t>(active.size()) < config.max_num_seqs) {
+    const size_t request = waiting.front();
+    const std::span<const int32_t> text = requests[request].prompt;
+    const std::vector<int32_t>& tokens = rollouts[request].tokens;
+    const int64_t needed = cache.pages_for(static_cast<int64_t>(text.size() + tokens.size()) + 1);
+    // Where the cache is smaller than max_num_seqs sequences, a page to grow for each in flight, or they would soon be
+    // sent back for the one that comes.
+    const int64_t growth = config.kv_cache_tokens > 0 ? static_cast<int64_t>(active.size()) : 0;
+    const auto fits = [&] { return cache.free_pages() - promised >= needed + growth; };
+    if (!fits() && !continues_shared_prompt(request)) forget_prompt();
+    if (!fits()) {
+      if (!active.empty()) return;
+      forget_prompt();  // nobody else can make room
+    }
+    Sequence sequence{.request = request, .text = {text.begin(), text.end()}};
+    sequence.text.insert(sequence.text.end(), tokens.begin(), tokens.end());
+    const auto leader = std::ranges::find_if(active, [&](const Sequence& other) {
+      return other.waits_for == kNobody && requests[other.request].group == requests[request].group &&
+             rollouts[other.request].tokens.empty();
+    });
+    if (continues_shared_prompt(request) && cache.fork(sequence.pages, prompt.pages, prompt.positions)) {
+      sequence.computed = prompt.positions;
+    } else if (leader != active.end()) {
+      sequence.waits_for = leader->request;
+    }
+    promised += needed - static_cast<int64_t>(sequence.pages.size());
+    waiting.pop_front();
+    active.push_back(std::move(sequence));
+    if (active.back().pending() == 0) will_draw(active.size() - 1, prompt.hidden.data());
+  }
+}
+
+// The youngest sequence goes back to the front of the queue; its tokens stay.
+void Generator::Impl::give_back_last() {
+  cache.release(active.back().pages);
+  waiting.push_front(active.back().request);
+  active.pop_back();
+  ++stats.preemptions;
+}
+
+// Pages for `positions` of active[index], from the shared prompt or from younger sequences if there is no other way.
+// False when the sequence itself had to go.
+bool Generator::Impl::take_pages(size_t index, int64_t positions) {
+  while (!cache.grow(active[index].pages, positions)) {
+    if (prompt.group >= 0) {
+      forget_prompt();
+      continue;
+    }
+    const bool itself = active.size() == index + 1;
+    CHECK(!itself || index > 0, "one sequence of {} positions does not fit the kv cache", positions);
+    std::erase(drawing, active.size() - 1);
+    give_back_last();
+    if (itself) return false;
+  }
+  return true;
+}
+
+// The runs of the next pass: what each sequence still has to compute, in order, up to the budget.
+void Generator::Impl::plan_pass() {
+  runs.clear();
+  running.clear();
+  int64_t budget = state.max_tokens();
+  for (size_t i = 0; i < active.size() && budget > 0; ++i) {
+    if (active[i].waits_for != kNobody || active[i].pending() == 0) continue;
+    const int64_t count = std::min(active[i].pending(), budget);
+    if (!take_pages(i, active[i].computed + count)) break;
+    budget -= count;
+    running.push_back(i);
+  }
+  budget = state.max_tokens();
+  for (size_t i : running) {  // now that nobody leaves
+    Sequence& sequence = active[i];
+    const int64_t count = std::min(sequence.pending(), budget);
+    budget -= count;
+    runs.push_back({std::span(sequence.text).subspan(static_cast<size_t>(sequence.computed), static_cast<size_t>(count)),
+                    sequence.computed, &sequence.pages});
+  }
+}
+
+void Generator::Impl::run_pass(const Exec& ex) {
+  plan_pass();
+  if (runs.empty()) return;
+  const Clock::time_point start = Clock::now();
+  const Tensor h = forward_cached(policy, cache, state, runs, ex);
+  int64_t row = -1, decoded = 0;
+  for (size_t r = 0; r < runs.size(); ++r) {
+    const size_t index = running[r];
+    const int64_t count = static_cast<int64_t>(runs[r].tokens.size());
+    row += count;
+    active[index].computed += count;
+    const bool first = rollouts[active[index].request].tokens.empty();
+    if (count == 1 && !first) ++decoded;
+    if (active[index].pending() > 0) continue;
+    const auto* state_row = static_cast<const std::byte*>(h.slice_rows(row, 1).data);
+    will_draw(index, state_row);
+    if (first) share_prompt(index, state_row);
+  }
+  stats.prefill_tokens += row + 1 - decoded;
+  const double seconds = seconds_since(start), share = static_cast<double>(decoded) / static_cast<double>(row + 1);
+  stats.decode_seconds += seconds * share;
+  stats.prefill_seconds += seconds * (1 - share);
+}
+
+// active[leader] has run its prompt: those that waited for it go on from there.
+void Generator::Impl::share_prompt(size_t leader, const std::byte* state_row) {
+  const size_t request = active[leader].request;
+  forget_prompt();
+  prompt.group = requests[request].group;
+  prompt.positions = static_cast<int64_t>(requests[request].prompt.size());
+  prompt.pages = cache.share(active[leader].pages, prompt.positions);
+  std::memcpy(prompt.hidden.data(), state_row, hidden_bytes);
+  for (size_t i = leader + 1; i < active.size(); ++i) {
+    Sequence& sequence = active[i];
+    if (sequence.waits_for != request) continue;
+    sequence.waits_for = kNobody;
+    // Without a page for the rest of the prompt it runs the prompt itself.
+    if (!cache.fork(sequence.pages, prompt.pages, prompt.positions)) continue;
+    sequence.computed = prompt.positions;
+    if (sequence.pending() == 0) will_draw(i, state_row);
+  }
+}
+
+void Generator::Impl::draw_next(const Exec& ex) {
+  if (drawing.empty()) return;
+  const Clock::time_point start = Clock::now();
+  const int64_t count = static_cast<int64_t>(drawing.size());
+  const Tensor rows = logits.slice_rows(0, count);
+  head_logits(rows, hidden.slice_rows(0, count), policy.packed_head, ex, policy.config.logit_softcap);
+  keys.clear();
+  drawn.resize(drawing.size());
+  for (size_t index : drawing) {
+    const size_t request = active[index].request;
+    keys.push_back({config.seed, step, requests[request].sequence, static_cast<uint32_t>(rollouts[request].tokens.size())});
+  }
+  const Ban too_early{config.stop_token_ids, static_cast<uint32_t>(config.min_completion_length)};
+  sample_tokens(drawn, rows, config.sampling, keys, too_early, ex);
+  for (size_t i = 0; i < drawing.size(); ++i) {
+    Sequence& sequence = active[drawing[i]];
+    sequence.text.push_back(drawn[i].token);
+    rollouts[sequence.request].tokens.push_back(drawn[i].token);
+    rollouts[sequence.request].logprobs.push_back(drawn[i].logprob);
+    kept[sequence.request] += drawn[i].kept_mass;
+  }
+  stats.decode_tokens += count;
+  stats.decode_seconds += seconds_since(start);
+}
+
+void Generator::Impl::retire(const std::function<void(int64_t)>& progress) {
+  std::erase_if(active, [&](Sequence& sequence) {
+    Rollout& rollout = rollouts[sequence.request];
+    if (rollout.tokens.empty()) return false;
+    const bool stop = std::ranges::find(config.stop_token_ids, rollout.tokens.back()) != config.stop_token_ids.end();
+    if (!stop && static_cast<int64_t>(rollout.tokens.size()) < config.max_completion_length) return false;
+    rollout.finish_reason = stop ? FinishReason::stop : FinishReason::length;
+    rollout.kept_mass = static_cast<float>(kept[sequence.request] / static_cast<double>(rollout.tokens.size()));
+    rollout.policy_version = policy.version;
+    cache.release(sequence.pages);
+    ++finished;
+    return true;
+  });
+  drawing.clear();
+  if (progress) progress(finished);
+}
 
 Generator::Generator(const Policy& policy, GeneratorConfig config, int64_t max_prompt_length)
     : policy_(policy), config_(std::move(config)), max_prompt_length_(max_prompt_length) {
@@ -70,6 +291,9 @@ Generator::Generator(const Policy& policy, GeneratorConfig config, int64_t max_p
               "prompts of up to {} tokens and completions of up to {} do not fit the model's {} positions; lower "
               "data.max_prompt_length or rollout.max_completion_length",
               max_prompt_length, config_.max_completion_length, policy.config.max_positions);
+  const int64_t whole = max_prompt_length + config_.max_completion_length;
+  CHECK_USAGE(config_.kv_cache_tokens == 0 || config_.kv_cache_tokens >= whole,
+              "a kv cache of {} tokens does not hold one sequence of up to {}", config_.kv_cache_tokens, whole);
 }
 
 Generator::~Generator() = default;
@@ -80,165 +304,28 @@ size_t Generator::bytes() const {
 
 std::vector<Rollout> Generator::generate(std::span<const GenerateRequest> requests, uint32_t step, const Exec& ex,
                                          const std::function<void(int64_t)>& progress) {
-  if (!impl_) impl_ = std::make_unique<Impl>(policy_, config_, max_prompt_length_ + config_.max_completion_length);
-  Impl& s = *impl_;
-  stats_ = {};
-  s.cache.version = policy_.version;  // every key below is computed by these weights
-  s.active.clear();
-  s.free_slots.clear();
-  for (int32_t slot = static_cast<int32_t>(config_.max_num_seqs) - 1; slot >= 0; --slot) s.free_slots.push_back(slot);
-
-  std::vector<Rollout> rollouts(requests.size());
-  LastPrompt last;
-  const size_t hidden_bytes = static_cast<size_t>(policy_.config.hidden_size) * dtype_size(policy_.dtype);
-  last.hidden.resize(hidden_bytes);
-  const auto hidden_row = [&](size_t row) { return static_cast<std::byte*>(s.hidden.data) + row * hidden_bytes; };
-  size_t waiting = 0;    // the next request to admit
-  int64_t finished = 0;
-
-  // Draws one token for each of `count` sequences (rows of s.hidden) and retires those that are done.
-  const auto draw = [&](size_t first, size_t count) {
-    const Tensor logits = s.logits.slice_rows(0, static_cast<int64_t>(count));
-    head_logits(logits, s.hidden.slice_rows(0, static_cast<int64_t>(count)), policy_.packed_head, ex,
-                policy_.config.logit_softcap);
-    s.keys.resize(count);
-    s.drawn.resize(count);
-    for (size_t i = 0; i < count; ++i) {
-      const Sequence& sequence = s.active[first + i];
-      s.keys[i] = {config_.seed, step, requests[sequence.request].sequence,
-                   static_cast<uint32_t>(rollouts[sequence.request].tokens.size())};
-    }
-    const Ban too_early{config_.stop_token_ids, static_cast<uint32_t>(config_.min_completion_length)};
-    sample_tokens(s.drawn, logits, config_.sampling, s.keys, too_early, ex);
-    for (size_t i = 0; i < count; ++i) {
-      Sequence& sequence = s.active[first + i];
-      Rollout& rollout = rollouts[sequence.request];
-      rollout.tokens.push_back(s.drawn[i].token);
-      rollout.logprobs.push_back(s.drawn[i].logprob);
-      sequence.kept += s.drawn[i].kept_mass;
-      sequence.next = s.drawn[i].token;
-    }
-  };
-  const auto retire = [&] {
-    std::erase_if(s.active, [&](const Sequence& sequence) {
-      Rollout& rollout = rollouts[sequence.request];
-      const bool stop = std::ranges::find(config_.stop_token_ids, rollout.tokens.back()) != config_.stop_token_ids.end();
-      if (!stop && static_cast<int64_t>(rollout.tokens.size()) < config_.max_completion_length) return false;
-      rollout.finish_reason = stop ? FinishReason::stop : FinishReason::length;
-      rollout.kept_mass = static_cast<float>(sequence.kept / static_cast<double>(rollout.tokens.size()));
-      rollout.policy_version = policy_.version;
-      s.free_slots.push_back(sequence.slot);
-      if (sequence.slot == last.slot) last.group = -1;  // the slot will be overwritten
-      ++finished;
-      return true;
-    });
-    if (progress) progress(finished);
-  };
-
-  // Runs the prompts of the joining sequences that lead their group; the last row's hidden state goes to their row.
-  const auto run_prompts = [&](size_t before, const std::vector<Joining>& joining) {
-    const int64_t budget = s.state.max_tokens();
-    std::vector<size_t> batch;
-    int64_t tokens = 0;
-    const auto flush = [&] {
-      if (batch.empty()) return;
-      s.runs.clear();
-      for (size_t i : batch) {
-        const Sequence& sequence = s.active[before + i];
-        s.runs.push_back({requests[sequence.request].prompt, 0, sequence.slot});
-      }
-      const Tensor h = forward_cached(policy_, s.cache, s.state, s.runs, ex);
-      int64_t row = -1;
-      for (size_t i : batch) {
-        row += static_cast<int64_t>(requests[s.active[before + i].request].prompt.size());
-        std::memcpy(hidden_row(i), h.slice_rows(row, 1).data, hidden_bytes);
-      }
-      batch.clear();
-      tokens = 0;
-    };
-    for (size_t i = 0; i < joining.size(); ++i) {
-      if (joining[i].leader >= 0 || joining[i].from_last) continue;
-      const Sequence& sequence = s.active[before + i];
-      const std::span<const int32_t> prompt = requests[sequence.request].prompt;
-      const int64_t length = static_cast<int64_t>(prompt.size());
-      stats_.prefill_tokens += length;
-      if (tokens + length > budget) flush();
-      if (length <= budget) {
-        batch.push_back(i);
-        tokens += length;
-        continue;
-      }
-      for (int64_t begin = 0; begin < length; begin += budget) {  // longer than a pass: in chunks
-        const int64_t count = std::min(budget, length - begin);
-        const ForwardRun run{prompt.subspan(begin, count), begin, sequence.slot};
-        const Tensor h = forward_cached(policy_, s.cache, s.state, {&run, 1}, ex);
-        std::memcpy(hidden_row(i), h.slice_rows(count - 1, 1).data, hidden_bytes);
-      }
-    }
-    flush();
-  };
-
-  while (waiting < requests.size() || !s.active.empty()) {
-    // 1. Admit. A request whose prompt is in the cache joins at once; other prompts are run together, in passes that fit.
-    const Clock::time_point start = Clock::now();
-    const size_t before = s.active.size();
-    std::vector<Joining> joining;
-    while (waiting < requests.size() && !s.free_slots.empty()) {
-      const GenerateRequest& request = requests[waiting];
-      const int64_t length = static_cast<int64_t>(request.prompt.size());
-      CHECK(length > 0 && length <= max_prompt_length_, "a prompt of {} tokens, at most {} fit", length,
-            max_prompt_length_);
-      Joining join{-1};
-      if (!joining.empty() && requests[waiting - 1].group == request.group) {
-        join.leader = joining.back().leader >= 0 ? joining.back().leader : static_cast<int64_t>(joining.size()) - 1;
-        if (joining.back().from_last) join = {-1, true};
-      } else if (request.group == last.group) {
-        join.from_last = true;
-      }
-      joining.push_back(join);
-      s.active.push_back({waiting++, s.free_slots.back(), 0});
-      s.free_slots.pop_back();
-    }
-    if (!joining.empty()) {
-      run_prompts(before, joining);
-      // Followers copy their leader's keys and hidden state.
-      for (size_t i = 0; i < joining.size(); ++i) {
-        const Sequence& sequence = s.active[before + i];
-        const int64_t length = static_cast<int64_t>(requests[sequence.request].prompt.size());
-        if (joining[i].from_last) {
-          s.cache.copy(last.slot, sequence.slot, length);
-          std::memcpy(hidden_row(i), last.hidden.data(), hidden_bytes);
-        } else if (joining[i].leader >= 0) {
-          s.cache.copy(s.active[before + joining[i].leader].slot, sequence.slot, length);
-          std::memcpy(hidden_row(i), hidden_row(joining[i].leader), hidden_bytes);
-        }
-      }
-      last.group = requests[s.active.back().request].group;
-      last.slot = s.active.back().slot;
-      std::memcpy(last.hidden.data(), hidden_row(joining.size() - 1), hidden_bytes);
-      stats_.prefill_seconds += seconds_since(start);
-      draw(before, joining.size());
-      stats_.decode_tokens += static_cast<int64_t>(joining.size());
-      retire();
-    }
-    if (s.active.empty()) continue;
-
-    // 2. One more token for every sequence in flight.
-    const Clock::time_point decode = Clock::now();
-    s.runs.clear();
-    for (Sequence& sequence : s.active) {
-      const int64_t position = static_cast<int64_t>(requests[sequence.request].prompt.size() +
-                                                    rollouts[sequence.request].tokens.size()) - 1;
-      s.runs.push_back({{&sequence.next, 1}, position, sequence.slot});
-    }
-    const Tensor h = forward_cached(policy_, s.cache, s.state, s.runs, ex);
-    std::memcpy(s.hidden.data, h.data, s.runs.size() * hidden_bytes);
-    draw(0, s.active.size());
-    stats_.decode_tokens += static_cast<int64_t>(s.runs.size());
-    retire();
-    stats_.decode_seconds += seconds_since(decode);
+  for (const GenerateRequest& request : requests) {
+    const int64_t length = static_cast<int64_t>(request.prompt.size());
+    CHECK(length > 0 && length <= max_prompt_length_, "a prompt of {} tokens, at most {} fit", length,
+          max_prompt_length_);
   }
-  return rollouts;
+  if (!impl_) {
+    const auto pages = [&](int64_t tokens) { return (tokens + config_.page_tokens - 1) / config_.page_tokens; };
+    const int64_t whole = pages(max_prompt_length_ + config_.max_completion_length);
+    const int64_t wanted = config_.kv_cache_tokens > 0 ? config_.kv_cache_tokens / config_.page_tokens : 0;
+    impl_ = std::make_unique<Impl>(policy_, config_, stats_, wanted > 0 ? std::max(wanted, whole) : config_.max_num_seqs * whole);
+  }
+  stats_ = {};
+  impl_->start(requests, step);
+  while (!impl_->waiting.empty() || !impl_->active.empty()) {
+    impl_->admit();
+    impl_->run_pass(ex);
+    CHECK(!impl_->runs.empty() || !impl_->drawing.empty(), "{} sequences in flight and nothing to do",
+          impl_->active.size());
+    impl_->draw_next(ex);
+    impl_->retire(progress);
+  }
+  return std::move(impl_->rollouts);
 }
 
 }  // namespace cohort

@@ -1,7 +1,10 @@
-// Generator: turns prompts into completions with the policy's own weights. Finished sequences leave the batch and
-// waiting ones enter; a group's prompt is run once and its keys are copied to the other samples.
+// Generator: turns prompts into completions with the policy's own weights. Each forward pass takes the next token of every
+// sequence in flight and pieces of waiting prompts, up to a budget of rows (continuous batching, chunked prefill). A
+// group's prompt is run once and the pages of its keys are shared by its samples. When pages run out, the sequence that
+// came last gives its own back and is computed again later.
 //
-// A completion depends on (weights, prompt, seed, step, sequence key) only: not on batch size, order, ranks or threads.
+// A completion depends on (weights, prompt, seed, step, sequence key) only: not on batch size, order, budget, pages,
+// ranks or threads.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +31,8 @@ struct GeneratorConfig {
   std::vector<int32_t> stop_token_ids;  // e.g. EOS; the stop token is part of the completion, as in TRL
   int64_t max_num_seqs = 64;            // sequences decoded together
   int64_t max_num_batched_tokens = 2048;  // rows in one forward pass
+  int64_t kv_cache_tokens = 0;            // positions of all sequences together; 0: max_num_seqs whole sequences
+  int64_t page_tokens = 64;               // positions of a page of the cache; a power of two
   uint64_t seed = 0;
 };
 
@@ -48,19 +53,20 @@ struct Rollout {
 };
 
 struct GenerateStats {
-  int64_t prefill_tokens = 0, decode_tokens = 0;
+  int64_t prefill_tokens = 0, decode_tokens = 0;  // recomputed tokens count as prefill
+  int64_t preemptions = 0;
   double prefill_seconds = 0, decode_seconds = 0;
 };
 
 class Generator {
  public:
-  // Buffers are allocated at the first call and kept. The cache holds max_num_seqs sequences of
-  // max_prompt_length + max_completion_length positions.
+  // Buffers are allocated at the first call and kept. A cache that cannot hold one sequence of max_prompt_length +
+  // max_completion_length positions: exit code 2.
   Generator(const Policy& policy, GeneratorConfig config, int64_t max_prompt_length);
   ~Generator();
 
-  // Completions in the order of the requests. `step` is part of every draw's key. `progress(done)` after each finished
-  // completion; may be empty.
+  // Completions in the order of the requests. `step` is part of every draw's key. `progress(done)` after each pass; may be
+  // empty.
   std::vector<Rollout> generate(std::span<const GenerateRequest> requests, uint32_t step, const Exec& ex,
                                 const std::function<void(int64_t)>& progress = {});
   const GenerateStats& stats() const { return stats_; }

@@ -4,6 +4,7 @@
 #include "model/ops/attention.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "core/check.h"
 #include "model/cpu/attention_tiles.h"
@@ -16,10 +17,10 @@ using namespace attention;
 using namespace simd;
 
 // One run's rows and what they attend to (the first kv head's).
-template <typename T>
+template <typename Rows>
 struct Source {
   int64_t begin, count, first_position;
-  KeyRows<T> keys, values;
+  Rows keys, values;
 };
 
 // Rows [first, first + positions) of a run, for kv heads [kv_begin, kv_end).
@@ -139,10 +140,10 @@ void add_block(const Scratch& s, int64_t first, int64_t rows, const Visible& vis
 
 // Asks for the rows of the next block a few at a time between the steps of this one: decode waits for memory more than
 // it computes, and a core can wait for few lines at once, so that asking for all of them together would stall it.
-template <typename T>
+template <typename Rows>
 class Prefetch {
  public:
-  Prefetch(const KeyRows<T>& keys, const KeyRows<T>& values, int64_t begin, int64_t end, int64_t columns, int64_t calls)
+  Prefetch(const Rows& keys, const Rows& values, int64_t begin, int64_t end, int64_t columns, int64_t calls)
       : keys_(keys),
         values_(values),
         at_(begin),
@@ -150,6 +151,7 @@ class Prefetch {
         columns_(columns),
         a_call_((end - begin + calls - 1) / calls) {}
   void some() {
+    using T = typename Rows::Element;
     constexpr int64_t kLine = 64 / static_cast<int64_t>(sizeof(T));
     for (const int64_t stop = std::min(end_, at_ + a_call_); at_ < stop; ++at_)
       for (const T* row : {keys_.row(at_), values_.row(at_)})
@@ -157,16 +159,16 @@ class Prefetch {
   }
 
  private:
-  KeyRows<T> keys_, values_;
+  Rows keys_, values_;
   int64_t at_, end_, columns_, a_call_;
 };
 
 // s.q holds the scaled queries of `positions` positions from `first_position`, for `kv_heads` kv heads of `group` heads
 // each; `cap` is ScoreScale's. Leaves softmax-weighted sums of values in s.sums, not yet divided by the sum of
 // s.weight. A row takes part in the blocks that hold a key it sees and in no others, whatever its neighbours see.
-template <typename T>
-void attend(const Scratch& s, const KeyRows<T>& keys, const KeyRows<T>& values, int64_t first_position,
-            int64_t positions, int64_t kv_heads, int64_t group, int64_t head_size, int64_t padded, int64_t window,
+template <typename Rows>
+void attend(const Scratch& s, const Rows& keys, const Rows& values, int64_t first_position, int64_t positions,
+            int64_t kv_heads, int64_t group, int64_t head_size, int64_t padded, int64_t window,
             float cap) {
   const int64_t rows = positions * group, end = first_position + positions;
   if (window >= end) window = 0;  // as it is; and no sum below can overflow
@@ -180,10 +182,10 @@ void attend(const Scratch& s, const KeyRows<T>& keys, const KeyRows<T>& values, 
     const int64_t first = std::max<int64_t>(0, base - first_position) * group;
     // The last row to see the block's last key is window - 1 positions after that key.
     const int64_t last = window == 0 ? rows : std::min(rows, (base + count - 1 + window - first_position) * group);
-    Prefetch<T> ahead(keys, values, next, std::min(end, next + kKeyBlock), kv_heads * head_size, 7 * kv_heads);
+    Prefetch<Rows> ahead(keys, values, next, std::min(end, next + kKeyBlock), kv_heads * head_size, 7 * kv_heads);
     for (int64_t kv = 0; kv < kv_heads; ++kv) {
       const Scratch at = s.from(kv * rows, padded);
-      const KeyRows<T> own_values = values.shifted(kv * head_size);
+      const Rows own_values = values.shifted(kv * head_size);
       const Visible visible{group, first_position, window, base, count};
       for (int64_t j = 0; j < count; j += kLanes, ahead.some())
         load_transposed(s.key_panel + j, keys.shifted(kv * head_size), base + j, lanes_left(count, j), head_size);
@@ -223,9 +225,10 @@ void finish(const Scratch& s, T* out, float* lse, int64_t positions, int64_t gro
   for (int64_t p = 0; p < positions; ++p) std::copy_n(s.max + p * group, group, lse + p * heads.num_heads);
 }
 
-template <typename T>
-void run_task(const Task& task, const Source<T>& source, Tensor out, float* lse, Tensor q, const HeadLayout& heads,
+template <typename Rows>
+void run_task(const Task& task, const Source<Rows>& source, Tensor out, float* lse, Tensor q, const HeadLayout& heads,
               const Scratch& s) {
+  using T = typename Rows::Element;
   const int64_t D = heads.head_size, padded = round_up(D, kLanes), group = heads.num_heads / heads.num_kv_heads;
   const int64_t rows = task.positions * group, kv_heads = task.kv_end - task.kv_begin, H = heads.num_heads;
   const ScoreScale scale = score_scale(heads);
@@ -241,7 +244,7 @@ void run_task(const Task& task, const Source<T>& source, Tensor out, float* lse,
 }
 
 // Cuts all runs into tasks, the longest first, and runs them. source_of(run) gives the run's Source.
-template <typename T, typename SourceOf>
+template <typename SourceOf>
 void attend_runs(int64_t runs, const SourceOf& source_of, Tensor out, float* lse, Tensor q, const HeadLayout& heads,
                  const Exec& ex) {
   const int64_t D = heads.head_size, padded = round_up(D, kLanes), group = heads.num_heads / heads.num_kv_heads;
@@ -262,7 +265,7 @@ void attend_runs(int64_t runs, const SourceOf& source_of, Tensor out, float* lse
   const bool whole_rows = runs >= 2 * ex.pool->size();
   int64_t n = 0;
   for (int64_t run = 0; run < runs; ++run) {
-    const Source<T> source = source_of(run);
+    const auto source = source_of(run);
     const int64_t heads_together = whole_rows && source.count * heads.num_heads <= max_rows ? K : 1;
     for (int64_t first = 0; first < source.count; first += step) {
       const int64_t positions = std::min(step, source.count - first);
@@ -284,24 +287,32 @@ void attend_runs(int64_t runs, const SourceOf& source_of, Tensor out, float* lse
 
 }  // namespace
 
-void attention_cached(Tensor out, Tensor q, std::span<const CachedRun> runs, const HeadLayout& heads, const Exec& ex) {
+void attention_cached(Tensor out, Tensor q, const KeyPages& cache, std::span<const CachedRun> runs,
+                      const HeadLayout& heads, const Exec& ex) {
   check_heads(heads);
   check_rows("out", out, q.rows(), heads.num_heads * heads.head_size, q.dtype);
   check_rows("q", q, q.rows(), heads.num_heads * heads.head_size, q.dtype);
+  CHECK(cache.keys != nullptr && cache.values != nullptr && cache.page_tokens > 0 &&
+            std::has_single_bit(static_cast<uint64_t>(cache.page_tokens)),
+        "attention: a cache without keys or values, or of pages of {} positions", cache.page_tokens);
   for (const CachedRun& run : runs) {
     CHECK(run.begin >= 0 && run.count >= 0 && run.begin + run.count <= q.rows() && run.first_position >= 0,
           "attention: rows [{}, {}) at position {} of {} rows", run.begin, run.begin + run.count, run.first_position,
           q.rows());
-    CHECK(run.keys != nullptr && run.values != nullptr, "attention: a run without keys or values");
+    CHECK(run.first_position + run.count <= static_cast<int64_t>(run.pages.size()) * cache.page_tokens,
+          "attention: {} positions in {} pages of {}", run.first_position + run.count, run.pages.size(),
+          cache.page_tokens);
   }
   const auto go = [&]<typename T>(T) {
-    const auto source_of = [&](int64_t i) -> Source<T> {
+    const auto source_of = [&](int64_t i) -> Source<PagedRows<T>> {
       const CachedRun& run = runs[static_cast<size_t>(i)];
-      const T *keys = static_cast<const T*>(run.keys), *values = static_cast<const T*>(run.values);
-      const int64_t stride = heads.num_kv_heads * heads.head_size;
-      return {run.begin, run.count, run.first_position, {keys, 0, keys, stride}, {values, 0, values, stride}};
+      const int shift = std::countr_zero(static_cast<uint64_t>(cache.page_tokens));
+      const auto rows = [&](const void* base) {
+        return PagedRows<T>{static_cast<const T*>(base), run.pages.data(), shift, heads.num_kv_heads * heads.head_size};
+      };
+      return {run.begin, run.count, run.first_position, rows(cache.keys), rows(cache.values)};
     };
-    attend_runs<T>(static_cast<int64_t>(runs.size()), source_of, out, nullptr, q, heads, ex);
+    attend_runs(static_cast<int64_t>(runs.size()), source_of, out, nullptr, q, heads, ex);
   };
   if (q.dtype == DType::bf16) return go(bf16{});
   go(float{});
@@ -313,11 +324,11 @@ void attention_pack(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, std::s
   check_rows("out", out, q.rows(), heads.num_heads * heads.head_size, q.dtype);
   check_rows("lse", lse, q.rows(), heads.num_heads, DType::f32);
   const auto go = [&]<typename T>(T) {
-    const auto source_of = [&](int64_t i) -> Source<T> {
+    const auto source_of = [&](int64_t i) -> Source<KeyRows<T>> {
       const PackRun& run = runs[static_cast<size_t>(i)];
       return {run.begin, run.count, run.prefix_count, pack_rows<T>(k, run), pack_rows<T>(v, run)};
     };
-    attend_runs<T>(static_cast<int64_t>(runs.size()), source_of, out, lse.f32(), q, heads, ex);
+    attend_runs(static_cast<int64_t>(runs.size()), source_of, out, lse.f32(), q, heads, ex);
   };
   if (q.dtype == DType::bf16) return go(bf16{});
   go(float{});

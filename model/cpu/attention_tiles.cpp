@@ -148,8 +148,9 @@ void with_tile(int64_t rows, int64_t vectors, const Body& body) {
 
 }  // namespace
 
-template <typename T>
-void load_transposed(float* panel, const KeyRows<T>& keys, int64_t begin, int64_t count, int64_t head_size) {
+template <typename Rows>
+void load_transposed(float* panel, const Rows& keys, int64_t begin, int64_t count, int64_t head_size) {
+  using T = typename Rows::Element;
   for (int64_t j = 0; j < count; j += kLanes) {
     const int64_t n = lanes_left(count, j);
     const T* rows[kLanes] = {};
@@ -158,8 +159,9 @@ void load_transposed(float* panel, const KeyRows<T>& keys, int64_t begin, int64_
   }
 }
 
-template <typename T>
-void load_rows(float* panel, const KeyRows<T>& keys, int64_t begin, int64_t count, int64_t head_size, int64_t padded) {
+template <typename Rows>
+void load_rows(float* panel, const Rows& keys, int64_t begin, int64_t count, int64_t head_size, int64_t padded) {
+  using T = typename Rows::Element;
   for (int64_t j = 0; j < count; ++j) {
     const T* row = keys.row(begin + j);
     for (int64_t d = 0; d < padded; d += kLanes)
@@ -249,9 +251,13 @@ ScoreScale score_scale(const HeadLayout& heads) {
 }
 
 template void load_transposed(float*, const KeyRows<float>&, int64_t, int64_t, int64_t);
+template void load_transposed(float*, const PagedRows<float>&, int64_t, int64_t, int64_t);
 template void load_transposed(float*, const KeyRows<bf16>&, int64_t, int64_t, int64_t);
+template void load_transposed(float*, const PagedRows<bf16>&, int64_t, int64_t, int64_t);
 template void load_rows(float*, const KeyRows<float>&, int64_t, int64_t, int64_t, int64_t);
+template void load_rows(float*, const PagedRows<float>&, int64_t, int64_t, int64_t, int64_t);
 template void load_rows(float*, const KeyRows<bf16>&, int64_t, int64_t, int64_t, int64_t);
+template void load_rows(float*, const PagedRows<bf16>&, int64_t, int64_t, int64_t, int64_t);
 template void accumulate_rows(float*, const float*, int64_t, int64_t, const float*, int64_t, int64_t, int64_t, int64_t);
 template void accumulate_rows(float*, const float*, int64_t, int64_t, const bf16*, int64_t, int64_t, int64_t, int64_t);
 template void load_queries(float*, const float*, int64_t, int64_t, int64_t, int64_t, int64_t, float);

@@ -22,6 +22,7 @@ constexpr int64_t kTileRows = 48;     // query rows (position x head of the grou
 // rows from `second`. Already offset to one kv head; consecutive rows are `stride` elements apart.
 template <typename T>
 struct KeyRows {
+  using Element = T;
   const T* first;
   int64_t first_count;
   const T* second;
@@ -36,16 +37,32 @@ struct KeyRows {
   bool contiguous(int64_t begin, int64_t count) const { return begin >= first_count || begin + count <= first_count; }
 };
 
+// The same, in pages of 2^shift positions.
+template <typename T>
+struct PagedRows {
+  using Element = T;
+  const T* base;
+  const int32_t* pages;
+  int shift;
+  int64_t stride;
+
+  const T* row(int64_t position) const {
+    return base + ((static_cast<int64_t>(pages[position >> shift]) << shift) + (position & ((int64_t{1} << shift) - 1))) * stride;
+  }
+  PagedRows shifted(int64_t columns) const { return {base + columns, pages, shift, stride}; }
+  bool contiguous(int64_t begin, int64_t count) const { return begin >> shift == (begin + count - 1) >> shift; }
+};
+
 // Query positions a tile, for groups of `group` query heads a kv head.
 inline int64_t tile_positions(int64_t group) { return group >= kTileRows ? 1 : kTileRows / group; }
 
 // panel (D, 64): column j is key begin + j, j < count; the other columns of the last vector are 0.
-template <typename T>
-void load_transposed(float* panel, const KeyRows<T>& keys, int64_t begin, int64_t count, int64_t head_size);
+template <typename Rows>
+void load_transposed(float* panel, const Rows& keys, int64_t begin, int64_t count, int64_t head_size);
 
 // panel (count, padded): row j is key begin + j; columns from head_size to `padded` (a multiple of 16) are 0.
-template <typename T>
-void load_rows(float* panel, const KeyRows<T>& keys, int64_t begin, int64_t count, int64_t head_size, int64_t padded);
+template <typename Rows>
+void load_rows(float* panel, const Rows& keys, int64_t begin, int64_t count, int64_t head_size, int64_t padded);
 
 // tile (positions * group, padded) = scale * rows[position][group * head_size].  `rows` at the first head of the group.
 template <typename T>

@@ -23,15 +23,21 @@ struct HeadLayout {
 };
 
 // --- sampling: keys and values live in a cache --------------------------------------------------------------------
-// One sequence's share of the batch: query rows [begin, begin + count) stand at positions first_position + i, and
-// attend to keys 0 .. position. keys, values: (>= first_position + count, K D) act, row j is position j.
-struct CachedRun {
-  int64_t begin, count, first_position;
+// Where a layer's keys and values lie: pages of `page_tokens` (a power of two) positions, (pages, page_tokens, K D) act.
+struct KeyPages {
   const void* keys;
   const void* values;
+  int64_t page_tokens;
+};
+// One sequence's share of the batch: query rows [begin, begin + count) stand at positions first_position + i, and
+// attend to keys 0 .. position. Position j is row j % page_tokens of page pages[j / page_tokens].
+struct CachedRun {
+  int64_t begin, count, first_position;
+  std::span<const int32_t> pages;
 };
 // q, out (T, H D) act
-void attention_cached(Tensor out, Tensor q, std::span<const CachedRun> runs, const HeadLayout& heads, const Exec& ex);
+void attention_cached(Tensor out, Tensor q, const KeyPages& cache, std::span<const CachedRun> runs,
+                      const HeadLayout& heads, const Exec& ex);
 
 // --- training: a pack of rows with shared prompts ------------------------------------------------------------------
 // Rows [begin, begin + count) at positions prefix_count + i. Their keys are rows [prefix_begin, prefix_begin +

@@ -50,7 +50,7 @@ TEST(MemoryPlan, AgreesWithWhatIsAllocated) {
     config.trainer.pack_tokens = 512;
     const auto plan = training_memory(model, config, 1);
     expect_near(piece(plan, "weights"), policy->arena.bytes());
-    expect_near(piece(plan, "KV cache"), KvCache(*policy, 16, 64).bytes());
+    expect_near(piece(plan, "KV cache"), KvCache(*policy, 16).bytes());
     expect_near(piece(plan, "training activations"), TrainState(*policy, 512, 512).bytes());
     const uint64_t sampling = 16 * (64 * dtype_size(dtype) + 300 * 4);
     expect_near(piece(plan, "rollout activations") - sampling, ForwardState(*policy, 256).bytes());

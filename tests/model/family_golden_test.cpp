@@ -105,11 +105,13 @@ TEST_P(Family, GreedyContinuationsAreThoseOfTransformersAndBitsThoseOfTheTrainer
     std::vector<int32_t> ids = c.ids("prompt");
     const size_t prompt = ids.size();
     const std::vector<int32_t> expected = c.ids("greedy");
-    KvCache cache(policy, 1, 128);
+    KvCache cache(policy, 2);
+    PageTable pages;
+    ASSERT_TRUE(cache.grow(pages, 128));
     ForwardState state(policy, 64);
     std::vector<float> logits(static_cast<size_t>(V)), sampled;
     for (size_t done = 0; ids.size() < prompt + expected.size();) {
-      const ForwardRun run{std::span(ids).subspan(done), static_cast<int64_t>(done), 0};
+      const ForwardRun run{std::span(ids).subspan(done), static_cast<int64_t>(done), &pages};
       const Tensor h = forward_cached(policy, cache, state, {&run, 1}, c.ex);
       done = ids.size();
       head_logits({logits.data(), DType::f32, {1, V}}, h.slice_rows(h.rows() - 1, 1), policy.packed_head, c.ex,

@@ -69,7 +69,9 @@ TEST(Transformer, DecodePrefillAndTrainingForwardGiveTheSameBits) {
       TrainState train(*policy, 70, 70);
       const Tensor trained = forward_pack(*policy, train, text_pack(tokens), ex);
 
-      KvCache cache(*policy, 3, 80);
+      KvCache cache(*policy, 9, 16);
+      PageTable pages, other_pages;
+      ASSERT_TRUE(cache.grow(pages, 70) && cache.grow(other_pages, 33));
       ForwardState state(*policy, 80);
       const size_t row_bytes = 48 * dtype_size(dtype);
       const auto expect_rows = [&](const Tensor& h, int64_t first, int64_t count, int64_t at) {
@@ -81,12 +83,12 @@ TEST(Transformer, DecodePrefillAndTrainingForwardGiveTheSameBits) {
       // Prefill in chunks, another sequence in the same pass, then token by token.
       int64_t done = 0;
       for (const int64_t chunk : {1, 7, 32, 3}) {
-        const ForwardRun runs[] = {{other, 0, 2}, {std::span(tokens).subspan(done, chunk), done, 1}};
+        const ForwardRun runs[] = {{other, 0, &other_pages}, {std::span(tokens).subspan(done, chunk), done, &pages}};
         expect_rows(forward_cached(*policy, cache, state, runs, ex), done, chunk, 33);
         done += chunk;
       }
       for (; done < 70; ++done) {
-        const ForwardRun run{std::span(tokens).subspan(done, 1), done, 1};
+        const ForwardRun run{std::span(tokens).subspan(done, 1), done, &pages};
         expect_rows(forward_cached(*policy, cache, state, {&run, 1}, ex), done, 1, 0);
       }
     }
@@ -227,11 +229,13 @@ TEST(Transformer, RefusesWhatDoesNotFit) {
   pack.targets[0] = 80;
   EXPECT_ERROR(forward_pack(*policy, state, pack, ex), kInternal, "target 80");
   KvCache cache(*policy, 1, 4);
+  PageTable pages;
+  EXPECT_TRUE(cache.grow(pages, 4));
   ForwardState forward(*policy, 16);
-  const ForwardRun run{std::span(nine).first(5), 0, 0};
-  EXPECT_ERROR(forward_cached(*policy, cache, forward, {&run, 1}, ex), kInternal, "position 5 in a cache of 4");
+  const ForwardRun run{std::span(nine).first(5), 0, &pages};
+  EXPECT_ERROR(forward_cached(*policy, cache, forward, {&run, 1}, ex), kInternal, "position 5 in 1 pages of 4");
   ++policy->version;
-  const ForwardRun fits{std::span(nine).first(2), 0, 0};
+  const ForwardRun fits{std::span(nine).first(2), 0, &pages};
   EXPECT_ERROR(forward_cached(*policy, cache, forward, {&fits, 1}, ex), kInternal, "policy version 0");
 }
 

@@ -39,7 +39,6 @@ TEST(AttentionBits, ARowIsTheSameAloneInAPackAndInABatchOfSequences) {
     const Inputs in(s, rows_of(runs), 41);
     const Forward pack = forward(s, in, runs);
     std::vector<Inputs> alone;  // each run as a sequence
-    std::vector<CachedRun> last;
     Matrix last_q(s.dtype, static_cast<int64_t>(runs.size()), s.width());
     alone.reserve(runs.size());
     for (size_t r = 0; r < runs.size(); ++r) {
@@ -54,16 +53,23 @@ TEST(AttentionBits, ARowIsTheSameAloneInAPackAndInABatchOfSequences) {
         ASSERT_EQ(pack.lse.row_bytes(row), f.lse.row_bytes(own_row)) << "lse of run " << r << " row " << i;
       }
       last_q.set_row(static_cast<int64_t>(r), own.q, count - 1);
-      last.push_back({static_cast<int64_t>(r), 1, count - 1, own.k.t().data, own.v.t().data});
     }
+    std::vector<const Inputs*> sequences;
+    for (const Inputs& own : alone) sequences.push_back(&own);
     // The last tokens of all sequences in one decode step, on few threads (whole key rows) and on many (head by head).
-    for (int threads : {1, 2, 8}) {
-      ExecOwner owner(threads);
-      Matrix out(s.dtype, last_q.rows, s.width());
-      attention_cached(out.t(), last_q.t(), last, s.heads, owner.exec());
+    for (int64_t page_tokens : {8, 64, 128}) {
+      const Pages pages(s, sequences, page_tokens);
+      std::vector<CachedRun> last;
       for (size_t r = 0; r < runs.size(); ++r)
-        ASSERT_EQ(out.row_bytes(static_cast<int64_t>(r)), pack.out.row_bytes(runs[r].begin + runs[r].count - 1))
-            << "decode, sequence " << r << ", " << threads << " threads";
+        last.push_back({static_cast<int64_t>(r), 1, alone[r].k.rows - 1, pages.of[r]});
+      for (int threads : {1, 2, 8}) {
+        ExecOwner owner(threads);
+        Matrix out(s.dtype, last_q.rows, s.width());
+        attention_cached(out.t(), last_q.t(), pages.view(), last, s.heads, owner.exec());
+        for (size_t r = 0; r < runs.size(); ++r)
+          ASSERT_EQ(out.row_bytes(static_cast<int64_t>(r)), pack.out.row_bytes(runs[r].begin + runs[r].count - 1))
+              << "decode, sequence " << r << ", " << threads << " threads, pages of " << page_tokens;
+      }
     }
   }
 }

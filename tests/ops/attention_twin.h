@@ -98,14 +98,50 @@ inline Gradients backward(const Shape& s, const Inputs& in, const Forward& f, co
   return g;
 }
 
+// The keys and values of sequences in pages, handed out in a random order; what is not theirs is NaN.
+struct Pages {
+  Matrix keys, values;
+  int64_t page_tokens;
+  std::vector<std::vector<int32_t>> of;  // of each sequence
+
+  Pages(const Shape& s, const std::vector<const Inputs*>& sequences, int64_t page_tokens)
+      : keys(s.dtype, page_count(sequences, page_tokens) * page_tokens, s.kv_width()),
+        values(keys), page_tokens(page_tokens) {
+    for (Matrix* m : {&keys, &values}) m->fill(std::numeric_limits<float>::quiet_NaN());
+    std::vector<int32_t> free(static_cast<size_t>(keys.rows / page_tokens));
+    for (size_t i = 0; i < free.size(); ++i) free[i] = static_cast<int32_t>(i);
+    Random random(static_cast<uint64_t>(page_tokens), Stream::kTest);
+    for (size_t i = free.size(); i > 1; --i) std::swap(free[i - 1], free[random.below(i)]);
+    for (const Inputs* in : sequences) {
+      std::vector<int32_t>& pages = of.emplace_back();
+      for (int64_t j = 0; j < in->k.rows; ++j) {
+        if (j % page_tokens == 0) pages.push_back(free.back()), free.pop_back();
+        const int64_t row = pages.back() * page_tokens + j % page_tokens;
+        keys.set_row(row, in->k, j), values.set_row(row, in->v, j);
+      }
+    }
+  }
+  KeyPages view() const { return {keys.t().data, values.t().data, page_tokens}; }
+
+ private:
+  static int64_t page_count(const std::vector<const Inputs*>& sequences, int64_t page_tokens) {
+    int64_t count = 0;
+    for (const Inputs* in : sequences) count += (in->k.rows + page_tokens - 1) / page_tokens;
+    return count;
+  }
+};
+
 // Attends all rows of one sequence whose keys lie in a cache of their own, chunk by chunk.
-inline Matrix cached(const Shape& s, const Inputs& in, const std::vector<int64_t>& chunks, int threads = 1) {
+inline Matrix cached(const Shape& s, const Inputs& in, const std::vector<int64_t>& chunks, int threads = 1,
+                     int64_t page_tokens = 64) {
   ExecOwner owner(threads);
   Matrix out(s.dtype, in.q.rows, s.width());
+  const Pages pages(s, {&in}, page_tokens);
   int64_t at = 0;
   for (int64_t count : chunks) {
-    const CachedRun run{0, count, at, in.k.t().data, in.v.t().data};
-    attention_cached(out.t().slice_rows(at, count), in.q.t().slice_rows(at, count), {&run, 1}, s.heads, owner.exec());
+    const CachedRun run{0, count, at, pages.of[0]};
+    attention_cached(out.t().slice_rows(at, count), in.q.t().slice_rows(at, count), pages.view(), {&run, 1}, s.heads,
+                     owner.exec());
     at += count;
   }
   EXPECT_EQ(at, in.q.rows);

@@ -206,9 +206,11 @@ TEST_F(ModelSetup, AnOptimizerKeepsTheFilesNumbers) {
 TEST_F(ModelSetup, AModelForInferenceGivesTheSameBits) {
   const std::vector<int32_t> ids{1, 5, 200, 256, 7};
   const auto hidden = [&](const Policy& policy) {
-    KvCache cache(policy, 1, 8);
+    KvCache cache(policy, 1);
+    PageTable pages;
+    EXPECT_TRUE(cache.grow(pages, 8));
     ForwardState state(policy, 8);
-    const ForwardRun run{ids, 0, 0};
+    const ForwardRun run{ids, 0, &pages};
     const Tensor rows = forward_cached(policy, cache, state, std::span(&run, 1), owner.exec());
     return std::string(static_cast<const char*>(rows.data), rows.bytes());
   };

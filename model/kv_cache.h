@@ -1,0 +1,55 @@
+// KvCache: keys and values of many sequences, in pages of a few positions that sequences share.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "model/ops/attention.h"
+#include "model/policy.h"
+
+namespace cohort {
+
+// The pages of one sequence: position j lies in pages[j / page_tokens].
+using PageTable = std::vector<int32_t>;
+
+// A page is written by the sequence that took it; sequences that share it only read the rows that were there when they
+// came to share it. Belongs to one policy version.
+class KvCache {
+ public:
+  // page_tokens: a power of two. 64 is the attention's block of keys.
+  KvCache(const Policy& policy, int64_t pages, int64_t page_tokens = 64);
+
+  int64_t pages() const { return static_cast<int64_t>(references_.size()); }
+  int64_t free_pages() const { return static_cast<int64_t>(free_.size()); }
+  int64_t page_tokens() const { return page_tokens_; }
+  int64_t pages_for(int64_t positions) const { return (positions + page_tokens_ - 1) / page_tokens_; }
+  size_t bytes() const { return arena_.bytes(); }
+
+  // Makes `table` cover `positions`. False, and nothing taken, when there are not enough free pages.
+  bool grow(PageTable& table, int64_t positions);
+  // A table that begins with the first `positions` of `table`: whole pages are shared, the rest is copied to a page of
+  // its own. False, and nothing taken, when no page is free for the rest.
+  bool fork(PageTable& result, const PageTable& table, int64_t positions);
+  // The same without a page of its own: to read, and to fork from later.
+  PageTable share(const PageTable& table, int64_t positions);
+  // Gives the pages back that nobody shares, and empties the table.
+  void release(PageTable& table);
+
+  // Stores rows of keys and values (count, K D) act at positions first .. first + count of a table.
+  void store(int64_t layer, const PageTable& table, int64_t first, Tensor k, Tensor v);
+  KeyPages layer(int64_t layer) const;
+
+  int64_t version = 0;  // of the policy whose keys these are; forward_cached asserts it
+
+ private:
+  std::byte* row(Tensor all, int64_t layer, int32_t page, int64_t offset) const;
+
+  int64_t page_tokens_, row_bytes_;
+  std::vector<int32_t> references_, free_;  // of each page; the free ones, the next on top
+  Arena arena_{"kv cache"};
+  Tensor keys_, values_;  // (L, pages, page_tokens, K D) act
+};
+
+}  // namespace cohort
