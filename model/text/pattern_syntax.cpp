@@ -266,7 +266,8 @@ class Translator {
 
   std::string property(std::string_view name) const {
     for (const Script& script : kScripts)
-      if (script.name == name) return fmt::format("\\p{{{}}}{}", name, script.additions);
+      if (script.name == name)  // by itself PCRE2's \p{Han} means the script extensions
+        return fmt::format("\\p{{sc:{}}}{}", name, script.additions);
     if (std::find(std::begin(kCategories), std::end(kCategories), name) == std::end(kCategories))
       fail(ExitCode::kInput,
            "{}: the property \\p{{{}}} of the pattern {} is not supported; supported are the "

@@ -117,6 +117,30 @@ TEST(PatternSyntax, RewritesWhatMeansSomethingElse) {
   EXPECT_EQ(matches_of("(a)(?=b)", "aab"), (Pairs{{1, 2}}));
 }
 
+// The expected characters are those of the `tokenizers` package's Split by each of the patterns.
+TEST(PatternSyntax, ScriptsLeaveOutWhatSeveralScriptsShare) {
+  const std::vector<char32_t> characters = {
+      0x3001, 0x3002, 0x300C, 0x301C, 0x30FC, 0x3005, 0x3006, 0x3007, 0x3021, 0x303B, 0x3041, 0x30A1,
+      0xAC00, 0x4E00, 0xFF70, 0x30A0, 0x1100, 0x0E01, 0x0E3F, 0x3031, 0x302E, 0xFF66, 0x309B, 0x3099,
+      0x309D, 0x30FB};
+  const std::pair<const char*, std::vector<char32_t>> rows[] = {
+      {"\\p{Han}", {0x3005, 0x3007, 0x3021, 0x303B, 0x4E00}},
+      {"\\p{Hiragana}", {0x3041, 0x309D}},
+      {"[\\p{Katakana}]", {0x30A1, 0xFF66}},
+      {"\\p{Hangul}", {0xAC00, 0x1100, 0x302E}},
+      {"\\p{Thai}", {0x0E01}},
+  };
+  for (const auto& [pattern, expected] : rows) {
+    std::vector<char32_t> got;
+    for (const char32_t c : characters) {
+      std::string text;
+      append_utf8(text, c);
+      if (!matches_of(pattern, text).empty()) got.push_back(c);
+    }
+    EXPECT_EQ(got, expected) << pattern;
+  }
+}
+
 TEST(PatternSyntax, RefusesByName) {
   for (const auto& [pattern, named] : std::vector<std::pair<std::string, std::string>>{
            {"\\h", "\\h"},
