@@ -107,8 +107,9 @@ void AddedTokenFinder::split(std::string_view text, std::vector<Stretch>& stretc
       }
       end = white_end;
     }
+    if (end <= start) continue;
     if (start > done) stretches.push_back({text.substr(done, start - done), -1});
-    stretches.push_back({text.substr(start, end > start ? end - start : 0), token.id});
+    stretches.push_back({text.substr(start, end - start), token.id});
     done = end;
   }
   if (done < text.size()) stretches.push_back({text.substr(done), -1});

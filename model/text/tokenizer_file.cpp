@@ -71,7 +71,7 @@ class Reader : public nlohmann::json_sax<nlohmann::json> {
     if (place_ != Place::kTree) return refuse("an array");
     if (in_model() && key_ == "merges") {
       place_ = Place::kMerges;
-      return value_of(nullptr);
+      return value_of(Json::array());
     }
     return open(Json::array());
   }

@@ -99,6 +99,11 @@ void read_model(const Part& model, TokenizerParts& parts) {
   model.refuse_unless("dropout", 0.0);
   model.refuse_unless("continuing_subword_prefix", "");
   model.refuse_unless("end_of_word_suffix", "");
+  const auto merges = model.json.find("merges");
+  CHECK_INPUT(merges != model.json.end() && merges->is_array(),
+              "{}: 'merges' {}; allowed is a list of merges, which may be empty", model.path,
+              merges == model.json.end() ? std::string("is missing")
+                                         : fmt::format("is of the kind {}", merges->type_name()));
   parts.model.fuse_unk = model.flag("fuse_unk", false);
   parts.model.byte_fallback = model.flag("byte_fallback", false);
   parts.model.unk_token = get_string_or(model.json, "unk_token", model.path, "");

@@ -83,7 +83,7 @@ TEST(Tokenizer, RefusesAnInconsistentVocabulary) {
   expect_refused(refusal("/model/unk_token", "<unk>"), "'<unk>' is not in model.vocab");
   expect_refused(
       refusal_of_text(
-          R"({"model": {"vocab": {"a": 0, "a": 1}}, "pre_tokenizer":)"
+          R"({"model": {"vocab": {"a": 0, "a": 1}, "merges": []}, "pre_tokenizer":)"
           R"({"type": "ByteLevel", "add_prefix_space": false}, "decoder": {"type": "ByteLevel"}})"),
       "'a' stands twice");
 }
@@ -97,7 +97,14 @@ TEST(Tokenizer, RefusesInconsistentMerges) {
   expect_refused(refusal("/model/merges", Json::array({Json::array({"a", "b", "c"})})),
                  "has 3 parts");
   expect_refused(refusal("/model/merges", {1}), "inside model.merges");
+  expect_refused(refusal("/model/merges", Json()), "model: 'merges' is of the kind null");
+  expect_refused(refusal("/model/merges", Json::object()), "'merges' is of the kind object");
+  expect_refused(refusal("/model/merges", "a b"), "'merges' is of the kind string");
   Json json = byte_tokenizer();
+  json["model"].erase("merges");
+  expect_refused(refusal_of_text(json.dump()), "model: 'merges' is missing");
+  json["model"]["merges"] = Json::array();
+  EXPECT_EQ(make(json).encode("a"), std::vector<int32_t>{'a'});
   json["model"]["vocab"]["ab"] = 259;
   json["model"]["merges"] = {"a b", "a b"};
   expect_refused(refusal_of_text(json.dump()), "merges[1] ('a' 'b') stands twice");
@@ -222,6 +229,21 @@ TEST(AddedTokens, LongestOfTheLeftmostWins) {
   EXPECT_EQ(found[3].id, 3);
   EXPECT_EQ(found[3].text, " \n<b>\t ");
   EXPECT_EQ(found[4].text, "z<a");
+}
+
+// As the `tokenizers` package for "_  "; with one more space it ends with a panic.
+TEST(AddedTokens, OneThatTheTokenBeforeSwallowedIsNoToken) {
+  AddedTokenFinder finder;
+  finder.add({.id = 1, .content = "_", .rstrip = true}, "_");
+  finder.add({.id = 2, .content = "  ", .lstrip = true}, "  ");
+  for (const std::string text : {"_  ", "_   ", "_    "}) {
+    std::vector<Stretch> found;
+    finder.split(text + "a", found);
+    ASSERT_EQ(found.size(), 2u) << text;
+    EXPECT_EQ(found[0].id, 1);
+    EXPECT_EQ(found[0].text, text);
+    EXPECT_EQ(found[1].text, "a");
+  }
 }
 
 TEST(Tokenizer, NoAddedTokenIsRecognisedAcrossAGuard) {
