@@ -16,8 +16,10 @@ constexpr int kMaxIndent = 256;
 
 Value length(const Call& call) {
   call.take_none();
-  if (const std::string* text = call.self.as_text())
+  if (const std::string* text = call.self.as_text()) {
+    call.meter.charge(text->size());
     return Value::integer(count_characters(*text));
+  }
   if (const List* list = call.self.as_list(); list && list->kind != ListKind::iterator)
     return Value::integer(static_cast<int64_t>(list->items.size()));
   if (const Dict* dict = call.self.as_dict())
@@ -75,7 +77,8 @@ Value mapped(const Call& call) {
 
 // The number that a text spells, between white space; nothing when it spells none.
 template <typename Number>
-std::optional<Number> spelled(std::string_view text) {
+std::optional<Number> spelled(std::string_view text, Meter& meter) {
+  meter.charge(text.size() * 8);
   text = strip(text);
   if (text.starts_with('+') && !text.substr(1).starts_with('-')) text.remove_prefix(1);
   Number number{};
@@ -93,8 +96,8 @@ Value to_integer(const Call& call) {
   if (call.self.as_integer()) return call.self;
   if (const double* x = call.self.as_real()) real = *x;
   if (const std::string* text = call.self.as_text()) {
-    if (const auto number = spelled<int64_t>(*text)) return Value::integer(*number);
-    real = spelled<double>(*text);
+    if (const auto number = spelled<int64_t>(*text, call.meter)) return Value::integer(*number);
+    real = spelled<double>(*text, call.meter);
   }
   if (!real || !std::isfinite(*real)) return fallback;
   if (std::abs(*real) >= 0x1p63) call.meter.error("'int' of {} does not fit 64 bits", *real);
@@ -107,7 +110,7 @@ Value to_real(const Call& call) {
   if (const int64_t* n = call.self.as_integer()) return Value::real(static_cast<double>(*n));
   if (call.self.as_real()) return call.self;
   if (const std::string* text = call.self.as_text())
-    if (const auto number = spelled<double>(*text)) return Value::real(*number);
+    if (const auto number = spelled<double>(*text, call.meter)) return Value::real(*number);
   return arguments[0] ? *arguments[0] : Value::real(0);
 }
 
@@ -133,6 +136,7 @@ Value indent(const Call& call) {
   if (margin.size() > kMaxIndent) call.meter.error("'indent' by more than {}", kMaxIndent);
   std::string text = to_text(call.self, call.meter);
   text.push_back('\n');
+  call.meter.charge(text.size() * 32);  // as many lines as there may be
   const std::vector<std::string> lines = split_lines(text);
   std::string out;
   if (Call::flag(arguments[1])) out = margin;

@@ -76,6 +76,7 @@ Value find_in_text(const Call& call) {
   call.meter.charge(text.size());
   if (call.name == "count") {
     if (part.empty()) call.meter.error("'count' of an empty text is not supported");
+    call.meter.charge(text.size() * 16);  // as many as there may be
     return Value::integer(static_cast<int64_t>(count_text(text, part)));
   }
   if (call.name == "rfind") call.meter.charge(text.size() * std::min<size_t>(part.size(), 1 << 20));
@@ -109,6 +110,7 @@ Value mapped(const Call& call) {
 Value is_digits(const Call& call) {
   call.take_none();
   const std::string& text = self_text(call);
+  call.meter.charge(text.size() * 4);
   if (std::any_of(text.begin(), text.end(), [](char c) { return static_cast<signed char>(c) < 0; }))
     call.meter.error("'isdigit' of a text beyond ASCII is not supported");
   return Value::boolean(!text.empty() && text.find_first_not_of("0123456789") == text.npos);
@@ -194,6 +196,7 @@ Value stripped(const Call& call) {
       call.meter.error("'{}' of more than {} bytes", call.name, kMaxCharacters);
   }
   const std::string text = to_text(call.self, call.meter);
+  if (characters) call.meter.charge(text.size() * characters->size());  // at most 2^31
   const std::string_view kept = call.name == "lstrip"   ? lstrip(text, characters)
                                 : call.name == "rstrip" ? rstrip(text, characters)
                                                         : strip(text, characters);
@@ -209,6 +212,7 @@ Value replaced(const Call& call) {
       arguments[2] && arguments[2]->is_none() ? -1 : call.integer(arguments[2], "count", -1);
   if (from.empty()) call.meter.error("'replace' of an empty text is not supported");
   const size_t most = limit < 0 ? SIZE_MAX : static_cast<size_t>(limit);
+  call.meter.charge(text.size() * 2);  // looking for them; each that is found costs more below
   const size_t count = std::min(count_text(text, from), most);
   call.meter.charge(count * 32);
   if (to.size() > from.size())

@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "core/check.h"
+#include "core/text.h"
 
 namespace cohort {
 namespace {
@@ -142,7 +143,34 @@ TEST(ChatTemplate, RefusesBrokenSyntax) {
 TEST(ChatTemplate, HostileTemplatesEndWithinTheirBudget) {
   const std::string deep_list =
       "{% set ns = namespace(x=[]) %}{% for i in range(1000) %}{% set ns.x = [ns.x] %}{% endfor %}";
+  std::string letters;  // 127 of two bytes, U+00E9 the last
+  for (char32_t c = 0xF1; c < 0xF1 + 126; ++c) append_utf8(letters, c);
+  letters += "é";
   const Refusal refusals[] = {
+      {"{{ ('é' * 4000000) | trim('" + letters + "') | length }}", "operations"},
+      {"{{ ('é' * 3000000).strip('" + letters + "') }}", "operations"},
+      {"{% for i in range(999) %}{{ ('é' * 20000).rstrip('" + letters + "') }}{% endfor %}",
+       "operations"},
+      {"{% for i in range(9999) %}{{ ('\u3000' * 60000) | trim }}{% endfor %}", "operations"},
+      {"{{ ('\n' * 8000000) | indent(0) }}", "operations"},
+      {"{{ ('a\n' * 4000000) | indent(200) }}", "operations"},
+      {"{% for i in range(9999) %}{{ ('\u3000' * 60000) | int }}{% endfor %}", "operations"},
+      {"{% for i in range(9999) %}{{ ('\u3000' * 60000) | float }}{% endfor %}", "operations"},
+      {"{{ ('1' * 8000000) | float }}", "operations"},
+      {"{% set x = '1' * 8000000 %}{% for i in range(9999) %}{{ x.isdigit() }}{% endfor %}",
+       "operations"},
+      {"{% set x = 'é' * 4000000 %}{% for i in range(9999) %}{{ x | length }}{% endfor %}",
+       "operations"},
+      {"{% set x = 'a' * 4000000 %}{% for i in range(9999) %}{{ x.count('a') }}{% endfor %}",
+       "operations"},
+      {"{% set x = 'a' * 8000000 %}{% for i in range(9999) %}{{ x.replace('a', 'b') }}{% endfor %}",
+       "operations"},
+      {"{% set x = 'ab' * 4000000 %}{% for i in range(9999) %}{{ x.replace('ab', 'c', 1) }}"
+       "{% endfor %}",
+       "operations"},
+      {"{% set x = 'a' * 8000000 %}{% for i in range(9999) %}{{ x.split('a', 1) | length }}"
+       "{% endfor %}",
+       "operations"},
       {"{% for a in range(999) %}{% for b in range(999) %}{% for c in range(999) %}{% endfor %}{% "
        "endfor %}{% endfor %}",
        "operations"},
