@@ -70,7 +70,7 @@ int run(const Options& o, Comm& comm) {
   Dataset data = load_data(config.data).eval;
   CHECK_USAGE(!data.problems.empty(),
               "the config names no evaluation data: set data.eval, or data.task with eval_size");
-  encode_prompts(data, model.tokenizer, model.chat_template, config.data);
+  encode_prompts(data, model.tokenizer, model.chat_template, config.data, model.policy->config.vocab_size);
   const RewardSet rewards(config.reward);
   Generator generator(*model.policy, eval_generator(config, model), longest_prompt(data));
 

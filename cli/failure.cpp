@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/check.h"
+#include "core/text.h"
 
 namespace cohort {
 namespace {
@@ -43,7 +44,7 @@ void print_failure(const std::string& who, const std::string& message) {
   std::fflush(stdout);
   // One write, so that the lines of several ranks do not mix.
   const std::string line =
-      fmt::format("cohort: error: {}{}{}\n", who, who.empty() ? "" : ": ", message);
+      fmt::format("cohort: error: {}{}{}\n", who, who.empty() ? "" : ": ", printable(message));
   std::fwrite(line.data(), 1, line.size(), stderr);
   std::fflush(stderr);
 }

@@ -6,6 +6,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/progress.h"
+#include "core/text.h"
 #include "model/formats/gguf.h"
 #include "model/formats/safetensors.h"
 #include "model/formats/unfinished_folder.h"
@@ -54,7 +55,7 @@ int run(const Options& o) {
   } else {
     import_file(o, line);
   }
-  line.print(fmt::format("{} written", o.out_dir));
+  line.print(printable(fmt::format("{} written", o.out_dir)));
   return 0;
 }
 
@@ -69,7 +70,7 @@ Action add_import(CLI::App& app) {
   app.add_option("--dtype", o->dtype, "of all weights, rounded once; default: a folder's own, byte for byte; bfloat16 for a GGUF")
       ->check(CLI::IsMember({"float32", "bfloat16", "float16"}));
   app.add_option("--max-shard-size", o->max_shard_bytes, "bytes of weights in one file; more are cut into shards with an index")
-      ->check(CLI::Range(uint64_t{1}, UINT64_MAX))
+      ->check(CLI::Range(int64_t{1}, INT64_MAX))
       ->capture_default_str();
   app.add_option("--threads", o->threads, "0: all cores that this process may use")->check(CLI::Range(0, 4096))->capture_default_str();
   app.footer("A folder is read as training reads it and written as training writes it: safetensors, config.json, tokenizer and\n"

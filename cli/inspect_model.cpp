@@ -205,6 +205,11 @@ void inspect_model(const fs::path& dir) {
   tokenizer_rows(dir, model);
   template_row(dir);
   if (!model.is_classifier()) memory_rows(model);
+  try {
+    check_model_folder(dir);
+  } catch (const Error& refusal) {
+    inspect_row("cannot be loaded", "{}", refusal.what());
+  }
 }
 
 }  // namespace cohort

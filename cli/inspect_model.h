@@ -5,12 +5,14 @@
 
 #include <filesystem>
 
+#include "core/text.h"
+
 namespace cohort {
 
 // A line of the table: a name and what it is.
 template <typename... Args>
 void inspect_row(std::string_view name, fmt::format_string<Args...> format, Args&&... args) {
-  fmt::print("{:<18}{}\n", name, fmt::format(format, std::forward<Args>(args)...));
+  fmt::print("{:<18}{}\n", name, printable(fmt::format(format, std::forward<Args>(args)...)));
 }
 
 // Prints architecture, parameters, dtypes and files, vocabulary, special tokens, chat template, positions and memory of the

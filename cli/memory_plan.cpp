@@ -158,6 +158,8 @@ std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config&
 ModelConfig planned_model(const Config& config) {
   if (!config.model.init) {
     ModelConfig model = load_model_config(config.model.path);
+    require_language_model(model);
+    check_model_folder(config.model.path);
     model.dtype = exact_dtype(config.model.path) == DType::bf16 ? StoredDType::bf16 : StoredDType::f32;
     return model;
   }

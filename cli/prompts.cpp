@@ -71,12 +71,16 @@ std::vector<int32_t> chat_tokens(const LoadedModel& model, const ChatInput& chat
                                  const ChatArguments& arguments) {
   CHECK_INPUT(model.chat_template.has_template(),
               "{} has no chat template: give text in place of messages", model.source.string());
-  return encode_chat(model.chat_template, model.tokenizer, chat, arguments.setting(model.tokenizer))
-      .tokens;
+  std::vector<int32_t> tokens =
+      encode_chat(model.chat_template, model.tokenizer, chat, arguments.setting(model.tokenizer)).tokens;
+  check_text_ids(tokens, model.tokenizer, model.policy->config.vocab_size);
+  return tokens;
 }
 
 std::vector<int32_t> text_tokens(const LoadedModel& model, const std::string& text) {
-  return model.tokenizer.encode(text, /*add_special_tokens=*/true);
+  std::vector<int32_t> tokens = model.tokenizer.encode(text, /*add_special_tokens=*/true);
+  check_text_ids(tokens, model.tokenizer, model.policy->config.vocab_size);
+  return tokens;
 }
 
 }  // namespace cohort

@@ -65,6 +65,23 @@ std::string to_valid_utf8(std::string_view text) {
   return valid;
 }
 
+std::string printable(std::string_view text) {
+  std::string result;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const bool c1 = c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) >= 0x80 &&
+                    static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (c1) {
+      result += fmt::format("\\x{:02X}", static_cast<unsigned char>(text[++i]));
+    } else if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7F) {
+      result += fmt::format("\\x{:02X}", c);
+    } else {
+      result += text[i];
+    }
+  }
+  return result;
+}
+
 char32_t next_code_point(std::string_view text, size_t& at) {
   const auto first = static_cast<unsigned char>(text[at]);
   const int length = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;

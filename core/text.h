@@ -12,6 +12,9 @@ namespace cohort {
 bool is_utf8(std::string_view text);
 // Replaces each invalid byte by U+FFFD.
 std::string to_valid_utf8(std::string_view text);
+// For terminals: control characters but line breaks and tabs (escape sequences, C1) become \xNN, so that text from files
+// cannot move the cursor.
+std::string printable(std::string_view text);
 // Decodes one code point at text[at] (text is valid UTF-8) and moves `at` behind it.
 char32_t next_code_point(std::string_view text, size_t& at);
 void append_utf8(std::string& text, char32_t code_point);

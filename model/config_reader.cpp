@@ -75,13 +75,23 @@ RopeConfig ConfigReader::rope_of(const Json& parameters, const char* key, double
   rope.high_freq_factor = number("high_freq_factor");
   CHECK_INPUT(rope.high_freq_factor > rope.low_freq_factor, "{}: high_freq_factor {} must exceed low_freq_factor {}",
               where, rope.high_freq_factor, rope.low_freq_factor);
-  rope.original_max_positions = get_int_or(parameters, "original_max_position_embeddings", where, 1, kMaxPositions,
+  // A length beside the rotation goes before the one inside, as transformers reads it.
+  rope.original_max_positions = has("original_max_position_embeddings")
+                                    ? integer("original_max_position_embeddings", 1, kMaxPositions)
+                                    : get_int_or(parameters, "original_max_position_embeddings", where, 1, kMaxPositions,
                                            integer_or("max_position_embeddings", 1, kMaxPositions, 8192));
   return rope;
 }
 
+void ConfigReader::refuse_two_ropes() const {
+  CHECK_INPUT(!has("rope_parameters") || !has("rope_scaling") || config_["rope_scaling"] == Json::object() ||
+                  config_["rope_scaling"] == config_["rope_parameters"],
+              "{}: rope_scaling and rope_parameters say different things; keep the one that holds", where_);
+}
+
 RopeConfig ConfigReader::rope() const {
   const double theta = number_or("rope_theta", 10000.0);
+  refuse_two_ropes();
   const char* key = has("rope_parameters") ? "rope_parameters" : "rope_scaling";
   if (!has(key)) return rope_of(Json::object(), "rope_theta", theta);
   return rope_of(config_[key], key, theta);

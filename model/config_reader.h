@@ -42,6 +42,8 @@ class ConfigReader {
 
   // rope_parameters (transformers 5) or rope_theta and rope_scaling (before), one rotation for all layers.
   RopeConfig rope() const;
+  // Files that have both keys must say the same in both.
+  void refuse_two_ropes() const;
   // One rotation from the object at `name` of rope_parameters.
   RopeConfig rope_of(const Json& parameters, const char* key, double theta) const;
 

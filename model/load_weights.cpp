@@ -57,11 +57,17 @@ void load_packed(Policy& policy, const SafetensorsFolder& folder, const std::str
 
 }  // namespace
 
+void check_weights(const ParamTable& table, const ModelConfig& config, const SafetensorsFolder& folder,
+                   const std::string& where) {
+  const auto nowhere = [](const ParamEntry&) { return Tensor(); };
+  check_weights(folder, targets_of(table, [](int64_t) { return true; }, nowhere), tied_weights(config), where);
+}
+
 void load_weights(Policy& policy, const SafetensorsFolder& folder, const std::string& where, const Exec& ex) {
+  check_weights(policy.table, policy.config, folder, where);
   const std::vector<WeightTarget> all =
       targets_of(policy.table, [](int64_t) { return true; },
                  [&](const ParamEntry& entry) { return policy.weight(entry.offset, entry.shape[0], entry.shape[1]); });
-  check_weights(folder, all, tied_weights(policy.config), where);
   if (policy.use == PolicyUse::inference) return load_packed(policy, folder, where, ex);
   read_weights(folder, all, memory_dtype(policy), where, *ex.pool);
 }

@@ -184,7 +184,8 @@ CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& i
   CHECK_INPUT(fingerprint(dump_json(manifest)) == hash, "{}: the content does not match its own hash: the file was changed",
               where);
   CHECK_INPUT(get_string(manifest, "model", where) == identity.model,
-              "{}: the checkpoint is of another model (parameters or dtype differ)", where);
+              "{}: the checkpoint is of another model: parameters, dtype, or the config, tokenizer or template files differ; put back the files "
+              "that the run began with, or start anew with run.resume=never", where);
   check_config(manifest, where, config);
   CHECK_USAGE(get_string(manifest, "data", where) == identity.data,
               "{}: the training data differ from the checkpoint's; use another run.name, or run.resume: never to start anew",

@@ -20,7 +20,7 @@ namespace cohort {
 struct RunIdentity {
   std::string config;  // config_identity
   std::string data;    // fingerprint of the training data
-  std::string model;   // fingerprint of the parameter table and dtype
+  std::string model;   // fingerprint of the parameter table, the dtype and the files beside the weights
   std::string reference;  // fingerprint of the reference's weights; "" without one
 };
 

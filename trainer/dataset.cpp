@@ -178,7 +178,7 @@ TaskData load_data(const DataSection& data) {
 }
 
 void encode_prompts(Dataset& data, const Tokenizer& tokenizer, const ChatTemplate& chat_template,
-                    const DataSection& config) {
+                    const DataSection& config, int64_t vocab_size) {
   const int64_t max_prompt_length = config.max_prompt_length;
   CHECK(max_prompt_length > 0, "encode_prompts of at most {} tokens", max_prompt_length);
   std::optional<std::tm> now;
@@ -201,6 +201,9 @@ void encode_prompts(Dataset& data, const Tokenizer& tokenizer, const ChatTemplat
       problem.tokens = std::move(encoded.tokens);
       problem.opens_thinking = encoded.opens_thinking;
     }
+    for (const int32_t id : problem.tokens)
+      CHECK_INPUT(id < vocab_size, "{}: the prompt of problem {} has the token '{}' (id {}), which the model, of {} tokens, "
+                  "does not know", data.name, shown(problem.id), tokenizer.token(id), id, vocab_size);
     const auto length = static_cast<int64_t>(problem.tokens.size());
     CHECK_INPUT(length > 0, "{}: the prompt of problem {} has 0 tokens; needed are 1 to {}",
                 data.name, shown(problem.id), max_prompt_length);

@@ -58,9 +58,11 @@ TaskData load_data(const DataSection& data);
 // chat_template_kwargs (a row's own go before them), plain text as it is with the tokenizer's special
 // tokens. A prompt that is empty or longer than `max_prompt_length` is an error (exit code 3)
 // naming data set, problem and both lengths; so is what the template refuses, messages for a model
-// without a template, and a template that asks for the time when `now` is not set.
+// without a template, a template that asks for the time when `now` is not set, and a token that a model of `vocab_size`
+// tokens does not have.
 void encode_prompts(Dataset& data, const Tokenizer& tokenizer, const ChatTemplate& chat_template,
-                    const DataSection& config);
+                    const DataSection& config,
+                    int64_t vocab_size = INT32_MAX);
 
 // Indices of the problems of step `step` (1-based): consecutive pieces of an endless sequence of
 // epochs, each a permutation that is a pure function of (seed, epoch). There is no cursor to save.

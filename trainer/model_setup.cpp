@@ -17,38 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kEndOfText = "<|endoftext|>";
-constexpr size_t kMaxConfigBytes = 16 << 20;
-
-// What makes a model folder beside its weights, carried over byte for byte.
-constexpr std::array kModelFiles = {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
-                                    "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
-                                    "chat_template.jinja", "chat_template.json", "tokenizer.model", "tokenizer.model.v3",
-                                    "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "NOTICE.txt", "USE_POLICY.md"};
-constexpr const char* kMoreTemplates = "additional_chat_templates";  // a folder of *.jinja
-
-bool has_weights(const fs::path& dir) {
-  return fs::exists(dir / "model.safetensors") || fs::exists(dir / "model.safetensors.index.json");
-}
-
 constexpr StoredDType stored_as(DType dtype) { return dtype == DType::bf16 ? StoredDType::bf16 : StoredDType::f32; }
-
-Json read_config(const fs::path& dir) {
-  const fs::path file = dir / "config.json";
-  return parse_json(read_file(file, kMaxConfigBytes), file.string());
-}
-
-// The key that names the dtype: transformers 5's, or the one before.
-const char* dtype_key(const Json& config) { return config.contains("dtype") ? "dtype" : "torch_dtype"; }
-
-StoredDType config_dtype(const fs::path& dir) {
-  const Json config = read_config(dir);
-  const std::string where = (dir / "config.json").string();
-  const std::string name = get_string_or(config, dtype_key(config), where, "float32");
-  const std::optional<StoredDType> dtype = stored_dtype_of(name);
-  CHECK_INPUT(dtype.has_value(), "{}: {}: '{}' is not supported; allowed: float32, bfloat16, float16", where,
-              dtype_key(config), name);
-  return *dtype;
-}
 
 DType exact_dtype_of(const SafetensorsFolder& folder) {
   const bool all_bf16 = std::ranges::all_of(folder.tensors(), [](const auto& entry) {
@@ -67,18 +36,44 @@ std::future<Text> load_text(const fs::path& dir) {
 }
 
 LoadedModel join(std::unique_ptr<Policy> policy, Text text, const fs::path& dir) {
-  CHECK_INPUT(text.tokenizer.vocab_size() <= policy->config.vocab_size,
-              "{}: the tokenizer has ids up to {}, but config.json gives the model a vocabulary of {}", dir.string(),
-              text.tokenizer.vocab_size() - 1, policy->config.vocab_size);
+  check_vocabulary(text.tokenizer, policy->config, dir);
   return {std::move(policy), std::move(text.tokenizer), std::move(text.chat_template), dir};
 }
 
 enum class Packing { none, packed };
 
+}  // namespace
+
+void check_vocabulary(const Tokenizer& tokenizer, const ModelConfig& config, const fs::path& dir) {
+  for (int64_t id = config.vocab_size; id < tokenizer.vocab_size(); ++id) {
+    const auto token = static_cast<int32_t>(id);
+    CHECK_INPUT(tokenizer.is_special(token) || tokenizer.token(token).empty(),
+                "{}: the tokenizer gives '{}' the id {}, but config.json gives the model a vocabulary of {}", dir.string(),
+                tokenizer.token(token), id, config.vocab_size);
+  }
+}
+
+void check_text_ids(std::span<const int32_t> ids, const Tokenizer& tokenizer, int64_t vocab_size) {
+  for (const int32_t id : ids)
+    CHECK_INPUT(id < vocab_size, "the text has the special token '{}' (id {}), which the model, of {} tokens, does not know",
+                tokenizer.token(id), id, vocab_size);
+}
+
+void check_model_folder(const fs::path& dir) {
+  const ModelConfig config = load_model_config(dir);
+  check_weights(make_param_table(config, 1), config, SafetensorsFolder::open(dir), dir.string());
+  check_vocabulary(Tokenizer::load(dir), config, dir);
+  ChatTemplate::load(dir);
+}
+
+namespace {
+
 LoadedModel load(const fs::path& dir, const std::string& dtype, int64_t shards, const Exec& ex, PolicyUse use, Packing packing) {
   const ModelConfig config = load_model_config(dir);
   std::future<Text> text = load_text(dir);
   const SafetensorsFolder folder = SafetensorsFolder::open(dir);
+  // Before memory is taken for what config.json claims.
+  check_weights(make_param_table(config, shards), config, folder, dir.string());
   std::unique_ptr<Policy> policy = make_policy(config, dtype_in_memory(dtype, exact_dtype_of(folder)), shards, use);
   load_weights(*policy, folder, dir.string(), ex);
   if (use == PolicyUse::training && packing == Packing::packed) repack(*policy, ex);
@@ -158,71 +153,40 @@ LoadedModel init_model(const fs::path& dir, const std::string& dtype, int64_t sh
 
 namespace {
 
-void copy_whole(const fs::path& from, const fs::path& to) { write_file_atomic(to, read_file(from)); }
-
-void copy_model_files(const fs::path& source, const fs::path& dir) {
-  for (const char* name : kModelFiles)
-    if (fs::exists(source / name)) copy_whole(source / name, dir / name);
-  if (!fs::is_directory(source / kMoreTemplates)) return;
-  fs::create_directories(dir / kMoreTemplates);
-  for (const fs::directory_entry& entry : fs::directory_iterator(source / kMoreTemplates))
-    if (entry.path().extension() == ".jinja") copy_whole(entry.path(), dir / kMoreTemplates / entry.path().filename());
-}
-
-// The dtype of each parameter in `source`.
-std::vector<StoredDType> dtypes_in(const fs::path& source, const ParamTable& table) {
-  if (!has_weights(source)) return std::vector<StoredDType>(table.entries.size(), config_dtype(source));
-  const SafetensorsFolder folder = SafetensorsFolder::open(source);
-  std::vector<StoredDType> dtypes;
-  for (const ParamEntry& entry : table.entries) {
-    const auto found = folder.tensors().find(entry.name);
-    CHECK_INPUT(found != folder.tensors().end(), "{}: '{}' is missing; was the folder changed since it was read?",
-                source.string(), entry.name);
-    dtypes.push_back(weight_dtype(found->second, entry.name));
-  }
-  return dtypes;
-}
-
 // config.json with another dtype; nothing else of it changes.
-void write_config_with_dtype(const fs::path& source, const fs::path& dir, StoredDType dtype) {
-  Json config = read_config(source);
+std::string with_dtype(const std::string& config_json, const fs::path& source, StoredDType dtype) {
+  Json config = parse_json(config_json, (source / "config.json").string());
   config[dtype_key(config)] = stored_name(dtype);
-  write_file_atomic(dir / "config.json", dump_json(config, 2) + "\n");
+  return dump_json(config, 2) + "\n";
 }
 
 }  // namespace
 
-void save_model(const Policy& policy, const fs::path& source, const fs::path& dir, const SaveOptions& options) {
+void save_model(const Policy& policy, const ModelFiles& from, const fs::path& dir, const SaveOptions& options) {
   const bool from_masters = !options.masters.empty();
   CHECK(from_masters || policy.use == PolicyUse::training, "a policy for inference keeps no weights to save");
   CHECK(!from_masters || static_cast<int64_t>(options.masters.size()) == policy.table.size, "{} masters of {} weights",
         options.masters.size(), policy.table.size);
-  fs::create_directories(dir);
-  copy_model_files(source, dir);
-  if (options.dtype && *options.dtype != config_dtype(source)) write_config_with_dtype(source, dir, *options.dtype);
-
-  const std::vector<StoredDType> dtypes =
-      options.dtype ? std::vector<StoredDType>(policy.table.entries.size(), *options.dtype) : dtypes_in(source, policy.table);
+  CHECK(from.dtypes.size() == policy.table.entries.size(), "dtypes of {} weights for a model of {}", from.dtypes.size(),
+        policy.table.entries.size());
   std::vector<WeightSource> weights;
   for (size_t i = 0; i < policy.table.entries.size(); ++i) {
     const ParamEntry& entry = policy.table.entries[i];
     const void* data = from_masters ? static_cast<const void*>(options.masters.data() + entry.offset)
                                     : policy.weight(entry.offset, entry.shape[0], entry.shape[1]).data;
-    weights.push_back({entry.name, entry.stored_shape(), data, dtypes[i]});
+    weights.push_back({entry.name, entry.stored_shape(), data, options.dtype.value_or(from.dtypes[i])});
   }
+  fs::create_directories(dir);
   write_weights(dir, weights, from_masters ? StoredDType::f32 : stored_as(policy.dtype), options.max_shard_bytes);
+  for (const auto& [name, bytes] : from.files) {
+    const bool other_dtype = name == "config.json" && options.dtype && *options.dtype != from.config_dtype;
+    fs::create_directories((dir / name).parent_path());
+    write_file_atomic(dir / name, other_dtype ? with_dtype(bytes, from.source, *options.dtype) : bytes);
+  }
 }
 
-std::vector<std::string> files_left_out(const fs::path& source) {
-  std::vector<std::string> names;
-  for (const fs::directory_entry& entry : fs::directory_iterator(source)) {
-    const std::string name = entry.path().filename().string();
-    const bool weights = name.ends_with(".safetensors") || name == "model.safetensors.index.json";
-    if (weights || name.starts_with(".") || name == kMoreTemplates) continue;
-    if (std::ranges::find(kModelFiles, std::string_view(name)) == kModelFiles.end()) names.push_back(name);
-  }
-  std::ranges::sort(names);
-  return names;
+void save_model(const Policy& policy, const fs::path& source, const fs::path& dir, const SaveOptions& options) {
+  save_model(policy, read_model_files(source, policy.table), dir, options);
 }
 
 std::vector<int32_t> stop_tokens(const LoadedModel& model) {

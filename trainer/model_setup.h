@@ -13,6 +13,7 @@
 #include "model/text/chat_template.h"
 #include "model/text/tokenizer.h"
 #include "trainer/config.h"
+#include "trainer/model_files.h"
 
 namespace cohort {
 
@@ -56,15 +57,21 @@ struct SaveOptions {
   std::span<const float> masters = {};   // (table.size) what the weights are roundings of; default: the weights
 };
 
+// Every token of the tokenizer but special ones (Gemma 3's <image_soft_token>) is in the model's vocabulary; exit code 3.
+void check_vocabulary(const Tokenizer& tokenizer, const ModelConfig& config, const std::filesystem::path& dir);
+// A text that spells such a token cannot be run: exit code 3.
+void check_text_ids(std::span<const int32_t> ids, const Tokenizer& tokenizer, int64_t vocab_size);
+// What loading would refuse, but for the numbers themselves: config, names and shapes of the weights, tokenizer, template.
+void check_model_folder(const std::filesystem::path& dir);
+
 // Writes a Hugging Face folder that transformers and vLLM load: config, tokenizer files and chat templates byte for byte as
 // they stand in `source`; the weights with one rounding from memory to each tensor's dtype in `source` (without weights there:
 // the dtype that its config.json names), so that a weight that was not changed is what was read, byte for byte. A tied head is
 // written once, as the embedding. Out of space: exit code 6; a number that the dtype cannot hold: exit code 5.
+void save_model(const Policy& policy, const ModelFiles& from, const std::filesystem::path& dir,
+                const SaveOptions& options = {});
 void save_model(const Policy& policy, const std::filesystem::path& source, const std::filesystem::path& dir,
                 const SaveOptions& options = {});
-
-// Files of `source` that save_model does not carry over, sorted; weights and hidden files aside.
-std::vector<std::string> files_left_out(const std::filesystem::path& source);
 
 // What ends a completion: the EOS tokens of the model's config, and the tokenizer's.
 std::vector<int32_t> stop_tokens(const LoadedModel& model);

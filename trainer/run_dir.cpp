@@ -133,13 +133,13 @@ void RunDir::write_completions(int64_t step, std::span<const Group> groups, std:
   write_file_atomic(path_ / "completions" / fmt::format("step_{}.jsonl", step), text);
 }
 
-void RunDir::write_model(const Policy& policy, const fs::path& source, const fs::path& target,
+void RunDir::write_model(const Policy& policy, const ModelFiles& files, const fs::path& target,
                          std::span<const float> masters) const {
   if (!writes_) return;
   fs::path temporary = target;
   temporary += ".tmp";
   fs::remove_all(temporary);
-  save_model(policy, source, temporary, {.masters = masters});
+  save_model(policy, files, temporary, {.masters = masters});
   fs::remove_all(target);
   fs::rename(temporary, target);
   fsync_path(path_);

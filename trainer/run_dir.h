@@ -44,7 +44,7 @@ class RunDir {
   void write_completions(int64_t step, std::span<const Group> groups, std::span<const std::string> names,
                          const std::vector<RewardSpec>& rewards) const;
   // Complete or absent: written beside its place and renamed. `masters`: as SaveOptions.
-  void write_model(const Policy& policy, const std::filesystem::path& source, const std::filesystem::path& target,
+  void write_model(const Policy& policy, const ModelFiles& files, const std::filesystem::path& target,
                    std::span<const float> masters = {}) const;
 
  private:

@@ -20,8 +20,9 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 // Draws of evaluations and of training steps never share a key.
 constexpr uint32_t kEvalDraws = uint32_t{1} << 31;
 
-std::string model_fingerprint(const Policy& policy) {
-  std::string text = dtype_name(policy.dtype);
+// Parameters, dtype, and what the files beside the weights say: config, tokenizer, template.
+std::string model_fingerprint(const Policy& policy, const ModelFiles& files) {
+  std::string text = fmt::format("{}\n{}", dtype_name(policy.dtype), files.fingerprint());
   for (const ParamEntry& entry : policy.table.entries)
     text += fmt::format("\n{} {} {} {}", entry.name, entry.shape[0], entry.shape[1], entry.offset);
   return fingerprint(text);
@@ -77,8 +78,9 @@ void TrainRun::load() {
     model_ = init_model(dir_.initial(), config_.model.dtype, shards, config_.run.seed, ex_);
   }
   for (Dataset* data : {&data_.train, &data_.eval})
-    encode_prompts(*data, model_->tokenizer, model_->chat_template, config_.data);
-  identity_ = {config_identity(config_), data_.train.fingerprint, model_fingerprint(*model_->policy)};
+    encode_prompts(*data, model_->tokenizer, model_->chat_template, config_.data, model_->policy->config.vocab_size);
+  model_files_ = read_model_files(model_->source, model_->policy->table);
+  identity_ = {config_identity(config_), data_.train.fingerprint, model_fingerprint(*model_->policy, model_files_)};
   CHECK_USAGE(!stop_tokens(*model_).empty(), "{}: neither config.json nor the tokenizer names a token that ends a completion",
               model_->source.string());
   observer_.stage("loading", 1, 1);
@@ -107,7 +109,7 @@ void TrainRun::start_policy() {
       const std::vector<float> masters =
           warm_start(*model_, data_.train, stop_tokens(*model_).front(), config_, comm_, ex_,
                      [&](int64_t done, int64_t total) { observer_.stage("warm start", done, total); });
-      dir_.write_model(*model_->policy, model_->source, dir_.warm_start(), masters);
+      dir_.write_model(*model_->policy, model_files_, dir_.warm_start(), masters);
       comm_.barrier("warm start");
       if (const auto accuracy = measure("accuracy after warm start")) state_.extra["accuracy_after_warm_start"] = *accuracy;
     }
@@ -123,7 +125,7 @@ void TrainRun::start_policy() {
     reference_ = std::move(reference.policy);
     const Tensor weights = reference_->weights;
     identity_.reference = fingerprint({static_cast<const std::byte*>(weights.data), weights.bytes()});
-    if (warm && warm_start_source() != dir_.warm_start()) dir_.write_model(*reference_, reference.source, dir_.warm_start());
+    if (warm && warm_start_source() != dir_.warm_start()) dir_.write_model(*reference_, read_model_files(reference.source, reference_->table), dir_.warm_start());
   }
   optimizer_ = std::make_unique<Optimizer>(*model_->policy, config_.optim, logical_ranks, comm_);
   if (rounded())
@@ -325,7 +327,7 @@ TrainSummary TrainRun::finish() {
     if (evaluated_step_ != state_.step || !last_accuracy_) measure("accuracy after GRPO");
     summary.accuracy_after = last_accuracy_;
     enter("checkpoint", config_.comm.checkpoint_timeout_s);
-    dir_.write_model(*model_->policy, model_->source, dir_.final_model(),
+    dir_.write_model(*model_->policy, model_files_, dir_.final_model(),
                      rounded() ? optimizer_->gather_masters() : std::vector<float>());
     comm_.barrier("final model");
     summary.final_model = dir_.final_model();

@@ -60,6 +60,7 @@ class TrainRun {
   RewardSet rewards_;
   RunDir dir_;
   std::optional<LoadedModel> model_;
+  ModelFiles model_files_;
   std::unique_ptr<Policy> reference_;  // only with algorithm.beta > 0
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<Updater> updater_;

@@ -17,7 +17,7 @@ struct Family {
   bool tied_by_default = false;
   int64_t default_head_size = 0;  // 0: hidden_size / num_attention_heads
   int64_t default_kv_heads = 0;   // 0: num_attention_heads
-  std::string_view classifier = "";  // the same name for classifiers, where it is another one
+  std::string_view classifier = "";  // the architecture's name for classifiers, where it is another one
 };
 
 std::span<const Family> families();

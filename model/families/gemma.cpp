@@ -58,6 +58,7 @@ void read_gemma3(const ConfigReader& reader, ModelConfig& config) {
 
   // transformers 5 nests one rotation for each type of layer; before, only the global one could be scaled.
   const double theta = reader.number_or("rope_theta", 1e6), local_theta = reader.number_or("rope_local_base_freq", 1e4);
+  reader.refuse_two_ropes();
   if (reader.has("rope_parameters")) {
     const Json& parameters = reader.json()["rope_parameters"];
     CHECK_INPUT(parameters.is_object() && parameters.contains("full_attention") &&
@@ -68,6 +69,8 @@ void read_gemma3(const ConfigReader& reader, ModelConfig& config) {
     return;
   }
   const Json scaling = reader.has("rope_scaling") ? reader.json()["rope_scaling"] : Json::object();
+  // transformers looks for rope_type alone here, and would not scale.
+  if (scaling.contains("type") && !scaling.contains("rope_type")) reader.refuse("rope_scaling", scaling, "rope_type in place of type");
   config.rope = reader.rope_of(scaling, "rope_scaling", theta);
   config.local_rope = reader.rope_of(Json::object(), "rope_local_base_freq", local_theta);
 }

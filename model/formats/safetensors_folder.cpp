@@ -93,8 +93,13 @@ SafetensorsFolder SafetensorsFolder::open(const fs::path& model_dir) {
   std::error_code error;
   CHECK_INPUT(fs::is_directory(model_dir, error), "{}: is no folder; a model is a folder with {}",
               model_dir.string(), kSingle);
-  const bool single = fs::exists(model_dir / kSingle, error),
-             sharded = fs::exists(model_dir / kIndex, error);
+  const bool single = fs::exists(model_dir / kSingle, error);
+  bool sharded = fs::exists(model_dir / kIndex, error);
+  if (single && sharded) {
+    // Some tools write an index of one file.
+    const Index index = read_index(model_dir / kIndex);
+    sharded = index.shards.size() != 1 || !index.shards.contains(kSingle);
+  }
   CHECK_INPUT(!single || !sharded,
               "{}: both {} and {} are in it; which holds the model? Remove the other",
               model_dir.string(), kSingle, kIndex);

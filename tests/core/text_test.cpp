@@ -53,5 +53,11 @@ TEST(Text, SizesAndDurationsForPeople) {
   EXPECT_EQ(human_seconds(3600), "1h 00m");
 }
 
+TEST(Text, PrintableLeavesNoControlCharacters) {
+  EXPECT_EQ(printable("a\x1b[2Jb\tc\nd\x7f"), "a\\x1B[2Jb\tc\nd\\x7F");
+  EXPECT_EQ(printable("\xc2\x9b" "31m é 世"), "\\x9B31m é 世");
+  EXPECT_EQ(printable(std::string_view("\0", 1)), "\\x00");
+}
+
 }  // namespace
 }  // namespace cohort

@@ -83,6 +83,12 @@ TEST_F(SafetensorsFolderTest, RefusesOneFileBesideAnIndex) {
   expect_folder_refused({"both model.safetensors and model.safetensors.index.json"});
 }
 
+TEST_F(SafetensorsFolderTest, AnIndexOfTheOneFileIsNoSecondModel) {
+  put("m/model.safetensors", one_tensor_image("a"));
+  put("m/model.safetensors.index.json", R"({"weight_map": {"a": "model.safetensors"}})");
+  EXPECT_EQ(SafetensorsFolder::open(folder / "m").tensors().size(), 1u);
+}
+
 TEST_F(SafetensorsFolderTest, RefusesBrokenFilesByName) {
   put_good_shards();
   put("m/model-2.safetensors", "short");

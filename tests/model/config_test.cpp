@@ -97,6 +97,20 @@ TEST(ModelConfig, RefusesByName) {
   EXPECT_ERROR(load_model_config("/nonexistent/model"), kInput, "no such model folder");
 }
 
+TEST(ModelConfig, TwoRotationsInOneFileMustAgree) {
+  Json config = smollm2();
+  config["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 1e6}};
+  EXPECT_EQ(parse_model_config(config, "c").rope.theta, 1e6f) << "rope_scaling is null";
+  config["rope_scaling"] = {{"rope_type", "yarn"}, {"factor", 4.0}};
+  EXPECT_ERROR(parse_model_config(config, "c"), kInput, "rope_scaling and rope_parameters say different things");
+  Json long_context = smollm2();
+  long_context["rope_scaling"] = {{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 1.0},
+                                  {"high_freq_factor", 4.0}, {"original_max_position_embeddings", 4096}};
+  EXPECT_EQ(parse_model_config(long_context, "c").rope.original_max_positions, 4096);
+  long_context["original_max_position_embeddings"] = 2048;  // as transformers reads it
+  EXPECT_EQ(parse_model_config(long_context, "c").rope.original_max_positions, 2048);
+}
+
 TEST(ModelConfig, WithoutArchitecturesItIsTheFamilysLanguageModel) {
   Json config = smollm2();
   config["architectures"] = Json::array();
@@ -166,6 +180,7 @@ TEST(ModelConfig, GemmaIsTiedAndCappedByDefault) {
   refused("hidden_activation", "gelu", "gelu_pytorch_tanh");
   refused("query_pre_attn_scalar", 0, "query_pre_attn_scalar");
   refused("rope_parameters", {{"rope_type", "default"}}, "full_attention and sliding_attention");
+  refused("rope_scaling", {{"type", "linear"}, {"factor", 8.0}}, "rope_type in place of type");
 }
 
 }  // namespace

@@ -290,6 +290,60 @@ TEST_F(ModelSetup, AnotherDTypeIsNamedInTheConfigAndNothingElseChanges) {
   EXPECT_ERROR(save_model(*model.policy, dir, folder / "half", {.dtype = StoredDType::f16}), kNonFinite, "float16 cannot hold");
 }
 
+TEST_F(ModelSetup, WhatIsSavedIsWhatWasReadWhateverBecomesOfTheSource) {
+  const fs::path dir = make_model("m", StoredDType::bf16);
+  fs::create_directories(dir / "LICENSE");  // not a file
+  const LoadedModel model = load_model(dir, "auto", 1, owner.exec());
+  const ModelFiles files = read_model_files(dir, model.policy->table);
+  fs::rename(dir, folder / "moved");
+  save_model(*model.policy, files, folder / "out");
+  expect_same_weights(folder / "moved", folder / "out");
+  EXPECT_EQ(read_file(folder / "moved/tokenizer.json"), read_file(folder / "out/tokenizer.json"));
+  EXPECT_FALSE(fs::exists(folder / "out/LICENSE"));
+}
+
+TEST_F(ModelSetup, FilesThatDecideTokensOrNumbersAreInTheFingerprint) {
+  const fs::path dir = make_model("m", StoredDType::f32);
+  const LoadedModel model = load_model(dir, "auto", 1, owner.exec());
+  const auto fingerprint = [&] { return read_model_files(dir, model.policy->table).fingerprint(); };
+  const std::string before = fingerprint();
+  std::ofstream(dir / "LICENSE") << "MIT";
+  EXPECT_EQ(fingerprint(), before);
+  set_config(dir, "rms_norm_eps", 1e-3);
+  const std::string other_config = fingerprint();
+  EXPECT_NE(other_config, before);
+  std::ofstream(dir / "chat_template.jinja") << "{{ bos_token }}";
+  EXPECT_NE(fingerprint(), other_config);
+}
+
+TEST_F(ModelSetup, ALicenceThatIsALinkIsLeftBehind) {
+  const fs::path dir = make_model("m", StoredDType::f32);
+  write_file_atomic(folder / "private", "secret");
+  fs::create_symlink(folder / "private", dir / "LICENSE");
+  const LoadedModel model = load_model(dir, "auto", 1, owner.exec());
+  save_model(*model.policy, dir, folder / "out");
+  EXPECT_FALSE(fs::exists(folder / "out/LICENSE"));
+  EXPECT_EQ(files_left_out(dir), std::vector<std::string>{"LICENSE"});
+}
+
+// Gemma 3's tokenizer has one token more than its text models have rows.
+TEST_F(ModelSetup, OnlySpecialTokensMayLieBeyondTheVocabulary) {
+  const fs::path dir = make_model("m", StoredDType::f32);
+  Json tokenizer = parse_json(read_file(dir / "tokenizer.json"), "tokenizer.json");
+  Json token = tokenizer["added_tokens"][0];
+  token["id"] = 272, token["content"] = "<image>", token["special"] = true;
+  tokenizer["added_tokens"].push_back(token);
+  write_file_atomic(dir / "tokenizer.json", dump_json(tokenizer));
+  const LoadedModel model = load_model(dir, "auto", 1, owner.exec());
+  check_text_ids(model.tokenizer.encode("plain"), model.tokenizer, 272);
+  EXPECT_ERROR(check_text_ids(model.tokenizer.encode("an <image>"), model.tokenizer, 272), kInput,
+               "the special token '<image>' (id 272), which the model, of 272 tokens, does not know");
+  tokenizer["added_tokens"].back()["special"] = false;
+  write_file_atomic(dir / "tokenizer.json", dump_json(tokenizer));
+  EXPECT_ERROR(load_model(dir, "auto", 1, owner.exec()), kInput, "gives '<image>' the id 272");
+  EXPECT_ERROR(check_model_folder(dir), kInput, "gives '<image>' the id 272");
+}
+
 TEST_F(ModelSetup, RefusesWeightsThatAreNotFinite) {
   const fs::path dir = make_model("m", StoredDType::f32);
   std::string image = read_file(dir / "model.safetensors");

@@ -113,13 +113,14 @@ TEST_F(RunDirectory, AModelIsWrittenWholeOrNotAtAll) {
   write_initial_model(*config.model.init, "float32", dir.initial());
   const LoadedModel model = init_model(dir.initial(), "auto", 1, 3, owner.exec());
   fs::create_directories(folder / "r/final.tmp/leftover");
-  dir.write_model(*model.policy, dir.initial(), dir.final_model());
+  const ModelFiles files = read_model_files(dir.initial(), model.policy->table);
+  dir.write_model(*model.policy, files, dir.final_model());
   EXPECT_FALSE(fs::exists(folder / "r/final.tmp"));
   for (const char* name : {"config.json", "tokenizer.json", "tokenizer_config.json"})
     EXPECT_EQ(read_file(dir.final_model() / name), read_file(dir.initial() / name));
   const LoadedModel again = load_model(dir.final_model(), "auto", 1, owner.exec());
   EXPECT_EQ(std::memcmp(again.policy->weights.data, model.policy->weights.data, model.policy->weights.bytes()), 0);
-  dir.write_model(*model.policy, dir.initial(), dir.final_model());  // again, over the old one
+  dir.write_model(*model.policy, files, dir.final_model());  // again, over the old one
   EXPECT_TRUE(fs::exists(dir.final_model() / "model.safetensors"));
 }
 
