@@ -72,7 +72,7 @@ std::string cut_at_tag(const std::string& text, const std::string& end, const st
 
 struct ChatTemplate::Impl {
   bool present = false;
-  std::string where;
+  std::string where, source;
   jinja::Block block;
 };
 
@@ -88,6 +88,7 @@ ChatTemplate ChatTemplate::parse(std::string_view source, std::string_view where
   auto impl = std::make_unique<Impl>();
   impl->present = true;
   impl->where = where;
+  impl->source = source;
   impl->block = jinja::parse_template(source, where);
   return ChatTemplate(std::move(impl));
 }
@@ -110,8 +111,8 @@ bool ChatTemplate::has_template() const { return impl_->present; }
 RenderedChat ChatTemplate::render(const ChatInput& input, const ChatSetting& setting) const {
   CHECK(impl_->present, "render without a chat template: ask has_template() first");
   const auto run = [&](const ChatInput& chat) {
-    return jinja::run_template(impl_->block, template_variables(chat, setting), impl_->where,
-                               setting.now ? &*setting.now : nullptr);
+    return jinja::run_template(impl_->block, template_variables(chat, setting, impl_->source),
+                               impl_->where, setting.now ? &*setting.now : nullptr);
   };
   if (!input.continue_final_message) return without_guards(run(input));
   ChatInput tagged = input;

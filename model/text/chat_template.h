@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/json.h"
@@ -27,12 +28,16 @@ struct ChatInput {
 struct ChatSetting {
   std::string bos_token, eos_token;         // "": the model has none, and the template no such variable
   std::vector<std::string> special_tokens;  // guarded where the conversation spells one; none: allowed
+  std::vector<std::string> markers;  // more of them, guarded only if the template's own text has them
+  // Further variables of the template: {"pad_token", "<pad>"}.
+  std::vector<std::pair<std::string, std::string>> named_tokens;
   std::optional<std::tm> now;  // what strftime_now prints; without it a template that asks is refused
 };
 
 // Each guard is a byte offset in `text` inside of what the conversation spelled and would read as a
-// special token: no token may reach across it (Tokenizer::encode). A special token of one character
-// has no inside and is not guarded.
+// special token, in either case, or between a part of one and what the template wrote beside it: no
+// token may reach across it (Tokenizer::encode). A special token of one character has no inside and
+// is not guarded.
 struct RenderedChat {
   std::string text;
   std::vector<size_t> guards;  // ascending

@@ -63,12 +63,28 @@ void check_message(const Json& message, const std::string& place) {
     if (has(message, key)) get_string(message, key, place);
 }
 
+std::string ascii_lower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return lower;
+}
+
 // JSON to the template's values. Throws what Value::list throws for too deep ones.
 class Values {
  public:
-  explicit Values(const std::vector<std::string>& special_tokens) {
-    for (const std::string& token : special_tokens)
-      if (!token.empty()) by_first_[static_cast<unsigned char>(token[0])].push_back(token);
+  // `tokens` may not be spelled by the values.
+  explicit Values(const std::vector<std::string>& tokens) {
+    for (const std::string& token : tokens) {
+      if (token.empty()) continue;
+      const std::string lower = ascii_lower(token);
+      by_first_[static_cast<unsigned char>(lower[0])].push_back(lower);
+      forward_.push_back(lower);
+      backward_.emplace_back(lower.rbegin(), lower.rend());
+      longest_ = std::max(longest_, lower.size());
+    }
+    std::sort(forward_.begin(), forward_.end());
+    std::sort(backward_.begin(), backward_.end());
   }
 
   jinja::Value of(const Json& json) const {
@@ -94,23 +110,63 @@ class Values {
   }
 
  private:
-  // A guard behind the first character of each special token, also where two overlap.
+  // A guard behind the first character of each token, also where two overlap; and at an end of the
+  // text (without its white space, which a template may strip) that is a part of a token, so that
+  // two texts that a template joins make none. Letters match in either case: a template may change it.
   std::string guarded(const std::string& raw) const {
     const std::string text = to_valid_utf8(raw);
-    std::string out;
+    if (forward_.empty()) return text;
+    const std::string lower = ascii_lower(text);
+    const size_t last = jinja::rstrip(text).size();
+    const size_t first = text.size() - jinja::lstrip(text).size();
+    std::vector<size_t> places;
+    for (const size_t begin : {size_t{0}, first})
+      if (begins_inside_token(lower, begin)) places.push_back(begin);
     for (size_t at = 0; at < text.size();) {
       const size_t start = at;
       next_code_point(text, at);
-      out.append(text, start, at - start);
-      const auto& tokens = by_first_[static_cast<unsigned char>(text[start])];
+      const auto& tokens = by_first_[static_cast<unsigned char>(lower[start])];
       if (std::any_of(tokens.begin(), tokens.end(), [&](const std::string& token) {
-            return start + token.size() > at && text.compare(start, token.size(), token) == 0;
+            return start + token.size() > at && lower.compare(start, token.size(), token) == 0;
           }))
-        out.push_back(jinja::kGuard);
+        places.push_back(at);
     }
-    return out;
+    for (const size_t end : {last, text.size()})
+      if (ends_inside_token(lower, end)) places.push_back(end);
+    std::sort(places.begin(), places.end());
+    places.erase(std::unique(places.begin(), places.end()), places.end());
+    std::string out;
+    size_t done = 0;
+    for (const size_t place : places) {
+      out.append(text, done, place - done).push_back(jinja::kGuard);
+      done = place;
+    }
+    return out.append(text, done);
   }
 
+  // Whether one of the sorted tokens starts with `part` and is longer.
+  static bool starts_one(const std::vector<std::string>& tokens, std::string_view part) {
+    auto it = std::lower_bound(tokens.begin(), tokens.end(), part);
+    while (it != tokens.end() && *it == part) ++it;
+    return it != tokens.end() && it->starts_with(part);
+  }
+  bool ends_inside_token(std::string_view lower, size_t end) const {
+    for (size_t n = 1; n < longest_ && n <= end; ++n)
+      if (starts_one(forward_, lower.substr(end - n, n))) return true;
+    return false;
+  }
+  bool begins_inside_token(std::string_view lower, size_t begin) const {
+    std::string part;
+    for (size_t n = 1; n < longest_ && begin + n <= lower.size(); ++n) {
+      part.assign(lower.substr(begin, n));
+      std::reverse(part.begin(), part.end());
+      if (starts_one(backward_, part)) return true;
+    }
+    return false;
+  }
+
+  std::vector<std::string> forward_, backward_;  // sorted, in lower case; read from the end
+  size_t longest_ = 0;
   std::array<std::vector<std::string>, 256> by_first_;
 };
 
@@ -157,9 +213,13 @@ void check_template_kwargs(const Json& kwargs, std::string_view name, std::strin
                 where, name, taken);
 }
 
-jinja::Variables template_variables(const ChatInput& input, const ChatSetting& setting) {
+jinja::Variables template_variables(const ChatInput& input, const ChatSetting& setting,
+                                    std::string_view source) {
   using jinja::Value;
-  const Values values(setting.special_tokens);
+  std::vector<std::string> guarded = setting.special_tokens;
+  for (const std::string& marker : setting.markers)
+    if (source.find(marker) != source.npos) guarded.push_back(marker);
+  const Values values(guarded);
   Json messages = Json::array();
   for (const Json& message : input.messages) messages.push_back(normalized(message));
   jinja::Variables variables;
@@ -168,6 +228,8 @@ jinja::Variables template_variables(const ChatInput& input, const ChatSetting& s
       variables.emplace_back("bos_token", Value::text(setting.bos_token));
     if (!setting.eos_token.empty())
       variables.emplace_back("eos_token", Value::text(setting.eos_token));
+    for (const auto& [name, token] : setting.named_tokens)
+      variables.emplace_back(name, Value::text(token));
     for (const auto& item : input.kwargs.items()) {
       std::erase_if(variables, [&](const auto& known) { return known.first == item.key(); });
       variables.emplace_back(item.key(), values.of(item.value()));

@@ -22,7 +22,9 @@ void check_objects(const Json& list, std::string_view name, std::string_view whe
 // object in messages.
 void check_template_kwargs(const Json& kwargs, std::string_view name, std::string_view where);
 
-// The template's variables. jinja::kGuard stands inside each special token that the input spells.
-jinja::Variables template_variables(const ChatInput& input, const ChatSetting& setting);
+// The variables of the template whose text is `source`. jinja::kGuard stands inside each token that
+// the input spells and may not, and at an end of a text where a part of one stands.
+jinja::Variables template_variables(const ChatInput& input, const ChatSetting& setting,
+                                    std::string_view source);
 
 }  // namespace cohort

@@ -8,6 +8,8 @@ ChatSetting chat_setting(const Tokenizer& tokenizer, bool allow_special_tokens,
           .eos_token = tokenizer.eos_token(),
           .special_tokens =
               allow_special_tokens ? std::vector<std::string>() : tokenizer.special_token_texts(),
+          .markers = allow_special_tokens ? std::vector<std::string>() : tokenizer.marker_texts(),
+          .named_tokens = tokenizer.named_tokens(),
           .now = now};
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "model/text/jinja_builtins.h"
+#include "model/text/jinja_guards.h"
 #include "model/text/jinja_meter.h"
 #include "model/text/jinja_operators.h"
 #include "model/text/jinja_print.h"
@@ -262,9 +263,9 @@ class Evaluator {
     for (size_t i = 0; i < expr.parts.size(); i += 2) {
       const Value key = evaluate(*expr.parts[i], scope);
       if (!key.as_text()) meter_.error("a dict's key must be a text, not {}", key.type_name());
-      meter_.charge(items.size() * 8);
+      meter_.charge(items.size() * 8 + key.as_text()->size());
       for (const auto& item : items)
-        if (item.first == *key.as_text())
+        if (same_text(item.first, *key.as_text()))
           meter_.error("the key '{}' stands twice in a dict", item.first);
       items.emplace_back(*key.as_text(), evaluate(*expr.parts[i + 1], scope));
     }

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "model/text/jinja_builtins.h"
+#include "model/text/jinja_guards.h"
 #include "model/text/jinja_operators.h"
 #include "model/text/jinja_print.h"
 #include "model/text/jinja_strings.h"
@@ -77,9 +78,10 @@ Value mapped(const Call& call) {
 
 // The number that a text spells, between white space; nothing when it spells none.
 template <typename Number>
-std::optional<Number> spelled(std::string_view text, Meter& meter) {
-  meter.charge(text.size() * 8);
-  text = strip(text);
+std::optional<Number> spelled(std::string_view marked, Meter& meter) {
+  meter.charge(marked.size() * 8);
+  const Unguarded plain(marked);
+  std::string_view text = strip(plain.text());
   if (text.starts_with('+') && !text.substr(1).starts_with('-')) text.remove_prefix(1);
   Number number{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "model/text/jinja_builtins.h"
+#include "model/text/jinja_guards.h"
 #include "model/text/jinja_operators.h"
 #include "model/text/jinja_print.h"
 #include "model/text/jinja_strings.h"
@@ -18,7 +19,7 @@ Value starts_or_ends(const Call& call) {
   const auto matches = [&](const Value& value) {
     const std::string& wanted = call.text(&value, "prefix");
     call.meter.charge(wanted.size());
-    return call.name == "startswith" ? text.starts_with(wanted) : text.ends_with(wanted);
+    return (call.name == "startswith" ? prefix_end(text, wanted) : suffix_start(text, wanted)).has_value();
   };
   const List* list = part ? part->as_list() : nullptr;
   if (!list || list->kind != ListKind::tuple) {
@@ -31,9 +32,8 @@ Value starts_or_ends(const Call& call) {
 Value removed_affix(const Call& call) {
   const std::string &affix = call.text(call.bind({"affix"})[0], "affix"), &text = self_text(call);
   if (call.name == "removeprefix")
-    return call.meter.text(text.starts_with(affix) ? text.substr(affix.size()) : text);
-  return call.meter.text(
-      text.ends_with(affix) ? text.substr(0, text.size() - affix.size()) : text);
+    return call.meter.text(text.substr(prefix_end(text, affix).value_or(0)));
+  return call.meter.text(text.substr(0, suffix_start(text, affix).value_or(text.size())));
 }
 
 Value texts(const Call& call, std::vector<std::string> parts) {
@@ -55,14 +55,14 @@ Value split_text(const Call& call) {
     return texts(call, split_white_space(text));
   }
   const std::string& separator = call.text(arguments[0], "sep");
-  if (separator.empty()) call.meter.error("'{}' at an empty text is not supported", call.name);
+  if (Unguarded(separator).text().empty()) call.meter.error("'{}' at an empty text is not supported", call.name);
   if (call.name == "split") {
     // Many short parts cost more than their bytes.
-    call.meter.charge(std::min(count_text(text, separator), most) * 128);
-    return texts(call, split(text, separator, most));
+    call.meter.charge(std::min(count_text(Unguarded(text).text(), separator), most) * 128);
+    return texts(call, split_guarded(text, separator, most));
   }
   call.meter.charge(text.size() * std::min<size_t>(separator.size(), 1 << 20));
-  return texts(call, rsplit(text, separator, most));
+  return texts(call, rsplit_guarded(text, separator, most));
 }
 
 Value lines(const Call& call) {
@@ -72,8 +72,9 @@ Value lines(const Call& call) {
 }
 
 Value find_in_text(const Call& call) {
-  const std::string &part = call.text(call.bind({"sub"})[0], "sub"), &text = self_text(call);
-  call.meter.charge(text.size());
+  const Unguarded wanted(call.text(call.bind({"sub"})[0], "sub")), self(self_text(call));
+  const std::string_view part = wanted.text(), text = self.text();
+  call.meter.charge(self_text(call).size() * 2);
   if (call.name == "count") {
     if (part.empty()) call.meter.error("'count' of an empty text is not supported");
     call.meter.charge(text.size() * 16);  // as many as there may be
@@ -83,7 +84,7 @@ Value find_in_text(const Call& call) {
   const size_t at = call.name == "rfind" ? text.rfind(part) : find_text(text, part);
   if (at == text.npos && call.name == "index") call.meter.error("'index': the text is not found");
   return Value::integer(
-      at == text.npos ? -1 : count_characters(std::string_view(text).substr(0, at)));
+      at == text.npos ? -1 : count_characters(text.substr(0, at)));
 }
 
 Value joined(const Call& call) {
@@ -109,8 +110,9 @@ Value mapped(const Call& call) {
 
 Value is_digits(const Call& call) {
   call.take_none();
-  const std::string& text = self_text(call);
-  call.meter.charge(text.size() * 4);
+  call.meter.charge(self_text(call).size() * 4);
+  const Unguarded self(self_text(call));
+  const std::string_view text = self.text();
   if (std::any_of(text.begin(), text.end(), [](char c) { return static_cast<signed char>(c) < 0; }))
     call.meter.error("'isdigit' of a text beyond ASCII is not supported");
   return Value::boolean(!text.empty() && text.find_first_not_of("0123456789") == text.npos);
@@ -210,14 +212,14 @@ Value replaced(const Call& call) {
   const std::string &from = call.text(arguments[0], "old"), &to = call.text(arguments[1], "new");
   const int64_t limit =
       arguments[2] && arguments[2]->is_none() ? -1 : call.integer(arguments[2], "count", -1);
-  if (from.empty()) call.meter.error("'replace' of an empty text is not supported");
+  if (Unguarded(from).text().empty()) call.meter.error("'replace' of an empty text is not supported");
   const size_t most = limit < 0 ? SIZE_MAX : static_cast<size_t>(limit);
   call.meter.charge(text.size() * 2);  // looking for them; each that is found costs more below
-  const size_t count = std::min(count_text(text, from), most);
+  const size_t count = std::min(count_text(Unguarded(text).text(), Unguarded(from).text()), most);
   call.meter.charge(count * 32);
   if (to.size() > from.size())
     call.meter.check_size(text.size() + count * std::min(to.size() - from.size(), kMaxText + 1));
-  return call.meter.text(replace_all(text, from, to, most));
+  return call.meter.text(replace_guarded(text, from, to, most));
 }
 
 bool is_method(std::string_view name) { return find_entry(kMethods, name) != nullptr; }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 
+#include "model/text/jinja_guards.h"
 #include "model/text/jinja_print.h"
 #include "model/text/jinja_strings.h"
 
@@ -32,8 +33,8 @@ bool contains(const Value& container, const Value& item, Meter& meter) {
   if (const std::string* text = container.as_text()) {
     const std::string* part = item.as_text();
     if (!part) meter.error("'in' a text needs a text, not {}", item.type_name());
-    meter.charge(text->size() + part->size());
-    return find_text(*text, *part) != text->npos;
+    meter.charge((text->size() + part->size()) * 2);
+    return find_text(Unguarded(*text).text(), Unguarded(*part).text()) != text->npos;
   }
   if (container.as_list()) {
     const std::vector<Value> items = iterate(container, meter);
@@ -41,7 +42,7 @@ bool contains(const Value& container, const Value& item, Meter& meter) {
                        [&](const Value& v) { return equal(v, item, meter); });
   }
   if (const Dict* dict = container.as_dict()) {
-    meter.charge(dict->items.size() * 8);
+    meter.charge(dict->items.size() * 8 + (item.as_text() ? item.as_text()->size() : 0));
     return item.as_text() && dict->find(*item.as_text());
   }
   meter.error("'in' needs a text, list or dict, not {}", container.type_name());
@@ -116,7 +117,7 @@ bool equal(const Value& a, const Value& b, Meter& meter) {
   if (number_of(a) && number_of(b)) return *number_of(a) == *number_of(b);
   if (a.as_text() && b.as_text()) {
     meter.charge(std::min(a.as_text()->size(), b.as_text()->size()));
-    return *a.as_text() == *b.as_text();
+    return same_text(*a.as_text(), *b.as_text());
   }
   if (a.as_list() && b.as_list()) {
     const List &x = *a.as_list(), &y = *b.as_list();
@@ -157,7 +158,7 @@ bool compare(const Value& a, std::string_view op, const Value& b, Meter& meter) 
     meter.error("{} {} {} is not supported", a.type_name(), op, b.type_name());
   }
   meter.charge(std::min(a.as_text()->size(), b.as_text()->size()));
-  const int order = a.as_text()->compare(*b.as_text());
+  const int order = compare_texts(*a.as_text(), *b.as_text());
   return op == "<" ? order < 0 : op == "<=" ? order <= 0 : op == ">" ? order > 0 : order >= 0;
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/text.h"
+#include "model/text/jinja_guards.h"
 #include "model/text/jinja_strings.h"
 
 namespace cohort::jinja {
@@ -127,7 +128,7 @@ class JsonWriter {
     for (const auto& item : dict.items) items.push_back(&item);
     if (style_.sort_keys) {
       meter_.charge(items.size() * 64 * 16);
-      std::sort(items.begin(), items.end(), [](auto a, auto b) { return a->first < b->first; });
+      std::sort(items.begin(), items.end(), [](auto a, auto b) { return compare_texts(a->first, b->first) < 0; });
     }
     brackets('{', '}', items, level, [&](const auto* item) {
       write_text(item->first);

@@ -98,6 +98,7 @@ char32_t next_character(std::string_view text, size_t& at) {
 std::string_view lstrip(std::string_view text, std::optional<std::string_view> characters) {
   size_t at = 0;
   while (at < text.size() && strips(text, at, characters)) next_character(text, at);
+  while (at > 0 && at <= text.size() && text[at - 1] == kGuard) --at;  // of what follows
   return text.substr(at);
 }
 
@@ -148,6 +149,7 @@ std::vector<size_t> character_starts(std::string_view text) {
   std::vector<size_t> starts;
   for (size_t at = 0; at < text.size(); ++at)
     if (!is_continuation(text[at])) starts.push_back(at);
+  if (!starts.empty()) starts[0] = 0;  // guards before the first character are its own
   starts.push_back(text.size());
   return starts;
 }

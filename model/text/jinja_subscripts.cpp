@@ -120,7 +120,7 @@ Value subscript(const Value& value, const Value& index, Meter& meter) {
   if (value.is_undefined()) refuse_undefined(value, meter);
   if (const std::string* name = index.as_text()) {
     const Dict* dict = value.as_dict();
-    meter.charge(dict ? dict->items.size() * 8 : 0);
+    meter.charge(dict ? dict->items.size() * 8 + name->size() : 0);
     const Value* found = dict ? dict->find(*name) : nullptr;
     return found ? *found : attribute(value, *name, meter);
   }

@@ -4,13 +4,17 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "model/text/jinja_guards.h"
+#include "model/text/jinja_strings.h"
+
 namespace cohort::jinja {
 namespace {
 
 template <typename Items>
 auto* find_in(Items& items, std::string_view key) {
   const auto it =
-      std::find_if(items.begin(), items.end(), [&](const auto& item) { return item.first == key; });
+      std::find_if(items.begin(), items.end(),
+                   [&](const auto& item) { return same_text(item.first, key); });
   return it == items.end() ? nullptr : &it->second;
 }
 
@@ -47,7 +51,7 @@ bool Value::truthy() const {
   if (const bool* b = as_bool()) return *b;
   if (const int64_t* n = as_integer()) return *n != 0;
   if (const double* x = as_real()) return *x != 0;
-  if (const std::string* s = as_text()) return !s->empty();
+  if (const std::string* s = as_text()) return s->find_first_not_of(kGuard) != s->npos;
   if (const List* list = as_list()) return list->kind == ListKind::iterator || !list->items.empty();
   if (const Dict* dict = as_dict()) return !dict->items.empty();
   return !is_undefined() && !is_none();

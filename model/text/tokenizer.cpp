@@ -37,6 +37,7 @@ struct Tokenizer::Impl {
   bool decodes_bytes = false;  // the decoder is ByteLevel and nothing else
   AddedTokenFinder raw_added, normalized_added;
   std::string bos, eos;
+  std::vector<std::pair<std::string, std::string>> named;  // more such tokens
 
   void add_vocab(std::vector<std::pair<std::string, int64_t>> vocab, std::string_view where);
   void add_added_tokens(std::string_view where);
@@ -133,6 +134,13 @@ void Tokenizer::Impl::read_config(const std::filesystem::path& path) {
   };
   bos = token_named("bos_token");
   eos = token_named("eos_token");
+  for (const auto& [key, value] : config.items()) {
+    if (!key.ends_with("_token") || key == "bos_token" || key == "eos_token") continue;
+    const bool object = value.is_object() && value.contains("content");
+    const Json& text = object ? value["content"] : value;
+    if (text.is_string() && !text.get_ref<const std::string&>().empty())  // not add_bos_token
+      named.emplace_back(key, text.get<std::string>());
+  }
   const auto added = config.find("added_tokens_decoder");
   if (added == config.end() || added->is_null()) return;
   CHECK_INPUT(added->is_object(), "{}: added_tokens_decoder must be an object", where);
@@ -282,6 +290,17 @@ std::vector<std::string> Tokenizer::special_token_texts() const {
   for (const AddedToken& token : impl_->parts.added_tokens)
     if (token.special) texts.push_back(token.content);
   return texts;
+}
+std::vector<std::string> Tokenizer::marker_texts() const {
+  std::vector<std::string> texts;
+  for (const AddedToken& token : impl_->parts.added_tokens)
+    if (!token.special && (token.content.starts_with("<|") ||
+                           token.content.starts_with("<\xEF\xBD\x9C")))
+      texts.push_back(token.content);
+  return texts;
+}
+std::vector<std::pair<std::string, std::string>> Tokenizer::named_tokens() const {
+  return impl_->named;
 }
 std::string Tokenizer::bos_token() const { return impl_->bos; }
 std::string Tokenizer::eos_token() const { return impl_->eos; }

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace cohort {
@@ -46,6 +47,10 @@ class Tokenizer {
   std::string token(int32_t id) const;  // as in tokenizer.json ("Ġthe"); "" when unknown
   bool is_special(int32_t id) const;
   std::vector<std::string> special_token_texts() const;  // of the added tokens that are special
+  // Of the added tokens that are not marked as special but look so: <|...|>, <\uFF5C...\uFF5C>.
+  std::vector<std::string> marker_texts() const;
+  // The other *_token keys of tokenizer_config.json that are texts: {"pad_token", "<pad>"}.
+  std::vector<std::pair<std::string, std::string>> named_tokens() const;
   std::string bos_token() const;  // from tokenizer_config.json; "" when there is none
   std::string eos_token() const;
 

@@ -30,6 +30,7 @@ std::string render(const std::string& source, const ChatInput& chat, bool guarde
   ChatSetting setting{.bos_token = "<s>",
                       .eos_token = "</s>",
                       .now = parse_iso_time("2026-01-31T09:05:07", "test")};
+  if (guarded) setting.markers = {"<｜User｜>", "<|user|>", "<|assistant|>"};
   if (guarded) setting.special_tokens = {"<|im_end|>", "<|im_start|>", "</s>", "Hello", "Zürich"};
   try {
     return ChatTemplate::parse(source, "test").render(chat, setting).text;

@@ -13,6 +13,7 @@
 #include "core/json.h"
 #include "model/text/added_tokens.h"
 #include "model/text/byte_level.h"
+#include "model/text/chat_template_tokens.h"
 #include "model/text/unicode.h"
 
 namespace cohort {
@@ -336,6 +337,20 @@ TEST_F(TokenizerFolder, NamesComeFromTheConfig) {
         R"({"bos_token": null, "eos_token": {"content": "<|im_end|>", "lstrip": false}})");
   EXPECT_EQ(Tokenizer::load(dir_).bos_token(), "");
   EXPECT_EQ(Tokenizer::load(dir_).eos_token(), "<|im_end|>");
+}
+
+TEST_F(TokenizerFolder, EveryTokenOfTheConfigHasItsName) {
+  write("tokenizer_config.json",
+        R"({"bos_token": "<|im_start|>", "pad_token": "<|endoftext|>", "unk_token": {"content": "<unk>"},
+            "image_token": "<image>", "sep_token": null, "cls_token": "", "add_bos_token": true,
+            "mask_token": {}})");
+  const Tokenizer tokenizer = Tokenizer::load(dir_);
+  const ChatTemplate prints = ChatTemplate::parse(
+      "{{ bos_token }} {{ pad_token }} {{ unk_token }} {{ image_token }} {{ sep_token is defined }} "
+      "{{ cls_token is defined }} {{ mask_token is defined }} {{ add_bos_token is defined }}",
+      "t");
+  EXPECT_EQ(prints.render({}, chat_setting(tokenizer, false, {})).text,
+            "<|im_start|> <|endoftext|> <unk> <image> False False False False");
 }
 
 TEST_F(TokenizerFolder, RefusesAConfigThatDisagrees) {
