@@ -55,9 +55,10 @@ void check_act(const char* op, DType act) {
 // weight to come from memory, and the processor reads ahead only within a page.
 std::unique_ptr<std::byte[], PackedWeight::Impl::Free> allocate_panels(size_t bytes) {
   constexpr size_t kHugePage = 2 << 20, kCacheLine = 64;
-  const size_t align = bytes >= kHugePage ? kHugePage : kCacheLine, size = (bytes + align - 1) / align * align;
-  void* memory = std::aligned_alloc(align, std::max(size, align));
-  if (memory != nullptr && align == kHugePage) madvise(memory, size, MADV_HUGEPAGE);  // a hint: it may fail
+  void* memory = nullptr;
+  if (posix_memalign(&memory, bytes >= kHugePage ? kHugePage : kCacheLine, std::max(bytes, kCacheLine)) != 0) memory = nullptr;
+  // A hint, which may fail; the rest of the last page would be memory for nothing.
+  if (memory != nullptr && bytes >= kHugePage) madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
   return std::unique_ptr<std::byte[], PackedWeight::Impl::Free>(static_cast<std::byte*>(memory));
 }
 
