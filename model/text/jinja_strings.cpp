@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/text.h"
+#include "model/text/jinja_case_table.h"
 #include "model/text/unicode.h"
 
 namespace cohort::jinja {
@@ -40,10 +41,22 @@ char32_t lower_of(char32_t c) {
 char32_t title_of(char32_t c) {
   return static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(c)));
 }
+template <typename Table>
+bool is_in(const Table& ranges, char32_t c) {
+  return std::any_of(std::begin(ranges), std::end(ranges),
+                     [c](const CharacterRange& range) { return c >= range.first && c <= range.last; });
+}
 bool is_cased(char32_t c) {
+  if (c < 0x80) return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
   const utf8proc_category_t category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
   return category == UTF8PROC_CATEGORY_LU || category == UTF8PROC_CATEGORY_LL ||
-         category == UTF8PROC_CATEGORY_LT;
+         category == UTF8PROC_CATEGORY_LT || is_in(kMoreCased, c);
+}
+bool is_case_ignorable(char32_t c) {
+  const utf8proc_category_t category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  return category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_ME ||
+         category == UTF8PROC_CATEGORY_CF || category == UTF8PROC_CATEGORY_LM ||
+         category == UTF8PROC_CATEGORY_SK || is_in(kMoreIgnorable, c);
 }
 bool is_printable(char32_t c) {
   switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
@@ -65,18 +78,72 @@ bool is_line_end(char32_t c) {
          c == 0x2029;
 }
 
-// Guards stay where they are.
-template <typename Map>
-std::string map_characters(std::string_view text, Map map) {
+enum class Case { kUpper, kLower, kTitle };
+
+void append_case(std::string& out, char32_t c, Case to) {
+  const char32_t* several = nullptr;
+  if (to == Case::kLower && c == 0x130) several = U"i\x0307";
+  if (to != Case::kLower && c >= 0x80) {
+    const auto it = std::lower_bound(
+        std::begin(kLongCases), std::end(kLongCases), c,
+        [](const LongCase& entry, char32_t value) { return entry.character < value; });
+    if (it != std::end(kLongCases) && it->character == c)
+      several = to == Case::kUpper ? it->upper : it->title;
+  }
+  if (!several) {
+    append_utf8(out, to == Case::kUpper ? upper_of(c) : to == Case::kLower ? lower_of(c) : title_of(c));
+    return;
+  }
+  for (; *several; ++several) append_utf8(out, *several);
+}
+
+// Whether a capital sigma between `before` and `after` ends a word (Unicode's Final_Sigma).
+bool is_final_sigma(std::string_view before, std::string_view after) {
+  bool cased = false;
+  for (size_t end = before.size(); end > 0;) {
+    size_t start = end - 1;
+    while (start > 0 && is_continuation(before[start])) --start;
+    end = start;
+    const char32_t c = next_character(before, start);
+    if (c == 0 || is_case_ignorable(c)) continue;
+    cased = is_cased(c);
+    break;
+  }
+  if (!cased) return false;
+  for (size_t at = 0; at < after.size();) {
+    const char32_t c = next_character(after, at);
+    if (c != 0 && !is_case_ignorable(c)) return !is_cased(c);
+  }
+  return true;
+}
+
+// Each character to the case that `choose` gives for it. Guards stay where they are. `cuts`: whether
+// a character starts a text of its own, for the sigmas behind it.
+template <typename Choose, typename Cuts>
+std::string map_characters(std::string_view text, Choose choose, Cuts cuts) {
   std::string out;
+  size_t begin = 0;
   for (size_t at = 0; at < text.size();) {
     if (text[at] == kGuard) {
       out.push_back(text[at++]);
-    } else {
-      append_utf8(out, map(next_code_point(text, at)));
+      continue;
     }
+    const size_t start = at;
+    const char32_t c = next_code_point(text, at);
+    const Case to = choose(c);
+    if (c == 0x3A3 && to == Case::kLower &&
+        is_final_sigma(text.substr(begin, start - begin), text.substr(at))) {
+      append_utf8(out, 0x3C2);
+    } else {
+      append_case(out, c, to);
+    }
+    if (cuts(c, to)) begin = at;
   }
   return out;
+}
+template <typename Choose>
+std::string map_characters(std::string_view text, Choose choose) {
+  return map_characters(text, choose, [](char32_t, Case) { return false; });
 }
 
 }  // namespace
@@ -117,28 +184,37 @@ std::string_view strip(std::string_view text, std::optional<std::string_view> ch
   return rstrip(lstrip(text, characters), characters);
 }
 
-std::string to_upper(std::string_view text) { return map_characters(text, upper_of); }
-std::string to_lower(std::string_view text) { return map_characters(text, lower_of); }
+std::string to_upper(std::string_view text) {
+  return map_characters(text, [](char32_t) { return Case::kUpper; });
+}
+std::string to_lower(std::string_view text) {
+  return map_characters(text, [](char32_t) { return Case::kLower; });
+}
 
 std::string capitalize(std::string_view text) {
   bool first = true;
   return map_characters(
-      text, [&](char32_t c) { return std::exchange(first, false) ? title_of(c) : lower_of(c); });
+      text, [&](char32_t) { return std::exchange(first, false) ? Case::kTitle : Case::kLower; });
 }
 
 std::string title(std::string_view text) {
   bool inside = false;
   return map_characters(text, [&](char32_t c) {
-    return std::exchange(inside, is_cased(c)) ? lower_of(c) : title_of(c);
+    return std::exchange(inside, is_cased(c)) ? Case::kLower : Case::kTitle;
   });
 }
 
+// Jinja lowers what follows a word's first character by itself.
 std::string title_words(std::string_view text) {
   bool inside = false;
-  return map_characters(text, [&](char32_t c) {
-    const bool cuts = is_python_space(c) || (c != 0 && c < 0x80 && std::strchr("-({[<", static_cast<int>(c)));
-    return std::exchange(inside, !cuts) ? lower_of(c) : upper_of(c);
-  });
+  return map_characters(
+      text,
+      [&](char32_t c) {
+        const bool cuts = is_python_space(c) ||
+                          (c != 0 && c < 0x80 && std::strchr("-({[<", static_cast<int>(c)));
+        return std::exchange(inside, !cuts) ? Case::kLower : Case::kUpper;
+      },
+      [](char32_t, Case to) { return to == Case::kUpper; });
 }
 
 int64_t count_characters(std::string_view text) {

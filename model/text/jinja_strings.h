@@ -23,8 +23,7 @@ std::string_view lstrip(std::string_view text, std::optional<std::string_view> c
 std::string_view rstrip(std::string_view text, std::optional<std::string_view> characters = {});
 std::string_view strip(std::string_view text, std::optional<std::string_view> characters = {});
 
-// Character by character (simple case mappings; Python's few one-to-many ones, such as German sharp
-// s, stay).
+// As Python's: one character may become several, and a sigma at the end of a word is another.
 std::string to_upper(std::string_view text);
 std::string to_lower(std::string_view text);
 // str.capitalize, str.title and Jinja's filter title, which cuts words at - ( { [ < and white space.

@@ -140,6 +140,20 @@ TEST(ChatTemplate, RefusesBrokenSyntax) {
         << message_of(refusal.source);
 }
 
+// What Jinja 3.1 prints.
+TEST(ChatTemplate, CasesArePythons) {
+  const std::pair<const char*, const char*> rows[] = {
+      {"{{ c.upper() }}", "SSA ΟΔΟΣ, ΑΣ'Α İX FIX ʼN Σ ΑΣ. ⒶB ªC Ϊ́"},
+      {"{{ c.lower() }}", "ßa οδος, ασ'α i̇x ﬁx ŉ σ ας. ⓐb ªc ΐ"},
+      {"{{ c.title() }}", "Ssa Οδος, Ασ'Α İx Fix ʼN Σ Ας. Ⓐb ªc Ϊ́"},
+      {"{{ c.capitalize() }}", "Ssa οδος, ασ'α i̇x ﬁx ŉ σ ας. ⓐb ªc ΐ"},
+      {"{{ c | title }}", "SSa Οδος, Ασ'α İx FIx ʼN Σ Ασ. Ⓐb ªc Ϊ́"},
+  };
+  for (const auto& [source, text] : rows)
+    EXPECT_EQ(render(std::string("{% set c = \"ßa ΟΔΟΣ, ΑΣ'Α İX ﬁx ŉ Σ ΑΣ. ⓐB ªC ΐ\" %}") + source), text)
+        << source;
+}
+
 TEST(ChatTemplate, HostileTemplatesEndWithinTheirBudget) {
   const std::string deep_list =
       "{% set ns = namespace(x=[]) %}{% for i in range(1000) %}{% set ns.x = [ns.x] %}{% endfor %}";
@@ -170,6 +184,10 @@ TEST(ChatTemplate, HostileTemplatesEndWithinTheirBudget) {
        "operations"},
       {"{% set x = 'a' * 8000000 %}{% for i in range(9999) %}{{ x.split('a', 1) | length }}"
        "{% endfor %}",
+       "operations"},
+      {"{% for i in range(999) %}{{ ('Σ' ~ '\u0301' * 1000000 ~ 'Σ') | lower | length }}{% endfor %}",
+       "operations"},
+      {"{% for i in range(999) %}{{ ('\u4e00' * 1000000).title() | length }}{% endfor %}",
        "operations"},
       {"{% for a in range(999) %}{% for b in range(999) %}{% for c in range(999) %}{% endfor %}{% "
        "endfor %}{% endfor %}",
