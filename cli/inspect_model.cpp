@@ -15,8 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxJsonBytes = 16 << 20;
-
 // "134,515,008"
 std::string grouped(int64_t number) {
   std::string digits = fmt::format("{}", number);
@@ -85,20 +83,6 @@ void position_rows(const ModelConfig& model) {
                 rope_text(model.local_rope));
 }
 
-Json json_or_empty(const fs::path& file) {
-  if (!fs::exists(file)) return Json::object();
-  const Json json = parse_json(read_file(file, kMaxJsonBytes), file.string());
-  CHECK_INPUT(json.is_object(), "{}: expected an object, found {}", file.string(), json.type_name());
-  return json;
-}
-
-// A special token of tokenizer_config.json or special_tokens_map.json: a text, or an object with it.
-std::string named_token(const Json& json, const char* key) {
-  if (!json.contains(key)) return "";
-  const Json& value = json[key].is_object() && json[key].contains("content") ? json[key]["content"] : json[key];
-  return value.is_string() ? value.get<std::string>() : "";
-}
-
 // "<|im_start|> (1)", printable.
 std::string token_text(const Tokenizer& tokenizer, const std::string& token) {
   const std::optional<int32_t> id = tokenizer.id_of(token);
@@ -126,14 +110,13 @@ void tokenizer_rows(const fs::path& dir, const ModelConfig& model) {
   }
   const Tokenizer tokenizer = Tokenizer::load(dir);
   inspect_row("vocabulary", "{} rows, {} tokens in tokenizer.json", model.vocab_size, tokenizer.vocab_size());
-  const Json config = json_or_empty(dir / "tokenizer_config.json"), map = json_or_empty(dir / "special_tokens_map.json");
   std::string named;
-  for (const char* key : {"bos_token", "eos_token", "pad_token", "unk_token"}) {
-    std::string token = named_token(config, key);
-    if (token.empty()) token = named_token(map, key);
-    const std::string shown = token.empty() ? "none" : token_text(tokenizer, token);
-    named += fmt::format("{}{} {}", named.empty() ? "" : ", ", std::string_view(key).substr(0, 3), shown);
-  }
+  const auto add = [&](std::string_view name, const std::string& token) {
+    named += fmt::format("{}{} {}", named.empty() ? "" : ", ", name, token.empty() ? "none" : token_text(tokenizer, token));
+  };
+  add("bos", tokenizer.bos_token());
+  add("eos", tokenizer.eos_token());
+  for (const auto& [key, token] : tokenizer.named_tokens()) add(key.substr(0, key.find("_token")), token);
   inspect_row("special tokens", "{}", named);
   inspect_row("", "{}", added_tokens(tokenizer));
   std::string stops;
@@ -142,32 +125,24 @@ void tokenizer_rows(const fs::path& dir, const ModelConfig& model) {
   inspect_row("ends with", "{}", stops.empty() ? "no token named by the model" : stops);
 }
 
-// The template's text and file, as ChatTemplate::load finds them; empty where there is none.
-std::pair<std::string, std::string> chat_template_text(const fs::path& dir) {
-  const char* kFile = "chat_template.jinja";
-  if (fs::exists(dir / kFile)) return {read_file(dir / kFile, kMaxJsonBytes), kFile};
-  const Json config = json_or_empty(dir / "tokenizer_config.json");
-  const Json value = config.contains("chat_template") ? config["chat_template"] : Json();
-  if (value.is_string()) return {value.get<std::string>(), "tokenizer_config.json"};
-  if (value.is_array()) return {dump_json(value), "tokenizer_config.json, several by name"};
-  return {};
-}
-
-void template_row(const fs::path& dir) {
-  const auto [text, file] = chat_template_text(dir);
-  if (text.empty()) return inspect_row("chat template", "none");
+std::string template_text(const fs::path& dir) {
+  const ChatTemplate chat_template = ChatTemplate::load(dir);
+  if (!chat_template.has_template()) return "none";
   std::string uses;
   const std::pair<const char*, const char*> traits[] = {
       {"tools", "tools"}, {"enable_thinking", "enable_thinking"}, {"<think>", "<think>"}, {"strftime_now", "the clock"}};
   for (const auto& [word, name] : traits)
-    if (text.find(word) != std::string::npos) uses += fmt::format("{}{}", uses.empty() ? "; mentions " : ", ", name);
-  std::string trouble;
+    if (chat_template.source().find(word) != std::string_view::npos)
+      uses += fmt::format("{}{}", uses.empty() ? "; mentions " : ", ", name);
+  return fs::path(chat_template.where()).filename().string() + uses;
+}
+
+void template_row(const fs::path& dir) {
   try {
-    ChatTemplate::load(dir);
+    inspect_row("chat template", "{}", template_text(dir));
   } catch (const Error& error) {
-    trouble = fmt::format("; cannot be used: {}", error.what());
+    inspect_row("chat template", "cannot be used: {}", error.what());
   }
-  inspect_row("chat template", "{}{}{}", file, uses, trouble);
 }
 
 void memory_rows(ModelConfig model) {

@@ -60,24 +60,12 @@ Text make_text(Record record, const LoadedModel& model, const ChatArguments& arg
   return text;
 }
 
-// Appends a text as a run of its own; every token but the first is a target of the row before it.
-// A classifier looks at one row of it.
+// What the model looks at of a text: a language model at all of it, a classifier at one row.
 void append(TokenPack& pack, const std::vector<int32_t>& ids, const ModelConfig& config) {
-  const auto begin = static_cast<int32_t>(pack.tokens.size());
-  const auto count = static_cast<int32_t>(ids.size());
-  pack.runs.push_back({.begin = begin, .count = count, .prefix_begin = 0, .prefix_count = 0});
-  for (int32_t i = 0; i < count; ++i) {
-    pack.tokens.push_back(ids[i]);
-    pack.positions.push_back(i);
-    if (i + 1 < count && !config.is_classifier()) {
-      pack.rows.push_back(begin + i);
-      pack.targets.push_back(ids[i + 1]);
-    }
-  }
-  if (config.is_classifier()) {
-    pack.rows.push_back(begin + static_cast<int32_t>(score_position(config, ids)));
-    pack.targets.push_back(0);
-  }
+  if (!config.is_classifier()) return append_text(pack, ids);
+  pack.rows.push_back(static_cast<int32_t>(pack.tokens.size() + score_position(config, ids)));
+  pack.targets.push_back(0);
+  append_run(pack, ids);
 }
 
 // The first token has no prediction: null, in both lists.

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "core/text.h"
+#include "model/kv_cache.h"
 #include "model/params.h"
 #include "trainer/gradient_sum.h"
 #include "trainer/model_setup.h"
@@ -86,8 +87,8 @@ int64_t training_activations(const Sizes& s, int64_t rows) {
 }
 
 int64_t kv_cache(const Sizes& s, int64_t sequences, int64_t positions) {
-  constexpr int64_t kPage = 64;  // GeneratorConfig::page_tokens
-  return 2 * s.L * sequences * ((positions + kPage - 1) / kPage * kPage) * s.kv_width * s.act;
+  const int64_t pages = (positions + kPageTokens - 1) / kPageTokens;
+  return 2 * s.L * sequences * pages * kPageTokens * s.kv_width * s.act;
 }
 
 }  // namespace
@@ -120,7 +121,7 @@ std::vector<MemoryPiece> generation_memory(const ModelConfig& model, DType dtype
 
 std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config& config,
                                          int ranks) {
-  const DType dtype = dtype_in_memory(config.model.dtype, model.dtype == StoredDType::bf16 ? DType::bf16 : DType::f32);
+  const DType dtype = dtype_in_memory(config.model.dtype, exact_dtype(model.dtype));
   const Sizes s(model, dtype);
   const RolloutSection& r = config.rollout;
   const int64_t logical = config.trainer.logical_ranks;
@@ -160,7 +161,7 @@ ModelConfig planned_model(const Config& config) {
     ModelConfig model = load_model_config(config.model.path);
     require_language_model(model);
     check_model_folder(config.model.path);
-    model.dtype = exact_dtype(config.model.path) == DType::bf16 ? StoredDType::bf16 : StoredDType::f32;
+    model.dtype = stored_as(exact_dtype(config.model.path));
     return model;
   }
   std::string folder = (std::filesystem::temp_directory_path() / "cohort-XXXXXX").string();

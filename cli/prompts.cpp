@@ -73,13 +73,13 @@ std::vector<int32_t> chat_tokens(const LoadedModel& model, const ChatInput& chat
               "{} has no chat template: give text in place of messages", model.source.string());
   std::vector<int32_t> tokens =
       encode_chat(model.chat_template, model.tokenizer, chat, arguments.setting(model.tokenizer)).tokens;
-  check_text_ids(tokens, model.tokenizer, model.policy->config.vocab_size);
+  check_text_ids(tokens, model.tokenizer, model.policy->config.vocab_size, "the text");
   return tokens;
 }
 
 std::vector<int32_t> text_tokens(const LoadedModel& model, const std::string& text) {
   std::vector<int32_t> tokens = model.tokenizer.encode(text, /*add_special_tokens=*/true);
-  check_text_ids(tokens, model.tokenizer, model.policy->config.vocab_size);
+  check_text_ids(tokens, model.tokenizer, model.policy->config.vocab_size, "the text");
   return tokens;
 }
 

@@ -11,6 +11,9 @@
 
 namespace cohort {
 
+// The attention's block of keys: a block then lies in one page.
+constexpr int64_t kPageTokens = 64;
+
 // The pages of one sequence: position j lies in pages[j / page_tokens].
 using PageTable = std::vector<int32_t>;
 
@@ -18,8 +21,8 @@ using PageTable = std::vector<int32_t>;
 // came to share it. Belongs to one policy version.
 class KvCache {
  public:
-  // page_tokens: a power of two. 64 is the attention's block of keys.
-  KvCache(const Policy& policy, int64_t pages, int64_t page_tokens = 64);
+  // page_tokens: a power of two.
+  KvCache(const Policy& policy, int64_t pages, int64_t page_tokens = kPageTokens);
 
   int64_t pages() const { return static_cast<int64_t>(references_.size()); }
   int64_t free_pages() const { return static_cast<int64_t>(free_.size()); }

@@ -7,10 +7,6 @@
 namespace cohort {
 namespace {
 
-StoredDType memory_dtype(const Policy& policy) {
-  return policy.dtype == DType::bf16 ? StoredDType::bf16 : StoredDType::f32;
-}
-
 WeightTarget target_of(const ParamEntry& entry, Tensor out) { return {entry.name, entry.stored_shape(), out.data}; }
 
 // The parameters whose offsets `wanted` accepts; `place` says where each goes.
@@ -35,7 +31,7 @@ void load_packed(Policy& policy, const SafetensorsFolder& folder, const std::str
   // The head first: its flat copy's memory is free again before the layers need theirs.
   const ParamSpan inside{layers.front().span.begin, layers.back().span.end};
   const auto outside = [&](int64_t offset) { return offset < inside.begin || offset >= inside.end; };
-  read_weights(folder, targets_of(policy.table, outside, in_policy), memory_dtype(policy), where, *ex.pool);
+  read_weights(folder, targets_of(policy.table, outside, in_policy), stored_as(policy.dtype), where, *ex.pool);
   pack_head(policy, ex);
 
   int64_t longest = 0;
@@ -50,26 +46,33 @@ void load_packed(Policy& policy, const SafetensorsFolder& folder, const std::str
     const auto in_buffer = [&](const ParamEntry& entry) {
       return Policy::view(flat, entry.offset - span.begin, entry.shape[0], entry.shape[1]);
     };
-    read_weights(folder, targets_of(policy.table, of_layer, in_buffer), memory_dtype(policy), where, *ex.pool);
+    read_weights(folder, targets_of(policy.table, of_layer, in_buffer), stored_as(policy.dtype), where, *ex.pool);
     pack_layer(policy, static_cast<int64_t>(l), flat, ex);
   }
 }
 
 }  // namespace
 
-void check_weights(const ParamTable& table, const ModelConfig& config, const SafetensorsFolder& folder,
-                   const std::string& where) {
+void check_weights(const ModelConfig& config, const SafetensorsFolder& folder, const std::string& where) {
   const auto nowhere = [](const ParamEntry&) { return Tensor(); };
-  check_weights(folder, targets_of(table, [](int64_t) { return true; }, nowhere), tied_weights(config), where);
+  check_weights(folder, targets_of(make_param_table(config, 1), [](int64_t) { return true; }, nowhere),
+                tied_weights(config), where);
 }
 
-void load_weights(Policy& policy, const SafetensorsFolder& folder, const std::string& where, const Exec& ex) {
-  check_weights(policy.table, policy.config, folder, where);
-  const std::vector<WeightTarget> all =
-      targets_of(policy.table, [](int64_t) { return true; },
-                 [&](const ParamEntry& entry) { return policy.weight(entry.offset, entry.shape[0], entry.shape[1]); });
-  if (policy.use == PolicyUse::inference) return load_packed(policy, folder, where, ex);
-  read_weights(folder, all, memory_dtype(policy), where, *ex.pool);
+std::unique_ptr<Policy> load_policy(const ModelConfig& config, const SafetensorsFolder& folder, const std::string& where,
+                                    DType dtype, int64_t shards, PolicyUse use, const Exec& ex) {
+  check_weights(config, folder, where);  // before memory is taken for what the config claims
+  std::unique_ptr<Policy> policy = make_policy(config, dtype, shards, use);
+  if (use == PolicyUse::inference) {
+    load_packed(*policy, folder, where, ex);
+  } else {
+    const auto in_policy = [&](const ParamEntry& entry) {
+      return policy->weight(entry.offset, entry.shape[0], entry.shape[1]);
+    };
+    read_weights(folder, targets_of(policy->table, [](int64_t) { return true; }, in_policy), stored_as(dtype), where,
+                 *ex.pool);
+  }
+  return policy;
 }
 
 }  // namespace cohort

@@ -53,6 +53,10 @@ struct TokenPack {
   std::vector<int32_t> rows, targets;      // n
 };
 
+// Appends a text as a run of its own, and (append_text) every token but the first as the target of the row before it.
+void append_run(TokenPack& pack, std::span<const int32_t> tokens);
+void append_text(TokenPack& pack, std::span<const int32_t> tokens);
+
 // Activations kept for the backward pass, for packs of up to `max_tokens` rows and `max_targets` targets.
 class TrainState {
  public:

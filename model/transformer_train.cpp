@@ -25,6 +25,21 @@ struct TrainState::Impl {
   BlockGradients scratch;
 };
 
+void append_run(TokenPack& pack, std::span<const int32_t> tokens) {
+  pack.runs.push_back({static_cast<int64_t>(pack.tokens.size()), static_cast<int64_t>(tokens.size()), 0, 0});
+  pack.tokens.insert(pack.tokens.end(), tokens.begin(), tokens.end());
+  for (size_t i = 0; i < tokens.size(); ++i) pack.positions.push_back(static_cast<int32_t>(i));
+}
+
+void append_text(TokenPack& pack, std::span<const int32_t> tokens) {
+  const auto begin = static_cast<int32_t>(pack.tokens.size());
+  append_run(pack, tokens);
+  for (size_t i = 0; i + 1 < tokens.size(); ++i) {
+    pack.rows.push_back(begin + static_cast<int32_t>(i));
+    pack.targets.push_back(tokens[i + 1]);
+  }
+}
+
 TrainState::~TrainState() = default;
 int64_t TrainState::max_tokens() const { return impl->max_tokens; }
 int64_t TrainState::max_targets() const { return impl->max_targets; }

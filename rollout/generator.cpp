@@ -185,13 +185,8 @@ void Generator::Impl::plan_pass() {
     const int64_t count = std::min(active[i].pending(), budget);
     if (!take_pages(i, active[i].computed + count)) break;
     budget -= count;
+    Sequence& sequence = active[i];  // stays where it is: only later ones may have gone
     running.push_back(i);
-  }
-  budget = state.max_tokens();
-  for (size_t i : running) {  // now that nobody leaves
-    Sequence& sequence = active[i];
-    const int64_t count = std::min(sequence.pending(), budget);
-    budget -= count;
     runs.push_back({std::span(sequence.text).subspan(static_cast<size_t>(sequence.computed), static_cast<size_t>(count)),
                     sequence.computed, &sequence.pages});
   }

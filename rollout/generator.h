@@ -32,7 +32,7 @@ struct GeneratorConfig {
   int64_t max_num_seqs = 64;            // sequences decoded together
   int64_t max_num_batched_tokens = 2048;  // rows in one forward pass
   int64_t kv_cache_tokens = 0;            // positions of all sequences together; 0: max_num_seqs whole sequences
-  int64_t page_tokens = 64;               // positions of a page of the cache; a power of two
+  int64_t page_tokens = kPageTokens;      // positions of a page of the cache; a power of two
   uint64_t seed = 0;
 };
 

@@ -11,6 +11,7 @@
 #include "model/text/chat_template_input.h"
 #include "model/text/chat_template_time.h"
 #include "model/text/chat_template_tokens.h"
+#include "trainer/model_setup.h"
 
 namespace cohort {
 namespace {
@@ -201,9 +202,8 @@ void encode_prompts(Dataset& data, const Tokenizer& tokenizer, const ChatTemplat
       problem.tokens = std::move(encoded.tokens);
       problem.opens_thinking = encoded.opens_thinking;
     }
-    for (const int32_t id : problem.tokens)
-      CHECK_INPUT(id < vocab_size, "{}: the prompt of problem {} has the token '{}' (id {}), which the model, of {} tokens, "
-                  "does not know", data.name, shown(problem.id), tokenizer.token(id), id, vocab_size);
+    check_text_ids(problem.tokens, tokenizer, vocab_size,
+                   fmt::format("{}: the prompt of problem {}", data.name, shown(problem.id)));
     const auto length = static_cast<int64_t>(problem.tokens.size());
     CHECK_INPUT(length > 0, "{}: the prompt of problem {} has 0 tokens; needed are 1 to {}",
                 data.name, shown(problem.id), max_prompt_length);

@@ -61,8 +61,7 @@ TaskData load_data(const DataSection& data);
 // without a template, a template that asks for the time when `now` is not set, and a token that a model of `vocab_size`
 // tokens does not have.
 void encode_prompts(Dataset& data, const Tokenizer& tokenizer, const ChatTemplate& chat_template,
-                    const DataSection& config,
-                    int64_t vocab_size = INT32_MAX);
+                    const DataSection& config, int64_t vocab_size);
 
 // Indices of the problems of step `step` (1-based): consecutive pieces of an endless sequence of
 // epochs, each a permutation that is a pure function of (seed, epoch). There is no cursor to save.

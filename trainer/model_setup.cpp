@@ -17,7 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kEndOfText = "<|endoftext|>";
-constexpr StoredDType stored_as(DType dtype) { return dtype == DType::bf16 ? StoredDType::bf16 : StoredDType::f32; }
 
 DType exact_dtype_of(const SafetensorsFolder& folder) {
   const bool all_bf16 = std::ranges::all_of(folder.tensors(), [](const auto& entry) {
@@ -40,8 +39,6 @@ LoadedModel join(std::unique_ptr<Policy> policy, Text text, const fs::path& dir)
   return {std::move(policy), std::move(text.tokenizer), std::move(text.chat_template), dir};
 }
 
-enum class Packing { none, packed };
-
 }  // namespace
 
 void check_vocabulary(const Tokenizer& tokenizer, const ModelConfig& config, const fs::path& dir) {
@@ -53,30 +50,27 @@ void check_vocabulary(const Tokenizer& tokenizer, const ModelConfig& config, con
   }
 }
 
-void check_text_ids(std::span<const int32_t> ids, const Tokenizer& tokenizer, int64_t vocab_size) {
+void check_text_ids(std::span<const int32_t> ids, const Tokenizer& tokenizer, int64_t vocab_size, std::string_view where) {
   for (const int32_t id : ids)
-    CHECK_INPUT(id < vocab_size, "the text has the special token '{}' (id {}), which the model, of {} tokens, does not know",
+    CHECK_INPUT(id < vocab_size, "{} has the special token '{}' (id {}), which the model, of {} tokens, does not know", where,
                 tokenizer.token(id), id, vocab_size);
 }
 
 void check_model_folder(const fs::path& dir) {
   const ModelConfig config = load_model_config(dir);
-  check_weights(make_param_table(config, 1), config, SafetensorsFolder::open(dir), dir.string());
+  check_weights(config, SafetensorsFolder::open(dir), dir.string());
   check_vocabulary(Tokenizer::load(dir), config, dir);
   ChatTemplate::load(dir);
 }
 
 namespace {
 
-LoadedModel load(const fs::path& dir, const std::string& dtype, int64_t shards, const Exec& ex, PolicyUse use, Packing packing) {
+LoadedModel load(const fs::path& dir, const std::string& dtype, int64_t shards, const Exec& ex, PolicyUse use) {
   const ModelConfig config = load_model_config(dir);
   std::future<Text> text = load_text(dir);
   const SafetensorsFolder folder = SafetensorsFolder::open(dir);
-  // Before memory is taken for what config.json claims.
-  check_weights(make_param_table(config, shards), config, folder, dir.string());
-  std::unique_ptr<Policy> policy = make_policy(config, dtype_in_memory(dtype, exact_dtype_of(folder)), shards, use);
-  load_weights(*policy, folder, dir.string(), ex);
-  if (use == PolicyUse::training && packing == Packing::packed) repack(*policy, ex);
+  std::unique_ptr<Policy> policy = load_policy(config, folder, dir.string(), dtype_in_memory(dtype, exact_dtype_of(folder)),
+                                               shards, use, ex);
   return join(std::move(policy), text.get(), dir);
 }
 
@@ -90,20 +84,24 @@ DType dtype_in_memory(const std::string& wanted, DType exact) {
 }
 
 DType exact_dtype(const fs::path& model_dir) {
-  if (!has_weights(model_dir)) return config_dtype(model_dir) == StoredDType::bf16 ? DType::bf16 : DType::f32;
+  if (!has_weights(model_dir)) return exact_dtype(config_dtype(model_dir));
   return exact_dtype_of(SafetensorsFolder::open(model_dir));
 }
 
 LoadedModel load_model(const fs::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex, PolicyUse use) {
-  return load(model_dir, dtype, shards, ex, use, Packing::packed);
+  LoadedModel model = load(model_dir, dtype, shards, ex, use);
+  if (use == PolicyUse::training) repack(*model.policy, ex);
+  return model;
 }
 
 LoadedModel load_model_unpacked(const fs::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex) {
-  return load(model_dir, dtype, shards, ex, PolicyUse::training, Packing::none);
+  return load(model_dir, dtype, shards, ex, PolicyUse::training);
 }
 
-bool weights_are_rounded(const Policy& policy, const fs::path& model_dir) {
-  return policy.dtype == DType::bf16 && exact_dtype(model_dir) != DType::bf16;
+bool weights_are_rounded(const Policy& policy, const ModelFiles& files) {
+  return std::ranges::any_of(files.dtypes, [&](StoredDType stored) {
+    return policy.dtype == DType::bf16 && exact_dtype(stored) != DType::bf16;
+  });
 }
 
 void read_masters(const ParamTable& table, const fs::path& model_dir, int64_t begin, std::span<float> out) {

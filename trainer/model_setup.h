@@ -37,9 +37,9 @@ LoadedModel load_model(const std::filesystem::path& model_dir, const std::string
 // The same, but the policy cannot run: its weights are not packed. For what reads the weights alone.
 LoadedModel load_model_unpacked(const std::filesystem::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex);
 
-// True when the policy's weights are roundings of what the folder's files hold: bfloat16 of float32 or float16. Training then
+// True when the policy's weights are roundings of what the files hold: bfloat16 of float32 or float16. Training then
 // starts from the files' numbers (read_masters), and saves its float32 masters.
-bool weights_are_rounded(const Policy& policy, const std::filesystem::path& model_dir);
+bool weights_are_rounded(const Policy& policy, const ModelFiles& files);
 // out[i] = the folder's number at begin + i of the flat weights, exactly; 0 in the gaps between parameters.
 void read_masters(const ParamTable& table, const std::filesystem::path& model_dir, int64_t begin, std::span<float> out);
 
@@ -59,8 +59,8 @@ struct SaveOptions {
 
 // Every token of the tokenizer but special ones (Gemma 3's <image_soft_token>) is in the model's vocabulary; exit code 3.
 void check_vocabulary(const Tokenizer& tokenizer, const ModelConfig& config, const std::filesystem::path& dir);
-// A text that spells such a token cannot be run: exit code 3.
-void check_text_ids(std::span<const int32_t> ids, const Tokenizer& tokenizer, int64_t vocab_size);
+// A text that spells such a token cannot be run: exit code 3. `where` leads the message: "the text".
+void check_text_ids(std::span<const int32_t> ids, const Tokenizer& tokenizer, int64_t vocab_size, std::string_view where);
 // What loading would refuse, but for the numbers themselves: config, names and shapes of the weights, tokenizer, template.
 void check_model_folder(const std::filesystem::path& dir);
 

@@ -93,7 +93,7 @@ std::filesystem::path TrainRun::warm_start_source() const {
 
 // The checkpoint stores more digits than the policy computes with: masters are read from it, and saved.
 bool TrainRun::rounded() const {
-  return !config_.model.init && weights_are_rounded(*model_->policy, model_->source);
+  return !config_.model.init && weights_are_rounded(*model_->policy, model_files_);
 }
 
 // The weights that training starts from: the checkpoint's, or the loaded ones after the warm start.
@@ -107,7 +107,7 @@ void TrainRun::start_policy() {
     if (warm) {
       enter("warm start", config_.comm.update_timeout_s);
       const std::vector<float> masters =
-          warm_start(*model_, data_.train, stop_tokens(*model_).front(), config_, comm_, ex_,
+          warm_start(*model_, data_.train, stop_tokens(*model_).front(), rounded(), config_, comm_, ex_,
                      [&](int64_t done, int64_t total) { observer_.stage("warm start", done, total); });
       dir_.write_model(*model_->policy, model_files_, dir_.warm_start(), masters);
       comm_.barrier("warm start");
@@ -125,7 +125,8 @@ void TrainRun::start_policy() {
     reference_ = std::move(reference.policy);
     const Tensor weights = reference_->weights;
     identity_.reference = fingerprint({static_cast<const std::byte*>(weights.data), weights.bytes()});
-    if (warm && warm_start_source() != dir_.warm_start()) dir_.write_model(*reference_, read_model_files(reference.source, reference_->table), dir_.warm_start());
+    if (warm && warm_start_source() != dir_.warm_start())
+      dir_.write_model(*reference_, read_model_files(reference.source, reference_->table), dir_.warm_start());
   }
   optimizer_ = std::make_unique<Optimizer>(*model_->policy, config_.optim, logical_ranks, comm_);
   if (rounded())

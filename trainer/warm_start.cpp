@@ -8,8 +8,9 @@
 
 namespace cohort {
 
-std::vector<float> warm_start(LoadedModel& model, const Dataset& train, int32_t stop_token, const Config& config, Comm& comm, const Exec& ex,
-                const std::function<void(int64_t, int64_t)>& progress) {
+std::vector<float> warm_start(LoadedModel& model, const Dataset& train, int32_t stop_token, bool rounded,
+                              const Config& config, Comm& comm, const Exec& ex,
+                              const std::function<void(int64_t, int64_t)>& progress) {
   const WarmStartConfig& warm = *config.trainer.warm_start;
   OptimSection optim = config.optim;
   optim.learning_rate = warm.learning_rate;
@@ -25,7 +26,6 @@ std::vector<float> warm_start(LoadedModel& model, const Dataset& train, int32_t 
   }
 
   Optimizer optimizer(*model.policy, optim, static_cast<int>(config.trainer.logical_ranks), comm);
-  const bool rounded = !config.model.init && weights_are_rounded(*model.policy, model.source);
   if (rounded)
     optimizer.set_masters([&](int64_t begin, std::span<float> out) {
       read_masters(model.policy->table, model.source, begin, out);

@@ -14,9 +14,11 @@
 namespace cohort {
 
 // Mean negative log-likelihood over the tokens of solution + `stop_token`, config.trainer.warm_start->steps AdamW steps, learning
-// rate warmed up over a tenth of them and then lowered by a cosine. progress(done, total) after each step. Returns the float32
-// master weights that the policy's are roundings of; empty where the checkpoint's dtype has no more digits.
-std::vector<float> warm_start(LoadedModel& model, const Dataset& train, int32_t stop_token, const Config& config, Comm& comm, const Exec& ex,
-                const std::function<void(int64_t done, int64_t total)>& progress);
+// rate warmed up over a tenth of them and then lowered by a cosine. progress(done, total) after each step. `rounded`: the
+// policy's weights are roundings of what the checkpoint stores (weights_are_rounded); then the float32 master weights are
+// returned, else nothing.
+std::vector<float> warm_start(LoadedModel& model, const Dataset& train, int32_t stop_token, bool rounded,
+                              const Config& config, Comm& comm, const Exec& ex,
+                              const std::function<void(int64_t done, int64_t total)>& progress);
 
 }  // namespace cohort

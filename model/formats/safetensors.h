@@ -43,10 +43,6 @@ class SafetensorsFolder {
   std::map<std::string, StoredTensor> tensors_;
 };
 
-// Copies `stored` into f32 or bf16 memory (count elements), converting from F32, F16 or BF16 with one rounding. Another
-// dtype, NaN, infinity, or a number beyond bfloat16: exit code 3, with the element's place. `where` leads messages.
-void convert_stored(const StoredTensor& stored, std::string_view where, bool to_bf16, void* out);
-
 // The dtype of a weight; exit code 3 for those that weights do not have.
 StoredDType weight_dtype(const StoredTensor& stored, std::string_view where);
 // The refusal of element `index`, which is not finite, or not as bfloat16.
@@ -56,12 +52,5 @@ StoredDType weight_dtype(const StoredTensor& stored, std::string_view where);
 // Parses one safetensors image: header checks only, no copies. For tests and fuzzing too.
 std::map<std::string, StoredTensor> parse_safetensors(std::span<const std::byte> image,
                                                       std::string_view where);
-
-// Writes `tensors` in the order given with metadata {"format": "pt"}; complete or absent.
-struct NamedTensor {
-  std::string name;
-  StoredTensor tensor;
-};
-void write_safetensors(const std::filesystem::path& file, std::span<const NamedTensor> tensors);
 
 }  // namespace cohort

@@ -118,17 +118,4 @@ void SafetensorsWriter::finish() {
   fsync_path(file_.has_parent_path() ? file_.parent_path() : fs::path("."));
 }
 
-void write_safetensors(const fs::path& file, std::span<const NamedTensor> tensors) {
-  std::vector<SafetensorsWriter::Entry> entries;
-  for (const auto& [name, tensor] : tensors) {
-    entries.push_back({name, tensor.dtype, tensor.shape});
-    CHECK(entry_bytes(entries.back()) == tensor.data.size(),
-          "tensor {}: {} bytes for {} of shape [{}]", name, tensor.data.size(), tensor.dtype,
-          fmt::join(tensor.shape, ", "));
-  }
-  SafetensorsWriter writer(file, entries);
-  for (const NamedTensor& named : tensors) writer.append(named.tensor.data);
-  writer.finish();
-}
-
 }  // namespace cohort

@@ -7,9 +7,16 @@
 #include <optional>
 #include <string_view>
 
+#include "model/tensor.h"
+
 namespace cohort {
 
 enum class StoredDType : uint8_t { f32, bf16, f16 };
+
+// A memory dtype as files call it, and the smallest memory dtype that holds a stored one exactly (float16 has more digits
+// than bfloat16).
+constexpr StoredDType stored_as(DType dtype) { return dtype == DType::bf16 ? StoredDType::bf16 : StoredDType::f32; }
+constexpr DType exact_dtype(StoredDType stored) { return stored == StoredDType::bf16 ? DType::bf16 : DType::f32; }
 
 constexpr size_t stored_size(StoredDType dtype) { return dtype == StoredDType::f32 ? 4 : 2; }
 // As safetensors files say it.

@@ -107,6 +107,8 @@ ChatTemplate ChatTemplate::load(const std::filesystem::path& model_dir) {
 }
 
 bool ChatTemplate::has_template() const { return impl_->present; }
+std::string_view ChatTemplate::source() const { return impl_->source; }
+std::string_view ChatTemplate::where() const { return impl_->where; }
 
 RenderedChat ChatTemplate::render(const ChatInput& input, const ChatSetting& setting) const {
   CHECK(impl_->present, "render without a chat template: ask has_template() first");

@@ -55,6 +55,8 @@ class ChatTemplate {
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
 
   bool has_template() const;
+  std::string_view source() const;  // its text, "" without one
+  std::string_view where() const;   // the file it came from, for messages
   // Operations, output size and depth are bounded; beyond them, and for raise_exception: exit
   // code 3.
   RenderedChat render(const ChatInput& input, const ChatSetting& setting) const;

@@ -40,7 +40,7 @@ TEST_F(Inspect, CountsParametersWhereTheyAre) {
 
 TEST_F(Inspect, DescribesWeightsAndVocabulary) {
   inspect(model, {"dtype             float32\n", "20 tensors in model.safetensors, ", "272 rows, 257 tokens in tokenizer.json",
-                  "bos none, eos <|endoftext|> (256), pad <|endoftext|> (256), unk none", "ends with         <|endoftext|> (256)",
+                  "bos none, eos <|endoftext|> (256), pad <|endoftext|> (256)\n", "ends with         <|endoftext|> (256)",
                   "context           64 positions", "rope              theta 10000", "chat template     none"});
 }
 
@@ -53,10 +53,10 @@ TEST_F(Inspect, DescribesTheChatTemplate) {
   write_all(model + "/chat_template.jinja", "{{ strftime_now('%Y') }}{% if tools %}{% endif %}{{ messages[0].content }}<think>");
   inspect(model, {"chat template     chat_template.jinja; mentions tools, <think>, the clock"});
   write_all(model + "/chat_template.jinja", "{% for x in %}");
-  inspect(model, {"chat template     chat_template.jinja; cannot be used: "});
+  inspect(model, {"chat template     cannot be used: "});
   fs::remove(model + "/chat_template.jinja");
   set("tokenizer_config.json", "chat_template", "{{ messages[0].content }}");
-  inspect(model, {"chat template     tokenizer_config.json\n"});
+  inspect(model, {"chat template     tokenizer_config.json: chat_template\n"});
 }
 
 TEST_F(Inspect, DescribesShardsAndTheirOddities) {

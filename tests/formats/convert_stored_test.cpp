@@ -8,6 +8,7 @@
 #include "model/formats/half.h"
 #include "model/formats/safetensors.h"
 #include "model/tensor.h"
+#include "tests/formats/plain_formats.h"
 #include "tests/formats/refused.h"
 
 namespace cohort {

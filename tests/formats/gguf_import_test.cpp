@@ -9,6 +9,7 @@
 #include "core/json.h"
 #include "model/formats/safetensors.h"
 #include "tests/formats/import_test.h"
+#include "tests/formats/plain_formats.h"
 
 namespace cohort {
 namespace {

@@ -8,6 +8,7 @@
 #include "core/files.h"
 #include "core/rng.h"
 #include "model/formats/safetensors.h"
+#include "tests/formats/plain_formats.h"
 #include "tests/formats/refused.h"
 
 namespace cohort {
@@ -92,7 +93,7 @@ TEST_F(SafetensorsWriterTest, RefusesWhatAReaderWouldRefuse) {
   expect_refused(write("__metadata__", "U8", {3}), {"cannot name a tensor"}, ExitCode::kInternal);
   expect_refused(write("\xFF", "U8", {3}), {"cannot name a tensor"}, ExitCode::kInternal);
   expect_refused(write("w", "U9", {3}), {"U9"}, ExitCode::kInternal);
-  expect_refused(write("w", "U8", {2}), {"3 bytes"}, ExitCode::kInternal);
+  expect_refused(write("w", "U8", {2}), {"1 bytes more than its header names"}, ExitCode::kInternal);
   expect_refused(write("w", "U8", {-3}), {"shape [-3]"}, ExitCode::kInternal);
   expect_refused(write("w", "F4", {3}), {"no whole bytes"}, ExitCode::kInternal);
   const NamedTensor twice{"w", {"U8", {3}, bytes_of(data)}};

@@ -4,6 +4,7 @@
 
 #include "core/check.h"
 #include "model/formats/safetensors.h"
+#include "tests/formats/plain_formats.h"
 #include "tests/formats/safetensors_image.h"
 #include "tests/fuzz/seeds.h"
 

@@ -33,9 +33,9 @@ std::vector<std::string> family_names(bool classifiers) {
 class Checkpoint {
  public:
   Checkpoint(const std::string& name, DType dtype, PolicyUse use = PolicyUse::training)
-      : policy(make_policy(load_model_config(kFamilies / name), dtype, 1, use)),
+      : policy(load_policy(load_model_config(kFamilies / name), SafetensorsFolder::open(kFamilies / name), name, dtype, 1, use,
+                           ex)),
         golden(parse_json(read_file(kFamilies / name / "golden.json"), name)) {
-    load_weights(*policy, SafetensorsFolder::open(kFamilies / name), name, ex);
     if (use == PolicyUse::training) repack(*policy, ex);
   }
   std::vector<int32_t> ids(const char* key) const { return golden[key].get<std::vector<int32_t>>(); }
@@ -47,17 +47,9 @@ class Checkpoint {
   Json golden;
 };
 
-// One text as a pack; every token but the first is a target.
 TokenPack pack_of(const std::vector<int32_t>& tokens) {
   TokenPack pack;
-  pack.runs.push_back({0, static_cast<int64_t>(tokens.size()), 0, 0});
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    pack.tokens.push_back(tokens[i]);
-    pack.positions.push_back(static_cast<int32_t>(i));
-    if (i + 1 == tokens.size()) break;
-    pack.rows.push_back(static_cast<int32_t>(i));
-    pack.targets.push_back(tokens[i + 1]);
-  }
+  append_text(pack, tokens);
   return pack;
 }
 

@@ -9,6 +9,7 @@
 
 #include "model/formats/safetensors.h"
 #include "tests/core/expect_error.h"
+#include "tests/formats/plain_formats.h"
 #include "tests/model/tiny_model.h"
 
 namespace cohort {
@@ -63,7 +64,10 @@ class LoadWeights : public testing::Test {
     }
   }
   ~LoadWeights() override { fs::remove_all(folder); }
-  void load(Policy& into) { load_weights(into, SafetensorsFolder::open(folder), folder.string(), owner.exec()); }
+  std::unique_ptr<Policy> load(DType dtype = DType::f32) {
+    return load_policy(tiny_config(), SafetensorsFolder::open(folder), folder.string(), dtype, 2, PolicyUse::training,
+                       owner.exec());
+  }
   void write() { write_safetensors(folder / "model.safetensors", tensors); }
 
   ExecOwner owner;
@@ -75,46 +79,42 @@ class LoadWeights : public testing::Test {
 TEST_F(LoadWeights, BringsBackEveryBit) {
   std::reverse(tensors.begin(), tensors.end());  // the order in the file does not matter
   write();
-  const auto loaded = make_policy(tiny_config(), DType::f32, 2);
-  load(*loaded);
+  const auto loaded = load();
   for (const ParamEntry& e : policy->table.entries)
     EXPECT_EQ(std::memcmp(policy->weight(e.offset, 1, e.size()).data, loaded->weight(e.offset, 1, e.size()).data, e.size() * 4), 0);
-  const auto rounded = make_policy(tiny_config(), DType::bf16, 2);
-  load(*rounded);
+  const auto rounded = load(DType::bf16);
   for (int64_t i = 0; i < policy->table.entries[0].size(); ++i)
     ASSERT_EQ(rounded->weights.b16()[i].bits, to_bf16(policy->weights.f32()[i]).bits);
 }
 
 TEST_F(LoadWeights, RefusesMissingUnknownAndMisshapenTensors) {
-  const auto loaded = make_policy(tiny_config(), DType::f32, 1);
   const std::vector<NamedTensor> good = tensors;
   tensors.pop_back();
   write();
-  EXPECT_ERROR(load(*loaded), kInput, "'model.norm.weight' is missing");
+  EXPECT_ERROR(load(), kInput, "'model.norm.weight' is missing");
   tensors = good;
   tensors[1].name = "model.layers.7.input_layernorm.weight";
   write();
-  EXPECT_ERROR(load(*loaded), kInput, "model.layers.0.input_layernorm.weight");
+  EXPECT_ERROR(load(), kInput, "model.layers.0.input_layernorm.weight");
   tensors = good;
   tensors.push_back({"model.layers.2.mlp.up_proj.weight", good[0].tensor});
   write();
-  EXPECT_ERROR(load(*loaded), kInput, "has no 'model.layers.2.mlp.up_proj.weight'");
+  EXPECT_ERROR(load(), kInput, "has no 'model.layers.2.mlp.up_proj.weight'");
   tensors = good;
   std::swap(tensors[0].tensor.shape[0], tensors[0].tensor.shape[1]);
   write();
-  EXPECT_ERROR(load(*loaded), kInput, "has shape (48, 80), config.json asks for (80, 48)");
+  EXPECT_ERROR(load(), kInput, "has shape (48, 80), config.json asks for (80, 48)");
 }
 
 TEST_F(LoadWeights, ATiedHeadMustBeTheEmbedding) {
   tensors.push_back({"lm_head.weight", tensors[0].tensor});
   write();
-  const auto loaded = make_policy(tiny_config(), DType::f32, 1);
-  EXPECT_NO_THROW(load(*loaded));
+  EXPECT_NO_THROW(load());
   std::vector<std::byte> other(tensors[0].tensor.data.begin(), tensors[0].tensor.data.end());
   other[5] ^= std::byte{1};
   tensors.back().tensor.data = other;
   write();
-  EXPECT_ERROR(load(*loaded), kInput, "tie_word_embeddings");
+  EXPECT_ERROR(load(), kInput, "tie_word_embeddings");
 }
 
 }  // namespace

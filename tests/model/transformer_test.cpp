@@ -20,17 +20,9 @@ std::vector<int32_t> random_tokens(Random& random, int64_t count) {
   return tokens;
 }
 
-// A pack of one text: every token but the first is a target.
 TokenPack text_pack(const std::vector<int32_t>& tokens) {
   TokenPack pack;
-  pack.runs.push_back({0, static_cast<int64_t>(tokens.size()), 0, 0});
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    pack.tokens.push_back(tokens[i]);
-    pack.positions.push_back(static_cast<int32_t>(i));
-    if (i + 1 == tokens.size()) break;
-    pack.rows.push_back(static_cast<int32_t>(i));
-    pack.targets.push_back(tokens[i + 1]);
-  }
+  append_text(pack, tokens);
   return pack;
 }
 

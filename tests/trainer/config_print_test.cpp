@@ -7,20 +7,13 @@
 
 #include "core/check.h"
 #include "core/yaml.h"
+#include "tests/trainer/config_cases.h"
 #include "trainer/config.h"
 #include "trainer/config_schema.h"
 #include "trainer/config_value.h"
 
 namespace cohort {
 namespace {
-
-Config minimal() {
-  Config config;
-  config.model.path = "models/m";
-  config.data.train = "train.jsonl";
-  config.reward = {{"last_number", 1.0, Json::object()}};
-  return config;
-}
 
 void expect_equal(const Config& a, const Config& b) {
   EXPECT_EQ(a.run, b.run);
@@ -89,12 +82,12 @@ TEST(ConfigSchema, RowsAreDistinctAndExplained) {
 }
 
 TEST(ConfigPrint, DefaultsAreWithinTheirRanges) {
-  const Config config = minimal();
+  const Config config = minimal_config();
   expect_equal(parse_config(config_to_yaml(config), "printed"), config);
 }
 
 TEST(ConfigPrint, EveryKeyIsPresent) {
-  Config config = minimal();
+  Config config = minimal_config();
   for (const SectionRow& row : config_sections()) {
     if (row.optional()) row.set_present(config, true);
   }
@@ -112,7 +105,7 @@ TEST(ConfigPrint, EveryKeyIsPresent) {
 }
 
 TEST(ConfigPrint, NumbersLookLikeTheirTypes) {
-  Config config = minimal();
+  Config config = minimal_config();
   config.optim.learning_rate = 1e-6f;
   config.rollout.temperature = 1.0f;
   config.comm.timeout_s = 0.1;
@@ -325,96 +318,6 @@ TEST(ConfigPrint, RandomOptionsReadBackBitForBit) {
     EXPECT_EQ(yaml_to_json(parse_yaml(yaml, "printed"), {"printed"}).dump(), options.dump())
         << yaml;
   }
-}
-
-TEST(ConfigIdentity, HoldsWhatDecidesTheBits) {
-  const Config config = minimal();
-  const std::string identity = config_identity(config);
-  EXPECT_EQ(identity_differences(config, identity), std::vector<std::string>{});
-  Config other = config;
-  other.optim.learning_rate = 1e-5f;
-  other.run.seed = 43;
-  other.trainer.logical_ranks = 4;
-  other.model.path = "models/n";
-  other.reward[0].weight = 2;
-  EXPECT_EQ(identity_differences(other, identity),
-            (std::vector<std::string>{
-                "model.path (now models/n, was models/m)",
-                "optim.learning_rate (now 1.0e-05, was 1.0e-06)",
-                "reward (now [{\"name\":\"last_number\",\"weight\":2.0}], was "
-                "[{\"name\":\"last_number\",\"weight\":1.0}])",
-                "run.seed (now 43, was 42)", "trainer.logical_ranks (now 4, was 8)"}));
-}
-
-TEST(ConfigIdentity, LeavesOutWhatCannotChangeThem) {
-  const Config config = minimal();
-  Config other = config;
-  other.run.name = "b";
-  other.run.dir = "elsewhere";
-  other.run.threads = 7;
-  other.run.resume = "never";
-  other.model.path = "models/m/";
-  other.data.train = "moved.jsonl";
-  other.data.eval = "e.jsonl";
-  other.data.max_eval_samples = 3;
-  other.rollout.max_num_seqs = 2;
-  other.rollout.max_num_batched_tokens = 64;
-  other.rollout.eval_temperature = 0.5f;
-  other.trainer.max_steps = 1000;
-  other.trainer.eval_steps = 7;
-  other.trainer.eval_before = false;
-  other.trainer.save_steps = 3;
-  other.trainer.save_total_limit = 9;
-  other.comm.timeout_s = 1;
-  other.log.progress = false;
-  EXPECT_EQ(config_identity(other), config_identity(config));
-}
-
-TEST(ConfigIdentity, HoldsMaxStepsWhenTheLearningRateDependsOnThem) {
-  for (const auto& [scheduler, warmup] :
-       {std::pair("linear", 0.0f), std::pair("cosine", 0.0f), std::pair("constant", 0.1f)}) {
-    Config config = minimal();
-    config.optim.lr_scheduler_type = scheduler;
-    config.optim.warmup_ratio = warmup;
-    Config longer = config;
-    longer.trainer.max_steps = 200;
-    EXPECT_EQ(identity_differences(longer, config_identity(config)),
-              std::vector<std::string>{"trainer.max_steps (now 200, was 100)"});
-  }
-}
-
-TEST(ConfigIdentity, AMapThatIsAbsentIsToldOnce) {
-  Config config = minimal();
-  config.data.train.clear();
-  config.data.task.emplace().name = "reverse";
-  Config warm = config;
-  warm.trainer.warm_start.emplace().steps = 5;
-  EXPECT_EQ(identity_differences(warm, config_identity(config)),
-            std::vector<std::string>{"trainer.warm_start (now given, was absent)"});
-  EXPECT_EQ(identity_differences(config, config_identity(warm)),
-            std::vector<std::string>{"trainer.warm_start (now absent, was given)"});
-}
-
-TEST(ConfigIdentity, TheOrderOfOptionsDoesNotMatter) {
-  Config a = minimal(), b = minimal();
-  a.reward[0].options = {{"x", 1}, {"y", {{"p", 1}, {"q", 2}}}};
-  b.reward[0].options = {{"y", {{"q", 2}, {"p", 1}}}, {"x", 1}};
-  EXPECT_EQ(config_identity(a), config_identity(b));
-}
-
-TEST(ConfigIdentity, AKeyThatAnOlderVersionDidNotKnowIsItsDefault) {
-  const Config config = minimal();
-  std::string older = config_identity(config);
-  const size_t at = older.find("algorithm.num_iterations: ");
-  ASSERT_NE(at, std::string::npos);
-  older.erase(at, older.find('\n', at) + 1 - at);
-  EXPECT_EQ(identity_differences(config, older), std::vector<std::string>{});
-  Config other = config;
-  other.algorithm.num_iterations = 2;
-  EXPECT_EQ(identity_differences(other, older),
-            std::vector<std::string>{"algorithm.num_iterations (now 2, was 1)"});
-  EXPECT_EQ(identity_differences(config, older + "algorithm.new_key: 3\n"),
-            std::vector<std::string>{"algorithm.new_key (now absent, was 3)"});
 }
 
 }  // namespace

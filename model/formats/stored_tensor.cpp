@@ -1,4 +1,4 @@
-// Stored numbers to numbers in memory.
+// What a stored tensor may be as a weight, and the refusal of one of its numbers.
 #include <fmt/ranges.h>
 
 #include <cmath>
@@ -27,15 +27,6 @@ StoredDType weight_dtype(const StoredTensor& stored, std::string_view where) {
   CHECK_INPUT(dtype.has_value(), "{}: dtype {} is not supported for weights; supported are F32, F16, BF16", where,
               in_quotes(stored.dtype));
   return *dtype;
-}
-
-void convert_stored(const StoredTensor& stored, std::string_view where, bool to_bf16, void* out) {
-  const StoredDType dtype = weight_dtype(stored, where);
-  const size_t count = stored.data.size() / stored_size(dtype);
-  if (count == 0) return;
-  const size_t bad =
-      convert_numbers(dtype, stored.data.data(), to_bf16 ? StoredDType::bf16 : StoredDType::f32, out, count);
-  if (bad < count) refuse_not_finite(stored, dtype, where, bad, to_bf16);
 }
 
 }  // namespace cohort

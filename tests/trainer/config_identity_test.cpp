@@ -1,0 +1,102 @@
+// What of a config decides the bits of a run, and so must agree when a run is resumed.
+#include <gtest/gtest.h>
+
+#include "core/check.h"
+#include "tests/trainer/config_cases.h"
+#include "trainer/config_schema.h"
+
+namespace cohort {
+namespace {
+
+TEST(ConfigIdentity, HoldsWhatDecidesTheBits) {
+  const Config config = minimal_config();
+  const std::string identity = config_identity(config);
+  EXPECT_EQ(identity_differences(config, identity), std::vector<std::string>{});
+  Config other = config;
+  other.optim.learning_rate = 1e-5f;
+  other.run.seed = 43;
+  other.trainer.logical_ranks = 4;
+  other.model.path = "models/n";
+  other.reward[0].weight = 2;
+  EXPECT_EQ(identity_differences(other, identity),
+            (std::vector<std::string>{
+                "model.path (now models/n, was models/m)",
+                "optim.learning_rate (now 1.0e-05, was 1.0e-06)",
+                "reward (now [{\"name\":\"last_number\",\"weight\":2.0}], was "
+                "[{\"name\":\"last_number\",\"weight\":1.0}])",
+                "run.seed (now 43, was 42)", "trainer.logical_ranks (now 4, was 8)"}));
+}
+
+TEST(ConfigIdentity, LeavesOutWhatCannotChangeThem) {
+  const Config config = minimal_config();
+  Config other = config;
+  other.run.name = "b";
+  other.run.dir = "elsewhere";
+  other.run.threads = 7;
+  other.run.resume = "never";
+  other.model.path = "models/m/";
+  other.data.train = "moved.jsonl";
+  other.data.eval = "e.jsonl";
+  other.data.max_eval_samples = 3;
+  other.rollout.max_num_seqs = 2;
+  other.rollout.max_num_batched_tokens = 64;
+  other.rollout.eval_temperature = 0.5f;
+  other.trainer.max_steps = 1000;
+  other.trainer.eval_steps = 7;
+  other.trainer.eval_before = false;
+  other.trainer.save_steps = 3;
+  other.trainer.save_total_limit = 9;
+  other.comm.timeout_s = 1;
+  other.log.progress = false;
+  EXPECT_EQ(config_identity(other), config_identity(config));
+}
+
+TEST(ConfigIdentity, HoldsMaxStepsWhenTheLearningRateDependsOnThem) {
+  for (const auto& [scheduler, warmup] :
+       {std::pair("linear", 0.0f), std::pair("cosine", 0.0f), std::pair("constant", 0.1f)}) {
+    Config config = minimal_config();
+    config.optim.lr_scheduler_type = scheduler;
+    config.optim.warmup_ratio = warmup;
+    Config longer = config;
+    longer.trainer.max_steps = 200;
+    EXPECT_EQ(identity_differences(longer, config_identity(config)),
+              std::vector<std::string>{"trainer.max_steps (now 200, was 100)"});
+  }
+}
+
+TEST(ConfigIdentity, AMapThatIsAbsentIsToldOnce) {
+  Config config = minimal_config();
+  config.data.train.clear();
+  config.data.task.emplace().name = "reverse";
+  Config warm = config;
+  warm.trainer.warm_start.emplace().steps = 5;
+  EXPECT_EQ(identity_differences(warm, config_identity(config)),
+            std::vector<std::string>{"trainer.warm_start (now given, was absent)"});
+  EXPECT_EQ(identity_differences(config, config_identity(warm)),
+            std::vector<std::string>{"trainer.warm_start (now absent, was given)"});
+}
+
+TEST(ConfigIdentity, TheOrderOfOptionsDoesNotMatter) {
+  Config a = minimal_config(), b = minimal_config();
+  a.reward[0].options = {{"x", 1}, {"y", {{"p", 1}, {"q", 2}}}};
+  b.reward[0].options = {{"y", {{"q", 2}, {"p", 1}}}, {"x", 1}};
+  EXPECT_EQ(config_identity(a), config_identity(b));
+}
+
+TEST(ConfigIdentity, AKeyThatAnOlderVersionDidNotKnowIsItsDefault) {
+  const Config config = minimal_config();
+  std::string older = config_identity(config);
+  const size_t at = older.find("algorithm.num_iterations: ");
+  ASSERT_NE(at, std::string::npos);
+  older.erase(at, older.find('\n', at) + 1 - at);
+  EXPECT_EQ(identity_differences(config, older), std::vector<std::string>{});
+  Config other = config;
+  other.algorithm.num_iterations = 2;
+  EXPECT_EQ(identity_differences(other, older),
+            std::vector<std::string>{"algorithm.num_iterations (now 2, was 1)"});
+  EXPECT_EQ(identity_differences(config, older + "algorithm.new_key: 3\n"),
+            std::vector<std::string>{"algorithm.new_key (now absent, was 3)"});
+}
+
+}  // namespace
+}  // namespace cohort
