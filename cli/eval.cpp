@@ -14,6 +14,7 @@
 #include "cli/prompts.h"
 #include "core/files.h"
 #include "trainer/evaluate.h"
+#include "trainer/generator_setup.h"
 
 namespace cohort {
 namespace {
@@ -38,22 +39,6 @@ Json completion_row(const Dataset& data, const EvalResult& result, size_t i,
           {"rewards", scores}};
 }
 
-GeneratorConfig eval_generator(const Config& config, const LoadedModel& model) {
-  const RolloutSection& r = config.rollout;
-  GeneratorConfig g;
-  g.sampling = {.temperature = r.eval_temperature,
-                .top_k = static_cast<int32_t>(r.top_k),
-                .top_p = r.top_p,
-                .min_p = r.min_p};
-  g.max_completion_length = r.max_completion_length;
-  g.min_completion_length = r.min_completion_length;
-  g.stop_token_ids = stop_tokens(model);
-  g.max_num_seqs = r.max_num_seqs;
-  g.max_num_batched_tokens = r.max_num_batched_tokens;
-  g.seed = config.run.seed;
-  return g;
-}
-
 int run(const Options& o, Comm& comm) {
   Config config = o.config.load();
   if (!o.model.empty()) {
@@ -72,7 +57,10 @@ int run(const Options& o, Comm& comm) {
               "the config names no evaluation data: set data.eval, or data.task with eval_size");
   encode_prompts(data, model.tokenizer, model.chat_template, config.data, model.policy->config.vocab_size);
   const RewardSet rewards(config.reward);
-  Generator generator(*model.policy, eval_generator(config, model), longest_prompt(data));
+  const int64_t problems = static_cast<int64_t>(data.problems.size());
+  Generator generator(*model.policy,
+                      generator_config(config, model, Sampling::evaluation, problems, comm, ranks_on_host(comm)),
+                      longest_prompt(data));
 
   StatusLine line;
   StageProgress stage(line);

@@ -11,6 +11,7 @@
 #include "cli/progress.h"
 #include "cli/prompts.h"
 #include "cli/records.h"
+#include "core/free_memory.h"
 #include "rollout/generator.h"
 
 namespace cohort {
@@ -90,13 +91,13 @@ Json completion_json(const Rollout& rollout, const Tokenizer& tokenizer) {
           {"finish_reason", finish_reason_name(rollout.finish_reason)}};
 }
 
-void print_stats(const GenerateStats& stats) {
+void print_stats(const GenerateStats& stats, const CacheSize& cache) {
   const auto rate = [](int64_t tokens, double seconds) {
     return seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0;
   };
-  fmt::print(stderr, "prefill {:.0f} tok/s\ndecode {:.0f} tok/s\n",
+  fmt::print(stderr, "prefill {:.0f} tok/s\ndecode {:.0f} tok/s\n{}\n",
              rate(stats.prefill_tokens, stats.prefill_seconds),
-             rate(stats.decode_tokens, stats.decode_seconds));
+             rate(stats.decode_tokens, stats.decode_seconds), cache.text());
 }
 
 // Prompts [begin, end) of all prompts; a request's draws are keyed by its place among all.
@@ -124,8 +125,9 @@ int run(Options& o) {
   if (o.generator.max_completion_length == 0)
     o.generator.max_completion_length = std::clamp<int64_t>(model.policy->config.max_positions / 2, 1, kDefaultLength);
   const SamplingParams& sampling = o.generator.sampling;  // the ranges of options let NaN pass
-  CHECK_USAGE(!std::isnan(sampling.temperature) && !std::isnan(sampling.top_p) && !std::isnan(sampling.min_p),
-              "--temperature, --top-p and --min-p are numbers, found nan");
+  CHECK_USAGE(!std::isnan(sampling.temperature) && !std::isnan(sampling.top_p) && !std::isnan(sampling.min_p) &&
+                  !std::isnan(o.generator.kv_cache.gb),
+              "--temperature, --top-p, --min-p and --kv-cache-gb are numbers, found nan");
   CHECK_USAGE(o.generator.min_completion_length <= o.generator.max_completion_length,
               "--min-completion-length {} is more than --max-completion-length {}",
               o.generator.min_completion_length, o.generator.max_completion_length);
@@ -139,6 +141,7 @@ int run(Options& o) {
   }
   o.generator.max_num_seqs = std::clamp<int64_t>(sequences, 1, o.generator.max_num_seqs);
   o.generator.stop_token_ids = stop_tokens(model);
+  o.generator.kv_cache.free_bytes = free_memory();
   // When no record can be served there is nothing to generate, and no length that fits.
   std::optional<Generator> generator;
   if (sequences > 0) generator.emplace(*model.policy, o.generator, longest);
@@ -179,7 +182,7 @@ int run(Options& o) {
     done += static_cast<int64_t>(rollouts.size());
   }
   line.close();
-  if (o.stats && generator) print_stats(generator->stats());
+  if (o.stats && generator) print_stats(generator->stats(), generator->cache_size());
   return writer.finish();
 }
 
@@ -218,7 +221,12 @@ Action add_generate(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   option("--max-num-seqs", g.max_num_seqs, "sequences decoded together; no result depends on it")
       ->check(CLI::Range(1, 65536));
-  app.add_flag("--stats", o->stats, "print prefill and decode tokens per second on standard error");
+  g.kv_cache.key = "--kv-cache-gb";
+  option("--kv-cache-gb", g.kv_cache.gb,
+         "the most that the KV cache takes, in 10^9 bytes; 0: what --max-num-seqs sequences need, within half of "
+         "the memory that is free. No result depends on it")
+      ->check(CLI::Range(0.0, 1e6));
+  app.add_flag("--stats", o->stats, "print prefill and decode tokens per second, and the KV cache, on standard error");
   app.footer(
       "A line in: {\"prompt\"} (text or messages), {\"messages\"} or {\"ids\"}; other columns are "
       "kept.\nA line out: {..., \"completions\": [{\"text\", \"ids\", \"logprobs\", "

@@ -119,8 +119,8 @@ std::vector<MemoryPiece> generation_memory(const ModelConfig& model, DType dtype
   return pieces;
 }
 
-std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config& config,
-                                         int ranks) {
+std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config& config, int ranks,
+                                         const std::optional<CacheSize>& cache) {
   const DType dtype = dtype_in_memory(config.model.dtype, exact_dtype(model.dtype));
   const Sizes s(model, dtype);
   const RolloutSection& r = config.rollout;
@@ -148,12 +148,34 @@ std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config&
   add(pieces, fmt::format("gradients ({} float32 buffers)", buffers), buffers * table.size * 4);
   add(pieces, "summed gradients (own span)", span * 4);
   add(pieces, "optimizer (own span: master, m, v)", 3 * span * 4);
-  add(pieces, fmt::format("KV cache ({} x {} tokens)", r.max_num_seqs, prompt + completion),
-      kv_cache(s, r.max_num_seqs, prompt + completion));
+  const CacheSize kv = cache ? *cache : planned_cache(model, config, ranks, std::nullopt);
+  add(pieces,
+      kv.holds_all() ? fmt::format("KV cache ({} x {} tokens)", kv.need.sequences, kv.need.positions)
+                     : fmt::format("KV cache ({} tokens)", kv.pages * kv.need.page_tokens),
+      kv.bytes());
   add(pieces, "rollout activations",
       rollout_activations(s, std::max(r.max_num_batched_tokens, r.max_num_seqs), r.max_num_seqs));
   add(pieces, fmt::format("training activations ({} rows)", pack), training_activations(s, pack));
   return pieces;
+}
+
+CacheSize planned_cache(const ModelConfig& model, const Config& config, int ranks,
+                        std::optional<int64_t> free_bytes) {
+  const DType dtype = dtype_in_memory(config.model.dtype, exact_dtype(model.dtype));
+  const RolloutSection& r = config.rollout;
+  const int64_t sequences = config.trainer.prompts_per_step * r.num_generations;
+  const CacheNeed need{
+      .sequences = std::min(r.max_num_seqs, std::max<int64_t>(1, (sequences + ranks - 1) / ranks)),
+      .positions = config.data.max_prompt_length + r.max_completion_length,
+      .page_tokens = kPageTokens,
+      .page_bytes = kv_page_bytes(model, dtype, kPageTokens)};
+  if (free_bytes) {  // weights, optimizer and the like are there before the cache is chosen
+    CacheSize none = choose_cache_size(need, {});
+    none.pages = 0;
+    const uint64_t others = total_bytes(training_memory(model, config, ranks, none));
+    free_bytes = std::max<int64_t>(0, *free_bytes - static_cast<int64_t>(others));
+  }
+  return choose_cache_size(need, {.gb = r.kv_cache_gb, .free_bytes = free_bytes});
 }
 
 ModelConfig planned_model(const Config& config) {

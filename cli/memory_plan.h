@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "model/config.h"
 #include "model/tensor.h"
+#include "rollout/cache_size.h"
 #include "trainer/config.h"
 
 namespace cohort {
@@ -24,8 +26,13 @@ std::vector<MemoryPiece> generation_memory(const ModelConfig& model, DType dtype
                                            int64_t positions, int64_t batched_tokens);
 
 // One rank of a train run on `ranks` ranks: upper bounds where data decides, e.g. each prompt as
-// long as allowed.
-std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config& config, int ranks);
+// long as allowed. The KV cache is cut to what its limit allows.
+std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config& config, int ranks,
+                                         const std::optional<CacheSize>& cache = std::nullopt);
+// The KV cache of such a rank. free_bytes: for this rank before it starts; nothing: any amount. The
+// run itself chooses when it has loaded, from what is free then.
+CacheSize planned_cache(const ModelConfig& model, const Config& config, int ranks,
+                        std::optional<int64_t> free_bytes);
 
 // What the config trains: the checkpoint's config.json, with the dtype that model.dtype: auto gives; or what model.init makes.
 ModelConfig planned_model(const Config& config);

@@ -11,7 +11,9 @@
 #include "cli/memory_plan.h"
 #include "cli/progress.h"
 #include "comm/watchdog.h"
+#include "core/text.h"
 #include "model/cuda/cuda.h"
+#include "trainer/generator_setup.h"
 #include "trainer/grpo.h"
 
 namespace cohort {
@@ -22,14 +24,21 @@ struct Options {
   bool dry_run = false, quiet = false;
 };
 
-int dry_run(const Config& config, const Comm& comm) {
+int dry_run(const Config& config, Comm& comm) {
+  const int host_ranks = ranks_on_host(comm);
   if (comm.rank() != 0) return 0;
   const ModelConfig model = planned_model(config);
   fmt::print("{}", config_to_yaml(config));
+  const std::optional<int64_t> free = cache_limit(config, host_ranks).free_bytes;
+  const CacheSize cache = planned_cache(model, config, comm.size(), free);
   fmt::print("\n# memory of one rank of {}, at most:\n", comm.size());
-  std::string table = memory_table(training_memory(model, config, comm.size()));
+  std::string table = memory_table(training_memory(model, config, comm.size(), cache));
   for (size_t at = 0; at < table.size(); at = table.find('\n', at) + 1) table.insert(at, "#");
   fmt::print("{}", table);
+  fmt::print("# {}\n", cache.text());
+  fmt::print("# surely used of it: {}, one sequence of {} tokens; chosen again when the run has loaded\n",
+             human_bytes(static_cast<uint64_t>(cache.whole_bytes())), cache.need.positions);
+  cache.require_one();
   return 0;
 }
 

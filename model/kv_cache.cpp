@@ -16,7 +16,7 @@ KvCache::KvCache(const Policy& policy, int64_t pages, int64_t page_tokens) : pag
   row_bytes_ = width * static_cast<int64_t>(dtype_size(policy.dtype));
   const size_t keys = arena_.plan("keys", policy.dtype, {c.num_layers, pages, page_tokens, width});
   const size_t values = arena_.plan("values", policy.dtype, {c.num_layers, pages, page_tokens, width});
-  arena_.commit();
+  arena_.commit(Arena::Pages::lazy);
   keys_ = arena_[keys];
   values_ = arena_[values];
   references_.assign(static_cast<size_t>(pages), 0);

@@ -19,6 +19,9 @@ using PageTable = std::vector<int32_t>;
 
 // A page is written by the sequence that took it; sequences that share it only read the rows that were there when they
 // came to share it. Belongs to one policy version.
+//
+// All of its memory is reserved at once, and taken page by page as they are first written; the pages given back last are
+// used first, so that what is taken is the most that was in use at one time.
 class KvCache {
  public:
   // page_tokens: a power of two.

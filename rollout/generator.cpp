@@ -37,11 +37,12 @@ struct SharedPrompt {
 }  // namespace
 
 struct Generator::Impl {
-  Impl(const Policy& policy, const GeneratorConfig& config, GenerateStats& stats, int64_t pages)
+  Impl(const Policy& policy, const GeneratorConfig& config, const CacheSize& cache_size, GenerateStats& stats)
       : policy(policy),
         config(config),
         stats(stats),
-        cache(policy, pages, config.page_tokens),
+        cache(policy, cache_size.pages, config.page_tokens),
+        cache_holds_all(cache_size.holds_all()),
         state(policy, std::max(config.max_num_batched_tokens, config.max_num_seqs)),
         hidden_bytes(static_cast<size_t>(policy.config.hidden_size) * dtype_size(policy.dtype)) {
     const size_t h = arena.plan("hidden", policy.dtype, {config.max_num_seqs, policy.config.hidden_size});
@@ -77,6 +78,7 @@ struct Generator::Impl {
   const GeneratorConfig& config;
   GenerateStats& stats;
   KvCache cache;
+  bool cache_holds_all;
   ForwardState state;
   Arena arena{"sampling"};
   Tensor hidden, logits;  // (B, C) act, (B, V) f32: the rows from which this pass draws
@@ -125,7 +127,7 @@ void Generator::Impl::admit() {
     const int64_t needed = cache.pages_for(static_cast<int64_t>(text.size() + tokens.size()) + 1);
     // Where the cache is smaller than max_num_seqs sequences, a page to grow for each in flight, or they would soon be
     // sent back for the one that comes.
-    const int64_t growth = config.kv_cache_tokens > 0 ? static_cast<int64_t>(active.size()) : 0;
+    const int64_t growth = cache_holds_all ? 0 : static_cast<int64_t>(active.size());
     const auto fits = [&] { return cache.free_pages() - promised >= needed + growth; };
     if (!fits() && !continues_shared_prompt(request)) forget_prompt();
     if (!fits()) {
@@ -286,9 +288,12 @@ Generator::Generator(const Policy& policy, GeneratorConfig config, int64_t max_p
               "prompts of up to {} tokens and completions of up to {} do not fit the model's {} positions; lower "
               "data.max_prompt_length or rollout.max_completion_length",
               max_prompt_length, config_.max_completion_length, policy.config.max_positions);
-  const int64_t whole = max_prompt_length + config_.max_completion_length;
-  CHECK_USAGE(config_.kv_cache_tokens == 0 || config_.kv_cache_tokens >= whole,
-              "a kv cache of {} tokens does not hold one sequence of up to {}", config_.kv_cache_tokens, whole);
+  cache_size_ = choose_cache_size({.sequences = config_.max_num_seqs,
+                                   .positions = max_prompt_length + config_.max_completion_length,
+                                   .page_tokens = config_.page_tokens,
+                                   .page_bytes = kv_page_bytes(policy.config, policy.dtype, config_.page_tokens)},
+                                  config_.kv_cache);
+  cache_size_.require_one();
 }
 
 Generator::~Generator() = default;
@@ -304,12 +309,7 @@ std::vector<Rollout> Generator::generate(std::span<const GenerateRequest> reques
     CHECK(length > 0 && length <= max_prompt_length_, "a prompt of {} tokens, at most {} fit", length,
           max_prompt_length_);
   }
-  if (!impl_) {
-    const auto pages = [&](int64_t tokens) { return (tokens + config_.page_tokens - 1) / config_.page_tokens; };
-    const int64_t whole = pages(max_prompt_length_ + config_.max_completion_length);
-    const int64_t wanted = config_.kv_cache_tokens > 0 ? config_.kv_cache_tokens / config_.page_tokens : 0;
-    impl_ = std::make_unique<Impl>(policy_, config_, stats_, wanted > 0 ? std::max(wanted, whole) : config_.max_num_seqs * whole);
-  }
+  if (!impl_) impl_ = std::make_unique<Impl>(policy_, config_, cache_size_, stats_);
   stats_ = {};
   impl_->start(requests, step);
   while (!impl_->waiting.empty() || !impl_->active.empty()) {

@@ -16,6 +16,7 @@
 
 #include "model/ops/sample.h"
 #include "model/transformer.h"
+#include "rollout/cache_size.h"
 
 namespace cohort {
 
@@ -31,7 +32,7 @@ struct GeneratorConfig {
   std::vector<int32_t> stop_token_ids;  // e.g. EOS; the stop token is part of the completion, as in TRL
   int64_t max_num_seqs = 64;            // sequences decoded together
   int64_t max_num_batched_tokens = 2048;  // rows in one forward pass
-  int64_t kv_cache_tokens = 0;            // positions of all sequences together; 0: max_num_seqs whole sequences
+  CacheLimit kv_cache;                    // beyond max_num_seqs whole sequences it never grows
   int64_t page_tokens = kPageTokens;      // positions of a page of the cache; a power of two
   uint64_t seed = 0;
 };
@@ -61,7 +62,7 @@ struct GenerateStats {
 class Generator {
  public:
   // Buffers are allocated at the first call and kept. A cache that cannot hold one sequence of max_prompt_length +
-  // max_completion_length positions: exit code 2.
+  // max_completion_length positions: exit code 2 or 6 (rollout/cache_size.h).
   Generator(const Policy& policy, GeneratorConfig config, int64_t max_prompt_length);
   ~Generator();
 
@@ -71,6 +72,7 @@ class Generator {
                                 const std::function<void(int64_t)>& progress = {});
   const GenerateStats& stats() const { return stats_; }
   const GeneratorConfig& config() const { return config_; }
+  const CacheSize& cache_size() const { return cache_size_; }
   size_t bytes() const;
 
  private:
@@ -78,6 +80,7 @@ class Generator {
   const Policy& policy_;
   GeneratorConfig config_;
   int64_t max_prompt_length_;
+  CacheSize cache_size_;
   GenerateStats stats_;
   std::unique_ptr<Impl> impl_;
 };

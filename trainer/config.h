@@ -65,6 +65,7 @@ struct RolloutSection {
   float temperature = 1.0f, top_p = 1.0f, min_p = 0.0f;
   int64_t top_k = 0;
   int64_t max_num_seqs = 64, max_num_batched_tokens = 2048;
+  double kv_cache_gb = 0;         // of each rank, 10^9 bytes; 0: what is needed, within a share of free memory
   float eval_temperature = 0.0f;  // 0: greedy
   bool operator==(const RolloutSection&) const = default;
 };
@@ -151,7 +152,7 @@ std::string config_to_yaml(const Config& config);
 // checkpoints: a run may be resumed only under the same ones. Left out, because they cannot change
 // what is computed:
 //   run.name, dir, threads, resume; comm.*; log.*; trainer.save_*; rollout.max_num_seqs,
-//   max_num_batched_tokens; what evaluation alone reads (data.eval, max_eval_samples,
+//   max_num_batched_tokens, kv_cache_gb; what evaluation alone reads (data.eval, max_eval_samples,
 //   rollout.eval_temperature, trainer.eval_*); data.train, as the checkpoint holds the data's
 //   fingerprint and files may move; trainer.max_steps while the learning rate does not depend on it
 //   (constant and no warm-up): such a run may go on.

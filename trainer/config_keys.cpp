@@ -159,6 +159,9 @@ std::vector<KeyRow> make_keys() {
       {.section = "rollout", .name = "max_num_batched_tokens", .value = rollout<&G::max_num_batched_tokens>,
        .bounds = from(1, kMaxSize), .decides_bits = false,
        .help = "rows of one forward pass: memory and speed, not the result"},
+      {.section = "rollout", .name = "kv_cache_gb", .value = rollout<&G::kv_cache_gb>, .bounds = from(0, 1e6),
+       .decides_bits = false,
+       .help = "the most that a rank's KV cache takes, in 10^9 bytes; 0: max_num_seqs sequences, within half of free memory"},
 
       {.section = "algorithm", .name = "loss_type", .value = algorithm<&A::loss_type>,
        .words = {"grpo", "dapo", "dr_grpo"},

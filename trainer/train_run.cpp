@@ -8,6 +8,7 @@
 #include "core/check.h"
 #include "core/hash.h"
 #include "trainer/advantage.h"
+#include "trainer/generator_setup.h"
 #include "trainer/loss.h"
 #include "trainer/warm_start.h"
 
@@ -48,7 +49,7 @@ std::pair<double, double> mean_and_std(const std::vector<std::optional<double>>&
 }  // namespace
 
 TrainRun::TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, TrainObserver& observer, const Exec& ex)
-    : config_(config), comm_(comm), watchdog_(watchdog), observer_(observer), ex_(ex), start_(Clock::now()),
+    : config_(config), comm_(comm), host_ranks_(ranks_on_host(comm)), watchdog_(watchdog), observer_(observer), ex_(ex), start_(Clock::now()),
       rewards_(config.reward), dir_(config, comm) {
   enter("load", config_.comm.load_timeout_s);
   load();
@@ -139,30 +140,20 @@ void TrainRun::start_policy() {
     dir_.drop_metrics_after(state_.step);
   }
   updater_ = std::make_unique<Updater>(*model_->policy, reference_.get(), *optimizer_, config_, comm_);
-  generator_ = std::make_unique<Generator>(*model_->policy, generator_config(true), longest_prompt(data_.train));
-}
-
-GeneratorConfig TrainRun::generator_config(bool training) const {
-  const RolloutSection& r = config_.rollout;
-  GeneratorConfig g;
-  g.sampling = {.temperature = training ? r.temperature : r.eval_temperature, .top_k = static_cast<int32_t>(r.top_k),
-                .top_p = r.top_p, .min_p = r.min_p};
-  g.max_completion_length = r.max_completion_length;
-  g.min_completion_length = r.min_completion_length;
-  g.stop_token_ids = stop_tokens(*model_);
-  const int64_t sequences = training ? config_.trainer.prompts_per_step * r.num_generations
-                                     : static_cast<int64_t>(data_.eval.problems.size());
-  g.max_num_seqs = std::min(r.max_num_seqs, std::max<int64_t>(1, (sequences + comm_.size() - 1) / comm_.size()));
-  g.max_num_batched_tokens = r.max_num_batched_tokens;
-  g.seed = config_.run.seed;
-  return g;
+  const int64_t sequences = config_.trainer.prompts_per_step * config_.rollout.num_generations;
+  generator_ = std::make_unique<Generator>(
+      *model_->policy, generator_config(config_, *model_, Sampling::training, sequences, comm_, host_ranks_),
+      longest_prompt(data_.train));
+  if (comm_.rank() == 0) observer_.message(generator_->cache_size().text());
 }
 
 // Accuracy on the evaluation data with the weights as they are; nothing when there are no such data.
 std::optional<double> TrainRun::measure(const char* stage, EvalResult* result) {
   if (data_.eval.problems.empty()) return std::nullopt;
   enter("evaluation", config_.comm.rollout_timeout_s);
-  Generator generator(*model_->policy, generator_config(false), longest_prompt(data_.eval));
+  const int64_t problems = static_cast<int64_t>(data_.eval.problems.size());
+  Generator generator(*model_->policy, generator_config(config_, *model_, Sampling::evaluation, problems, comm_, host_ranks_),
+                      longest_prompt(data_.eval));
   EvalResult measured =
       evaluate(data_.eval, generator, model_->tokenizer, rewards_, kEvalDraws | static_cast<uint32_t>(state_.step), comm_, ex_,
                [&](int64_t done, int64_t total) { observer_.stage(stage, done, total); });

@@ -46,10 +46,10 @@ class TrainRun {
   bool rounded() const;
   std::optional<double> measure(const char* stage, EvalResult* result = nullptr);
   void save();
-  GeneratorConfig generator_config(bool training) const;
 
   const Config& config_;
   Comm& comm_;
+  int host_ranks_;
   Watchdog& watchdog_;
   TrainObserver& observer_;
   Exec ex_;

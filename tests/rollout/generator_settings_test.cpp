@@ -37,6 +37,12 @@ GeneratorConfig base_config() {
   return c;
 }
 
+// Whole pages for at least so many positions.
+CacheLimit cache_of(const Policy& policy, const GeneratorConfig& config, int64_t positions) {
+  const int64_t pages = (positions + config.page_tokens - 1) / config.page_tokens;
+  return {.gb = static_cast<double>(pages * kv_page_bytes(policy.config, policy.dtype, config.page_tokens)) / 1e9 * (1 + 1e-12)};
+}
+
 TEST(GeneratorSettings, NoneOfTwoHundredChangesABit) {
   Random random(kSeed, Stream::kTest);
   SCOPED_TRACE(fmt::format("seed {}", kSeed));
@@ -53,7 +59,8 @@ TEST(GeneratorSettings, NoneOfTwoHundredChangesABit) {
     c.max_num_batched_tokens = random.below(3) == 0 ? random.between(1, 12) : random.between(1, 300);
     c.page_tokens = int64_t{1} << random.between(0, 8);
     const int64_t whole = kLongestPrompt + kCompletion;
-    if (random.below(4) > 0) c.kv_cache_tokens = whole * (random.below(2) == 0 ? 1 : random.between(1, 4)) + random.between(0, 70);
+    if (random.below(4) > 0)
+      c.kv_cache = cache_of(*policy, c, whole * (random.below(2) == 0 ? 1 : random.between(1, 4)) + random.between(0, 70));
     std::vector<GenerateRequest> requests = work.requests;
     if (random.below(4) == 0) std::reverse(requests.begin(), requests.end());
     Generator generator(*policy, c, kLongestPrompt);
@@ -64,7 +71,7 @@ TEST(GeneratorSettings, NoneOfTwoHundredChangesABit) {
       ASSERT_TRUE(got[i].tokens == wanted.tokens && got[i].logprobs == wanted.logprobs &&
                   got[i].finish_reason == wanted.finish_reason && got[i].kept_mass == wanted.kept_mass)
           << "setting " << setting << ": " << c.max_num_seqs << " sequences, " << c.max_num_batched_tokens << " rows, pages of "
-          << c.page_tokens << ", cache of " << c.kv_cache_tokens << ": request " << i;
+          << c.page_tokens << ", cache of " << generator.cache_size().pages << ": request " << i;
     }
     preemptions += generator.stats().preemptions;
     settings_with_preemptions += generator.stats().preemptions > 0;
@@ -83,19 +90,11 @@ TEST(GeneratorSettings, AGroupsPromptIsRunOnceAndItsPagesAreShared) {
   c.max_completion_length = 16;
   c.max_num_seqs = 16;
   c.page_tokens = 16;
-  c.kv_cache_tokens = 48 + 16 * 16;  // the prompt once, and each completion
+  c.kv_cache = cache_of(*policy, c, 48 + 16 * 16);  // the prompt once, and each completion
   Generator generator(*policy, c, 48);
   generator.generate(requests, 0, owner.exec());
   EXPECT_EQ(generator.stats().prefill_tokens, 48);
   EXPECT_EQ(generator.stats().preemptions, 0);
-}
-
-TEST(GeneratorSettings, ACacheTooSmallForOneSequenceIsRefused) {
-  ExecOwner owner(1);
-  const auto policy = tiny_policy(DType::f32, 9, owner.exec());
-  GeneratorConfig c = base_config();
-  c.kv_cache_tokens = kLongestPrompt + kCompletion - 1;
-  EXPECT_ERROR(Generator(*policy, c, kLongestPrompt), kUsage, "a kv cache of 79 tokens does not hold one sequence of up to 80");
 }
 
 }  // namespace

@@ -1,0 +1,55 @@
+#include "rollout/cache_size.h"
+
+#include <algorithm>
+
+#include "core/check.h"
+#include "core/text.h"
+
+namespace cohort {
+
+int64_t kv_page_bytes(const ModelConfig& model, DType dtype, int64_t page_tokens) {
+  return 2 * model.num_layers * page_tokens * model.num_kv_heads * model.head_size * static_cast<int64_t>(dtype_size(dtype));
+}
+
+CacheSize choose_cache_size(const CacheNeed& need, const CacheLimit& limit) {
+  CacheSize size{.need = need, .limit = limit, .pages = 0};
+  size.pages = need.sequences * size.whole_pages();
+  const auto cut = [&](double bytes) {
+    if (bytes < static_cast<double>(size.bytes())) size.pages = static_cast<int64_t>(bytes / static_cast<double>(need.page_bytes));
+  };
+  if (limit.gb > 0) {
+    cut(limit.gb * 1e9);
+  } else if (limit.free_bytes) {
+    cut(static_cast<double>(*limit.free_bytes) * kFreeMemoryShare);
+  }
+  return size;
+}
+
+void CacheSize::require_one() const {
+  if (holds_one()) return;
+  const std::string needs = fmt::format("one sequence of up to {} tokens needs {:.3g} GB", need.positions,
+                                        static_cast<double>(whole_bytes()) / 1e9);
+  if (limit.gb > 0) {
+    fail(ExitCode::kUsage, "{} is {:.3g}, and {} of KV cache; raise it, or allow shorter prompts or completions", limit.key,
+         limit.gb, needs);
+  }
+  fail(ExitCode::kResources,
+       "{} of KV cache, and half of the {:.3g} GB that is free for this rank is {:.3g} GB; set {} to take more of it, run fewer "
+       "ranks on this host, or allow shorter prompts or completions",
+       needs, static_cast<double>(limit.free_bytes.value_or(0)) / 1e9,
+       static_cast<double>(limit.free_bytes.value_or(0)) * kFreeMemoryShare / 1e9, limit.key);
+}
+
+std::string CacheSize::text() const {
+  const std::string size = human_bytes(static_cast<uint64_t>(bytes()));
+  const char* lazily = "memory is taken as pages are used";
+  if (holds_all())
+    return fmt::format("KV cache: up to {} sequences of {} tokens, {}; {}", need.sequences, need.positions, size, lazily);
+  const std::string why = limit.gb > 0 ? std::string(limit.key)
+                                       : fmt::format("half of the {} that is free for this rank; {} sets it",
+                                                     human_bytes(static_cast<uint64_t>(limit.free_bytes.value_or(0))), limit.key);
+  return fmt::format("KV cache: {} tokens of up to {} sequences of {}, {} ({}); {}", pages * need.page_tokens, need.sequences,
+                     need.positions, size, why, lazily);
+}
+
+}  // namespace cohort

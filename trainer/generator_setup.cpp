@@ -1,0 +1,43 @@
+#include "trainer/generator_setup.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "core/free_memory.h"
+
+namespace cohort {
+
+int ranks_on_host(Comm& comm) {
+  const std::string host = comm.host();
+  int count = 0;
+  for (const std::vector<std::byte>& bytes : comm.all_gather(std::as_bytes(std::span(host)), "hosts"))
+    count += std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()) == host;
+  return std::max(1, count);
+}
+
+CacheLimit cache_limit(const Config& config, int host_ranks) {
+  CacheLimit limit{.gb = config.rollout.kv_cache_gb};
+  if (const auto free = free_memory()) limit.free_bytes = *free / host_ranks;
+  return limit;
+}
+
+GeneratorConfig generator_config(const Config& config, const LoadedModel& model, Sampling sampling, int64_t sequences,
+                                 const Comm& comm, int host_ranks) {
+  const RolloutSection& r = config.rollout;
+  GeneratorConfig g;
+  g.sampling = {.temperature = sampling == Sampling::training ? r.temperature : r.eval_temperature,
+                .top_k = static_cast<int32_t>(r.top_k),
+                .top_p = r.top_p,
+                .min_p = r.min_p};
+  g.max_completion_length = r.max_completion_length;
+  g.min_completion_length = r.min_completion_length;
+  g.stop_token_ids = stop_tokens(model);
+  g.max_num_seqs = std::min(r.max_num_seqs, std::max<int64_t>(1, (sequences + comm.size() - 1) / comm.size()));
+  g.max_num_batched_tokens = r.max_num_batched_tokens;
+  g.kv_cache = cache_limit(config, host_ranks);
+  g.seed = config.run.seed;
+  return g;
+}
+
+}  // namespace cohort

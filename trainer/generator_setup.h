@@ -1,0 +1,22 @@
+// The generator that a config describes: for training steps, and for evaluation.
+#pragma once
+
+#include "comm/comm.h"
+#include "rollout/generator.h"
+#include "trainer/config.h"
+#include "trainer/model_setup.h"
+
+namespace cohort {
+
+enum class Sampling { training, evaluation };  // evaluation: at rollout.eval_temperature
+
+// sequences: of all ranks together, which bounds how many a rank decodes at once.
+GeneratorConfig generator_config(const Config& config, const LoadedModel& model, Sampling sampling, int64_t sequences,
+                                 const Comm& comm, int host_ranks);
+
+// How many ranks share this host and its memory. A collective.
+int ranks_on_host(Comm& comm);
+// What rollout.kv_cache_gb, or the memory that is free now and shared with the host's other ranks, allows one rank.
+CacheLimit cache_limit(const Config& config, int host_ranks);
+
+}  // namespace cohort
