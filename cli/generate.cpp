@@ -13,6 +13,7 @@
 #include "cli/records.h"
 #include "core/free_memory.h"
 #include "rollout/generator.h"
+#include "trainer/generator_setup.h"
 
 namespace cohort {
 namespace {
@@ -26,6 +27,8 @@ struct Options {
   std::string prompt;
   bool has_prompt = false, chat = false, stats = false;
   GeneratorConfig generator;
+  std::vector<std::string> stop;
+  std::vector<int64_t> stop_token_ids;
   int64_t num_generations = 1;
 };
 
@@ -140,7 +143,7 @@ int run(Options& o) {
     sequences += o.num_generations;
   }
   o.generator.max_num_seqs = std::clamp<int64_t>(sequences, 1, o.generator.max_num_seqs);
-  o.generator.stop_token_ids = stop_tokens(model);
+  add_stops(o.generator, model, o.stop, o.stop_token_ids, {.stop = "--stop", .stop_token_ids = "--stop-token-ids"});
   o.generator.kv_cache.free_bytes = free_memory();
   // When no record can be served there is nothing to generate, and no length that fits.
   std::optional<Generator> generator;
@@ -209,6 +212,13 @@ Action add_generate(CLI::App& app) {
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
   option("--min-completion-length", g.min_completion_length, "tokens before which it cannot stop")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
+  app.add_option("--stop", o->stop,
+                 "a completion ends when its text holds this; may be given several times. The text keeps it")
+      ->type_name("TEXT")
+      ->allow_extra_args(false);
+  app.add_option("--stop-token-ids", o->stop_token_ids, "more tokens that end a completion: 2,107")
+      ->type_name("IDS")
+      ->delimiter(',');
   option("--temperature", g.sampling.temperature, "0: the most likely token each time")
       ->check(CLI::Range(0.0, 100.0));
   option("--top-k", g.sampling.top_k, "draw among the k most likely tokens; 0: all")

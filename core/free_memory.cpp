@@ -1,5 +1,7 @@
 #include "core/free_memory.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <fstream>
@@ -62,7 +64,8 @@ std::optional<int64_t> free_memory(const fs::path& root) {
   for (std::string line; std::getline(groups, line);) {
     const size_t first = line.find(':'), second = line.find(':', first == std::string::npos ? first : first + 1);
     if (second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",", path = line.substr(second + 1);
+    const std::string controllers = fmt::format(",{},", line.substr(first + 1, second - first - 1));
+    const std::string path = line.substr(second + 1);
     if (line.starts_with("0::")) {
       const GroupFiles files = {"memory.max", "memory.current", "inactive_file "};
       limit_by_groups(bytes, root / "sys/fs/cgroup", path, files);

@@ -5,9 +5,11 @@
 #include <cstring>
 #include <deque>
 #include <limits>
+#include <optional>
 
 #include "core/check.h"
 #include "model/ops/head.h"
+#include "rollout/stop_text.h"
 
 namespace cohort {
 namespace {
@@ -24,6 +26,7 @@ struct Sequence {
   int64_t computed = 0;        // tokens of `text` whose keys are in the cache
   PageTable pages;
   size_t waits_for = kNobody;  // the request that runs the prompt they share
+  bool stopped = false;        // by a stop token or a stop string
   int64_t pending() const { return static_cast<int64_t>(text.size()) - computed; }
 };
 
@@ -61,6 +64,7 @@ struct Generator::Impl {
   void run_pass(const Exec& ex);
   void share_prompt(size_t leader, const std::byte* state_row);
   void draw_next(const Exec& ex);
+  bool ends(size_t request);
   void retire(const std::function<void(int64_t)>& progress);
 
   // Sequence `index` of `active` draws its next token from this hidden state.
@@ -88,6 +92,7 @@ struct Generator::Impl {
   uint32_t step = 0;
   std::vector<Rollout> rollouts;
   std::vector<double> kept;         // of each request: sum of kept_mass
+  std::vector<std::optional<StopText>> texts;  // of each request that has drawn, when there are stop strings
   std::deque<size_t> waiting;       // requests, the next to admit in front
   std::vector<Sequence> active;     // in the order of their admission
   SharedPrompt prompt;
@@ -105,6 +110,7 @@ void Generator::Impl::start(std::span<const GenerateRequest> all, uint32_t at_st
   step = at_step;
   rollouts.assign(all.size(), {});
   kept.assign(all.size(), 0.0);
+  texts = std::vector<std::optional<StopText>>(config.stop.empty() ? 0 : all.size());
   waiting.clear();
   for (size_t i = 0; i < all.size(); ++i) waiting.push_back(i);
   for (Sequence& sequence : active) cache.release(sequence.pages);  // after a call that was left by an exception
@@ -257,18 +263,27 @@ void Generator::Impl::draw_next(const Exec& ex) {
     rollouts[sequence.request].tokens.push_back(drawn[i].token);
     rollouts[sequence.request].logprobs.push_back(drawn[i].logprob);
     kept[sequence.request] += drawn[i].kept_mass;
+    sequence.stopped = ends(sequence.request);
   }
   stats.decode_tokens += count;
   stats.decode_seconds += seconds_since(start);
 }
 
+// Whether the last token of a request's completion ends it before its greatest length.
+bool Generator::Impl::ends(size_t request) {
+  const std::vector<int32_t>& tokens = rollouts[request].tokens;
+  if (std::ranges::find(config.stop_token_ids, tokens.back()) != config.stop_token_ids.end()) return true;
+  if (config.stop.empty()) return false;
+  if (!texts[request]) texts[request].emplace(*config.tokenizer, config.stop);
+  return texts[request]->add(tokens.back()) && static_cast<int64_t>(tokens.size()) > config.min_completion_length;
+}
+
 void Generator::Impl::retire(const std::function<void(int64_t)>& progress) {
   std::erase_if(active, [&](Sequence& sequence) {
     Rollout& rollout = rollouts[sequence.request];
-    if (rollout.tokens.empty()) return false;
-    const bool stop = std::ranges::find(config.stop_token_ids, rollout.tokens.back()) != config.stop_token_ids.end();
-    if (!stop && static_cast<int64_t>(rollout.tokens.size()) < config.max_completion_length) return false;
-    rollout.finish_reason = stop ? FinishReason::stop : FinishReason::length;
+    if (!sequence.stopped && static_cast<int64_t>(rollout.tokens.size()) < config.max_completion_length) return false;
+    rollout.finish_reason = sequence.stopped ? FinishReason::stop : FinishReason::length;
+    if (!texts.empty()) texts[sequence.request].reset();
     rollout.kept_mass = static_cast<float>(kept[sequence.request] / static_cast<double>(rollout.tokens.size()));
     rollout.policy_version = policy.version;
     cache.release(sequence.pages);
@@ -284,6 +299,7 @@ Generator::Generator(const Policy& policy, GeneratorConfig config, int64_t max_p
   require_language_model(policy.config);
   CHECK(config_.max_num_seqs > 0 && config_.max_completion_length > 0 && config_.max_num_batched_tokens > 0,
         "generator: limits must be positive");
+  CHECK(config_.stop.empty() || config_.tokenizer != nullptr, "generator: stop strings without a tokenizer");
   CHECK_USAGE(max_prompt_length + config_.max_completion_length <= policy.config.max_positions,
               "prompts of up to {} tokens and completions of up to {} do not fit the model's {} positions; lower "
               "data.max_prompt_length or rollout.max_completion_length",

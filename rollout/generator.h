@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "model/ops/sample.h"
+#include "model/text/tokenizer.h"
 #include "model/transformer.h"
 #include "rollout/cache_size.h"
 
@@ -28,8 +29,12 @@ inline const char* finish_reason_name(FinishReason reason) {
 struct GeneratorConfig {
   SamplingParams sampling;
   int64_t max_completion_length = 256;  // tokens
-  int64_t min_completion_length = 0;    // stop tokens are banned before
+  int64_t min_completion_length = 0;    // stop tokens are banned before, stop strings that end before do not count
   std::vector<int32_t> stop_token_ids;  // e.g. EOS; the stop token is part of the completion, as in TRL
+  // A completion whose text comes to hold one of these ends with the token that completes it. The whole token stays, in
+  // tokens and text: log-probs belong to whole tokens (TRL; vLLM with include_stop_str_in_output).
+  std::vector<std::string> stop;
+  const Tokenizer* tokenizer = nullptr;  // spells the text; needed with `stop`
   int64_t max_num_seqs = 64;            // sequences decoded together
   int64_t max_num_batched_tokens = 2048;  // rows in one forward pass
   CacheLimit kv_cache;                    // beyond max_num_seqs whole sequences it never grows

@@ -44,6 +44,12 @@ std::string KeyRow::allowed() const {
     std::string operator()(float*) const { return "a number " + key.bounds.text(); }
     std::string operator()(double*) const { return "a number " + key.bounds.text(); }
     std::string operator()(Json*) const { return "a map like {enable_thinking: false}"; }
+    std::string operator()(std::vector<std::string>*) const {
+      return fmt::format("a list like [\"</answer>\"], of at most {} texts of 1 to {} bytes", kLongestList, kLongestEntry);
+    }
+    std::string operator()(std::vector<int64_t>*) const {
+      return fmt::format("a list like [2, 107], of at most {} integers {}", kLongestList, key.bounds.text());
+    }
     std::string operator()(std::string*) const {
       if (key.words.empty()) return key.may_be_null ? "text or null" : "text";
       return fmt::format("one of {}", fmt::join(key.words, ", "));

@@ -14,7 +14,11 @@
 
 namespace cohort {
 
-using ValuePointer = std::variant<bool*, int64_t*, uint64_t*, float*, double*, std::string*, Json*>;
+using ValuePointer = std::variant<bool*, int64_t*, uint64_t*, float*, double*, std::string*, Json*,
+                                  std::vector<std::string>*, std::vector<int64_t>*>;
+
+// Lists of texts and of numbers: so many entries, and bytes of a text.
+constexpr size_t kLongestList = 64, kLongestEntry = 256;
 
 // Which numbers a key takes. Integers are compared as doubles: bounds stay below 2^53.
 struct Bounds {
@@ -31,7 +35,7 @@ struct Bounds {
 struct KeyRow {
   std::string section, name;  // "model.init", "hidden_size"
   ValuePointer (*value)(Config&);
-  Bounds bounds;                   // numbers
+  Bounds bounds;                   // numbers, and those of a list
   std::vector<std::string> words;  // text: one of these; empty: any
   bool may_be_null = false;        // text: null is the empty text, and the key is absent
   bool decides_bits = true;        // part of config_identity

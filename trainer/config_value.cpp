@@ -125,6 +125,30 @@ struct ReadValue {
     if (kind() != PlainKind::integer && kind() != PlainKind::real) refuse();
     number(value);
   }
+  // Calls read(item) for each entry; `item` is this with the entry as its node.
+  template <typename Read>
+  void list(Read read) const {
+    if (!node.IsSequence()) refuse();
+    if (node.size() > kLongestList) refuse(fmt::format(" it has {} entries;", node.size()));
+    for (const YAML::Node& entry : node) read(ReadValue{key, entry, where});
+  }
+  // Texts of any characters: line breaks are what they are often for.
+  void operator()(std::vector<std::string>* values) const {
+    std::vector<std::string> read;
+    list([&](const ReadValue& item) {
+      if (!item.node.IsScalar()) item.refuse();
+      const std::string& text = item.node.Scalar();
+      if (item.kind() != PlainKind::text) item.refuse(fmt::format(" for the text write \"{}\";", excerpt(text)));
+      if (text.empty() || text.size() > kLongestEntry) item.refuse();
+      read.push_back(text);
+    });
+    *values = std::move(read);
+  }
+  void operator()(std::vector<int64_t>* values) const {
+    std::vector<int64_t> read;
+    list([&](const ReadValue& item) { item(&read.emplace_back()); });
+    *values = std::move(read);
+  }
   // Its keys in the order of the alphabet: how a file orders them does not matter.
   void operator()(Json* value) const {
     if (!node.IsMap()) refuse();
@@ -181,6 +205,8 @@ struct PrintValue {
   std::string operator()(const float* value) const { return yaml_real(*value); }
   std::string operator()(const double* value) const { return yaml_real(*value); }
   std::string operator()(const Json* value) const { return yaml_of(*value); }
+  std::string operator()(const std::vector<std::string>* values) const { return yaml_of(Json(*values)); }
+  std::string operator()(const std::vector<int64_t>* values) const { return yaml_of(Json(*values)); }
   std::string operator()(const std::string* value) const {
     return value->empty() && key.may_be_null ? "null" : yaml_text(*value);
   }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/check.h"
 #include "core/free_memory.h"
 
 namespace cohort {
@@ -22,6 +23,26 @@ CacheLimit cache_limit(const Config& config, int host_ranks) {
   return limit;
 }
 
+void add_stops(GeneratorConfig& generator, const LoadedModel& model, std::span<const std::string> stop,
+               std::span<const int64_t> stop_token_ids, const StopKeys& keys) {
+  generator.stop_token_ids = stop_tokens(model);
+  for (const int64_t id : stop_token_ids) {
+    CHECK_USAGE(id >= 0 && id < model.policy->config.vocab_size, "{}: found {}; the model's tokens are 0 to {}", keys.stop_token_ids,
+                id, model.policy->config.vocab_size - 1);
+    if (std::ranges::find(generator.stop_token_ids, id) == generator.stop_token_ids.end())
+      generator.stop_token_ids.push_back(static_cast<int32_t>(id));
+  }
+  for (const std::string& text : stop) {
+    CHECK_USAGE(!text.empty(), "{}: found an empty text, which every completion holds", keys.stop);
+    const std::optional<int32_t> id = model.tokenizer.id_of(text);
+    CHECK_USAGE(!id || !model.tokenizer.is_special(*id),
+                "{}: '{}' is a special token, which is not part of the text; give its id {} in {}", keys.stop, text, *id,
+                keys.stop_token_ids);
+  }
+  generator.stop.assign(stop.begin(), stop.end());
+  generator.tokenizer = &model.tokenizer;
+}
+
 GeneratorConfig generator_config(const Config& config, const LoadedModel& model, Sampling sampling, int64_t sequences,
                                  const Comm& comm, int host_ranks) {
   const RolloutSection& r = config.rollout;
@@ -32,7 +53,7 @@ GeneratorConfig generator_config(const Config& config, const LoadedModel& model,
                 .min_p = r.min_p};
   g.max_completion_length = r.max_completion_length;
   g.min_completion_length = r.min_completion_length;
-  g.stop_token_ids = stop_tokens(model);
+  add_stops(g, model, r.stop, r.stop_token_ids);
   g.max_num_seqs = std::min(r.max_num_seqs, std::max<int64_t>(1, (sequences + comm.size() - 1) / comm.size()));
   g.max_num_batched_tokens = r.max_num_batched_tokens;
   g.kv_cache = cache_limit(config, host_ranks);

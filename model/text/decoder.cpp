@@ -233,6 +233,18 @@ std::string TokenStream::add(std::string_view token) {
   return decode(std::exchange(held_, {}));
 }
 
+std::string TokenStream::pending() const {
+  if (held_.empty()) return "";
+  if (whole_) return decode_tokens(held_, how_);
+  // Up to three bytes may be the beginning of a character.
+  for (size_t open = 0; open <= 3 && open < held_.size(); ++open) {
+    TokenStream copy = *this;
+    std::string text = copy.decode({held_.begin(), held_.end() - static_cast<std::ptrdiff_t>(open)});
+    if (text.find(kReplacement) == std::string::npos) return text;
+  }
+  return "";
+}
+
 std::string TokenStream::finish() {
   std::string text;
   if (whole_) {

@@ -47,6 +47,8 @@ class TokenStream {
   std::string add(std::string_view token);
   std::string add_bytes(std::string_view bytes);  // for ByteLevel alone: what the token spells
   std::string finish();                           // the rest; the stream starts anew
+  // What finish() would give now, up to the last whole character; "" while the bytes that wait are not UTF-8.
+  std::string pending() const;
 
  private:
   std::string decode(std::vector<std::string> tokens);

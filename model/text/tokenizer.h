@@ -70,6 +70,8 @@ class TextStream {
   TextStream(TextStream&&) noexcept;
   std::string add(int32_t id);
   std::string finish();  // the rest; then the stream starts anew
+  // What finish() would give now, up to the last whole character.
+  std::string pending() const;
 
  private:
   const Tokenizer* tokenizer_;

@@ -18,12 +18,16 @@ TEST(ConfigIdentity, HoldsWhatDecidesTheBits) {
   other.trainer.logical_ranks = 4;
   other.model.path = "models/n";
   other.reward[0].weight = 2;
+  other.rollout.stop = {"</answer>", "\n\n"};
+  other.rollout.stop_token_ids = {7};
   EXPECT_EQ(identity_differences(other, identity),
             (std::vector<std::string>{
                 "model.path (now models/n, was models/m)",
                 "optim.learning_rate (now 1.0e-05, was 1.0e-06)",
                 "reward (now [{\"name\":\"last_number\",\"weight\":2.0}], was "
                 "[{\"name\":\"last_number\",\"weight\":1.0}])",
+                "rollout.stop (now [\"</answer>\", \"\\n\\n\"], was [])",
+                "rollout.stop_token_ids (now [7], was [])",
                 "run.seed (now 43, was 42)", "trainer.logical_ranks (now 4, was 8)"}));
 }
 
@@ -40,6 +44,7 @@ TEST(ConfigIdentity, LeavesOutWhatCannotChangeThem) {
   other.data.max_eval_samples = 3;
   other.rollout.max_num_seqs = 2;
   other.rollout.max_num_batched_tokens = 64;
+  other.rollout.kv_cache_gb = 0.5;
   other.rollout.eval_temperature = 0.5f;
   other.trainer.max_steps = 1000;
   other.trainer.eval_steps = 7;

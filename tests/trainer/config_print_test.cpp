@@ -171,6 +171,14 @@ class RandomConfig {
     if (coin()) value["a"] = option(2);
     if (coin()) value["b"] = coin();
   }
+  void fill(std::vector<std::string>& values, const KeyRow&) {
+    values.clear();
+    for (int64_t i = between(0, 3); i > 0; --i) values.push_back(text(true));
+  }
+  void fill(std::vector<int64_t>& values, const KeyRow& key) {
+    values.clear();
+    for (int64_t i = between(0, 3); i > 0; --i) fill(values.emplace_back(), key);
+  }
   void fill(std::string& value, const KeyRow& key) {
     value = key.words.empty() ? text(false) : key.words[random_() % key.words.size()];
   }
