@@ -6,9 +6,11 @@
 #include <deque>
 #include <limits>
 #include <optional>
+#include <unordered_map>
 
 #include "core/check.h"
 #include "model/ops/head.h"
+#include "rollout/admission.h"
 #include "rollout/stop_text.h"
 
 namespace cohort {
@@ -32,7 +34,7 @@ struct Sequence {
 
 // The prompt that was completed last: later samples of its group begin with its pages and draw from its last hidden state.
 struct SharedPrompt {
-  int64_t group = -1, positions = 0;
+  int64_t group = -1;
   PageTable pages;
   std::vector<std::byte> hidden;  // (C) act
 };
@@ -62,15 +64,25 @@ struct Generator::Impl {
   void give_back_last();
   void plan_pass();
   void run_pass(const Exec& ex);
-  void share_prompt(size_t leader, const std::byte* state_row);
+  void share_prompts();
   void draw_next(const Exec& ex);
   bool ends(size_t request);
-  void retire(const std::function<void(int64_t)>& progress);
+  void retire();
+  void finish(size_t request, FinishReason reason);
+  void leave();
 
   // Sequence `index` of `active` draws its next token from this hidden state.
   void will_draw(size_t index, const std::byte* state_row) {
     std::memcpy(static_cast<std::byte*>(hidden.data) + drawing.size() * hidden_bytes, state_row, hidden_bytes);
     drawing.push_back(index);
+  }
+  // sequence begins with the prompt's keys at `pages`; false when there is no page for the rest of it.
+  bool fork(Sequence& sequence, const PageTable& pages) {
+    const int64_t positions = static_cast<int64_t>(requests[sequence.request].prompt.size());
+    if (!cache.fork(sequence.pages, pages, positions)) return false;
+    sequence.computed = positions;
+    stats.cached_tokens += positions;
+    return true;
   }
   bool continues_shared_prompt(size_t request) const { return requests[request].group == prompt.group; }
   void forget_prompt() {
@@ -95,12 +107,18 @@ struct Generator::Impl {
   std::vector<std::optional<StopText>> texts;  // of each request that has drawn, when there are stop strings
   std::deque<size_t> waiting;       // requests, the next to admit in front
   std::vector<Sequence> active;     // in the order of their admission
+  std::unordered_map<int64_t, size_t> leaders;  // of a group whose prompt is being run: the request that others may wait for
   SharedPrompt prompt;
   int64_t finished = 0;
 
   // Of one pass.
   std::vector<ForwardRun> runs;
   std::vector<size_t> running, drawing;  // indices in `active`: of each run, and of those that draw
+  struct PromptRun {
+    size_t index;                // in `active`
+    const std::byte* state_row;  // the hidden state of its last token
+  };
+  std::vector<PromptRun> prompts_run;
   std::vector<DrawKey> keys;
   std::vector<SampledToken> drawn;
 };
@@ -111,10 +129,12 @@ void Generator::Impl::start(std::span<const GenerateRequest> all, uint32_t at_st
   rollouts.assign(all.size(), {});
   kept.assign(all.size(), 0.0);
   texts = std::vector<std::optional<StopText>>(config.stop.empty() ? 0 : all.size());
-  waiting.clear();
-  for (size_t i = 0; i < all.size(); ++i) waiting.push_back(i);
+  const std::vector<size_t> order = admission_order(all);
+  waiting.assign(order.begin(), order.end());
   for (Sequence& sequence : active) cache.release(sequence.pages);  // after a call that was left by an exception
   active.clear();
+  leaders.clear();
+  drawing.clear();
   forget_prompt();  // its keys may be another policy version's
   cache.version = policy.version;
   finished = 0;
@@ -142,14 +162,13 @@ void Generator::Impl::admit() {
     }
     Sequence sequence{.request = request, .text = {text.begin(), text.end()}};
     sequence.text.insert(sequence.text.end(), tokens.begin(), tokens.end());
-    const auto leader = std::ranges::find_if(active, [&](const Sequence& other) {
-      return other.waits_for == kNobody && requests[other.request].group == requests[request].group &&
-             rollouts[other.request].tokens.empty();
-    });
-    if (continues_shared_prompt(request) && cache.fork(sequence.pages, prompt.pages, prompt.positions)) {
-      sequence.computed = prompt.positions;
-    } else if (leader != active.end()) {
-      sequence.waits_for = leader->request;
+    if (!continues_shared_prompt(request) || !fork(sequence, prompt.pages)) {
+      const auto leader = leaders.find(requests[request].group);
+      if (leader != leaders.end()) {
+        sequence.waits_for = leader->second;
+      } else if (tokens.empty()) {
+        leaders.emplace(requests[request].group, request);
+      }
     }
     promised += needed - static_cast<int64_t>(sequence.pages.size());
     waiting.pop_front();
@@ -158,10 +177,14 @@ void Generator::Impl::admit() {
   }
 }
 
-// The youngest sequence goes back to the front of the queue; its tokens stay.
+// The youngest sequence goes back to the front of the queue; its tokens stay. Nobody waits for it: who does is younger.
 void Generator::Impl::give_back_last() {
+  const size_t request = active.back().request;
+  if (!drawing.empty() && drawing.back() + 1 == active.size()) drawing.pop_back();
+  const auto leader = leaders.find(requests[request].group);
+  if (leader != leaders.end() && leader->second == request) leaders.erase(leader);
   cache.release(active.back().pages);
-  waiting.push_front(active.back().request);
+  waiting.push_front(request);
   active.pop_back();
   ++stats.preemptions;
 }
@@ -176,7 +199,6 @@ bool Generator::Impl::take_pages(size_t index, int64_t positions) {
     }
     const bool itself = active.size() == index + 1;
     CHECK(!itself || index > 0, "one sequence of {} positions does not fit the kv cache", positions);
-    std::erase(drawing, active.size() - 1);
     give_back_last();
     if (itself) return false;
   }
@@ -202,6 +224,7 @@ void Generator::Impl::plan_pass() {
 
 void Generator::Impl::run_pass(const Exec& ex) {
   plan_pass();
+  prompts_run.clear();
   if (runs.empty()) return;
   const Clock::time_point start = Clock::now();
   const Tensor h = forward_cached(policy, cache, state, runs, ex);
@@ -216,30 +239,40 @@ void Generator::Impl::run_pass(const Exec& ex) {
     if (active[index].pending() > 0) continue;
     const auto* state_row = static_cast<const std::byte*>(h.slice_rows(row, 1).data);
     will_draw(index, state_row);
-    if (first) share_prompt(index, state_row);
+    if (first) prompts_run.push_back({index, state_row});
   }
+  if (!prompts_run.empty()) share_prompts();
   stats.prefill_tokens += row + 1 - decoded;
   const double seconds = seconds_since(start), share = static_cast<double>(decoded) / static_cast<double>(row + 1);
   stats.decode_seconds += seconds * share;
   stats.prefill_seconds += seconds * (1 - share);
 }
 
-// active[leader] has run its prompt: those that waited for it go on from there.
-void Generator::Impl::share_prompt(size_t leader, const std::byte* state_row) {
-  const size_t request = active[leader].request;
+// Those that waited for a prompt that was run in this pass go on from there; the last one is kept for samples to come.
+void Generator::Impl::share_prompts() {
+  std::unordered_map<size_t, PromptRun> run_by;  // by request
+  for (const PromptRun& run : prompts_run) {
+    const size_t request = active[run.index].request;
+    run_by.emplace(request, run);
+    const auto leader = leaders.find(requests[request].group);
+    if (leader != leaders.end() && leader->second == request) leaders.erase(leader);
+  }
+  const PromptRun& last = prompts_run.back();
+  const GenerateRequest& kept_prompt = requests[active[last.index].request];
   forget_prompt();
-  prompt.group = requests[request].group;
-  prompt.positions = static_cast<int64_t>(requests[request].prompt.size());
-  prompt.pages = cache.share(active[leader].pages, prompt.positions);
-  std::memcpy(prompt.hidden.data(), state_row, hidden_bytes);
-  for (size_t i = leader + 1; i < active.size(); ++i) {
+  prompt.group = kept_prompt.group;
+  prompt.pages = cache.share(active[last.index].pages, static_cast<int64_t>(kept_prompt.prompt.size()));
+  std::memcpy(prompt.hidden.data(), last.state_row, hidden_bytes);
+  for (size_t i = 0; i < active.size(); ++i) {
     Sequence& sequence = active[i];
-    if (sequence.waits_for != request) continue;
+    const auto run = sequence.waits_for == kNobody ? run_by.end() : run_by.find(sequence.waits_for);
+    if (run == run_by.end()) continue;
     sequence.waits_for = kNobody;
-    // Without a page for the rest of the prompt it runs the prompt itself.
-    if (!cache.fork(sequence.pages, prompt.pages, prompt.positions)) continue;
-    sequence.computed = prompt.positions;
-    if (sequence.pending() == 0) will_draw(i, state_row);
+    if (fork(sequence, active[run->second.index].pages)) {
+      if (sequence.pending() == 0) will_draw(i, run->second.state_row);
+    } else if (rollouts[sequence.request].tokens.empty()) {
+      leaders.emplace(requests[sequence.request].group, sequence.request);  // runs the prompt itself
+    }
   }
 }
 
@@ -278,20 +311,35 @@ bool Generator::Impl::ends(size_t request) {
   return texts[request]->add(tokens.back()) && static_cast<int64_t>(tokens.size()) > config.min_completion_length;
 }
 
-void Generator::Impl::retire(const std::function<void(int64_t)>& progress) {
+void Generator::Impl::finish(size_t request, FinishReason reason) {
+  Rollout& rollout = rollouts[request];
+  rollout.finish_reason = reason;
+  if (!rollout.tokens.empty()) rollout.kept_mass = static_cast<float>(kept[request] / static_cast<double>(rollout.tokens.size()));
+  rollout.policy_version = policy.version;
+  if (!texts.empty()) texts[request].reset();
+}
+
+void Generator::Impl::retire() {
   std::erase_if(active, [&](Sequence& sequence) {
-    Rollout& rollout = rollouts[sequence.request];
-    if (!sequence.stopped && static_cast<int64_t>(rollout.tokens.size()) < config.max_completion_length) return false;
-    rollout.finish_reason = sequence.stopped ? FinishReason::stop : FinishReason::length;
-    if (!texts.empty()) texts[sequence.request].reset();
-    rollout.kept_mass = static_cast<float>(kept[sequence.request] / static_cast<double>(rollout.tokens.size()));
-    rollout.policy_version = policy.version;
+    const size_t request = sequence.request;
+    if (!sequence.stopped && static_cast<int64_t>(rollouts[request].tokens.size()) < config.max_completion_length) return false;
+    finish(request, sequence.stopped ? FinishReason::stop : FinishReason::length);
     cache.release(sequence.pages);
     ++finished;
     return true;
   });
   drawing.clear();
-  if (progress) progress(finished);
+}
+
+// What is in flight or waits ends here.
+void Generator::Impl::leave() {
+  for (Sequence& sequence : active) {
+    cache.release(sequence.pages);
+    finish(sequence.request, FinishReason::abort);
+  }
+  for (const size_t request : waiting) finish(request, FinishReason::abort);
+  active.clear();
+  waiting.clear();
 }
 
 Generator::Generator(const Policy& policy, GeneratorConfig config, int64_t max_prompt_length)
@@ -319,7 +367,8 @@ size_t Generator::bytes() const {
 }
 
 std::vector<Rollout> Generator::generate(std::span<const GenerateRequest> requests, uint32_t step, const Exec& ex,
-                                         const std::function<void(int64_t)>& progress) {
+                                         const std::function<void(int64_t)>& progress,
+                                         const std::function<bool()>& cancelled) {
   for (const GenerateRequest& request : requests) {
     const int64_t length = static_cast<int64_t>(request.prompt.size());
     CHECK(length > 0 && length <= max_prompt_length_, "a prompt of {} tokens, at most {} fit", length,
@@ -328,13 +377,22 @@ std::vector<Rollout> Generator::generate(std::span<const GenerateRequest> reques
   if (!impl_) impl_ = std::make_unique<Impl>(policy_, config_, cache_size_, stats_);
   stats_ = {};
   impl_->start(requests, step);
+  const auto most = static_cast<double>(std::min(config_.max_num_seqs, static_cast<int64_t>(requests.size())));
   while (!impl_->waiting.empty() || !impl_->active.empty()) {
+    const Clock::time_point start = Clock::now();
     impl_->admit();
     impl_->run_pass(ex);
     CHECK(!impl_->runs.empty() || !impl_->drawing.empty(), "{} sequences in flight and nothing to do",
           impl_->active.size());
     impl_->draw_next(ex);
-    impl_->retire(progress);
+    if (!impl_->drawing.empty()) {
+      const double seconds = seconds_since(start);
+      stats_.pass_seconds += seconds;
+      stats_.occupied_seconds += seconds * (static_cast<double>(impl_->active.size()) / most);
+    }
+    impl_->retire();
+    if (progress) progress(impl_->finished);
+    if (cancelled && cancelled()) impl_->leave();
   }
   return std::move(impl_->rollouts);
 }

@@ -18,12 +18,13 @@
 #include "model/text/tokenizer.h"
 #include "model/transformer.h"
 #include "rollout/cache_size.h"
+#include "rollout/generate_stats.h"
 
 namespace cohort {
 
-enum class FinishReason : uint8_t { stop, length };
+enum class FinishReason : uint8_t { stop, length, abort };  // abort: the call was left before its end
 inline const char* finish_reason_name(FinishReason reason) {
-  return reason == FinishReason::stop ? "stop" : "length";
+  return reason == FinishReason::stop ? "stop" : reason == FinishReason::length ? "length" : "abort";
 }
 
 struct GeneratorConfig {
@@ -42,11 +43,12 @@ struct GeneratorConfig {
   uint64_t seed = 0;
 };
 
-// One completion to make. Requests of one group (same prompt) should be adjacent.
+// One completion to make.
 struct GenerateRequest {
   std::span<const int32_t> prompt;  // not empty
   int64_t group;                    // equal for requests with the same prompt
   uint32_t sequence;                // key of its random draws: global prompt index * num_generations + sample index
+  int64_t expected_length = 0;      // tokens of its completion, for the order of admission alone; 0: unknown
 };
 
 // A finished completion.
@@ -58,12 +60,6 @@ struct Rollout {
   int64_t policy_version = 0;
 };
 
-struct GenerateStats {
-  int64_t prefill_tokens = 0, decode_tokens = 0;  // recomputed tokens count as prefill
-  int64_t preemptions = 0;
-  double prefill_seconds = 0, decode_seconds = 0;
-};
-
 class Generator {
  public:
   // Buffers are allocated at the first call and kept. A cache that cannot hold one sequence of max_prompt_length +
@@ -71,10 +67,12 @@ class Generator {
   Generator(const Policy& policy, GeneratorConfig config, int64_t max_prompt_length);
   ~Generator();
 
-  // Completions in the order of the requests. `step` is part of every draw's key. `progress(done)` after each pass; may be
-  // empty.
+  // Completions in the order of the requests. `step` is part of every draw's key. `progress(done)` is called after each
+  // pass, and `cancelled()` asked: when it says true the call is left, and completions that are not done have what was drawn
+  // so far and FinishReason::abort. Both may be empty.
   std::vector<Rollout> generate(std::span<const GenerateRequest> requests, uint32_t step, const Exec& ex,
-                                const std::function<void(int64_t)>& progress = {});
+                                const std::function<void(int64_t)>& progress = {},
+                                const std::function<bool()>& cancelled = {});
   const GenerateStats& stats() const { return stats_; }
   const GeneratorConfig& config() const { return config_; }
   const CacheSize& cache_size() const { return cache_size_; }

@@ -18,7 +18,7 @@ EvalResult evaluate(const Dataset& data, Generator& generator, const Tokenizer& 
   CHECK(!data.problems.empty(), "evaluation on an empty data set");
   std::vector<const Problem*> problems;
   for (const Problem& problem : data.problems) problems.push_back(&problem);
-  ExperienceMaker maker{generator, tokenizer, rewards, comm, ex, {}};
+  ExperienceMaker maker{generator, tokenizer, rewards, comm, ex};
   std::vector<ScoredRollout> scored = maker.make(problems, 1, step, progress);
 
   EvalResult result;

@@ -1,6 +1,7 @@
 #include "trainer/experience.h"
 
 #include <chrono>
+#include <cmath>
 #include <cstring>
 
 #include "core/check.h"
@@ -100,6 +101,23 @@ ScoredRollout get_rollout(Reader& in) {
 
 }  // namespace
 
+int64_t ExpectedLengths::of(const Problem& problem) const {
+  const auto known = means_.find(&problem);
+  return static_cast<int64_t>(std::ceil(known != means_.end() ? known->second : mean_));
+}
+
+void ExpectedLengths::learn(std::span<const Problem* const> problems, int64_t samples, std::span<const ScoredRollout> rollouts) {
+  double all = 0;
+  for (size_t p = 0; p < problems.size(); ++p) {
+    double sum = 0;
+    for (const ScoredRollout& scored : rollouts.subspan(p * static_cast<size_t>(samples), static_cast<size_t>(samples)))
+      sum += static_cast<double>(scored.rollout.tokens.size());
+    means_[problems[p]] = sum / static_cast<double>(samples);
+    all += sum;
+  }
+  if (!rollouts.empty()) mean_ = all / static_cast<double>(rollouts.size());
+}
+
 std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const> problems, int64_t samples, uint32_t step,
                                                  const std::function<void(int64_t, int64_t)>& progress,
                                                  const std::function<void()>& scoring) {
@@ -109,8 +127,13 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
   const int64_t total = static_cast<int64_t>(problems.size()) * samples;
   const int64_t begin = total * comm.rank() / comm.size(), end = total * (comm.rank() + 1) / comm.size();
   std::vector<GenerateRequest> requests;
-  for (int64_t i = begin; i < end; ++i)
-    requests.push_back({problems[i / samples]->tokens, i / samples, static_cast<uint32_t>(i)});
+  for (int64_t i = begin; i < end; ++i) {
+    const Problem& problem = *problems[i / samples];
+    requests.push_back({.prompt = problem.tokens,
+                        .group = i / samples,
+                        .sequence = static_cast<uint32_t>(i),
+                        .expected_length = lengths != nullptr ? lengths->of(problem) : 0});
+  }
   const auto report = [&](int64_t done) {
     if (progress) progress(done == end - begin ? total : done * comm.size(), total);
   };
@@ -122,6 +145,9 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
   if (scoring) scoring();
   start = Clock::now();
   Writer mine;
+  const GenerateStats& generated = generator.stats();
+  mine.put(requests.empty() ? 0.0 : generated.pass_seconds);
+  mine.put(requests.empty() ? 0.0 : generated.occupied_seconds);
   for (size_t i = 0; i < rollouts.size(); ++i) {
     const Problem& problem = *problems[(begin + static_cast<int64_t>(i)) / samples];
     ScoredRollout scored{std::move(rollouts[i]), {}, {}};
@@ -137,9 +163,16 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
 
   std::vector<ScoredRollout> all;
   all.reserve(static_cast<size_t>(total));
-  for (const std::vector<std::byte>& bytes : comm.all_gather(mine.bytes(), "rollouts"))
-    for (Reader in(bytes); !in.done();) all.push_back(get_rollout(in));
+  GenerateStats everywhere;
+  for (const std::vector<std::byte>& bytes : comm.all_gather(mine.bytes(), "rollouts")) {
+    Reader in(bytes);
+    everywhere.pass_seconds += in.get<double>();
+    everywhere.occupied_seconds += in.get<double>();
+    while (!in.done()) all.push_back(get_rollout(in));
+  }
+  stats.occupancy = everywhere.occupancy();
   CHECK(static_cast<int64_t>(all.size()) == total, "{} completions arrived, {} were dealt out", all.size(), total);
+  if (lengths != nullptr) lengths->learn(problems, samples, all);
   return all;
 }
 

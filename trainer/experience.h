@@ -7,6 +7,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "comm/comm.h"
@@ -27,6 +28,20 @@ struct ScoredRollout {
 struct ExperienceStats {
   int64_t decode_tokens = 0;                       // of this rank
   double rollout_seconds = 0, reward_seconds = 0;  // of this rank
+  double occupancy = 0;  // of all ranks: how full their batches were, averaged over the time of each (GenerateStats)
+};
+
+// How long a problem's completions are likely to be: the mean of those of its last step, else of all of the last step. It
+// decides which requests start first, and so the time of a step; no bit depends on it.
+class ExpectedLengths {
+ public:
+  int64_t of(const Problem& problem) const;  // tokens, rounded up; 0: unknown
+  // `samples` completions for each of `problems`, problem by problem.
+  void learn(std::span<const Problem* const> problems, int64_t samples, std::span<const ScoredRollout> rollouts);
+
+ private:
+  std::unordered_map<const Problem*, double> means_;
+  double mean_ = 0;
 };
 
 // What it takes to make experience; all of it outlives the calls.
@@ -43,6 +58,7 @@ struct ExperienceMaker {
   std::vector<ScoredRollout> make(std::span<const Problem* const> problems, int64_t samples, uint32_t step,
                                   const std::function<void(int64_t done, int64_t total)>& progress = {},
                                   const std::function<void()>& scoring = {});
+  ExpectedLengths* lengths = nullptr;  // asked and told; outlives the maker
   ExperienceStats stats;
 };
 

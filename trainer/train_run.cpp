@@ -193,7 +193,7 @@ std::vector<Group> TrainRun::sample_groups() {
     names_.push_back(problem.id);
     groups.push_back({.problem = index, .prompt = problem.tokens});
   }
-  ExperienceMaker maker{*generator_, model_->tokenizer, rewards_, comm_, ex_, {}};
+  ExperienceMaker maker{*generator_, model_->tokenizer, rewards_, comm_, ex_, &lengths_};
   const Clock::time_point start = Clock::now();
   std::vector<ScoredRollout> scored = maker.make(problems, samples, static_cast<uint32_t>(step), {},
                                                  [&] { enter("reward", config_.comm.reward_timeout_s); });
@@ -210,6 +210,7 @@ std::vector<Group> TrainRun::sample_groups() {
   metrics_.set("timing_s/rollout", seconds - maker.stats.reward_seconds);
   metrics_.set("timing_s/reward", maker.stats.reward_seconds);
   metrics_.set("perf/rollout_tokens_per_s", static_cast<double>(tokens) / std::max(1e-9, seconds));
+  metrics_.set("perf/rollout_batch_occupancy", maker.stats.occupancy);
   return groups;
 }
 

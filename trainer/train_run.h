@@ -65,6 +65,7 @@ class TrainRun {
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<Updater> updater_;
   std::unique_ptr<Generator> generator_;
+  ExpectedLengths lengths_;
   RunIdentity identity_;
   CheckpointState state_;
   int64_t saved_step_ = -1;

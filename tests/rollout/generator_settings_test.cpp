@@ -1,10 +1,11 @@
-// The same tokens and log-probs whatever the batch, the budget of rows, the pages and the memory for them, and the threads.
+// The same tokens and log-probs whatever the batch, the budget of rows, the pages and the memory for them, the order of the
+// requests and what is expected of them, and the threads.
 #include <gtest/gtest.h>
 
 #include "core/rng.h"
 #include "rollout/generator.h"
-#include "tests/core/expect_error.h"
 #include "tests/model/tiny_model.h"
+#include "tests/rollout/tiny_text.h"
 
 namespace cohort {
 namespace {
@@ -43,18 +44,42 @@ CacheLimit cache_of(const Policy& policy, const GeneratorConfig& config, int64_t
   return {.gb = static_cast<double>(pages * kv_page_bytes(policy.config, policy.dtype, config.page_tokens)) / 1e9 * (1 + 1e-12)};
 }
 
-TEST(GeneratorSettings, NoneOfTwoHundredChangesABit) {
+// What ends completions changes their bits, so each way has an expectation of its own: made one sequence at a time.
+struct Ending {
+  std::vector<std::string> stop;
+  std::vector<int32_t> stop_token_ids;
+  int64_t min_completion_length;
+  std::vector<Rollout> expected = {};
+};
+
+TEST(GeneratorSettings, NoneOfTwoHundredAndFiftyChangesABit) {
   Random random(kSeed, Stream::kTest);
   SCOPED_TRACE(fmt::format("seed {}", kSeed));
   const Workload work(random, 7, 5);
   ExecOwner one(1), three(3);
   const auto policy = tiny_policy(DType::bf16, 9, one.exec());
-  GeneratorConfig plain = base_config();
-  plain.max_num_seqs = 1;
-  const std::vector<Rollout> expected = Generator(*policy, plain, kLongestPrompt).generate(work.requests, 2, one.exec());
-  int64_t preemptions = 0, settings_with_preemptions = 0;
-  for (int setting = 0; setting < 200; ++setting) {
+  const Tokenizer tokenizer = tiny_tokenizer();
+  std::vector<Ending> endings = {{{}, {1, 2, 5}, 3},
+                                 {{"b", "en", "\n\n"}, {1, 2, 5}, 3},
+                                 {{"é", "nd", "xyz", "a"}, {1}, 0},
+                                 {{"c", "€"}, {1, 2}, 12}};
+  const auto config_of = [&](const Ending& ending) {
     GeneratorConfig c = base_config();
+    c.stop = ending.stop;
+    c.tokenizer = &tokenizer;
+    c.stop_token_ids = ending.stop_token_ids;
+    c.min_completion_length = ending.min_completion_length;
+    return c;
+  };
+  for (Ending& ending : endings) {
+    GeneratorConfig plain = config_of(ending);
+    plain.max_num_seqs = 1;
+    ending.expected = Generator(*policy, plain, kLongestPrompt).generate(work.requests, 2, one.exec());
+  }
+  int64_t preemptions = 0, settings_with_preemptions = 0, stopped_by_text = 0;
+  for (int setting = 0; setting < 250; ++setting) {
+    const Ending& ending = endings[random.below(endings.size())];
+    GeneratorConfig c = config_of(ending);
     c.max_num_seqs = random.between(1, 40);
     c.max_num_batched_tokens = random.below(3) == 0 ? random.between(1, 12) : random.between(1, 300);
     c.page_tokens = int64_t{1} << random.between(0, 8);
@@ -62,21 +87,36 @@ TEST(GeneratorSettings, NoneOfTwoHundredChangesABit) {
     if (random.below(4) > 0)
       c.kv_cache = cache_of(*policy, c, whole * (random.below(2) == 0 ? 1 : random.between(1, 4)) + random.between(0, 70));
     std::vector<GenerateRequest> requests = work.requests;
-    if (random.below(4) == 0) std::reverse(requests.begin(), requests.end());
+    const uint64_t order = random.below(4);
+    if (order == 0) std::reverse(requests.begin(), requests.end());
+    if (order == 1)
+      for (size_t i = requests.size(); i > 1; --i) std::swap(requests[i - 1], requests[random.below(i)]);
+    const bool lengths_known = random.below(2) == 0;
+    for (GenerateRequest& request : requests) request.expected_length = lengths_known ? random.between(0, kCompletion) : 0;
+    const Exec& ex = random.below(3) == 0 ? three.exec() : one.exec();
     Generator generator(*policy, c, kLongestPrompt);
-    const std::vector<Rollout> got = generator.generate(requests, 2, random.below(3) == 0 ? three.exec() : one.exec());
-    ASSERT_EQ(got.size(), expected.size());
+    if (random.below(6) == 0) {  // after a call that was left
+      const int64_t passes = random.between(1, 30);
+      int64_t asked = 0;
+      generator.generate(requests, 9, ex, {}, [&] { return ++asked == passes; });
+    }
+    const std::vector<Rollout> got = generator.generate(requests, 2, ex);
+    ASSERT_EQ(got.size(), ending.expected.size());
     for (size_t i = 0; i < got.size(); ++i) {
-      const Rollout& wanted = expected[requests[i].sequence];
+      const Rollout& wanted = ending.expected[requests[i].sequence];
       ASSERT_TRUE(got[i].tokens == wanted.tokens && got[i].logprobs == wanted.logprobs &&
                   got[i].finish_reason == wanted.finish_reason && got[i].kept_mass == wanted.kept_mass)
           << "setting " << setting << ": " << c.max_num_seqs << " sequences, " << c.max_num_batched_tokens << " rows, pages of "
-          << c.page_tokens << ", cache of " << generator.cache_size().pages << ": request " << i;
+          << c.page_tokens << ", cache of " << generator.cache_size().pages << ", order " << order << ", stop '"
+          << fmt::format("{}", fmt::join(c.stop, "', '")) << "': request " << i;
+      stopped_by_text += got[i].finish_reason == FinishReason::stop &&
+                         std::ranges::find(c.stop_token_ids, got[i].tokens.back()) == c.stop_token_ids.end();
     }
     preemptions += generator.stats().preemptions;
     settings_with_preemptions += generator.stats().preemptions > 0;
   }
-  EXPECT_GT(settings_with_preemptions, 20) << preemptions;
+  EXPECT_GT(settings_with_preemptions, 25) << preemptions;
+  EXPECT_GT(stopped_by_text, 1000);
 }
 
 TEST(GeneratorSettings, AGroupsPromptIsRunOnceAndItsPagesAreShared) {

@@ -168,6 +168,65 @@ TEST(Generator, GreedyTakesTheLargestAndCountsProgress) {
   for (const Rollout& r : rollouts) tokens += static_cast<int64_t>(r.tokens.size());
   EXPECT_EQ(generator.stats().decode_tokens, tokens);
   EXPECT_EQ(generator.stats().prefill_tokens, 1 + 5 + 17 + 40 + 3);  // each prompt once
+  EXPECT_EQ(generator.stats().cached_tokens, 1 + 5 + 17 + 40 + 3);   // and once from its pages
+}
+
+TEST(Generator, ACallThatIsLeftKeepsWhatWasDrawnAndTheNextOneIsWhole) {
+  Fixture f(1);
+  const auto all = requests(prompts(), 4);
+  Generator generator(*f.policy, config(6), 40);
+  const auto expected = generator.generate(all, 3, f.owner.exec());
+  for (const int passes : {1, 2, 5, 9, 14}) {
+    int asked = 0;
+    const auto left = generator.generate(all, 3, f.owner.exec(), {}, [&] { return ++asked == passes; });
+    EXPECT_EQ(asked, passes) << "not asked again";
+    int64_t aborted = 0, untouched = 0;
+    for (size_t i = 0; i < all.size(); ++i) {
+      const Rollout &r = left[i], &whole = expected[i];
+      if (r.finish_reason != FinishReason::abort) {
+        expect_same(r, whole);
+        continue;
+      }
+      ++aborted, untouched += r.tokens.empty();
+      ASSERT_LE(r.tokens.size(), whole.tokens.size());
+      EXPECT_TRUE(std::equal(r.tokens.begin(), r.tokens.end(), whole.tokens.begin()));
+      EXPECT_TRUE(std::equal(r.logprobs.begin(), r.logprobs.end(), whole.logprobs.begin()));
+      EXPECT_EQ(r.logprobs.size(), r.tokens.size());
+      EXPECT_EQ(r.policy_version, f.policy->version);
+    }
+    EXPECT_GT(aborted, 6);
+    EXPECT_GT(untouched, 0);
+    const auto again = generator.generate(all, 3, f.owner.exec());
+    for (size_t i = 0; i < all.size(); ++i) expect_same(again[i], expected[i]);
+  }
+}
+
+TEST(Generator, ACallThatThrewLeavesTheNextOneWhole) {
+  Fixture f(1);
+  const auto all = requests(prompts(), 4);
+  Generator generator(*f.policy, config(6), 40);
+  const auto expected = generator.generate(all, 3, f.owner.exec());
+  int passes = 0;
+  EXPECT_THROW(generator.generate(all, 3, f.owner.exec(), [&](int64_t) { if (++passes == 4) throw std::runtime_error("x"); }),
+               std::runtime_error);
+  const auto again = generator.generate(all, 3, f.owner.exec());
+  for (size_t i = 0; i < all.size(); ++i) expect_same(again[i], expected[i]);
+}
+
+TEST(Generator, OccupancyIsOneUntilTheTail) {
+  Fixture f(1);
+  GeneratorConfig c = config(4);
+  c.stop_token_ids = {};  // all of one length
+  const auto all = requests(prompts(), 4);  // 20, four at a time
+  Generator even(*f.policy, c, 40);
+  even.generate(std::span(all).first(4), 0, f.owner.exec());
+  EXPECT_EQ(even.stats().occupancy(), 1.0);
+  even.generate(std::span(all).first(3), 0, f.owner.exec());
+  EXPECT_EQ(even.stats().occupancy(), 1.0) << "more than there are cannot be in flight";
+  Generator uneven(*f.policy, config(20), 40);
+  uneven.generate(all, 3, f.owner.exec());
+  EXPECT_GT(uneven.stats().occupancy(), 0.05);
+  EXPECT_LT(uneven.stats().occupancy(), 0.999);
 }
 
 TEST(Generator, RefusesWhatDoesNotFit) {

@@ -1,6 +1,9 @@
 // A tokenizer for the tiny model's 80 tokens: letters, pairs, bytes that are pieces of characters, and special tokens.
 #pragma once
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -25,7 +28,11 @@ inline Tokenizer tiny_tokenizer() {
     tokens.emplace_back();
     for (const char byte : text) tokens.back() += spell_byte(static_cast<unsigned char>(byte));
   }
-  while (tokens.size() < 80) tokens.push_back("q" + std::to_string(tokens.size()));
+  while (tokens.size() < 80) tokens.push_back(fmt::format("q{}", tokens.size()));
+  for (int byte = 0; byte < 256; ++byte) {  // the tokenizer wants them all; the model has the first 80
+    const std::string token = spell_byte(static_cast<unsigned char>(byte));
+    if (std::ranges::find(tokens, token) == tokens.end()) tokens.push_back(token);
+  }
   for (size_t id = 0; id < tokens.size(); ++id) {
     vocabulary[tokens[id]] = id;
     if (id < 3)

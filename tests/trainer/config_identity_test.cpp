@@ -34,7 +34,7 @@ TEST(ConfigIdentity, HoldsWhatDecidesTheBits) {
 TEST(ConfigIdentity, LeavesOutWhatCannotChangeThem) {
   const Config config = minimal_config();
   Config other = config;
-  other.run.name = "b";
+  other.run.name = std::string("b");
   other.run.dir = "elsewhere";
   other.run.threads = 7;
   other.run.resume = "never";
