@@ -11,6 +11,7 @@
 #include "cli/progress.h"
 #include "cli/prompts.h"
 #include "cli/records.h"
+#include "comm/signals.h"
 #include "core/free_memory.h"
 #include "rollout/generator.h"
 #include "trainer/generator_setup.h"
@@ -94,19 +95,24 @@ Json completion_json(const Rollout& rollout, const Tokenizer& tokenizer) {
           {"finish_reason", finish_reason_name(rollout.finish_reason)}};
 }
 
+// As a share of what could be: "batch occupancy 93 %" is how full the batch was, averaged over time.
 void print_stats(const GenerateStats& stats, const CacheSize& cache) {
   const auto rate = [](int64_t tokens, double seconds) {
     return seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0;
   };
-  fmt::print(stderr, "prefill {:.0f} tok/s\ndecode {:.0f} tok/s\n{}\n",
+  fmt::print(stderr, "prefill {:.0f} tok/s\ndecode {:.0f} tok/s\n",
              rate(stats.prefill_tokens, stats.prefill_seconds),
-             rate(stats.decode_tokens, stats.decode_seconds), cache.text());
+             rate(stats.decode_tokens, stats.decode_seconds));
+  fmt::print(stderr, "batch occupancy {:.1f} %\npreemptions {}\ncached prompt tokens {} of {}\n{}\n",
+             100 * stats.occupancy(), stats.preemptions, stats.cached_tokens,
+             stats.cached_tokens + stats.prefill_tokens, cache.text());
 }
 
 // Prompts [begin, end) of all prompts; a request's draws are keyed by its place among all.
 std::vector<Rollout> generate_some(const std::vector<Prompt>& prompts, size_t begin, size_t end,
                                    int64_t num_generations, Generator& generator, const Exec& ex,
-                                   const std::function<void(int64_t)>& progress) {
+                                   const std::function<void(int64_t)>& progress,
+                                   const std::function<bool()>& cancelled) {
   std::vector<GenerateRequest> requests;
   for (size_t i = begin; i < end; ++i) {
     if (!prompts[i].served()) continue;
@@ -118,8 +124,39 @@ std::vector<Rollout> generate_some(const std::vector<Prompt>& prompts, size_t be
     }
   }
   if (requests.empty()) return {};
-  return generator.generate(requests, 0, ex, progress);
+  return generator.generate(requests, 0, ex, progress, cancelled);
 }
+
+// The completions of prompts [begin, end), in order; of a call that was left, up to the last prompt that has one begun.
+struct Answers {
+  int64_t written = 0, cut_short = 0;  // records, and completions in them
+
+  void write(std::vector<Prompt>& prompts, size_t begin, size_t end, const std::vector<Rollout>& rollouts,
+             bool stopped, const Options& o, const Tokenizer& tokenizer, RecordWriter& writer) {
+    size_t begun = rollouts.size();
+    while (stopped && begun > 0 && rollouts[begun - 1].tokens.empty()) --begun;
+    size_t next = 0;
+    for (size_t i = begin; i < end && !(stopped && next >= begun); ++i) {
+      ++written;
+      if (!prompts[i].served()) {
+        writer.write_error(prompts[i].record.error);
+        continue;
+      }
+      Json completions = Json::array();
+      for (int64_t sample = 0; sample < o.num_generations; ++sample) {
+        cut_short += rollouts[next].finish_reason == FinishReason::abort;
+        completions.push_back(completion_json(rollouts[next++], tokenizer));
+      }
+      if (o.has_prompt) {
+        for (const Json& c : completions) writer.write_text(c["text"].get<std::string>());
+        continue;
+      }
+      Json answer = std::move(prompts[i].record.value);
+      answer["completions"] = std::move(completions);
+      writer.write(answer);
+    }
+  }
+};
 
 int run(Options& o) {
   ExecOwner owner(o.model.thread_count());
@@ -134,7 +171,7 @@ int run(Options& o) {
   CHECK_USAGE(o.generator.min_completion_length <= o.generator.max_completion_length,
               "--min-completion-length {} is more than --max-completion-length {}",
               o.generator.min_completion_length, o.generator.max_completion_length);
-  const std::vector<Prompt> prompts = read_prompts(o, model);
+  std::vector<Prompt> prompts = read_prompts(o, model);
 
   int64_t longest = 1, sequences = 0;
   for (const Prompt& prompt : prompts) {
@@ -160,33 +197,27 @@ int run(Options& o) {
   // Written a piece at a time, so that a long job shows what it has.
   const size_t piece =
       static_cast<size_t>(std::max<int64_t>(1, 16 * o.generator.max_num_seqs / o.num_generations));
-  for (size_t begin = 0; begin < prompts.size(); begin += piece) {
+  const StopSignals signals(CtrlC::asks);
+  Answers answers;
+  GenerateStats stats;
+  for (size_t begin = 0; begin < prompts.size() && !signals.requested(); begin += piece) {
     const size_t end = std::min(begin + piece, prompts.size());
     std::vector<Rollout> rollouts;
-    if (generator) rollouts = generate_some(prompts, begin, end, o.num_generations, *generator, owner.exec(), progress);
-    size_t next = 0;
-    for (size_t i = begin; i < end; ++i) {
-      if (!prompts[i].served()) {
-        writer.write_error(prompts[i].record.error);
-        continue;
-      }
-      Json completions = Json::array();
-      for (int64_t sample = 0; sample < o.num_generations; ++sample) {
-        completions.push_back(completion_json(rollouts[next++], model.tokenizer));
-      }
-      if (o.has_prompt) {
-        for (const Json& c : completions) writer.write_text(c["text"].get<std::string>());
-        continue;
-      }
-      Json answer = prompts[i].record.value;
-      answer["completions"] = std::move(completions);
-      writer.write(answer);
+    if (generator) {
+      rollouts = generate_some(prompts, begin, end, o.num_generations, *generator, owner.exec(), progress,
+                               [&] { return signals.requested(); });
+      if (!rollouts.empty()) stats += generator->stats();
     }
+    answers.write(prompts, begin, end, rollouts, signals.requested(), o, model.tokenizer, writer);
     done += static_cast<int64_t>(rollouts.size());
   }
   line.close();
-  if (o.stats && generator) print_stats(generator->stats(), generator->cache_size());
-  return writer.finish();
+  if (o.stats && generator) print_stats(stats, generator->cache_size());
+  const int code = writer.finish();
+  if (answers.written == static_cast<int64_t>(prompts.size()) && answers.cut_short == 0) return code;
+  fmt::print(stderr, "cohort: stopped on request: {} of {} records are written, {} of their completions cut short (finish_reason \"{}\")\n",
+             answers.written, prompts.size(), answers.cut_short, finish_reason_name(FinishReason::abort));
+  return static_cast<int>(ExitCode::kStopped);
 }
 
 }  // namespace
@@ -236,11 +267,13 @@ Action add_generate(CLI::App& app) {
          "the most that the KV cache takes, in 10^9 bytes; 0: what --max-num-seqs sequences need, within half of "
          "the memory that is free. No result depends on it")
       ->check(CLI::Range(0.0, 1e6));
-  app.add_flag("--stats", o->stats, "print prefill and decode tokens per second, and the KV cache, on standard error");
+  app.add_flag("--stats", o->stats, "print prefill and decode tokens per second, how full the batch and how large the "
+               "KV cache was, on standard error");
   app.footer(
       "A line in: {\"prompt\"} (text or messages), {\"messages\"} or {\"ids\"}; other columns are "
       "kept.\nA line out: {..., \"completions\": [{\"text\", \"ids\", \"logprobs\", "
-      "\"finish_reason\"}]}.");
+      "\"finish_reason\"}]}; finish_reason is stop, length, or abort.\n"
+      "Ctrl-C (or SIGTERM) writes what is there, in order, and ends with exit code 75; a second one ends at once.");
   return [o, prompt] {
     o->has_prompt = prompt->count() > 0;
     return run(*o);

@@ -25,18 +25,23 @@ void install(int signal, int flags, struct sigaction& earlier) {
 
 }  // namespace
 
-StopSignals::StopSignals() {
+StopSignals::StopSignals(CtrlC ctrl_c) : ctrl_c_(ctrl_c) {
   CHECK(!installed.exchange(true), "the handlers of SIGUSR1 and SIGTERM are installed already");
   flag = false;
   install(SIGUSR1, 0, earlier_usr1_);
   // The kernel itself puts the default back on delivery: no window in which a second SIGTERM is
   // swallowed.
   install(SIGTERM, static_cast<int>(SA_RESETHAND), earlier_term_);
+  if (ctrl_c_ == CtrlC::ends) return;
+  install(SIGINT, static_cast<int>(SA_RESETHAND), earlier_int_);
+  // A shell that put the process into the background has it ignore Ctrl-C.
+  if (earlier_int_.sa_handler == SIG_IGN) sigaction(SIGINT, &earlier_int_, nullptr);
 }
 
 StopSignals::~StopSignals() {
   sigaction(SIGUSR1, &earlier_usr1_, nullptr);
   sigaction(SIGTERM, &earlier_term_, nullptr);
+  if (ctrl_c_ == CtrlC::asks) sigaction(SIGINT, &earlier_int_, nullptr);
   installed = false;
 }
 

@@ -60,6 +60,11 @@ TEST(EndToEnd, TheDryRunPrintsAConfigThatIsOne) {
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_NE(outcome.out.find("max_steps: 7"), std::string::npos);
   EXPECT_NE(outcome.out.find("optimizer"), std::string::npos);
+  EXPECT_NE(outcome.out.find("# KV cache: up to 8 sequences of 40 tokens, "), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("# surely used of it: "), std::string::npos) << outcome.out;
+  const Outcome small = run_cohort({"train", config, "rollout.kv_cache_gb=1.0e-6", "--dry-run"});
+  EXPECT_EQ(small.exit_code, 2);
+  EXPECT_NE(small.err.find("rollout.kv_cache_gb is 1e-06, and one sequence of up to 40 tokens"), std::string::npos) << small.err;
   EXPECT_FALSE(fs::exists(folder / "runs"));
   const std::string resolved = write_all(folder / "resolved.yaml", outcome.out);
   const Outcome again = run_cohort({"train", resolved, "--dry-run"});

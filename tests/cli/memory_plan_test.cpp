@@ -57,6 +57,26 @@ TEST(MemoryPlan, AgreesWithWhatIsAllocated) {
   }
 }
 
+TEST(MemoryPlan, TheCacheIsCutToItsKeyOrToFreeMemory) {
+  Config config;
+  config.data.max_prompt_length = 40;
+  config.rollout.max_completion_length = 24;
+  config.rollout.max_num_seqs = 32;
+  const int64_t page = kv_page_bytes(small_model(), DType::f32, kPageTokens);
+  config.model.dtype = "float32";
+  EXPECT_EQ(planned_cache(small_model(), config, 1, std::nullopt).bytes(), 32 * page);
+  EXPECT_EQ(planned_cache(small_model(), config, 8, std::nullopt).bytes(), 8 * page) << "a rank's share of the completions";
+  config.rollout.kv_cache_gb = 10.5 * static_cast<double>(page) / 1e9;
+  const CacheSize cut = planned_cache(small_model(), config, 1, std::nullopt);
+  EXPECT_EQ(cut.bytes(), 10 * page);
+  EXPECT_EQ(piece(training_memory(small_model(), config, 1, cut), "KV cache (640 tokens)"), static_cast<uint64_t>(10 * page));
+  config.rollout.kv_cache_gb = 0;
+  const uint64_t others = total_bytes(training_memory(small_model(), config, 1)) - static_cast<uint64_t>(32 * page);
+  EXPECT_EQ(planned_cache(small_model(), config, 1, static_cast<int64_t>(others) + 20 * page).bytes(), 10 * page)
+      << "half of what the rest of the run leaves";
+  EXPECT_FALSE(planned_cache(small_model(), config, 1, 1000).holds_one());
+}
+
 TEST(MemoryPlan, InferenceHoldsTheLayersMatricesOnce) {
   const ModelConfig model = small_model();
   const auto plan = generation_memory(model, DType::bf16, 4, 64, 64);

@@ -16,7 +16,7 @@ class Refused : public testing::Test {
     return run_cohort(overrides);
   }
   Outcome train_on(const std::string& jsonl) {
-    return train(jsonl_config(runs, write_all(folder / "train.jsonl", jsonl)));
+    return train(jsonl_config(runs, write_all(folder / "train.jsonl", jsonl)), {"log.progress=false"});
   }
   TemporaryFolder folder;
   std::string runs = folder / "runs";

@@ -60,6 +60,28 @@ TEST(StopSignals, EarlierHandlersComeBack) {
   std::signal(SIGUSR1, earlier);
 }
 
+TEST(StopSignals, CtrlCAsksOnlyWhereItIsToldTo) {
+  const Handler earlier = std::signal(SIGINT, SIG_DFL);
+  {
+    const StopSignals signals;
+    EXPECT_EQ(handler_of(SIGINT), SIG_DFL);
+  }
+  {
+    const StopSignals signals(CtrlC::asks);
+    std::raise(SIGINT);
+    EXPECT_TRUE(signals.requested());
+    EXPECT_EQ(handler_of(SIGINT), SIG_DFL) << "a second one ends the process";
+  }
+  EXPECT_EQ(handler_of(SIGINT), SIG_DFL);
+  std::signal(SIGINT, SIG_IGN);
+  {
+    const StopSignals signals(CtrlC::asks);
+    std::raise(SIGINT);
+    EXPECT_FALSE(signals.requested()) << "a process in the background ignores it";
+  }
+  std::signal(SIGINT, earlier);
+}
+
 TEST(StopSignals, OnlyOneAtATime) {
   const StopSignals signals;
   EXPECT_THROW(StopSignals(), Error);
