@@ -21,11 +21,14 @@ TEST(EndToEnd, TrainLeavesARunDirectory) {
     const Json metrics = parse_json(line, "metrics.jsonl");
     EXPECT_EQ(metrics["step"], ++steps);
     EXPECT_TRUE(metrics.contains("reward") && metrics.contains("loss")) << line;
+    const double occupancy = metrics.value("perf/rollout_batch_occupancy", 0.0);
+    EXPECT_TRUE(occupancy > 0 && occupancy <= 1) << line;
   }
   EXPECT_EQ(steps, 3);
   // No terminal: one plain line a step, no escape codes; the summary goes to standard output.
   EXPECT_NE(trained.outcome.err.find("step 1/3"), std::string::npos) << trained.outcome.err;
   EXPECT_NE(trained.outcome.err.find("step 3/3"), std::string::npos);
+  EXPECT_NE(trained.outcome.err.find("KV cache: up to 8 sequences of "), std::string::npos);
   EXPECT_EQ(trained.outcome.err.find('\x1b'), std::string::npos);
   EXPECT_EQ(trained.outcome.err.find('\r'), std::string::npos);
   for (const char* word : {"accuracy before", "accuracy after GRPO", "steps", "time"}) {
