@@ -88,7 +88,7 @@ int main(int argc, char** argv) {
   repack(*policy, ex);
   OptimSection optim;
   Optimizer optimizer(*policy, optim, logical_ranks, *comm);
-  PackRunner runner(*policy, optimizer);
+  PackRunner runner(*policy, optimizer, o["gradient_checkpointing"] != 0);
 
   Random random(1, Stream::kTest);
   const auto tokens = [&](int64_t count) {

@@ -48,10 +48,6 @@ Left rows_in_place(Tensor a) {
           pairs && a.cols() % 2 == 1};
 }
 
-Left column_tiles(const void* tiles, int64_t lanes) {
-  return {static_cast<const std::byte*>(tiles), 4, kMaxRows * 4, static_cast<int64_t>(tile_bytes(lanes)), lanes, false};
-}
-
 void multiply_block(const Product& p, int64_t row, int64_t row_end, int64_t panel, int64_t panel_end) {
   const auto& tiles = p.lane_dtype == DType::bf16 ? kTiles<true> : kTiles<false>;
   const int64_t element = static_cast<int64_t>(dtype_size(p.c.dtype)), c_row = p.c.stride * element;

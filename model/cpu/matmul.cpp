@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <vector>
 
 #include "model/cpu/gemm.h"
+#include "model/cpu/gemm_parts.h"
 
 namespace cohort {
 
@@ -127,32 +129,41 @@ void matmul_backward_input(Tensor dx, Tensor dy, Tensor w, const Exec& ex, bool 
       {gemm::rows_in_place(a), space, {dx.data, dx.dtype, w.cols(), accumulate}, dy.rows(), w.cols(), a.dtype}, ex);
 }
 
-void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, const Exec& ex) {
+void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, const Exec& ex, std::span<const RowPart> parts) {
   const char* op = "matmul_backward_weight";
   check_exec(op, ex);
   check_act(op, x.dtype);
   check_operand(op, "x", x, x.dtype, dy.rows(), x.cols());
   check_operand(op, "dy", dy, x.dtype, x.rows(), dy.cols());
   check_operand(op, "dw", dw, DType::f32, dy.cols(), x.cols());
-  const int64_t lanes = gemm::lanes_of(x.rows(), gemm::lane_dtype(x.dtype));
+  check_row_parts(op, parts, x.rows());
+  std::vector<gemm::SumStep> steps;
+  for (const RowPart& part : parts) steps.push_back({part.count, false, -1, part.merges});
+  if (parts.empty()) steps.push_back({x.rows(), false, -1, 0});
+  const DType lane_dtype = gemm::lane_dtype(x.dtype);
+  const int64_t lanes = gemm::lanes_of_steps(steps, lane_dtype);
   const size_t panel = gemm::panel_bytes(lanes), tile = gemm::tile_bytes(lanes);
   const int64_t panels = gemm::panels_of(x.cols()), tiles = gemm::tiles_of(dy.cols());
   const size_t panels_size = static_cast<size_t>(panels) * panel;
   std::byte* space = static_cast<std::byte*>(ex.workspace->get(0, panels_size + static_cast<size_t>(tiles) * tile));
-  constexpr int64_t kTiles = 16;  // tiles of one task
-  const int64_t tile_tasks = (tiles + kTiles - 1) / kTiles;
-  ex.pool->run(panels + tile_tasks, [&](int64_t task, int) {
-    if (task < panels) return gemm::pack_columns(space + static_cast<size_t>(task) * panel, x, task, task + 1);
-    const int64_t begin = (task - panels) * kTiles, end = std::min(tiles, begin + kTiles);
-    gemm::pack_column_tiles(space + panels_size + static_cast<size_t>(begin) * tile, dy, begin, end);
+  constexpr int64_t kPackTiles = 16;  // tiles that one task lays out
+  const int64_t pack_tasks = (tiles + kPackTiles - 1) / kPackTiles;
+  ex.pool->run(panels + pack_tasks, [&](int64_t task, int) {
+    if (task < panels)
+      return gemm::pack_part_columns(space + static_cast<size_t>(task) * panel, x, steps, task, task + 1);
+    const int64_t begin = (task - panels) * kPackTiles, end = std::min(tiles, begin + kPackTiles);
+    gemm::pack_part_tiles(space + panels_size + static_cast<size_t>(begin) * tile, dy, steps, begin, end);
   });
-  gemm::multiply({gemm::column_tiles(space + panels_size, lanes),
-                  space,
-                  {dw.data, DType::f32, x.cols(), true},
-                  dy.cols(),
-                  x.cols(),
-                  gemm::lane_dtype(x.dtype)},
-                 ex);
+  // Tiles that go through a panel together stay in the second-level cache while panels stream by.
+  constexpr size_t kTileCache = 384 << 10;
+  const int64_t together = std::clamp<int64_t>(static_cast<int64_t>(kTileCache / std::max<size_t>(tile, 1)), 2, 16);
+  const int64_t chunks = (tiles + together - 1) / together;
+  const gemm::PartProduct product{space + panels_size, space,      lanes, dw.f32(), dy.cols(),
+                                  x.cols(),            lane_dtype, steps};
+  ex.pool->run(chunks * panels, [&](int64_t task, int) {
+    const int64_t row = task / panels * together * gemm::kTileRows, j = task % panels;
+    gemm::multiply_parts(product, row, std::min(dy.cols(), row + together * gemm::kTileRows), j, j + 1);
+  });
 }
 
 }  // namespace cohort
