@@ -32,8 +32,6 @@ inline size_t tile_bytes(int64_t lanes) { return static_cast<size_t>(lanes * kTi
 void pack_rows(void* panels, Tensor w, int64_t begin, int64_t end);
 // The way back: out[i] = scale * element i of row `row` of a w (rows, cols) whose panels pack_rows laid out.
 void unpack_row(float* out, const void* panels, DType w_dtype, int64_t row, int64_t rows, int64_t cols, float scale);
-// Lays out panels [begin, end) of B = x from `panels` on.      x (T, K): contraction over T
-void pack_columns(void* panels, Tensor x, int64_t begin, int64_t end);
 // The panels that pack_weight laid out.
 const std::byte* panels(const PackedWeight& w);
 

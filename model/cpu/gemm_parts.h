@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "model/cpu/gemm.h"
 #include "model/ops/row_parts.h"
@@ -19,12 +20,19 @@ struct SumStep {
 // Lanes of all steps; each begins at a whole lane.
 int64_t lanes_of_steps(std::span<const SumStep> steps, DType lane_dtype);
 
-// As pack_columns and pack_column_tiles of gemm.h, every step's rows beginning at a whole lane.
-void pack_part_columns(void* panels, Tensor x, std::span<const SumStep> steps, int64_t begin, int64_t end);
-void pack_part_tiles(void* tiles, Tensor y, std::span<const SumStep> steps, int64_t begin, int64_t end);
+// Rows that are laid out together, and the lane of the first. A step begins at a whole lane.
+struct RowBlock {
+  int64_t row, rows, lane;
+};
+std::vector<RowBlock> row_blocks(std::span<const SumStep> steps, DType lane_dtype);
+
+// Lays out a block of B = x in panels of `lanes` lanes, from `panels` on.        x (T, K): contraction over T
+void pack_columns(void* panels, Tensor x, int64_t lanes, const RowBlock& block);
+// Lays out a block of tiles [begin, end) of A = y^T, from `tiles` on.            y (T, N): a row of A is a column of y
+void pack_tiles(void* tiles, Tensor y, int64_t lanes, const RowBlock& block, int64_t begin, int64_t end);
 
 struct PartProduct {
-  const std::byte *tiles, *panels;  // A (m columns) and B (n columns), laid out by the functions above
+  const std::byte *tiles, *panels;  // A and B, laid out by the functions above
   int64_t lanes;
   float* c;  // (m, n)
   int64_t m, n;

@@ -243,25 +243,25 @@ void add_gradients(Tensor dw, Tensor w, const Group& group, const KeptRows& kept
   const DType lane = gemm::lane_dtype(w.dtype);
   const int64_t V = w.rows(), C = w.cols(), rows = group.h.rows(), lanes = gemm::lanes_of_steps(group.steps, lane);
   const int64_t panels = gemm::panels_of(C);
-  const size_t h_panel = gemm::panel_bytes(lanes);
-  ex.pool->run(panels, [&](int64_t p, int) {
-    gemm::pack_part_columns(space.h_panels + static_cast<size_t>(p) * h_panel, group.h, group.steps, p, p + 1);
+  const std::vector<gemm::RowBlock> blocks = gemm::row_blocks(group.steps, lane);
+  ex.pool->run(static_cast<int64_t>(blocks.size()), [&](int64_t b, int) {
+    gemm::pack_columns(space.h_panels, group.h, lanes, blocks[static_cast<size_t>(b)]);
   });
   for (int64_t block = 0; block < V; block += kBlock) {
     const int64_t cols = std::min(kBlock, V - block), chunks = head::chunks_of(cols);
     const Tensor dlogits(space.dlogits, lane, {rows, cols}), w_block = w.slice_rows(block, cols);
-    const size_t w_panel = gemm::panel_bytes(gemm::lanes_of(cols, lane));
-    // A task is a chunk of D and the rows of dw that it gives, while that chunk is in cache; or a panel of w.
-    ex.pool->run(chunks + panels, [&](int64_t task, int thread) {
-      if (task >= chunks) {
-        const int64_t p = task - chunks;
-        return gemm::pack_columns(space.w_panels + static_cast<size_t>(p) * w_panel, w_block, p, p + 1);
-      }
+    const gemm::SumStep all{cols, false, -1, 0};
+    const std::vector<gemm::RowBlock> w_blocks = gemm::row_blocks({&all, 1}, lane);
+    // A task is a chunk of D and the rows of dw that it gives, while that chunk is in cache; or some rows of w.
+    ex.pool->run(chunks + static_cast<int64_t>(w_blocks.size()), [&](int64_t task, int thread) {
+      if (task >= chunks)
+        return gemm::pack_columns(space.w_panels, w_block, gemm::lanes_of(cols, lane),
+                                  w_blocks[static_cast<size_t>(task - chunks)]);
       const int64_t column = task * kChunk, count = std::min(kChunk, cols - column);
       fill_chunk(dlogits, group, block, column);
       std::byte* tiles = space.tiles + static_cast<size_t>(thread) * space.tiles_size;
       const int64_t tile = column / gemm::kTileRows;
-      gemm::pack_part_tiles(tiles, dlogits, group.steps, tile, tile + gemm::tiles_of(count));
+      for (const gemm::RowBlock& b : blocks) gemm::pack_tiles(tiles, dlogits, lanes, b, tile, tile + gemm::tiles_of(count));
       const gemm::PartProduct product{tiles, space.h_panels, lanes, dw.f32() + (block + column) * C, count, C, lane,
                                       group.steps, !group.first, kept, block + column};
       for (int64_t row = 0; row < count; row += gemm::kTileRows)  // dw is far away: row by row, once

@@ -118,12 +118,13 @@ void matmul_backward_input(Tensor dx, Tensor dy, Tensor w, const Exec& ex, bool 
   check_operand(op, "dy", dy, dy.dtype, dy.rows(), w.rows());
   check_output(op, "dx", dx, dy.dtype, dy.rows(), w.cols(), accumulate);
   // w is laid out anew each time: little beside a product with many rows, and nothing to keep in step with the weights.
-  const size_t panel = gemm::panel_bytes(gemm::lanes_of(w.rows(), gemm::lane_dtype(w.dtype)));
-  const int64_t panels = gemm::panels_of(w.cols());
-  const size_t packed_bytes = static_cast<size_t>(panels) * panel;
+  const gemm::SumStep all{w.rows(), false, -1, 0};
+  const std::vector<gemm::RowBlock> blocks = gemm::row_blocks({&all, 1}, gemm::lane_dtype(w.dtype));
+  const int64_t lanes = gemm::lanes_of(w.rows(), gemm::lane_dtype(w.dtype));
+  const size_t packed_bytes = static_cast<size_t>(gemm::panels_of(w.cols())) * gemm::panel_bytes(lanes);
   std::byte* space = static_cast<std::byte*>(ex.workspace->get(0, packed_bytes + gemm::widened_bytes(dy)));
-  ex.pool->run(panels,
-               [&](int64_t p, int) { gemm::pack_columns(space + static_cast<size_t>(p) * panel, w, p, p + 1); });
+  ex.pool->run(static_cast<int64_t>(blocks.size()),
+               [&](int64_t b, int) { gemm::pack_columns(space, w, lanes, blocks[static_cast<size_t>(b)]); });
   const Tensor a = gemm::in_lane_dtype(dy, space + packed_bytes, ex);
   gemm::multiply(
       {gemm::rows_in_place(a), space, {dx.data, dx.dtype, w.cols(), accumulate}, dy.rows(), w.cols(), a.dtype}, ex);
@@ -146,13 +147,11 @@ void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, const Exec& ex, std:
   const int64_t panels = gemm::panels_of(x.cols()), tiles = gemm::tiles_of(dy.cols());
   const size_t panels_size = static_cast<size_t>(panels) * panel;
   std::byte* space = static_cast<std::byte*>(ex.workspace->get(0, panels_size + static_cast<size_t>(tiles) * tile));
-  constexpr int64_t kPackTiles = 16;  // tiles that one task lays out
-  const int64_t pack_tasks = (tiles + kPackTiles - 1) / kPackTiles;
-  ex.pool->run(panels + pack_tasks, [&](int64_t task, int) {
-    if (task < panels)
-      return gemm::pack_part_columns(space + static_cast<size_t>(task) * panel, x, steps, task, task + 1);
-    const int64_t begin = (task - panels) * kPackTiles, end = std::min(tiles, begin + kPackTiles);
-    gemm::pack_part_tiles(space + panels_size + static_cast<size_t>(begin) * tile, dy, steps, begin, end);
+  const std::vector<gemm::RowBlock> blocks = gemm::row_blocks(steps, lane_dtype);
+  ex.pool->run(2 * static_cast<int64_t>(blocks.size()), [&](int64_t task, int) {
+    const gemm::RowBlock& block = blocks[static_cast<size_t>(task / 2)];
+    if (task % 2 == 0) return gemm::pack_tiles(space + panels_size, dy, lanes, block, 0, tiles);
+    gemm::pack_columns(space, x, lanes, block);
   });
   // Tiles that go through a panel together stay in the second-level cache while panels stream by.
   constexpr size_t kTileCache = 384 << 10;
