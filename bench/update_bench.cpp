@@ -1,11 +1,12 @@
-// One optimizer step on packs of the shape of SmolLM2-135M, whole: seconds, share of the matrix products' bound, memory.
+// One optimizer step on packs of the shape of SmolLM2-135M, whole: seconds, share of the matrix products' bound,
+// memory.
 //
 //   update_bench [--groups=4] [--completions=8] [--prompt=40] [--length=35] [--logical_ranks=4] [--pack_tokens=0]
 //                [--shared=1] [--steps=6] [--threads=2] [--gradient_checkpointing=0]
 //
-// --shared=0 gives every completion a prompt of its own, as a trainer does that shares none. Weights are random: the time
-// does not depend on them. The bound: three times the forward pass's matrix products of the rows that run (a shared prompt
-// once) at the speed that a large product reaches in the same run; attention is not in it.
+// --shared=0 gives every completion a prompt of its own, as a trainer does that shares none. Weights are random: the
+// time does not depend on them. The bound: three times the forward pass's matrix products of the rows that run (a
+// shared prompt once) at the speed that a large product reaches in the same run; attention is not in it.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -67,9 +68,9 @@ double gemm_speed(const Exec& ex) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::map<std::string, int64_t> o = {{"groups", 4}, {"completions", 8}, {"prompt", 40}, {"length", 35}, {"steps", 6},
-                                      {"logical_ranks", 4}, {"pack_tokens", 0}, {"shared", 1}, {"threads", 2},
-                                      {"gradient_checkpointing", 0}};
+  std::map<std::string, int64_t> o = {{"groups", 4},  {"completions", 8},           {"prompt", 40},     {"length", 35},
+                                      {"steps", 6},   {"logical_ranks", 4},         {"pack_tokens", 0}, {"shared", 1},
+                                      {"threads", 2}, {"gradient_checkpointing", 0}};
   for (int i = 1; i < argc; ++i) {
     char name[64];
     long long value = 0;
@@ -128,16 +129,19 @@ int main(int argc, char** argv) {
   for (int64_t step = 0; step < o["steps"]; ++step) {
     speeds.push_back(gemm_speed(ex));
     const Clock::time_point start = Clock::now();
-    runner.step(packs, 1.0f, 1e-6, [](size_t, int64_t row, float, float) { return row % 2 == 0 ? 1e-3f : -1e-3f; }, {}, ex);
+    runner.step(
+        packs, 1.0f, 1e-6, [](size_t, int64_t row, float, float) { return row % 2 == 0 ? 1e-3f : -1e-3f; }, {}, ex);
     times.push_back(seconds_since(start));
     shares.push_back(100 * flops / times.back() / speeds.back());
   }
   if (times.size() > 1) times.erase(times.begin()), shares.erase(shares.begin());  // allocation
   const double seconds = median(times), best = *std::min_element(times.begin(), times.end());
-  std::printf("%zu packs, the largest of %lld rows; %.0f rows, %.0f targets\n", packs.size(), static_cast<long long>(largest),
-              rows, targets);
-  std::printf("%.3f s a step (best %.3f), %.0f targets/s, %.0f GFLOP/s, %.1f %% of a large product's %.0f just before (medians)\n",
-              seconds, best, targets / seconds, flops / seconds * 1e-9, median(shares), median(speeds) * 1e-9);
+  std::printf("%zu packs, the largest of %lld rows; %.0f rows, %.0f targets\n", packs.size(),
+              static_cast<long long>(largest), rows, targets);
+  std::printf(
+      "%.3f s a step (best %.3f), %.0f targets/s, %.0f GFLOP/s, %.1f %% of a large product's %.0f just before "
+      "(medians)\n",
+      seconds, best, targets / seconds, flops / seconds * 1e-9, median(shares), median(speeds) * 1e-9);
   std::printf("%.2f GB at most (%.2f before the first step)\n", peak_memory_gb(), before);
   return 0;
 }

@@ -103,7 +103,8 @@ void block_attention_out(const Policy& policy, int64_t layer, Tensor x, const Bl
 
 void block_mlp_in(const Policy& policy, int64_t layer, Tensor x, const BlockTensors& b, const Exec& ex) {
   const ModelConfig& c = policy.config;
-  rmsnorm(b.h_mid, b.rstd_mid, x, policy.weight(policy.table.layers[layer].mlp_norm, 1, c.hidden_size), norm_params(c), ex);
+  rmsnorm(b.h_mid, b.rstd_mid, x, policy.weight(policy.table.layers[layer].mlp_norm, 1, c.hidden_size), norm_params(c),
+          ex);
   matmul(b.gate_up, b.h_mid, policy.packed_layers[layer].gate_up, ex);
   c.activation == Activation::silu ? swiglu(b.mlp, b.gate_up, ex) : geglu(b.mlp, b.gate_up, ex);
 }
@@ -127,8 +128,8 @@ void final_norm(const Policy& policy, Tensor h, Tensor rstd, Tensor x, const Exe
 void final_norm_backward(const Policy& policy, Tensor dx, Tensor dh, Tensor x, Tensor rstd, const Gradients& gradients,
                          const Exec& ex) {
   const int64_t C = policy.config.hidden_size, at = policy.table.final_norm;
-  rmsnorm_backward(dx, gradients.at(at, 1, C), dh, x, policy.weight(at, 1, C), rstd, norm_params(policy.config).offset, ex,
-                   gradients.parts);
+  rmsnorm_backward(dx, gradients.at(at, 1, C), dh, x, policy.weight(at, 1, C), rstd, norm_params(policy.config).offset,
+                   ex, gradients.parts);
 }
 
 void plan_block_gradients(BlockGradients& g, const ModelConfig& c, DType act, int64_t rows, const PlanPiece& plan) {
@@ -160,8 +161,8 @@ Tensor before_sandwich(const Policy& policy, int64_t norm, Tensor dx, Tensor out
 
 }  // namespace
 
-void block_mlp_backward(const Policy& policy, int64_t layer, Tensor dx, Tensor x, const BlockTensors& b, const Gradients& gradients,
-                        const BlockGradients& s, const Exec& ex) {
+void block_mlp_backward(const Policy& policy, int64_t layer, Tensor dx, Tensor x, const BlockTensors& b,
+                        const Gradients& gradients, const BlockGradients& s, const Exec& ex) {
   const ModelConfig& c = policy.config;
   const LayerParams& at = policy.table.layers[layer];
   const int64_t C = c.hidden_size, F = c.intermediate_size;
@@ -176,8 +177,8 @@ void block_mlp_backward(const Policy& policy, int64_t layer, Tensor dx, Tensor x
                    norm_params(c).offset, ex, gradients.parts);
 }
 
-void block_attention_out_backward(const Policy& policy, int64_t layer, Tensor dx, const BlockTensors& b, const Gradients& gradients,
-                                  const BlockGradients& s, const Exec& ex) {
+void block_attention_out_backward(const Policy& policy, int64_t layer, Tensor dx, const BlockTensors& b,
+                                  const Gradients& gradients, const BlockGradients& s, const Exec& ex) {
   const ModelConfig& c = policy.config;
   const LayerParams& at = policy.table.layers[layer];
   const int64_t C = c.hidden_size, width = c.num_heads * c.head_size;
@@ -199,8 +200,8 @@ void block_attention_in_backward(const Policy& policy, int64_t layer, Tensor dx,
                       ex);
   if (c.qk_norm) {
     qk_norm_backward(s.dqkv_wide, gradients.at(at.q_norm, 1, D), gradients.at(at.k_norm, 1, D), b.qk_raw, b.rstd_qk,
-                     policy.weight(at.q_norm, 1, D), policy.weight(at.k_norm, 1, D), qk_heads(c),
-                     norm_params(c).offset, ex, gradients.parts);
+                     policy.weight(at.q_norm, 1, D), policy.weight(at.k_norm, 1, D), qk_heads(c), norm_params(c).offset,
+                     ex, gradients.parts);
     cast(s.dqkv, s.dqkv_wide, ex);
   }
   if (at.qkv_bias != kNoParam) bias_backward(gradients.at(at.qkv_bias, 1, width), unrotated, ex, gradients.parts);

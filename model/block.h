@@ -55,8 +55,8 @@ void block_mlp_in(const Policy& policy, int64_t layer, Tensor x, const BlockTens
 // The norm before the head.   h (T, C) act   rstd (T) f32 or null
 void final_norm(const Policy& policy, Tensor h, Tensor rstd, Tensor x, const Exec& ex);
 
-// Where gradients go: a flat f32 buffer (table.size), and how they are added up over the rows of the pack. Each parameter's
-// gradient is overwritten.
+// Where gradients go: a flat f32 buffer (table.size), and how they are added up over the rows of the pack. Each
+// parameter's gradient is overwritten.
 struct Gradients {
   Tensor flat;
   std::span<const RowPart> parts;

@@ -67,8 +67,8 @@ struct PackPart {
 };
 
 // Activations kept for the backward pass, for packs of up to `max_tokens` rows and `max_targets` targets. With
-// `checkpointing` only each layer's input is kept, and the backward pass runs the layer forward again (Chen et al. 2016):
-// the same bits, a third more work, a fraction of the memory.
+// `checkpointing` only each layer's input is kept, and the backward pass runs the layer forward again (Chen et al.
+// 2016): the same bits, a third more work, a fraction of the memory.
 class TrainState {
  public:
   TrainState(const Policy& policy, int64_t max_tokens, int64_t max_targets, bool checkpointing = false);

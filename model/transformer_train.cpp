@@ -20,7 +20,7 @@ struct TrainState::Impl {
   Arena arena{"training activations"};
   int64_t max_tokens, max_targets;
   bool checkpointing;
-  std::vector<LayerActivations> layers;  // checkpointing: all but x_in are one layer's, of whichever ran last
+  std::vector<LayerActivations> layers;     // checkpointing: all but x_in are one layer's, of whichever ran last
   Tensor x_out, rstd_out, h_out, selected;  // after the last layer; selected (n, C) act
   Tensor qkv;                               // forward scratch (T, (H + 2K) D) f32
   Tensor dx, dselected;                     // (T, C) f32, (n, C) f32
@@ -116,7 +116,7 @@ void check_pack(const Policy& policy, const TrainState& state, const TokenPack& 
 
 // The attention of layer `layer`: from x_in to x_mid.
 void forward_attention(const Policy& policy, const TrainState::Impl& s, int64_t layer, const TokenPack& pack,
-                   const Exec& ex) {
+                       const Exec& ex) {
   const int64_t T = static_cast<int64_t>(pack.tokens.size());
   const LayerActivations& a = s.layers[layer];
   const BlockTensors block = first_rows(a.block, T);

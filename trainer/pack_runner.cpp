@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/check.h"
+#include "trainer/gradient_sum.h"
 
 namespace cohort {
 namespace {
@@ -11,8 +12,6 @@ namespace {
 constexpr int64_t kRowStep = 128;
 int64_t round_rows(int64_t rows) { return (rows + kRowStep - 1) / kRowStep * kRowStep; }
 
-// Rows of a pass that holds several packs. Beyond, what a further pass costs is a few percent, and activations grow.
-constexpr int64_t kPassRows = 2048;
 // Packs of a pass: each keeps its own sums of the embedding rows that are touched.
 constexpr size_t kPassPacks = 16;
 

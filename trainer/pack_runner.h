@@ -14,6 +14,9 @@
 
 namespace cohort {
 
+// Rows of a pass that holds several packs. Beyond, what a further pass costs is a few percent, and activations grow.
+constexpr int64_t kPassRows = 2048;
+
 // Packs [first, last) that run as one: those of a subtree of logical ranks, or of one logical rank, or a single pack, which
 // may then be followed by more of its logical rank.
 struct PackPass {

@@ -46,7 +46,8 @@ void embedding_backward(Tensor dtable, const KeptRows& kept, Tensor dx, std::spa
   check_matrix(op, "dx", dx, T, C);
   check_matrix(op, "the kept sums", kept.sums, static_cast<int64_t>(parts.size()) * n, C);
   check_ids(op, kept.rows, dtable.rows());
-  int64_t* place = static_cast<int64_t*>(ex.workspace->get(0, static_cast<size_t>(T) * sizeof(int64_t)));  // in kept.rows
+  int64_t* place =
+      static_cast<int64_t*>(ex.workspace->get(0, static_cast<size_t>(T) * sizeof(int64_t)));  // in kept.rows
   for (int64_t t = 0; t < T; ++t) {
     const auto at = std::ranges::lower_bound(kept.rows, tokens[static_cast<size_t>(t)]);
     CHECK(at != kept.rows.end() && *at == tokens[static_cast<size_t>(t)], "{}: row {} is not kept", op,
@@ -61,7 +62,8 @@ void embedding_backward(Tensor dtable, const KeptRows& kept, Tensor dx, std::spa
         float* sum = sums + (static_cast<int64_t>(p) * n + place[t]) * C;
         for (int64_t c = begin; c < end; c += kLanes) {
           const int64_t lanes = lanes_left(end, c);
-          store_first(sum + c, fma(load_first(from + t * C + c, lanes), splat(scale), load_first(sum + c, lanes)), lanes);
+          store_first(sum + c, fma(load_first(from + t * C + c, lanes), splat(scale), load_first(sum + c, lanes)),
+                      lanes);
         }
       }
     }
@@ -69,7 +71,8 @@ void embedding_backward(Tensor dtable, const KeptRows& kept, Tensor dx, std::spa
       for (int64_t c = begin; c < end; c += kLanes) {
         PartStack<1> stack;
         for (size_t p = 0; p < parts.size(); ++p)
-          stack.push({load_first(sums + (static_cast<int64_t>(p) * n + i) * C + c, lanes_left(end, c))}, parts[p].merges);
+          stack.push({load_first(sums + (static_cast<int64_t>(p) * n + i) * C + c, lanes_left(end, c))},
+                     parts[p].merges);
         store_first(to + kept.rows[static_cast<size_t>(i)] * C + c, stack.total()[0], lanes_left(end, c));
       }
     }
@@ -105,7 +108,8 @@ void bias_backward(Tensor dbias, Tensor dy, const Exec& ex, std::span<const RowP
         PartStack<1> stack;
         for (const RowPart& part : parts) {
           F16 sum = splat(0.0f);
-          for (int64_t t = part.begin; t < part.begin + part.count; ++t) sum = sum + load_first(row_of<A>(dy, t) + n, lanes);
+          for (int64_t t = part.begin; t < part.begin + part.count; ++t)
+            sum = sum + load_first(row_of<A>(dy, t) + n, lanes);
           stack.push({sum}, part.merges);
         }
         store_first(sums + n, stack.total()[0], lanes);

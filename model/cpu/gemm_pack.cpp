@@ -26,9 +26,9 @@ void interleave(uint32_t* out, const bf16* first, const bf16* second, int64_t co
   }
 }
 
-// The block's part of strips [begin, end) of kWidth columns, each (lanes, kWidth) from `out` on; the last is padded with
-// zero columns to a multiple of `pad` and is that wide. kGroup strips are written together, so that a row is read by whole
-// cache lines.
+// The block's part of strips [begin, end) of kWidth columns, each (lanes, kWidth) from `out` on; the last is padded
+// with zero columns to a multiple of `pad` and is that wide. kGroup strips are written together, so that a row is read
+// by whole cache lines.
 template <int kWidth, int kGroup, typename T>
 void pack_strips(uint32_t* out, const T* x, int64_t cols, int64_t lanes, const RowBlock& block, int64_t begin,
                  int64_t end, int64_t pad) {

@@ -12,8 +12,8 @@ void check_row_parts(const char* op, std::span<const RowPart> parts, int64_t row
   int64_t next = parts.empty() ? rows : 0;
   int open = parts.empty() ? 1 : 0;
   for (const RowPart& part : parts) {
-    CHECK(part.begin == next && part.count >= 0, "{}: a part of {} rows from {}, after row {}", op, part.count, part.begin,
-          next);
+    CHECK(part.begin == next && part.count >= 0, "{}: a part of {} rows from {}, after row {}", op, part.count,
+          part.begin, next);
     next += part.count;
     ++open;
     CHECK(open <= kMaxOpenSums && part.merges >= 0 && part.merges < open, "{}: {} merges of {} sums, at most {}", op,
@@ -91,7 +91,8 @@ void finish_tile(const PartProduct& p, const Place& at) {
     args.b += args.lanes * width * 4;
     if (!step.joins) ++depth;
     if (step.part >= 0 && !p.kept.rows.empty()) keep_rows(p, step.part, sums[depth - 1], at);
-    for (int merge = 0; merge < step.merges; ++merge, --depth) add_tile(sums[depth - 2], sums[depth - 1], at.rows * kColumns);
+    for (int merge = 0; merge < step.merges; ++merge, --depth)
+      add_tile(sums[depth - 2], sums[depth - 1], at.rows * kColumns);
   }
   for (int64_t r = 0; r < at.rows; ++r) write_row(c + r * p.n, sums[0] + r * kColumns, at.columns);
 }
@@ -107,7 +108,8 @@ int64_t lanes_of_steps(std::span<const SumStep> steps, DType lane_dtype) {
 void multiply_parts(const PartProduct& p, int64_t row, int64_t row_end, int64_t panel, int64_t panel_end) {
   for (int64_t j = panel; j < panel_end; ++j)
     for (int64_t i = row; i < row_end; i += kMaxRows)
-      finish_tile(p, {i, std::min<int64_t>(kMaxRows, row_end - i), j * kColumns, std::min(kColumns, p.n - j * kColumns)});
+      finish_tile(p,
+                  {i, std::min<int64_t>(kMaxRows, row_end - i), j * kColumns, std::min(kColumns, p.n - j * kColumns)});
 #if defined(__AVX512F__)
   _mm_sfence();  // streamed rows are in memory before the task is done
 #endif

@@ -10,8 +10,8 @@
 
 namespace cohort::gemm {
 
-// What a tile does with the next `rows` rows: adds them up; adds that to the sum on top (`joins`) or puts it there; keeps
-// the sum on top as that of `part` (-1: not); merges the sums on top `merges` times.
+// What a tile does with the next `rows` rows: adds them up; adds that to the sum on top (`joins`) or puts it there;
+// keeps the sum on top as that of `part` (-1: not); merges the sums on top `merges` times.
 struct SumStep {
   int64_t rows;
   bool joins;
@@ -38,9 +38,9 @@ struct PartProduct {
   int64_t m, n;
   DType lane_dtype;
   std::span<const SumStep> steps;
-  bool open = false;        // c holds a sum: the first on the stack
-  KeptRows kept = {};       // rows of the whole matrix
-  int64_t first_row = 0;    // of c in the whole matrix
+  bool open = false;      // c holds a sum: the first on the stack
+  KeptRows kept = {};     // rows of the whole matrix
+  int64_t first_row = 0;  // of c in the whole matrix
 };
 
 // Rows [row, row_end) and panels [panel, panel_end) of C, on the calling thread. `row` starts a tile.

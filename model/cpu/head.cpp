@@ -1,5 +1,5 @@
-// The language-model head on the CPU (ops/head.h). Rows go through in groups of hundreds: enough work for each sweep over
-// the vocabulary that reading the weight and writing its gradient, both far larger than the caches, costs little.
+// The language-model head on the CPU (ops/head.h). Rows go through in groups of hundreds: enough work for each sweep
+// over the vocabulary that reading the weight and writing its gradient, both far larger than the caches, costs little.
 #include "model/ops/head.h"
 
 #include <algorithm>
@@ -261,9 +261,11 @@ void add_gradients(Tensor dw, Tensor w, const Group& group, const KeptRows& kept
       fill_chunk(dlogits, group, block, column);
       std::byte* tiles = space.tiles + static_cast<size_t>(thread) * space.tiles_size;
       const int64_t tile = column / gemm::kTileRows;
-      for (const gemm::RowBlock& b : blocks) gemm::pack_tiles(tiles, dlogits, lanes, b, tile, tile + gemm::tiles_of(count));
-      const gemm::PartProduct product{tiles, space.h_panels, lanes, dw.f32() + (block + column) * C, count, C, lane,
-                                      group.steps, !group.first, kept, block + column};
+      for (const gemm::RowBlock& b : blocks)
+        gemm::pack_tiles(tiles, dlogits, lanes, b, tile, tile + gemm::tiles_of(count));
+      const gemm::PartProduct product{
+          tiles,        space.h_panels, lanes,         dw.f32() + (block + column) * C, count, C, lane, group.steps,
+          !group.first, kept,           block + column};
       for (int64_t row = 0; row < count; row += gemm::kTileRows)  // dw is far away: row by row, once
         gemm::multiply_parts(product, row, std::min(count, row + gemm::kTileRows), 0, panels);
     });
@@ -323,7 +325,8 @@ void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, Tensor w_p
         w_plain.cols(), dtype_name(w.dtype), V, C);
   CHECK(kept.rows.empty() || (kept.sums.size() == static_cast<int64_t>(parts.size() * kept.rows.size()) * C &&
                               kept.sums.cols() == C && kept.rows.front() >= 0 && kept.rows.back() < V),
-        "head_loss: {} kept rows of {} parts in {} x {}", kept.rows.size(), parts.size(), kept.sums.rows(), kept.sums.cols());
+        "head_loss: {} kept rows of {} parts in {} x {}", kept.rows.size(), parts.size(), kept.sums.rows(),
+        kept.sums.cols());
   const DType lane = gemm::lane_dtype(h.dtype);
   const std::vector<Batch> batches = make_batches(parts);
   int64_t most = 0, lanes = 0;

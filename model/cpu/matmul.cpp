@@ -1,4 +1,4 @@
-// The products of a linear layer on the CPU (ops/matmul.h), as three layouts of one product (gemm.h).
+// The products of a linear layer on the CPU (ops/matmul.h), as three layouts of one product (gemm.h, gemm_parts.h).
 #include "model/ops/matmul.h"
 
 #include <sys/mman.h>
@@ -157,8 +157,7 @@ void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, const Exec& ex, std:
   constexpr size_t kTileCache = 384 << 10;
   const int64_t together = std::clamp<int64_t>(static_cast<int64_t>(kTileCache / std::max<size_t>(tile, 1)), 2, 16);
   const int64_t chunks = (tiles + together - 1) / together;
-  const gemm::PartProduct product{space + panels_size, space,      lanes, dw.f32(), dy.cols(),
-                                  x.cols(),            lane_dtype, steps};
+  const gemm::PartProduct product{space + panels_size, space, lanes, dw.f32(), dy.cols(), x.cols(), lane_dtype, steps};
   ex.pool->run(chunks * panels, [&](int64_t task, int) {
     const int64_t row = task / panels * together * gemm::kTileRows, j = task % panels;
     gemm::multiply_parts(product, row, std::min(dy.cols(), row + together * gemm::kTileRows), j, j + 1);

@@ -64,8 +64,8 @@ void rmsnorm_backward_row(float* dx, const float* dy, const float* x, const T* g
   }
 }
 
-// sums[c] = sum over rows, in parts, of dy x rstd, `per_row` of each. row(i, &dy, &x) gives item i's pointers and returns
-// its rstd.
+// sums[c] = sum over rows, in parts, of dy x rstd, `per_row` of each. row(i, &dy, &x) gives item i's pointers and
+// returns its rstd.
 template <typename Row>
 void gain_gradient(float* sums, std::span<const RowPart> parts, int64_t per_row, int64_t C, const Row& row,
                    const Exec& ex) {
@@ -141,8 +141,8 @@ void rmsnorm_add(Tensor sum, Tensor rstd, Tensor x, Tensor gain, const NormParam
   });
 }
 
-void rmsnorm_backward(Tensor dx, Tensor dgain, Tensor dy, Tensor x, Tensor gain, Tensor rstd, float offset, const Exec& ex,
-                      std::span<const RowPart> parts) {
+void rmsnorm_backward(Tensor dx, Tensor dgain, Tensor dy, Tensor x, Tensor gain, Tensor rstd, float offset,
+                      const Exec& ex, std::span<const RowPart> parts) {
   const int64_t T = x.rows(), C = x.cols();
   check_row_parts("rmsnorm_backward", parts, T);
   check_matrix("rmsnorm_backward", "dx", dx, T, C);
@@ -183,8 +183,9 @@ void qk_norm(Tensor qkv, Tensor raw, Tensor rstd, Tensor q_gain, Tensor k_gain, 
   });
 }
 
-void qk_norm_backward(Tensor dqkv, Tensor dq_gain, Tensor dk_gain, Tensor raw, Tensor rstd, Tensor q_gain, Tensor k_gain,
-                      const QkHeads& heads, float offset, const Exec& ex, std::span<const RowPart> parts) {
+void qk_norm_backward(Tensor dqkv, Tensor dq_gain, Tensor dk_gain, Tensor raw, Tensor rstd, Tensor q_gain,
+                      Tensor k_gain, const QkHeads& heads, float offset, const Exec& ex,
+                      std::span<const RowPart> parts) {
   CHECK(raw && rstd, "qk_norm_backward: the forward pass kept nothing");
   const QkWidths w = check_qk(dqkv, raw, rstd, q_gain, k_gain, heads);
   check_matrix("qk_norm_backward", "dq_gain", dq_gain, 1, w.D);

@@ -15,8 +15,8 @@ namespace cohort {
 
 // x[t] = scale * table[tokens[t]].          tokens: T ids in [0, V)   table (V, C) act   x (T, C) f32
 void embedding(Tensor x, std::span<const int32_t> tokens, Tensor table, const Exec& ex, float scale = 1);
-// kept.sums[part of t][tokens[t]] += scale * dx[t], in the order of t; then dtable[row] = the sum over parts, for the rows
-// that `kept` lists, which must be all that `tokens` names. Other rows stay.           dtable (V, C) f32
+// kept.sums[part of t][tokens[t]] += scale * dx[t], in the order of t; then dtable[row] = the sum over parts, for the
+// rows that `kept` lists, which must be all that `tokens` names. Other rows stay.           dtable (V, C) f32
 void embedding_backward(Tensor dtable, const KeptRows& kept, Tensor dx, std::span<const int32_t> tokens, const Exec& ex,
                         float scale = 1, std::span<const RowPart> parts = {});
 

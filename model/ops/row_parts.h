@@ -1,7 +1,8 @@
 // How the gradient of a weight, a sum over the rows of a pack, is added up: in parts, whose sums meet in a tree.
 //
-// Several packs run as one (trainer/pack_runner.h), yet their gradients are added as if each had run alone: the ops keep
-// the parts' sums apart and write the total once, so that a gradient costs memory traffic once, however many packs share it.
+// Several packs run as one (trainer/pack_runner.h), yet their gradients are added as if each had run alone: the ops
+// keep the parts' sums apart and write the total once, so that a gradient costs memory traffic once, however many packs
+// share it.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,8 @@
 
 namespace cohort {
 
-// Rows that are added up in order, beginning at zero. Parts ascend and cover all rows. The sum of each goes on a stack, and
-// then, `merges` times, the two sums on top become one, the lower plus the upper; at the end one is left.
+// Rows that are added up in order, beginning at zero. Parts ascend and cover all rows. The sum of each goes on a stack,
+// and then, `merges` times, the two sums on top become one, the lower plus the upper; at the end one is left.
 struct RowPart {
   int64_t begin, count;
   int merges;

@@ -55,8 +55,7 @@ TEST(Head, GradientsEqualSoftmaxInDouble) {
             const double term = d[static_cast<size_t>(i)][static_cast<size_t>(v)] * p.h.at(i, c);
             sum += term, magnitude += std::abs(term);
           }
-          ASSERT_NEAR(r.dw.at(v, c), sum,
-                      relative * magnitude + kEps32 * std::abs(sum) + 1e-9)
+          ASSERT_NEAR(r.dw.at(v, c), sum, relative * magnitude + kEps32 * std::abs(sum) + 1e-9)
               << "dw (" << v << ", " << c << ")";
         }
       }

@@ -65,15 +65,18 @@ TEST_F(RowParts, OfAWeight) {
   for (int round = 0; round < 60; ++round) {
     const DType act = kActs[round % 2];
     const std::vector<RowPart> parts = random_parts(random_, 40);
-    const int64_t T = rows_of(parts), N = 1 + static_cast<int64_t>(random_() % 70), K = 1 + static_cast<int64_t>(random_() % 110);
+    const int64_t T = rows_of(parts), N = 1 + static_cast<int64_t>(random_() % 70),
+                  K = 1 + static_cast<int64_t>(random_() % 110);
     const Matrix dy = Matrix::random(act, T, N, random_()), x = Matrix::random(act, T, K, random_());
     Matrix dw(DType::f32, N, K);
     matmul_backward_weight(dw.t(), dy.t(), x.t(), ex_, parts);
-    EXPECT_TRUE(dw == tree(parts, [&](const RowPart& part) {
-      Matrix alone(DType::f32, N, K);
-      matmul_backward_weight(alone.t(), part_rows(dy, part).t(), part_rows(x, part).t(), ex_);
-      return alone;
-    })) << dtype_name(act) << " " << T << " rows, " << N << " x " << K;
+    EXPECT_TRUE(dw == tree(parts,
+                           [&](const RowPart& part) {
+                             Matrix alone(DType::f32, N, K);
+                             matmul_backward_weight(alone.t(), part_rows(dy, part).t(), part_rows(x, part).t(), ex_);
+                             return alone;
+                           }))
+        << dtype_name(act) << " " << T << " rows, " << N << " x " << K;
   }
 }
 
@@ -85,10 +88,10 @@ TEST_F(RowParts, OfABias) {
     Matrix dbias(DType::f32, 1, 75);
     bias_backward(dbias.t(), dy.t(), ex_, parts);
     EXPECT_TRUE(dbias == tree(parts, [&](const RowPart& part) {
-      Matrix alone(DType::f32, 1, 75);
-      bias_backward(alone.t(), part_rows(dy, part).t(), ex_);
-      return alone;
-    }));
+                  Matrix alone(DType::f32, 1, 75);
+                  bias_backward(alone.t(), part_rows(dy, part).t(), ex_);
+                  return alone;
+                }));
   }
 }
 
@@ -99,17 +102,20 @@ TEST_F(RowParts, OfNorms) {
   for (int round = 0; round < 20; ++round) {
     const std::vector<RowPart> parts = random_parts(random_, 30);
     const int64_t T = rows_of(parts);
-    const Matrix dy = Matrix::random(DType::f32, T, kWidth, random_()), x = Matrix::random(DType::f32, T, kWidth, random_()),
-                 rstd = Matrix::random(DType::f32, T, 1, random_()), gain = Matrix::random(DType::f32, 1, kWidth, random_());
+    const Matrix dy = Matrix::random(DType::f32, T, kWidth, random_()),
+                 x = Matrix::random(DType::f32, T, kWidth, random_()),
+                 rstd = Matrix::random(DType::f32, T, 1, random_()),
+                 gain = Matrix::random(DType::f32, 1, kWidth, random_());
     const auto norm = [&](const Matrix& y, const Matrix& in, const Matrix& scale, std::span<const RowPart> p) {
       Matrix dx(DType::f32, y.rows, kWidth), dgain(DType::f32, 1, kWidth);
       rmsnorm_backward(dx.t(), dgain.t(), y.t(), in.t(), gain.t(), scale.t(), 1, ex_, p);
       return dgain;
     };
     EXPECT_TRUE(norm(dy, x, rstd, parts) == tree(parts, [&](const RowPart& p) {
-      return norm(part_rows(dy, p), part_rows(x, p), part_rows(rstd, p), {});
-    }));
-    const Matrix raw = Matrix::random(DType::f32, T, kQk, random_()), scales = Matrix::random(DType::f32, T, 5, random_()),
+                  return norm(part_rows(dy, p), part_rows(x, p), part_rows(rstd, p), {});
+                }));
+    const Matrix raw = Matrix::random(DType::f32, T, kQk, random_()),
+                 scales = Matrix::random(DType::f32, T, 5, random_()),
                  head_gain = Matrix::random(DType::f32, 1, 18, random_());
     const auto heads = [&](const Matrix& y, const Matrix& in, const Matrix& scale, std::span<const RowPart> p, bool q) {
       Matrix dqkv = y, dq(DType::f32, 1, 18), dk(DType::f32, 1, 18);
@@ -118,14 +124,14 @@ TEST_F(RowParts, OfNorms) {
     };
     for (const bool q : {false, true}) {
       EXPECT_TRUE(heads(dy, raw, scales, parts, q) == tree(parts, [&](const RowPart& p) {
-        return heads(part_rows(dy, p), part_rows(raw, p), part_rows(scales, p), {}, q);
-      }));
+                    return heads(part_rows(dy, p), part_rows(raw, p), part_rows(scales, p), {}, q);
+                  }));
     }
   }
 }
 
-// The head's gradient, and that of an embedding which is the same matrix: each part's terms of a row are together before
-// parts meet.
+// The head's gradient, and that of an embedding which is the same matrix: each part's terms of a row are together
+// before parts meet.
 TEST_F(RowParts, OfTheHeadAndTheEmbeddingTiedToIt) {
   SCOPED_TRACE(testing::Message() << "seed " << seed_);
   for (int round = 0; round < 24; ++round) {
@@ -147,16 +153,20 @@ TEST_F(RowParts, OfTheHeadAndTheEmbeddingTiedToIt) {
       return r;
     };
     const Loss all = gradient(p, weights, dx, tokens, parts);
-    EXPECT_TRUE(all.dw == tree(parts, [&](const RowPart& part) {
-      Problem alone = p;
-      alone.h = part_rows(p.h, part);
-      const auto first = static_cast<ptrdiff_t>(part.begin), last = first + static_cast<ptrdiff_t>(part.count);
-      alone.targets = {p.targets.begin() + first, p.targets.begin() + last};
-      const Loss r = gradient(alone, {weights.begin() + first, weights.begin() + last}, part_rows(dx, part),
-                              {tokens.begin() + first, tokens.begin() + last}, {});
-      EXPECT_TRUE(r.dh == part_rows(all.dh, part));
-      return r.dw;
-    })) << n << " rows, vocabulary " << V << ", " << parts.size() << " parts";
+    EXPECT_TRUE(all.dw == tree(parts,
+                               [&](const RowPart& part) {
+                                 Problem alone = p;
+                                 alone.h = part_rows(p.h, part);
+                                 const auto first = static_cast<ptrdiff_t>(part.begin),
+                                            last = first + static_cast<ptrdiff_t>(part.count);
+                                 alone.targets = {p.targets.begin() + first, p.targets.begin() + last};
+                                 const Loss r =
+                                     gradient(alone, {weights.begin() + first, weights.begin() + last},
+                                              part_rows(dx, part), {tokens.begin() + first, tokens.begin() + last}, {});
+                                 EXPECT_TRUE(r.dh == part_rows(all.dh, part));
+                                 return r.dw;
+                               }))
+        << n << " rows, vocabulary " << V << ", " << parts.size() << " parts";
   }
 }
 
