@@ -14,11 +14,10 @@
 #include "model/params.h"
 #include "trainer/gradient_sum.h"
 #include "trainer/model_setup.h"
+#include "trainer/pack_runner.h"
 
 namespace cohort {
 namespace {
-
-constexpr int64_t kMaxAutoPackRows = 4096;  // trainer/packs.h
 
 struct Sizes {
   int64_t C, F, V, L, width, kv_width, heads, kv_heads, act;  // act: bytes of an activation
@@ -75,15 +74,16 @@ int64_t rollout_activations(const Sizes& s, int64_t rows, int64_t sequences) {
          sequences * (s.act * s.C + 4 * s.V);
 }
 
-// As TrainState: what each layer keeps, and what the backward pass works in.
-int64_t training_activations(const Sizes& s, int64_t rows) {
+// As TrainState: what each layer keeps (checkpointing: its input; the rest once), and what the backward pass works in.
+int64_t training_activations(const Sizes& s, int64_t rows, bool checkpointing) {
   const int64_t qkv = s.width + 2 * s.kv_width;
   int64_t layer = 4 * (2 * s.C + s.heads + 2) + s.act * (2 * s.C + qkv + s.width + 3 * s.F);
   int64_t once =
       4 * (s.C + 1 + qkv + 2 * s.C + qkv + s.C) + s.act * (2 * s.C + s.C + s.width + qkv + 3 * s.F);
   if (s.qk_norm) layer += 4 * (s.width + s.kv_width + s.heads + s.kv_heads), once += 4 * qkv;
   if (s.sandwich_norms) layer += 4 * (2 * s.C + 2), once += 4 * s.C;
-  return rows * (s.L * layer + once);
+  const int64_t input = 4 * s.C;
+  return rows * (once + (checkpointing ? s.L * input + layer - input : s.L * layer));
 }
 
 int64_t kv_cache(const Sizes& s, int64_t sequences, int64_t positions) {
@@ -132,7 +132,6 @@ std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config&
   const LogicalRange range = logical_range(static_cast<int>(logical), 0, ranks);
   const int64_t owned = range.last - range.first;
   const int64_t span = table.size / logical * owned;
-  const int64_t buffers = std::bit_width(static_cast<uint64_t>(owned));
 
   const int64_t prompt = config.data.max_prompt_length, completion = r.max_completion_length;
   const int64_t group = prompt + r.num_generations * completion;
@@ -140,7 +139,10 @@ std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config&
   const int64_t pack =
       config.trainer.pack_tokens > 0
           ? config.trainer.pack_tokens
-          : std::max(std::min(std::max(share, group), kMaxAutoPackRows), prompt + completion);
+          : std::max(std::min(std::max(share, group), kMaxAutoRows + prompt), prompt + completion);
+  const int64_t rows = std::max(pack, std::min(share * owned, kPassRows));  // of a pass (trainer/pack_runner.h)
+  // One pass writes one buffer; sums of several wait for each other, one a level of the tree, and for a leaf's packs.
+  const int64_t buffers = share * owned <= rows ? 1 : std::bit_width(static_cast<uint64_t>(owned)) + 1;
 
   std::vector<MemoryPiece> pieces;
   add_weights(pieces, table, s.act, "");
@@ -155,7 +157,8 @@ std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config&
       kv.bytes());
   add(pieces, "rollout activations",
       rollout_activations(s, std::max(r.max_num_batched_tokens, r.max_num_seqs), r.max_num_seqs));
-  add(pieces, fmt::format("training activations ({} rows)", pack), training_activations(s, pack));
+  add(pieces, fmt::format("training activations ({} rows)", rows),
+      training_activations(s, rows, config.trainer.gradient_checkpointing));
   return pieces;
 }
 

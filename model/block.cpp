@@ -35,12 +35,6 @@ Set rows_of(Set set, Tensor Set::* const (&pieces)[N], int64_t rows) {
   return set;
 }
 
-// Views of the flat gradient buffer.
-struct Gradients {
-  Tensor flat;
-  Tensor at(int64_t offset, int64_t n, int64_t k) const { return Policy::view(flat, offset, n, k); }
-};
-
 }  // namespace
 
 void plan_block(BlockTensors& b, const ModelConfig& c, DType act, int64_t rows, BlockUse use, const PlanPiece& plan) {
@@ -107,16 +101,21 @@ void block_attention_out(const Policy& policy, int64_t layer, Tensor x, const Bl
     rmsnorm_add(x, b.rstd_out, to, policy.weight(at.attention_out_norm, 1, c.hidden_size), norm_params(c), ex);
 }
 
+void block_mlp_in(const Policy& policy, int64_t layer, Tensor x, const BlockTensors& b, const Exec& ex) {
+  const ModelConfig& c = policy.config;
+  rmsnorm(b.h_mid, b.rstd_mid, x, policy.weight(policy.table.layers[layer].mlp_norm, 1, c.hidden_size), norm_params(c),
+          ex);
+  matmul(b.gate_up, b.h_mid, policy.packed_layers[layer].gate_up, ex);
+  c.activation == Activation::silu ? swiglu(b.mlp, b.gate_up, ex) : geglu(b.mlp, b.gate_up, ex);
+}
+
 void block_mlp(const Policy& policy, int64_t layer, Tensor x, const BlockTensors& b, const Exec& ex) {
   const ModelConfig& c = policy.config;
   const LayerParams& at = policy.table.layers[layer];
-  const Policy::PackedLayer& packed = policy.packed_layers[layer];
   const bool sandwich = at.mlp_out_norm != kNoParam;
-  rmsnorm(b.h_mid, b.rstd_mid, x, policy.weight(at.mlp_norm, 1, c.hidden_size), norm_params(c), ex);
-  matmul(b.gate_up, b.h_mid, packed.gate_up, ex);
-  c.activation == Activation::silu ? swiglu(b.mlp, b.gate_up, ex) : geglu(b.mlp, b.gate_up, ex);
+  block_mlp_in(policy, layer, x, b, ex);
   const Tensor to = sandwich ? b.mlp_out : x;
-  matmul(to, b.mlp, packed.down, ex, /*accumulate=*/!sandwich);
+  matmul(to, b.mlp, policy.packed_layers[layer].down, ex, /*accumulate=*/!sandwich);
   if (sandwich)
     rmsnorm_add(x, b.rstd_mlp_out, to, policy.weight(at.mlp_out_norm, 1, c.hidden_size), norm_params(c), ex);
 }
@@ -126,11 +125,11 @@ void final_norm(const Policy& policy, Tensor h, Tensor rstd, Tensor x, const Exe
   rmsnorm(h, rstd, x, policy.weight(policy.table.final_norm, 1, c.hidden_size), norm_params(c), ex);
 }
 
-void final_norm_backward(const Policy& policy, Tensor dx, Tensor dh, Tensor x, Tensor rstd, Tensor gradients,
+void final_norm_backward(const Policy& policy, Tensor dx, Tensor dh, Tensor x, Tensor rstd, const Gradients& gradients,
                          const Exec& ex) {
   const int64_t C = policy.config.hidden_size, at = policy.table.final_norm;
-  rmsnorm_backward(dx, Policy::view(gradients, at, 1, C), dh, x, policy.weight(at, 1, C), rstd,
-                   norm_params(policy.config).offset, ex);
+  rmsnorm_backward(dx, gradients.at(at, 1, C), dh, x, policy.weight(at, 1, C), rstd, norm_params(policy.config).offset,
+                   ex, gradients.parts);
 }
 
 void plan_block_gradients(BlockGradients& g, const ModelConfig& c, DType act, int64_t rows, const PlanPiece& plan) {
@@ -156,63 +155,60 @@ Tensor before_sandwich(const Policy& policy, int64_t norm, Tensor dx, Tensor out
   const ModelConfig& c = policy.config;
   std::memset(s.dout.data, 0, s.dout.bytes());
   rmsnorm_backward(s.dout, gradients.at(norm, 1, c.hidden_size), dx, out, policy.weight(norm, 1, c.hidden_size), rstd,
-                   norm_params(c).offset, ex);
+                   norm_params(c).offset, ex, gradients.parts);
   return s.dout;
 }
 
 }  // namespace
 
-void block_mlp_backward(const Policy& policy, int64_t layer, Tensor dx, Tensor x, const BlockTensors& b, Tensor flat,
-                        const BlockGradients& s, const Exec& ex) {
+void block_mlp_backward(const Policy& policy, int64_t layer, Tensor dx, Tensor x, const BlockTensors& b,
+                        const Gradients& gradients, const BlockGradients& s, const Exec& ex) {
   const ModelConfig& c = policy.config;
   const LayerParams& at = policy.table.layers[layer];
-  const Gradients gradients{flat};
   const int64_t C = c.hidden_size, F = c.intermediate_size;
   cast(s.dact, before_sandwich(policy, at.mlp_out_norm, dx, b.mlp_out, b.rstd_mlp_out, gradients, s, ex), ex);
-  matmul_backward_weight(gradients.at(at.down, C, F), s.dact, b.mlp, ex);
+  matmul_backward_weight(gradients.at(at.down, C, F), s.dact, b.mlp, ex, gradients.parts);
   matmul_backward_input(s.dmlp, s.dact, policy.weight(at.down, C, F), ex);
   c.activation == Activation::silu ? swiglu_backward(s.dgate_up, s.dmlp, b.gate_up, ex)
                                    : geglu_backward(s.dgate_up, s.dmlp, b.gate_up, ex);
-  matmul_backward_weight(gradients.at(at.gate_up, 2 * F, C), s.dgate_up, b.h_mid, ex);
+  matmul_backward_weight(gradients.at(at.gate_up, 2 * F, C), s.dgate_up, b.h_mid, ex, gradients.parts);
   matmul_backward_input(s.dh, s.dgate_up, policy.weight(at.gate_up, 2 * F, C), ex);
   rmsnorm_backward(dx, gradients.at(at.mlp_norm, 1, C), s.dh, x, policy.weight(at.mlp_norm, 1, C), b.rstd_mid,
-                   norm_params(c).offset, ex);
+                   norm_params(c).offset, ex, gradients.parts);
 }
 
-void block_attention_out_backward(const Policy& policy, int64_t layer, Tensor dx, const BlockTensors& b, Tensor flat,
-                                  const BlockGradients& s, const Exec& ex) {
+void block_attention_out_backward(const Policy& policy, int64_t layer, Tensor dx, const BlockTensors& b,
+                                  const Gradients& gradients, const BlockGradients& s, const Exec& ex) {
   const ModelConfig& c = policy.config;
   const LayerParams& at = policy.table.layers[layer];
-  const Gradients gradients{flat};
   const int64_t C = c.hidden_size, width = c.num_heads * c.head_size;
   const Tensor dout = before_sandwich(policy, at.attention_out_norm, dx, b.out, b.rstd_out, gradients, s, ex);
-  if (at.out_bias != kNoParam) bias_backward(gradients.at(at.out_bias, 1, C), dout, ex);
+  if (at.out_bias != kNoParam) bias_backward(gradients.at(at.out_bias, 1, C), dout, ex, gradients.parts);
   cast(s.dact, dout, ex);
-  matmul_backward_weight(gradients.at(at.out, C, width), s.dact, b.attention, ex);
+  matmul_backward_weight(gradients.at(at.out, C, width), s.dact, b.attention, ex, gradients.parts);
   matmul_backward_input(s.dattention, s.dact, policy.weight(at.out, C, width), ex);
 }
 
 void block_attention_in_backward(const Policy& policy, int64_t layer, Tensor dx, Tensor x,
-                                 std::span<const int32_t> positions, const BlockTensors& b, Tensor flat,
+                                 std::span<const int32_t> positions, const BlockTensors& b, const Gradients& gradients,
                                  const BlockGradients& s, const Exec& ex) {
   const ModelConfig& c = policy.config;
   const LayerParams& at = policy.table.layers[layer];
-  const Gradients gradients{flat};
   const int64_t C = c.hidden_size, D = c.head_size, width = qkv_width(c);
   const Tensor unrotated = c.qk_norm ? s.dqkv_wide : s.dqkv;
   rope_split_backward(unrotated, s.dq, s.dk, s.dv, positions, policy.frequencies(layer), c.num_heads, c.num_kv_heads,
                       ex);
   if (c.qk_norm) {
     qk_norm_backward(s.dqkv_wide, gradients.at(at.q_norm, 1, D), gradients.at(at.k_norm, 1, D), b.qk_raw, b.rstd_qk,
-                     policy.weight(at.q_norm, 1, D), policy.weight(at.k_norm, 1, D), qk_heads(c),
-                     norm_params(c).offset, ex);
+                     policy.weight(at.q_norm, 1, D), policy.weight(at.k_norm, 1, D), qk_heads(c), norm_params(c).offset,
+                     ex, gradients.parts);
     cast(s.dqkv, s.dqkv_wide, ex);
   }
-  if (at.qkv_bias != kNoParam) bias_backward(gradients.at(at.qkv_bias, 1, width), unrotated, ex);
-  matmul_backward_weight(gradients.at(at.qkv, width, C), s.dqkv, b.h_in, ex);
+  if (at.qkv_bias != kNoParam) bias_backward(gradients.at(at.qkv_bias, 1, width), unrotated, ex, gradients.parts);
+  matmul_backward_weight(gradients.at(at.qkv, width, C), s.dqkv, b.h_in, ex, gradients.parts);
   matmul_backward_input(s.dh, s.dqkv, policy.weight(at.qkv, width, C), ex);
   rmsnorm_backward(dx, gradients.at(at.attention_norm, 1, C), s.dh, x, policy.weight(at.attention_norm, 1, C),
-                   b.rstd_in, norm_params(c).offset, ex);
+                   b.rstd_in, norm_params(c).offset, ex, gradients.parts);
 }
 
 }  // namespace cohort

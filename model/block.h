@@ -49,10 +49,19 @@ void block_attention_in(const Policy& policy, int64_t layer, Tensor x, std::span
                         const BlockTensors& block, const Exec& ex);
 // x += what block.attention gives.
 void block_attention_out(const Policy& policy, int64_t layer, Tensor x, const BlockTensors& block, const Exec& ex);
-// x += the MLP of x.
+// x += the MLP of x. The first half of it, up to block.mlp, leaves x alone.
 void block_mlp(const Policy& policy, int64_t layer, Tensor x, const BlockTensors& block, const Exec& ex);
+void block_mlp_in(const Policy& policy, int64_t layer, Tensor x, const BlockTensors& block, const Exec& ex);
 // The norm before the head.   h (T, C) act   rstd (T) f32 or null
 void final_norm(const Policy& policy, Tensor h, Tensor rstd, Tensor x, const Exec& ex);
+
+// Where gradients go: a flat f32 buffer (table.size), and how they are added up over the rows of the pack. Each
+// parameter's gradient is overwritten.
+struct Gradients {
+  Tensor flat;
+  std::span<const RowPart> parts;
+  Tensor at(int64_t offset, int64_t n, int64_t k) const { return Policy::view(flat, offset, n, k); }
+};
 
 // Scratch of the backward pass, views of T rows, shared by all layers.
 struct BlockGradients {
@@ -67,19 +76,18 @@ void plan_block_gradients(BlockGradients& scratch, const ModelConfig& config, DT
                           const PlanPiece& plan);
 BlockGradients first_rows(const BlockGradients& scratch, int64_t rows);
 
-// dx (T, C) f32 holds dL/dx after the piece and leaves with dL/dx before it; `gradients` (table.size) f32 is added to.
-// x: the residual stream before the piece.
+// dx (T, C) f32 holds dL/dx after the piece and leaves with dL/dx before it.   x: the residual stream before the piece.
 void block_mlp_backward(const Policy& policy, int64_t layer, Tensor dx, Tensor x, const BlockTensors& block,
-                        Tensor gradients, const BlockGradients& scratch, const Exec& ex);
+                        const Gradients& gradients, const BlockGradients& scratch, const Exec& ex);
 // Leaves dL/dattention in scratch.dattention; dx is unchanged.
 void block_attention_out_backward(const Policy& policy, int64_t layer, Tensor dx, const BlockTensors& block,
-                                  Tensor gradients, const BlockGradients& scratch, const Exec& ex);
+                                  const Gradients& gradients, const BlockGradients& scratch, const Exec& ex);
 // From dh (T, C) f32 to dx, which is added to.
-void final_norm_backward(const Policy& policy, Tensor dx, Tensor dh, Tensor x, Tensor rstd, Tensor gradients,
+void final_norm_backward(const Policy& policy, Tensor dx, Tensor dh, Tensor x, Tensor rstd, const Gradients& gradients,
                          const Exec& ex);
 // From scratch.dq, dk, dv.
 void block_attention_in_backward(const Policy& policy, int64_t layer, Tensor dx, Tensor x,
-                                 std::span<const int32_t> positions, const BlockTensors& block, Tensor gradients,
-                                 const BlockGradients& scratch, const Exec& ex);
+                                 std::span<const int32_t> positions, const BlockTensors& block,
+                                 const Gradients& gradients, const BlockGradients& scratch, const Exec& ex);
 
 }  // namespace cohort

@@ -57,10 +57,21 @@ struct TokenPack {
 void append_run(TokenPack& pack, std::span<const int32_t> tokens);
 void append_text(TokenPack& pack, std::span<const int32_t> tokens);
 
-// Activations kept for the backward pass, for packs of up to `max_tokens` rows and `max_targets` targets.
+// Puts `from` behind what `to` holds.
+void append_pack(TokenPack& to, const TokenPack& from);
+
+// Consecutive rows and targets of a pack whose gradients are added up apart (ops/row_parts.h).
+struct PackPart {
+  int64_t tokens, targets;
+  int merges;
+};
+
+// Activations kept for the backward pass, for packs of up to `max_tokens` rows and `max_targets` targets. With
+// `checkpointing` only each layer's input is kept, and the backward pass runs the layer forward again (Chen et al.
+// 2016): the same bits, a third more work, a fraction of the memory.
 class TrainState {
  public:
-  TrainState(const Policy& policy, int64_t max_tokens, int64_t max_targets);
+  TrainState(const Policy& policy, int64_t max_tokens, int64_t max_targets, bool checkpointing = false);
   ~TrainState();
   int64_t max_tokens() const;
   int64_t max_targets() const;
@@ -79,8 +90,10 @@ void pack_scores(const Policy& policy, TrainState& state, const TokenPack& pack,
                  const Exec& ex);
 // The token whose score is the text's: the last that is not padding, as transformers pools it.
 size_t score_position(const ModelConfig& config, std::span<const int32_t> tokens);
-// Forward, loss and backward in one go. `gradient` as in ops/head.h. gradients (table.size) f32, added to.
+// Forward, loss and backward in one go. `gradient` as in ops/head.h. gradients (table.size) f32: every parameter's is
+// overwritten, the gaps between them stay. `parts` cover the pack; none: one part.
 void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
-               const std::function<float(int64_t, float, float)>& gradient, Tensor gradients, const Exec& ex);
+               const std::function<float(int64_t, float, float)>& gradient, Tensor gradients, const Exec& ex,
+               std::span<const PackPart> parts = {});
 
 }  // namespace cohort

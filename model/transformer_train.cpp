@@ -1,5 +1,6 @@
 // The training side of the transformer: forward and backward over one pack of sequences with shared prompts.
 // The forward pass is, row for row, the one of transformer_cached.cpp: same ops, same order, same bits.
+#include <algorithm>
 #include <cstring>
 
 #include "model/ops/elementwise.h"
@@ -18,11 +19,14 @@ struct LayerActivations {
 struct TrainState::Impl {
   Arena arena{"training activations"};
   int64_t max_tokens, max_targets;
-  std::vector<LayerActivations> layers;
+  bool checkpointing;
+  std::vector<LayerActivations> layers;     // checkpointing: all but x_in are one layer's, of whichever ran last
   Tensor x_out, rstd_out, h_out, selected;  // after the last layer; selected (n, C) act
   Tensor qkv;                               // forward scratch (T, (H + 2K) D) f32
   Tensor dx, dselected;                     // (T, C) f32, (n, C) f32
   BlockGradients scratch;
+  std::vector<int32_t> kept_rows;  // tokens of the pack, ascending: rows of the embedding that get a gradient
+  std::vector<float> kept_sums;    // (parts * kept_rows, C)
 };
 
 void append_run(TokenPack& pack, std::span<const int32_t> tokens) {
@@ -40,18 +44,32 @@ void append_text(TokenPack& pack, std::span<const int32_t> tokens) {
   }
 }
 
+void append_pack(TokenPack& to, const TokenPack& from) {
+  const auto begin = static_cast<int64_t>(to.tokens.size());
+  to.tokens.insert(to.tokens.end(), from.tokens.begin(), from.tokens.end());
+  to.positions.insert(to.positions.end(), from.positions.begin(), from.positions.end());
+  for (PackRun run : from.runs) {
+    run.begin += begin;
+    run.prefix_begin += begin;
+    to.runs.push_back(run);
+  }
+  for (int32_t row : from.rows) to.rows.push_back(row + static_cast<int32_t>(begin));
+  to.targets.insert(to.targets.end(), from.targets.begin(), from.targets.end());
+}
+
 TrainState::~TrainState() = default;
 int64_t TrainState::max_tokens() const { return impl->max_tokens; }
 int64_t TrainState::max_targets() const { return impl->max_targets; }
-size_t TrainState::bytes() const { return impl->arena.bytes(); }
+size_t TrainState::bytes() const { return impl->arena.bytes() + impl->kept_sums.capacity() * sizeof(float); }
 
-TrainState::TrainState(const Policy& policy, int64_t max_tokens, int64_t max_targets)
+TrainState::TrainState(const Policy& policy, int64_t max_tokens, int64_t max_targets, bool checkpointing)
     : impl(std::make_unique<Impl>()) {
   const ModelConfig& c = policy.config;
   const DType act = policy.dtype, f32 = DType::f32;
   const int64_t T = max_tokens, C = c.hidden_size;
   impl->max_tokens = max_tokens;
   impl->max_targets = max_targets;
+  impl->checkpointing = checkpointing;
   impl->layers.resize(c.num_layers);
 
   // Plan everything, then carve: each entry is where the tensor goes and its index in the arena.
@@ -60,7 +78,9 @@ TrainState::TrainState(const Policy& policy, int64_t max_tokens, int64_t max_tar
     planned.emplace_back(&tensor, impl->arena.plan(name, dtype, {rows, cols}));
   };
   for (LayerActivations& a : impl->layers) {
-    plan(a.x_in, "x_in", f32, T, C), plan(a.x_mid, "x_mid", f32, T, C), plan(a.lse, "lse", f32, T, c.num_heads);
+    plan(a.x_in, "x_in", f32, T, C);
+    if (checkpointing && &a != &impl->layers.front()) continue;
+    plan(a.x_mid, "x_mid", f32, T, C), plan(a.lse, "lse", f32, T, c.num_heads);
     plan_block(a.block, c, act, T, BlockUse::training, plan);
   }
   plan(impl->x_out, "x_out", f32, T, C), plan(impl->rstd_out, "rstd", f32, T, 1), plan(impl->h_out, "h_out", act, T, C);
@@ -70,7 +90,13 @@ TrainState::TrainState(const Policy& policy, int64_t max_tokens, int64_t max_tar
   plan_block_gradients(impl->scratch, c, act, T, plan);
   impl->arena.commit();
   for (auto& [tensor, index] : planned) *tensor = impl->arena[index];
-  for (LayerActivations& a : impl->layers) a.block.qkv = impl->qkv;
+  for (LayerActivations& a : impl->layers) {
+    if (checkpointing) {
+      const LayerActivations& shared = impl->layers.front();
+      a.x_mid = shared.x_mid, a.lse = shared.lse, a.block = shared.block;
+    }
+    a.block.qkv = impl->qkv;
+  }
 }
 
 namespace {
@@ -88,7 +114,32 @@ void check_pack(const Policy& policy, const TrainState& state, const TokenPack& 
           policy.config.vocab_size);
 }
 
-void backward(const Policy& policy, TrainState::Impl& s, const TokenPack& pack, Tensor gradients, const Exec& ex) {
+// The attention of layer `layer`: from x_in to x_mid.
+void forward_attention(const Policy& policy, const TrainState::Impl& s, int64_t layer, const TokenPack& pack,
+                       const Exec& ex) {
+  const int64_t T = static_cast<int64_t>(pack.tokens.size());
+  const LayerActivations& a = s.layers[layer];
+  const BlockTensors block = first_rows(a.block, T);
+  const Tensor x_in = a.x_in.slice_rows(0, T), x_mid = a.x_mid.slice_rows(0, T);
+  block_attention_in(policy, layer, x_in, pack.positions, block, ex);
+  attention_pack(block.attention, a.lse.slice_rows(0, T), block.q, block.k, block.v, pack.runs,
+                 head_layout(policy.config, layer), ex);
+  cast(x_mid, x_in, ex);
+  block_attention_out(policy, layer, x_mid, block, ex);
+}
+
+// Only rows of the pack's tokens get a gradient as an embedding.
+KeptRows keep_rows(TrainState::Impl& s, const TokenPack& pack, int64_t parts, int64_t C) {
+  s.kept_rows = pack.tokens;
+  std::ranges::sort(s.kept_rows);
+  s.kept_rows.erase(std::unique(s.kept_rows.begin(), s.kept_rows.end()), s.kept_rows.end());
+  const int64_t sums = parts * static_cast<int64_t>(s.kept_rows.size());
+  if (s.kept_sums.size() < static_cast<size_t>(sums * C)) s.kept_sums.resize(static_cast<size_t>(sums * C));
+  return {s.kept_rows, {s.kept_sums.data(), DType::f32, {sums, C}}};
+}
+
+void backward(const Policy& policy, TrainState::Impl& s, const TokenPack& pack, const Gradients& gradients,
+              const KeptRows& kept, const Exec& ex) {
   const ModelConfig& c = policy.config;
   const int64_t T = static_cast<int64_t>(pack.tokens.size());
   const auto rows = [T](Tensor t) { return t.slice_rows(0, T); };
@@ -104,14 +155,23 @@ void backward(const Policy& policy, TrainState::Impl& s, const TokenPack& pack, 
   for (int64_t layer = c.num_layers - 1; layer >= 0; --layer) {
     const LayerActivations& a = s.layers[layer];
     const BlockTensors block = first_rows(a.block, T);
+    if (s.checkpointing && layer + 1 < c.num_layers) {
+      forward_attention(policy, s, layer, pack, ex);
+      if (c.sandwich_norms) {  // whose backward pass reads the MLP's output; x_out has served
+        cast(rows(s.x_out), rows(a.x_mid), ex);
+        block_mlp(policy, layer, rows(s.x_out), block, ex);
+      } else {
+        block_mlp_in(policy, layer, rows(a.x_mid), block, ex);
+      }
+    }
     block_mlp_backward(policy, layer, dx, rows(a.x_mid), block, gradients, scratch, ex);
     block_attention_out_backward(policy, layer, dx, block, gradients, scratch, ex);
     attention_pack_backward(scratch.dq, scratch.dk, scratch.dv, scratch.dattention, block.attention, rows(a.lse),
                             block.q, block.k, block.v, pack.runs, head_layout(c, layer), ex);
     block_attention_in_backward(policy, layer, dx, rows(a.x_in), pack.positions, block, gradients, scratch, ex);
   }
-  embedding_backward(Policy::view(gradients, policy.table.embedding, c.vocab_size, c.hidden_size), dx, pack.tokens, ex,
-                     c.embedding_scale);
+  embedding_backward(gradients.at(policy.table.embedding, c.vocab_size, c.hidden_size), kept, dx, pack.tokens, ex,
+                     c.embedding_scale, gradients.parts);
 }
 
 }  // namespace
@@ -119,22 +179,16 @@ void backward(const Policy& policy, TrainState::Impl& s, const TokenPack& pack, 
 Tensor forward_pack(const Policy& policy, TrainState& state, const TokenPack& pack, const Exec& ex) {
   check_pack(policy, state, pack);
   TrainState::Impl& s = *state.impl;
-  const ModelConfig& c = policy.config;
-  const int64_t T = static_cast<int64_t>(pack.tokens.size());
+  const int64_t T = static_cast<int64_t>(pack.tokens.size()), layers = policy.config.num_layers;
   const auto rows = [T](Tensor t) { return t.slice_rows(0, T); };
 
   embed_tokens(policy, rows(s.layers[0].x_in), pack.tokens, ex);
-  for (int64_t layer = 0; layer < c.num_layers; ++layer) {
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    forward_attention(policy, s, layer, pack, ex);
     const LayerActivations& a = s.layers[layer];
-    const BlockTensors block = first_rows(a.block, T);
-    const Tensor x_in = rows(a.x_in), x_mid = rows(a.x_mid),
-                 x_next = rows(layer + 1 < c.num_layers ? s.layers[layer + 1].x_in : s.x_out);
-    block_attention_in(policy, layer, x_in, pack.positions, block, ex);
-    attention_pack(block.attention, rows(a.lse), block.q, block.k, block.v, pack.runs, head_layout(c, layer), ex);
-    std::memcpy(x_mid.data, x_in.data, x_in.bytes());
-    block_attention_out(policy, layer, x_mid, block, ex);
-    std::memcpy(x_next.data, x_mid.data, x_mid.bytes());
-    block_mlp(policy, layer, x_next, block, ex);
+    const Tensor x_next = rows(layer + 1 < layers ? s.layers[layer + 1].x_in : s.x_out);
+    cast(x_next, rows(a.x_mid), ex);
+    block_mlp(policy, layer, x_next, first_rows(a.block, T), ex);
   }
   final_norm(policy, rows(s.h_out), rows(s.rstd_out), rows(s.x_out), ex);
   const Tensor selected = s.selected.slice_rows(0, static_cast<int64_t>(pack.rows.size()));
@@ -166,16 +220,33 @@ size_t score_position(const ModelConfig& config, std::span<const int32_t> tokens
 }
 
 void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
-               const std::function<float(int64_t, float, float)>& gradient, Tensor gradients, const Exec& ex) {
+               const std::function<float(int64_t, float, float)>& gradient, Tensor flat, const Exec& ex,
+               std::span<const PackPart> parts) {
   require_language_model(policy.config);
   CHECK(policy.use == PolicyUse::training, "gradients of a policy for inference");
   const Tensor selected = forward_pack(policy, state, pack, ex);
   const ModelConfig& c = policy.config;
-  head_loss(state.impl->dselected.slice_rows(0, static_cast<int64_t>(pack.rows.size())),
-            Policy::view(gradients, policy.table.head, c.vocab_size, c.hidden_size), selected, policy.packed_head,
+  TrainState::Impl& s = *state.impl;
+  std::vector<RowPart> row_parts, target_parts;
+  int64_t row = 0, target = 0;
+  for (const PackPart& part : parts) {
+    row_parts.push_back({row, part.tokens, part.merges});
+    target_parts.push_back({target, part.targets, part.merges});
+    row += part.tokens, target += part.targets;
+  }
+  const Gradients gradients{flat, row_parts};
+  const KeptRows kept = keep_rows(s, pack, std::max<int64_t>(1, static_cast<int64_t>(parts.size())), c.hidden_size);
+  const bool tied = policy.table.head == policy.table.embedding;
+  head_loss(s.dselected.slice_rows(0, static_cast<int64_t>(pack.rows.size())),
+            gradients.at(policy.table.head, c.vocab_size, c.hidden_size), selected, policy.packed_head,
             policy.weight(policy.table.head, c.vocab_size, c.hidden_size), pack.targets, temperature, gradient, ex,
-            c.logit_softcap);
-  backward(policy, *state.impl, pack, gradients, ex);
+            c.logit_softcap, target_parts, tied ? kept : KeptRows{});
+  if (!tied) {
+    const Tensor embedding = gradients.at(policy.table.embedding, c.vocab_size, c.hidden_size);
+    std::memset(embedding.data, 0, embedding.bytes());
+    std::memset(kept.sums.data, 0, kept.sums.bytes());
+  }
+  backward(policy, s, pack, gradients, kept, ex);
 }
 
 }  // namespace cohort

@@ -208,6 +208,8 @@ std::vector<KeyRow> make_keys() {
        .help = "a power of two: the most ranks that can share the work, and part of the result"},
       {.section = "trainer", .name = "pack_tokens", .value = trainer<&T::pack_tokens>, .bounds = from(0, kMaxSize),
        .help = "rows of one training pass; 0: chosen from the step's tokens"},
+      {.section = "trainer", .name = "gradient_checkpointing", .value = trainer<&T::gradient_checkpointing>,
+       .decides_bits = false, .help = "keep each layer's input only and run it again in the backward pass: less memory"},
       {.section = "trainer", .name = "skip_zero_advantage", .value = trainer<&T::skip_zero_advantage>,
        .help = "do not run groups whose rewards are all equal"},
       {.section = "trainer", .name = "eval_steps", .value = trainer<&T::eval_steps>, .bounds = from(0, kMaxSteps),

@@ -10,8 +10,6 @@
 namespace cohort {
 namespace {
 
-constexpr int64_t kClearElements = int64_t{1} << 18;
-
 int first_leaf(TreeNode node) { return node.index << node.level; }
 int last_leaf(TreeNode node) { return ((node.index + 1) << node.level) - 1; }
 
@@ -56,6 +54,24 @@ std::vector<TreeNode> covering_nodes(LogicalRange range) {
   return nodes;
 }
 
+std::vector<int> tree_merges(std::span<const int> leaves) {
+  std::vector<int> merges;
+  std::vector<TreeNode> open;
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    open.push_back({0, leaves[i]});
+    merges.push_back(0);
+    while (open.size() >= 2) {
+      const TreeNode left = open[open.size() - 2], right = open.back(), parent = common_ancestor(left, right);
+      const bool complete = i + 1 == leaves.size() || last_leaf(parent) < leaves[i + 1];
+      if (!(left == right) && !complete) break;
+      open.pop_back();
+      open.back() = parent;
+      ++merges.back();
+    }
+  }
+  return merges;
+}
+
 GradientSum::GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t exchange)
     : size_(size),
       exchange_(exchange),
@@ -69,49 +85,55 @@ GradientSum::GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t ex
 }
 
 size_t GradientSum::bytes() const {
-  const size_t buffers = nodes_.size() + free_.size() + (leaf_data_ ? 1 : 0);
+  const size_t buffers = nodes_.size() + free_.size() + (open_data_ ? 1 : 0);
   return buffers * static_cast<size_t>(size_) * sizeof(float) +
          (owned_.size() + received_.size()) * sizeof(float);
 }
 
-Tensor GradientSum::begin_leaf(int leaf, const Exec& ex) {
-  CHECK(leaf_ < 0 && leaf >= range_.first && leaf < range_.last, "leaf {} of [{}, {})", leaf,
-        range_.first, range_.last);
-  CHECK(nodes_.empty() || last_leaf(nodes_.back().at) < leaf, "leaf {} comes late", leaf);
-  settle(leaf, ex);
-  leaf_ = leaf;
-  begun_[leaf] = true;
+GradientSum::Buffer GradientSum::new_buffer() const {
+  auto buffer = std::make_unique<Arena>("gradients");
+  buffer->plan("sum", DType::f32, {size_});
+  buffer->commit();
+  return buffer;
+}
+
+Tensor GradientSum::begin(std::span<const int> leaves, const Exec& ex) {
+  CHECK(open_.level < 0 && !leaves.empty() && std::ranges::is_sorted(leaves) && leaves.front() >= range_.first &&
+            leaves.back() < range_.last,
+        "gradients of {} leaves of [{}, {}), or others are open", leaves.size(), range_.first, range_.last);
+  CHECK(leaf_goes_on_ ? leaves.front() == last_begun_ && leaves.back() == last_begun_ : leaves.front() > last_begun_,
+        "leaf {} comes after leaf {}", leaves.front(), last_begun_);
+  settle(leaves.front(), ex);
+  for (int leaf : leaves) begun_[leaf] = true;
+  open_ = common_ancestor({0, leaves.front()}, {0, leaves.back()});
+  last_begun_ = leaves.back();
   if (free_.empty()) {
-    leaf_data_.reset(new float[static_cast<size_t>(size_)]);
+    open_data_ = new_buffer();
   } else {
-    leaf_data_ = std::move(free_.back());
+    open_data_ = std::move(free_.back());
     free_.pop_back();
   }
-  ex.pool->run((size_ + kClearElements - 1) / kClearElements, [&](int64_t task, int) {
-    const int64_t begin = task * kClearElements;
-    std::memset(leaf_data_.get() + begin, 0,
-                static_cast<size_t>(std::min(kClearElements, size_ - begin)) * sizeof(float));
-  });
-  return {leaf_data_.get(), DType::f32, {size_}};
+  return (*open_data_)[0];
 }
 
-void GradientSum::end_leaf(const Exec& ex) {
-  CHECK(leaf_ >= 0, "end_leaf without begin_leaf");
-  nodes_.push_back({{0, leaf_}, std::move(leaf_data_)});
-  settle(leaf_ + 1, ex);
-  leaf_ = -1;
+void GradientSum::end(const Exec& ex, bool leaf_goes_on) {
+  CHECK(open_.level >= 0, "end without begin");
+  CHECK(!leaf_goes_on || open_.level == 0, "a sum of several leaves goes on");
+  nodes_.push_back({open_, std::move(open_data_)});
+  open_.level = -1;
+  leaf_goes_on_ = leaf_goes_on;
+  settle(last_begun_ + (leaf_goes_on ? 0 : 1), ex);
 }
 
-// Merges neighbours whose common subtree ends before leaf `upto` and lies in this rank's range:
+// Merges the packs of a leaf, and neighbours whose common subtree ends before leaf `upto` and lies in this rank's range:
 // nothing can join it any more.
 void GradientSum::settle(int upto, const Exec& ex) {
   const LogicalRange complete{range_.first, std::min(upto, range_.last)};
   while (nodes_.size() >= 2) {
     Node &left = nodes_[nodes_.size() - 2], &right = nodes_.back();
     const TreeNode parent = common_ancestor(left.at, right.at);
-    if (!covers(parent, complete)) return;
-    add_into({left.data.get(), static_cast<size_t>(size_)},
-             {right.data.get(), static_cast<size_t>(size_)}, ex);
+    if (!(left.at == right.at) && !covers(parent, complete)) return;
+    add_into({data(left.data), static_cast<size_t>(size_)}, {data(right.data), static_cast<size_t>(size_)}, ex);
     left.at = parent;
     free_.push_back(std::move(right.data));
     nodes_.pop_back();
@@ -119,21 +141,22 @@ void GradientSum::settle(int upto, const Exec& ex) {
 }
 
 std::span<const float> GradientSum::finish(const std::vector<bool>& leaf_used, const Exec& ex) {
-  CHECK(static_cast<int>(leaf_used.size()) == logical_ranks_ && leaf_ < 0,
-        "finish with a leaf open");
+  CHECK(static_cast<int>(leaf_used.size()) == logical_ranks_ && open_.level < 0 && !leaf_goes_on_,
+        "finish with a sum open");
   for (int leaf = range_.first; leaf < range_.last; ++leaf) {
     CHECK(leaf_used[leaf] == begun_[leaf],
           "logical rank {} is said to have {} packs, but was {}begun", leaf,
           leaf_used[leaf] ? "some" : "no", begun_[leaf] ? "" : "not ");
   }
   begun_.assign(begun_.size(), false);
+  last_begun_ = -1;
   settle(range_.last, ex);
   const int ranks = comm_.size();
   if (ranks == 1) {
     CHECK(nodes_.size() == 1, "one rank holds {} sums at the end", nodes_.size());
     free_.push_back(std::move(nodes_.back().data));  // stays readable until it is handed out again
     nodes_.clear();
-    return {free_.back().get(), static_cast<size_t>(size_)};
+    return {data(free_.back()), static_cast<size_t>(size_)};
   }
 
   // Every rank knows which sums every other rank holds: the used nodes of its cover, in order.
@@ -178,7 +201,7 @@ std::span<const float> GradientSum::finish(const std::vector<bool>& leaf_used, c
         send[r] = {};
         receive[r] = {};
         if (round < nodes_.size() && piece(r) > 0)
-          send[r] = std::as_bytes(std::span(nodes_[round].data.get() + begins[r] + offset,
+          send[r] = std::as_bytes(std::span(data(nodes_[round].data) + begins[r] + offset,
                                             static_cast<size_t>(piece(r))));
         if (round < held[r].size()) {
           receive[r] = std::as_writable_bytes(std::span(next, mine));

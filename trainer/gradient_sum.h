@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "comm/comm.h"
+#include "model/arena.h"
 #include "model/exec.h"
 #include "model/tensor.h"
 
@@ -30,6 +31,10 @@ struct TreeNode {
 // The largest complete subtrees that cover `range`, left to right.
 std::vector<TreeNode> covering_nodes(LogicalRange range);
 
+// How gradients of packs are added up that belong to these leaves (ascending, a leaf's packs in order): after each pack's
+// has been put on a stack, so many times the two on top become their sum. One is left at the end.
+std::vector<int> tree_merges(std::span<const int> leaves);
+
 class GradientSum {
  public:
   // `size`: elements of the flat gradient, a multiple of logical_ranks, which is a power of two.
@@ -42,33 +47,38 @@ class GradientSum {
   int64_t owned_begin() const { return range_.first * (size_ / logical_ranks_); }
   int64_t owned_end() const { return range_.last * (size_ / logical_ranks_); }
 
-  // The zeroed buffer (size) f32 into which the packs of logical rank `leaf` are added, one after
-  // the other. Leaves are begun in ascending order; those without packs are not begun.
-  Tensor begin_leaf(int leaf, const Exec& ex);
-  // The leaf is complete: merges it up the tree as far as this rank can.
-  void end_leaf(const Exec& ex);
+  // A buffer (size) f32 for the sum of the packs of `leaves` (logical ranks, ascending, of this rank; one leaf for each pack),
+  // added up as tree_merges(leaves) says. Elements that are never written are 0. Buffers are begun in ascending order; the
+  // packs of one leaf may come in several, leaf by itself; leaves without packs are left out.
+  Tensor begin(std::span<const int> leaves, const Exec& ex);
+  // The buffer is complete: merges it up the tree as far as this rank can. `leaf_goes_on`: the next one is of the same leaf.
+  void end(const Exec& ex, bool leaf_goes_on = false);
   // Exchanges spans and sums them in tree order: the total of this rank's span, valid until the
-  // next begin_leaf. `leaf_used[l]`: whether logical rank l has packs, on whichever rank; at least
+  // next begin. `leaf_used[l]`: whether logical rank l has packs, on whichever rank; at least
   // one must. This rank must have begun those of its range, and no others (exit code 1).
   std::span<const float> finish(const std::vector<bool>& leaf_used, const Exec& ex);
 
   size_t bytes() const;  // held by buffers now
 
  private:
-  using Buffer = std::unique_ptr<float[]>;
+  using Buffer = std::unique_ptr<Arena>;
   struct Node {
     TreeNode at;
     Buffer data;
   };
+  Buffer new_buffer() const;
+  float* data(const Buffer& buffer) const { return (*buffer)[0].f32(); }
   void settle(int upto, const Exec& ex);
 
   int64_t size_, exchange_;
   int logical_ranks_;
   Comm& comm_;
   LogicalRange range_;
-  int leaf_ = -1;            // in progress
+  TreeNode open_{-1, 0};     // in progress; level -1: none
+  int last_begun_ = -1;      // leaf, since the last finish
+  bool leaf_goes_on_ = false;
   std::vector<bool> begun_;  // leaves, since the last finish
-  Buffer leaf_data_;
+  Buffer open_data_;
   std::vector<Node> nodes_;   // complete, left to right
   std::vector<Buffer> free_;  // buffers of `size` to use again
   std::vector<float> owned_, received_;

@@ -3,28 +3,90 @@
 #include <algorithm>
 
 #include "core/check.h"
+#include "trainer/gradient_sum.h"
 
 namespace cohort {
 namespace {
-// Activations are allocated in steps of this many rows, so that slightly longer packs reuse them.
-constexpr int64_t kRowStep = 256;
+
+// Activations are allocated in steps of this many rows, so that slightly longer passes reuse them.
+constexpr int64_t kRowStep = 128;
 int64_t round_rows(int64_t rows) { return (rows + kRowStep - 1) / kRowStep * kRowStep; }
+
+// Packs of a pass: each keeps its own sums of the embedding rows that are touched.
+constexpr size_t kPassPacks = 16;
+
+int64_t rows_of(const TrainPack& pack) { return static_cast<int64_t>(pack.tokens.tokens.size()); }
+
 }  // namespace
 
-TrainState& PackRunner::state_for(std::span<const TrainPack> packs) {
+std::vector<PackPass> plan_passes(std::span<const TrainPack> packs, LogicalRange range, int64_t max_rows) {
+  std::vector<PackPass> passes;
+  size_t next = 0;
+  while (next < packs.size() && packs[next].logical_rank < range.first) ++next;
+  // Packs from `next` on that lie in the subtree.
+  const std::function<void(TreeNode)> plan = [&](TreeNode node) {
+    const size_t first = next;
+    int64_t rows = 0;
+    size_t last = first;
+    for (; last < packs.size() && packs[last].logical_rank < (node.index + 1) << node.level; ++last)
+      rows += rows_of(packs[last]);
+    if (first == last) return;
+    next = last;
+    if (last - first == 1 || (rows <= max_rows && last - first <= kPassPacks)) {
+      passes.push_back({first, last, false});
+    } else if (node.level == 0) {
+      for (size_t p = first; p < last; ++p) passes.push_back({p, p + 1, p + 1 < last});
+    } else {
+      next = first;
+      plan({node.level - 1, 2 * node.index});
+      plan({node.level - 1, 2 * node.index + 1});
+    }
+  };
+  for (TreeNode node : covering_nodes(range)) plan(node);
+  return passes;
+}
+
+TrainState& PackRunner::state_for(std::span<const PackPass> passes, std::span<const TrainPack> packs) {
   int64_t rows = 0, targets = 0;
-  for (const TrainPack& pack : packs) {
-    if (!is_mine(pack)) continue;
-    rows = std::max(rows, static_cast<int64_t>(pack.tokens.tokens.size()));
-    targets = std::max(targets, static_cast<int64_t>(pack.tokens.targets.size()));
+  for (const PackPass& pass : passes) {
+    int64_t pass_rows = 0, pass_targets = 0;
+    for (size_t p = pass.first; p < pass.last; ++p) {
+      pass_rows += rows_of(packs[p]);
+      pass_targets += static_cast<int64_t>(packs[p].tokens.targets.size());
+    }
+    rows = std::max(rows, pass_rows), targets = std::max(targets, pass_targets);
   }
   if (!state_ || state_->max_tokens() < rows || state_->max_targets() < targets) {
     const int64_t more_rows = std::max(round_rows(rows), state_ ? state_->max_tokens() : 0);
     const int64_t more_targets = std::max(round_rows(targets), state_ ? state_->max_targets() : 0);
     state_.reset();  // free the smaller one first
-    state_ = std::make_unique<TrainState>(policy_, more_rows, more_targets);
+    state_ = std::make_unique<TrainState>(policy_, more_rows, more_targets, checkpointing_);
   }
   return *state_;
+}
+
+void PackRunner::run(const PackPass& pass, std::span<const TrainPack> packs, TrainState& state, float temperature,
+                     const Gradient& gradient, const Exec& ex) {
+  std::vector<int> leaves;
+  for (size_t p = pass.first; p < pass.last; ++p) leaves.push_back(packs[p].logical_rank);
+  const std::vector<int> merges = tree_merges(leaves);
+  TokenPack joined;
+  std::vector<PackPart> parts;
+  std::vector<int64_t> ends;  // of each pack's targets
+  for (size_t p = pass.first; p < pass.last; ++p) {
+    const TokenPack& tokens = packs[p].tokens;
+    append_pack(joined, tokens);
+    parts.push_back({rows_of(packs[p]), static_cast<int64_t>(tokens.targets.size()), merges[p - pass.first]});
+    ends.push_back(static_cast<int64_t>(joined.targets.size()));
+  }
+  size_t pack = 0;  // that the next target belongs to: they come in order
+  const auto gradient_of = [&](int64_t target, float logprob, float entropy) {
+    while (target >= ends[pack]) ++pack;
+    return gradient(pass.first + pack, target - (pack > 0 ? ends[pack - 1] : 0), logprob, entropy);
+  };
+  GradientSum& sum = optimizer_.gradients();
+  pack_loss(policy_, state, joined, temperature, gradient_of, sum.begin(leaves, ex), ex, parts);
+  sum.end(ex, pass.leaf_goes_on);
 }
 
 double PackRunner::step(std::span<const TrainPack> packs, float temperature, double learning_rate, const Gradient& gradient,
@@ -32,22 +94,12 @@ double PackRunner::step(std::span<const TrainPack> packs, float temperature, dou
   CHECK(!packs.empty(), "an optimizer step without packs");
   std::vector<bool> leaf_used(static_cast<size_t>(optimizer_.logical_ranks()));
   for (const TrainPack& pack : packs) leaf_used[static_cast<size_t>(pack.logical_rank)] = true;
-
-  Tensor leaf;
-  int open = -1;
-  for (size_t p = 0; p < packs.size(); ++p) {
-    if (!is_mine(packs[p])) continue;
-    TrainState& state = state_for(packs);
-    if (packs[p].logical_rank != open) {
-      if (open >= 0) optimizer_.gradients().end_leaf(ex);
-      open = packs[p].logical_rank;
-      leaf = optimizer_.gradients().begin_leaf(open, ex);
-    }
-    if (prepare) prepare(p, state);
-    pack_loss(policy_, state, packs[p].tokens, temperature,
-              [&](int64_t row, float logprob, float entropy) { return gradient(p, row, logprob, entropy); }, leaf, ex);
+  const std::vector<PackPass> passes = plan_passes(packs, optimizer_.owned_shards(), kPassRows);
+  for (const PackPass& pass : passes) {
+    TrainState& state = state_for(passes, packs);
+    for (size_t p = pass.first; prepare && p < pass.last; ++p) prepare(p, state);
+    run(pass, packs, state, temperature, gradient, ex);
   }
-  if (open >= 0) optimizer_.gradients().end_leaf(ex);
   return optimizer_.step(learning_rate, leaf_used, ex);
 }
 

@@ -14,15 +14,30 @@
 
 namespace cohort {
 
+// Rows of a pass that holds several packs. Beyond, what a further pass costs is a few percent, and activations grow.
+constexpr int64_t kPassRows = 2048;
+
+// Packs [first, last) that run as one: those of a subtree of logical ranks, or of one logical rank, or a single pack, which
+// may then be followed by more of its logical rank.
+struct PackPass {
+  size_t first, last;
+  bool leaf_goes_on;
+};
+// Of the packs of `range`, passes of at most `max_rows` rows (or one pack) that leave the tree of additions what it is: the
+// fewer there are, the fewer times a gradient goes through memory.
+std::vector<PackPass> plan_passes(std::span<const TrainPack> packs, LogicalRange range, int64_t max_rows);
+
 class PackRunner {
  public:
-  PackRunner(Policy& policy, Optimizer& optimizer) : policy_(policy), optimizer_(optimizer) {}
+  // `checkpointing`: see TrainState; changes memory and time, no bit.
+  PackRunner(Policy& policy, Optimizer& optimizer, bool checkpointing = false)
+      : policy_(policy), optimizer_(optimizer), checkpointing_(checkpointing) {}
 
   // dL/dlogprob of target `row` of packs[pack]. Called for the packs of this rank, in order, row after row, from one thread.
   using Gradient = std::function<float(size_t pack, int64_t row, float logprob, float entropy)>;
 
-  // `packs` is the same list on every rank and not empty. prepare(pack, state), if given, is called before the forward pass
-  // of each pack, e.g. for the reference's log-probs. Returns the gradient norm before clipping. Non-finite gradients throw
+  // `packs` is the same list on every rank, not empty, of ascending logical ranks. prepare(pack, state), if given, is called
+  // for each pack before the gradient of any of its targets is asked for, e.g. for the reference's log-probs. Returns the gradient norm before clipping. Non-finite gradients throw
   // (exit code 5) and leave the weights as they are.
   double step(std::span<const TrainPack> packs, float temperature, double learning_rate, const Gradient& gradient,
               const std::function<void(size_t pack, TrainState& state)>& prepare, const Exec& ex);
@@ -34,11 +49,14 @@ class PackRunner {
   size_t bytes() const { return state_ ? state_->bytes() : 0; }
 
  private:
-  TrainState& state_for(std::span<const TrainPack> packs);
+  TrainState& state_for(std::span<const PackPass> passes, std::span<const TrainPack> packs);
+  void run(const PackPass& pass, std::span<const TrainPack> packs, TrainState& state, float temperature,
+           const Gradient& gradient, const Exec& ex);
 
   Policy& policy_;
   Optimizer& optimizer_;
-  std::unique_ptr<TrainState> state_;  // grows to the largest pack seen
+  bool checkpointing_;
+  std::unique_ptr<TrainState> state_;  // grows to the largest pass seen
 };
 
 }  // namespace cohort

@@ -7,8 +7,6 @@
 namespace cohort {
 namespace {
 
-constexpr int64_t kMaxAutoRows = 4096;
-
 // The last token of a completion predicts nothing, so it needs no row.
 int64_t completion_rows(std::span<const int32_t> completion) { return static_cast<int64_t>(completion.size()) - 1; }
 
@@ -51,7 +49,6 @@ std::vector<TrainPack> build_packs(std::span<const PackInput> inputs, int64_t pa
   CHECK(logical_ranks > 0 && pack_tokens >= 0, "packs for {} logical ranks, {} tokens", logical_ranks, pack_tokens);
   int64_t total = 0;
   for (const PackInput& input : inputs) total += group_rows(input);
-  const int64_t hard = pack_tokens > 0 ? pack_tokens : kMaxAutoRows;
   const int64_t soft =
       pack_tokens > 0 ? pack_tokens : std::clamp<int64_t>((total + logical_ranks - 1) / logical_ranks, 1, kMaxAutoRows);
 
@@ -63,6 +60,7 @@ std::vector<TrainPack> build_packs(std::span<const PackInput> inputs, int64_t pa
     CHECK(prompt_count > 0, "group {} has an empty prompt", g);
     if (std::ranges::all_of(input.completions, [](const auto& c) { return c.empty(); })) continue;
     if (packs.empty() || rows_of(packs.back()) + group_rows(input) > soft) packs.emplace_back();
+    const int64_t hard = pack_tokens > 0 ? pack_tokens : kMaxAutoRows + prompt_count;
     int64_t prompt_begin = -1;
     for (size_t sample = 0; sample < input.completions.size(); ++sample) {
       const std::span<const int32_t> completion = input.completions[sample];

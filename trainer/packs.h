@@ -41,9 +41,13 @@ struct PackInput {
   std::vector<std::span<const int32_t>> completions;  // an empty one is left out
 };
 
+// Rows of a pack where the config names no number. A group that is split has so many beside its prompt, which each of its
+// packs runs anew: a long prompt must not leave room for one completion only.
+constexpr int64_t kMaxAutoRows = 4096;
+
 // Groups are taken in order. A pack holds each group's prompt once, followed by the rows of its completions, and is full at
-// `pack_tokens` rows (0: total rows / logical_ranks, at most 4096); a group is split only when it alone exceeds that limit
-// (4096 rows when 0). Packs are dealt to logical ranks in order, by the middle of their rows, so that each has its share.
+// `pack_tokens` rows (0: total rows / logical_ranks, at most kMaxAutoRows); a group is split only when it alone exceeds that
+// limit (kMaxAutoRows beside the prompt when 0). Packs are dealt to logical ranks in order, by the middle of their rows, so that each has its share.
 std::vector<TrainPack> build_packs(std::span<const PackInput> inputs, int64_t pack_tokens, int64_t logical_ranks);
 
 }  // namespace cohort

@@ -70,7 +70,7 @@ Normalisers count(std::span<const Group> groups, bool mask_truncated, int64_t ma
 
 Updater::Updater(Policy& policy, const Policy* reference, Optimizer& optimizer, const Config& config, Comm& comm)
     : policy_(policy), reference_(reference), optimizer_(optimizer), config_(config), comm_(comm),
-      loss_(make_loss_config(config.algorithm)), runner_(policy, optimizer) {
+      loss_(make_loss_config(config.algorithm)), runner_(policy, optimizer, config.trainer.gradient_checkpointing) {
   CHECK(loss_.beta == 0 || reference != nullptr, "algorithm.beta {} without a reference", loss_.beta);
 }
 
@@ -96,22 +96,26 @@ void Updater::update(std::span<const Group> groups, std::span<const std::string>
     return;
   }
 
+  reference_logprobs_.resize(loss_.beta > 0 ? packs.size() : 0);
   PackStats sum, first;
   double norm = 0;
   for (int64_t iteration = 0; iteration < iterations; ++iteration) {
     std::vector<PackStats> stats;  // of this rank's packs
+    size_t first_pack = 0;
     const auto prepare = [&](size_t p, TrainState& state) {
+      if (stats.empty()) first_pack = p;
       stats.emplace_back();
       if (loss_.beta == 0) return;
-      reference_logprobs_.resize(packs[p].tokens.targets.size());
-      pack_logprobs(*reference_, state, packs[p].tokens, temperature, reference_logprobs_, {}, ex);
+      std::vector<float>& logprobs = reference_logprobs_[p];
+      logprobs.resize(packs[p].tokens.targets.size());
+      pack_logprobs(*reference_, state, packs[p].tokens, temperature, logprobs, {}, ex);
     };
     const auto gradient = [&](size_t p, int64_t row, float logprob, float entropy) {
       const TargetRef& ref = packs[p].refs[static_cast<size_t>(row)];
       const Group& group = groups[static_cast<size_t>(ref.group)];
       const Rollout& rollout = group.rollouts[static_cast<size_t>(ref.sample)];
       const float old = rollout.logprobs[static_cast<size_t>(ref.position)];
-      const TokenLoss token = token_loss(logprob, old, loss_.beta > 0 ? reference_logprobs_[static_cast<size_t>(row)] : logprob,
+      const TokenLoss token = token_loss(logprob, old, loss_.beta > 0 ? reference_logprobs_[p][static_cast<size_t>(row)] : logprob,
                                          group.advantages[static_cast<size_t>(ref.sample)], loss_);
       if (!std::isfinite(logprob) || !std::isfinite(token.ratio) || !std::isfinite(token.loss) || !std::isfinite(token.dlogprob)) {
         fail(ExitCode::kNonFinite,
@@ -120,7 +124,7 @@ void Updater::update(std::span<const Group> groups, std::span<const std::string>
              step, names[static_cast<size_t>(ref.group)], ref.sample, ref.position, logprob, old, token.loss);
       }
       const double weight = token_weight(loss_, normalisers, static_cast<int64_t>(rollout.tokens.size()));
-      PackStats& s = stats.back();
+      PackStats& s = stats[p - first_pack];
       s.tokens += 1;
       s.loss += weight * static_cast<double>(token.loss);
       s.kl += static_cast<double>(token.kl);

@@ -35,7 +35,7 @@ class Updater {
   Comm& comm_;
   LossConfig loss_;
   PackRunner runner_;
-  std::vector<float> reference_logprobs_;
+  std::vector<std::vector<float>> reference_logprobs_;  // of each pack of this rank
   int64_t trained_tokens_ = 0;
 };
 

@@ -30,7 +30,7 @@ std::vector<float> warm_start(LoadedModel& model, const Dataset& train, int32_t 
     optimizer.set_masters([&](int64_t begin, std::span<float> out) {
       read_masters(model.policy->table, model.source, begin, out);
     });
-  PackRunner runner(*model.policy, optimizer);
+  PackRunner runner(*model.policy, optimizer, config.trainer.gradient_checkpointing);
   for (int64_t step = 1; step <= warm.steps; ++step) {
     std::vector<PackInput> inputs;
     int64_t tokens = 0;

@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "model/cpu/parallel.h"
+#include "model/cpu/part_sums.h"
 #include "model/cpu/vector_math.h"
 
 namespace cohort {
@@ -17,24 +18,6 @@ using namespace simd;
 
 void check_ids(const char* op, std::span<const int32_t> ids, int64_t limit) {
   for (int32_t id : ids) CHECK(id >= 0 && id < limit, "{}: row {} of a matrix of {} rows", op, id, limit);
-}
-
-// to[rows[i]] += scale from[i] in the order of i, one block of columns a task.
-void scatter_add(const char* op, Tensor to, Tensor from, std::span<const int32_t> rows, float scale, const Exec& ex) {
-  const int64_t n = static_cast<int64_t>(rows.size()), C = to.cols();
-  check_matrix(op, "the gradient of the rows", from, n, C);
-  check_ids(op, rows, to.rows());
-  float* sums = to.f32();
-  const float* data = from.f32();
-  for_chunks(ex, C, kColumns, [&](int64_t begin, int64_t end) {
-    for (int64_t i = 0; i < n; ++i) {
-      float* sum = sums + rows[static_cast<size_t>(i)] * C;
-      for (int64_t c = begin; c < end; c += kLanes) {
-        const int64_t lanes = lanes_left(end, c);
-        store_first(sum + c, fma(load_first(data + i * C + c, lanes), splat(scale), load_first(sum + c, lanes)), lanes);
-      }
-    }
-  });
 }
 
 }  // namespace
@@ -53,8 +36,47 @@ void embedding(Tensor x, std::span<const int32_t> tokens, Tensor table, const Ex
   });
 }
 
-void embedding_backward(Tensor dtable, Tensor dx, std::span<const int32_t> tokens, const Exec& ex, float scale) {
-  scatter_add("embedding_backward", dtable, dx, tokens, scale, ex);
+void embedding_backward(Tensor dtable, const KeptRows& kept, Tensor dx, std::span<const int32_t> tokens, const Exec& ex,
+                        float scale, std::span<const RowPart> parts) {
+  const char* op = "embedding_backward";
+  const int64_t T = static_cast<int64_t>(tokens.size()), C = dtable.cols(), n = static_cast<int64_t>(kept.rows.size());
+  const RowPart whole{0, T, 0};
+  check_row_parts(op, parts, T);
+  parts = parts_or(parts, whole);
+  check_matrix(op, "dx", dx, T, C);
+  check_matrix(op, "the kept sums", kept.sums, static_cast<int64_t>(parts.size()) * n, C);
+  check_ids(op, kept.rows, dtable.rows());
+  int64_t* place =
+      static_cast<int64_t*>(ex.workspace->get(0, static_cast<size_t>(T) * sizeof(int64_t)));  // in kept.rows
+  for (int64_t t = 0; t < T; ++t) {
+    const auto at = std::ranges::lower_bound(kept.rows, tokens[static_cast<size_t>(t)]);
+    CHECK(at != kept.rows.end() && *at == tokens[static_cast<size_t>(t)], "{}: row {} is not kept", op,
+          tokens[static_cast<size_t>(t)]);
+    place[t] = at - kept.rows.begin();
+  }
+  float *sums = kept.sums.f32(), *to = dtable.f32();
+  const float* from = dx.f32();
+  for_chunks(ex, C, kColumns, [&](int64_t begin, int64_t end) {
+    for (size_t p = 0; p < parts.size(); ++p) {
+      for (int64_t t = parts[p].begin; t < parts[p].begin + parts[p].count; ++t) {
+        float* sum = sums + (static_cast<int64_t>(p) * n + place[t]) * C;
+        for (int64_t c = begin; c < end; c += kLanes) {
+          const int64_t lanes = lanes_left(end, c);
+          store_first(sum + c, fma(load_first(from + t * C + c, lanes), splat(scale), load_first(sum + c, lanes)),
+                      lanes);
+        }
+      }
+    }
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t c = begin; c < end; c += kLanes) {
+        PartStack<1> stack;
+        for (size_t p = 0; p < parts.size(); ++p)
+          stack.push({load_first(sums + (static_cast<int64_t>(p) * n + i) * C + c, lanes_left(end, c))},
+                     parts[p].merges);
+        store_first(to + kept.rows[static_cast<size_t>(i)] * C + c, stack.total()[0], lanes_left(end, c));
+      }
+    }
+  });
 }
 
 void add_bias(Tensor y, Tensor bias, const Exec& ex) {
@@ -72,17 +94,25 @@ void add_bias(Tensor y, Tensor bias, const Exec& ex) {
   });
 }
 
-void bias_backward(Tensor dbias, Tensor dy, const Exec& ex) {
+void bias_backward(Tensor dbias, Tensor dy, const Exec& ex, std::span<const RowPart> parts) {
   const int64_t T = dy.rows(), N = dy.cols();
+  const RowPart whole{0, T, 0};
   check_matrix("bias_backward", "dbias", dbias, 1, N);
+  check_row_parts("bias_backward", parts, T);
+  parts = parts_or(parts, whole);
   float* sums = dbias.f32();
   with_storage(dy.dtype, [&]<typename A>(A) {
     for_chunks(ex, N, kColumns, [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; n += kLanes) {
         const int64_t lanes = lanes_left(end, n);
-        F16 sum = splat(0.0f);
-        for (int64_t t = 0; t < T; ++t) sum = sum + load_first(row_of<A>(dy, t) + n, lanes);
-        store_first(sums + n, load_first(sums + n, lanes) + sum, lanes);
+        PartStack<1> stack;
+        for (const RowPart& part : parts) {
+          F16 sum = splat(0.0f);
+          for (int64_t t = part.begin; t < part.begin + part.count; ++t)
+            sum = sum + load_first(row_of<A>(dy, t) + n, lanes);
+          stack.push({sum}, part.merges);
+        }
+        store_first(sums + n, stack.total()[0], lanes);
       }
     });
   });
@@ -122,7 +152,20 @@ void gather_rows(Tensor y, Tensor x, std::span<const int32_t> rows, const Exec& 
 }
 
 void scatter_add_rows(Tensor dx, Tensor dy, std::span<const int32_t> rows, const Exec& ex) {
-  scatter_add("scatter_add_rows", dx, dy, rows, 1.0f, ex);
+  const int64_t n = static_cast<int64_t>(rows.size()), C = dx.cols();
+  check_matrix("scatter_add_rows", "dy", dy, n, C);
+  check_ids("scatter_add_rows", rows, dx.rows());
+  float* sums = dx.f32();
+  const float* data = dy.f32();
+  for_chunks(ex, C, kColumns, [&](int64_t begin, int64_t end) {
+    for (int64_t i = 0; i < n; ++i) {
+      float* sum = sums + rows[static_cast<size_t>(i)] * C;
+      for (int64_t c = begin; c < end; c += kLanes) {
+        const int64_t lanes = lanes_left(end, c);
+        store_first(sum + c, load_first(sum + c, lanes) + load_first(data + i * C + c, lanes), lanes);
+      }
+    }
+  });
 }
 
 }  // namespace cohort

@@ -8,8 +8,9 @@ namespace cohort::gemm {
 namespace {
 
 constexpr int64_t kColumns = kMaxVectors * kVectorLanes;
-// Rows that go through a panel together: their part of A stays in the second-level cache while panels stream by.
-constexpr int64_t kRowChunk = 128;
+// Rows that go through a panel together: their part of A, so many bytes, stays in the second-level cache while panels
+// stream by.
+constexpr int64_t kChunkBytes = 384 << 10;
 // A task should outlast the hand-over to a thread by far.
 constexpr double kTaskFlops = 1 << 20;
 
@@ -48,10 +49,6 @@ Left rows_in_place(Tensor a) {
           pairs && a.cols() % 2 == 1};
 }
 
-Left column_tiles(const void* tiles, int64_t lanes) {
-  return {static_cast<const std::byte*>(tiles), 4, kMaxRows * 4, static_cast<int64_t>(tile_bytes(lanes)), lanes, false};
-}
-
 void multiply_block(const Product& p, int64_t row, int64_t row_end, int64_t panel, int64_t panel_end) {
   const auto& tiles = p.lane_dtype == DType::bf16 ? kTiles<true> : kTiles<false>;
   const int64_t element = static_cast<int64_t>(dtype_size(p.c.dtype)), c_row = p.c.stride * element;
@@ -72,13 +69,14 @@ void multiply_block(const Product& p, int64_t row, int64_t row_end, int64_t pane
 
 void multiply(const Product& p, const Exec& ex) {
   if (p.m == 0 || p.n == 0) return;
-  const int64_t panels = panels_of(p.n), chunks = (p.m + kRowChunk - 1) / kRowChunk;
-  const double panel_flops = 4.0 * static_cast<double>(std::min(p.m, kRowChunk) * kColumns * (p.a.lanes + 1));
+  const int64_t row_chunk = std::clamp<int64_t>(kChunkBytes / (4 * (p.a.lanes + 1)) / kMaxRows, 4, 64) * kMaxRows;
+  const int64_t panels = panels_of(p.n), chunks = (p.m + row_chunk - 1) / row_chunk;
+  const double panel_flops = 4.0 * static_cast<double>(std::min(p.m, row_chunk) * kColumns * (p.a.lanes + 1));
   const int64_t group = std::clamp<int64_t>(static_cast<int64_t>(kTaskFlops / panel_flops), 1, panels);
   const int64_t groups = (panels + group - 1) / group;
   ex.pool->run(chunks * groups, [&](int64_t task, int) {
-    const int64_t row = task / groups * kRowChunk, panel = task % groups * group;
-    multiply_block(p, row, std::min(p.m, row + kRowChunk), panel, std::min(panels, panel + group));
+    const int64_t row = task / groups * row_chunk, panel = task % groups * group;
+    multiply_block(p, row, std::min(p.m, row + row_chunk), panel, std::min(panels, panel + group));
   });
 }
 

@@ -32,12 +32,6 @@ inline size_t tile_bytes(int64_t lanes) { return static_cast<size_t>(lanes * kTi
 void pack_rows(void* panels, Tensor w, int64_t begin, int64_t end);
 // The way back: out[i] = scale * element i of row `row` of a w (rows, cols) whose panels pack_rows laid out.
 void unpack_row(float* out, const void* panels, DType w_dtype, int64_t row, int64_t rows, int64_t cols, float scale);
-// Lays out panels [begin, end) of B = x from `panels` on.      x (T, K): contraction over T
-void pack_columns(void* panels, Tensor x, int64_t begin, int64_t end);
-// Lays out tiles [begin, end) of A = y^T from `tiles` on.      y (T, N): a row of A is a column of y, contraction over
-// T
-void pack_column_tiles(void* tiles, Tensor y, int64_t begin, int64_t end);
-
 // The panels that pack_weight laid out.
 const std::byte* panels(const PackedWeight& w);
 
@@ -53,7 +47,6 @@ struct Left {
   bool half;
 };
 Left rows_in_place(Tensor a);  // a (M, depth) of a lane dtype, as the caller has it
-Left column_tiles(const void* tiles, int64_t lanes);
 
 // C: f32 or bf16, rows `stride` elements apart.
 struct Output {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "model/cpu/gemm.h"
+#include "model/cpu/gemm_parts.h"
 #include "model/cpu/gemm_tile.h"
 
 namespace cohort::gemm {
@@ -25,16 +26,17 @@ void interleave(uint32_t* out, const bf16* first, const bf16* second, int64_t co
   }
 }
 
-// Strips of kWidth columns, from `begin` on, each (lanes, kWidth); the last is padded with zero columns to a multiple
-// of `pad` and is that wide. kGroup strips are written together, so that a row is read by whole cache lines.
+// The block's part of strips [begin, end) of kWidth columns, each (lanes, kWidth) from `out` on; the last is padded
+// with zero columns to a multiple of `pad` and is that wide. kGroup strips are written together, so that a row is read
+// by whole cache lines.
 template <int kWidth, int kGroup, typename T>
-void pack_strips(uint32_t* out, const T* x, int64_t rows, int64_t cols, int64_t begin, int64_t end, int64_t pad) {
-  const int64_t depth = kHasBf16Pairs && sizeof(T) == 2 ? 2 : 1;  // rows a lane takes
-  const int64_t lanes = (rows + depth - 1) / depth;
+void pack_strips(uint32_t* out, const T* x, int64_t cols, int64_t lanes, const RowBlock& block, int64_t begin,
+                 int64_t end, int64_t pad) {
+  constexpr int64_t kDepth = kHasBf16Pairs && sizeof(T) == 2 ? 2 : 1;  // rows a lane takes
   for (int64_t strip = begin; strip < end; strip += kGroup) {
-    for (int64_t lane = 0; lane < lanes; ++lane) {
-      const T* first = x + lane * depth * cols;
-      const T* second = depth == 2 && 2 * lane + 1 < rows ? first + cols : nullptr;
+    const T* first = x + block.row * cols;
+    for (int64_t left = block.rows, lane = block.lane; left > 0; left -= kDepth, ++lane, first += kDepth * cols) {
+      const T* second = kDepth == 2 && left > 1 ? first + cols : nullptr;
       for (int64_t s = strip; s < std::min(end, strip + kGroup); ++s) {
         const int64_t column = s * kWidth, count = std::min<int64_t>(kWidth, cols - column);
         const int64_t width = (count + pad - 1) / pad * pad;
@@ -149,21 +151,33 @@ void unpack_row(float* out, const void* panels, DType w_dtype, int64_t row, int6
   }
 }
 
-void pack_columns(void* panels, Tensor x, int64_t begin, int64_t end) {
+std::vector<RowBlock> row_blocks(std::span<const SumStep> steps, DType lane_dtype) {
+  constexpr int64_t kRows = 32;  // whole lanes
+  std::vector<RowBlock> blocks;
+  int64_t row = 0, lane = 0;
+  for (const SumStep& step : steps) {
+    for (int64_t at = 0; at < step.rows; at += kRows)
+      blocks.push_back({row + at, std::min(kRows, step.rows - at), lane + lanes_of(at, lane_dtype)});
+    row += step.rows, lane += lanes_of(step.rows, lane_dtype);
+  }
+  return blocks;
+}
+
+void pack_columns(void* panels, Tensor x, int64_t lanes, const RowBlock& block) {
   uint32_t* out = static_cast<uint32_t*>(panels);
   if (x.dtype == DType::bf16) {
-    pack_strips<kColumns, 1>(out, x.b16(), x.rows(), x.cols(), begin, end, kVectorLanes);
+    pack_strips<kColumns, 1>(out, x.b16(), x.cols(), lanes, block, 0, panels_of(x.cols()), kVectorLanes);
   } else {
-    pack_strips<kColumns, 1>(out, x.f32(), x.rows(), x.cols(), begin, end, kVectorLanes);
+    pack_strips<kColumns, 1>(out, x.f32(), x.cols(), lanes, block, 0, panels_of(x.cols()), kVectorLanes);
   }
 }
 
-void pack_column_tiles(void* tiles, Tensor y, int64_t begin, int64_t end) {
+void pack_tiles(void* tiles, Tensor y, int64_t lanes, const RowBlock& block, int64_t begin, int64_t end) {
   uint32_t* out = static_cast<uint32_t*>(tiles);
   if (y.dtype == DType::bf16) {
-    pack_strips<kMaxRows, 32 / kMaxRows>(out, y.b16(), y.rows(), y.cols(), begin, end, kMaxRows);
+    pack_strips<kMaxRows, 32 / kMaxRows>(out, y.b16(), y.cols(), lanes, block, begin, end, kMaxRows);
   } else {
-    pack_strips<kMaxRows, 16 / kMaxRows>(out, y.f32(), y.rows(), y.cols(), begin, end, kMaxRows);
+    pack_strips<kMaxRows, 16 / kMaxRows>(out, y.f32(), y.cols(), lanes, block, begin, end, kMaxRows);
   }
 }
 

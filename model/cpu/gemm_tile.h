@@ -116,10 +116,14 @@ inline void store_row(std::byte* c, const Floats (&sums)[kVectors], int columns,
 
 template <bool kPairs, int kRows, int kVectors>
 void tile(const TileArgs& t) {
-  Floats sums[kRows][kVectors] = {};
+  Floats sums[kRows][kVectors];  // set to zero one by one: initialised as a whole they would go through memory
   const std::byte* a[kRows];
 #pragma GCC unroll 8
-  for (int i = 0; i < kRows; ++i) a[i] = t.a + i * t.a_row;
+  for (int i = 0; i < kRows; ++i) {
+    a[i] = t.a + i * t.a_row;
+#pragma GCC unroll 3
+    for (int v = 0; v < kVectors; ++v) sums[i][v] = Floats{};
+  }
   if (t.store == Store::add_f32) {  // what is added to is far away, and needed when the sums are done
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i)

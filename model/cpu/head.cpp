@@ -1,15 +1,17 @@
-// The language-model head on the CPU (ops/head.h). Rows go through in groups of up to 256: enough work for each sweep
-// over the vocabulary that reading the weight and adding to its gradient, both far larger than the caches, costs
-// little.
+// The language-model head on the CPU (ops/head.h). Rows go through in groups of hundreds: enough work for each sweep
+// over the vocabulary that reading the weight and writing its gradient, both far larger than the caches, costs little.
 #include "model/ops/head.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 #include "model/cpu/gemm.h"
+#include "model/cpu/gemm_parts.h"
 #include "model/cpu/head_stats.h"
 #include "model/cpu/parallel.h"
+#include "model/cpu/part_sums.h"
 #include "model/cpu/vector_math.h"
 
 namespace cohort {
@@ -18,7 +20,7 @@ namespace {
 using head::ChunkStats;
 using head::kChunk;
 
-constexpr int64_t kGroup = 256;         // rows of one sweep over the vocabulary; fixes the order of sums in dw
+constexpr int64_t kGroup = 512;         // rows of one sweep over the vocabulary; fixes the order of sums in dw
 constexpr int64_t kBlock = 8 * kChunk;  // columns whose gradient is held at a time
 constexpr int64_t kRowsInCache = 64;    // rows whose logits of one chunk are summed up while they are in cache
 constexpr int64_t kRowTask = 16;
@@ -162,7 +164,42 @@ void logit_gradient(T* out, const float* logits, int64_t begin, int64_t count, i
   }
 }
 
-// A group of rows whose loss is known, and where its parts lie.
+// Rows of one sweep, and how they are added up in dw: a part has a step for every kGroup rows.
+struct Batch {
+  int64_t begin, rows;
+  std::vector<gemm::SumStep> steps;
+};
+
+// A sum that is not yet on the way to its parent's can wait in dw, but no second one: a batch ends where one is left.
+std::vector<Batch> make_batches(std::span<const RowPart> parts) {
+  std::vector<Batch> batches;
+  Batch next{0, 0, {}};
+  int open = 0;
+  const auto close = [&] {
+    if (!batches.empty() && batches.back().rows + next.rows <= kGroup) {
+      Batch& last = batches.back();
+      last.rows += next.rows;
+      last.steps.insert(last.steps.end(), next.steps.begin(), next.steps.end());
+    } else {
+      batches.push_back(next);
+    }
+    next = {next.begin + next.rows, 0, {}};
+  };
+  for (size_t p = 0; p < parts.size(); ++p) {
+    ++open;
+    for (int64_t begin = 0; begin == 0 || begin < parts[p].count; begin += kGroup) {
+      const int64_t rows = std::min(kGroup, parts[p].count - begin);
+      const bool last = begin + rows == parts[p].count;
+      next.steps.push_back({rows, begin > 0, last ? static_cast<int>(p) : -1, last ? parts[p].merges : 0});
+      next.rows += rows;
+      if (last) open -= parts[p].merges;
+      if (open == 1) close();
+    }
+  }
+  return batches;
+}
+
+// A batch whose loss is known, and where its parts lie.
 struct Group {
   Tensor h, dh;  // (rows, C)
   std::span<const int32_t> targets;
@@ -170,6 +207,8 @@ struct Group {
   const float* logits;     // (chunks, rows, kChunk)
   const float* gradients;  // dL/dlogprob (rows)
   float inverse_temperature, softcap;
+  std::span<const gemm::SumStep> steps;
+  bool first;  // dw holds nothing yet
 };
 
 // Memory for the gradients of a group.
@@ -198,34 +237,37 @@ void fill_chunk(Tensor dlogits, const Group& group, int64_t block, int64_t colum
   }
 }
 
-// dh = D w and dw += D^T h with D = dL/dlogits, a block of the vocabulary at a time.
-void add_gradients(Tensor dw, Tensor w, const Group& group, const GradientSpace& space, const Exec& ex) {
+// dh = D w and dw = (dw +) D^T h with D = dL/dlogits, a block of the vocabulary at a time.
+void add_gradients(Tensor dw, Tensor w, const Group& group, const KeptRows& kept, const GradientSpace& space,
+                   const Exec& ex) {
   const DType lane = gemm::lane_dtype(w.dtype);
-  const int64_t V = w.rows(), C = w.cols(), rows = group.h.rows(), lanes = gemm::lanes_of(rows, lane);
+  const int64_t V = w.rows(), C = w.cols(), rows = group.h.rows(), lanes = gemm::lanes_of_steps(group.steps, lane);
   const int64_t panels = gemm::panels_of(C);
-  const size_t h_panel = gemm::panel_bytes(lanes);
-  ex.pool->run(panels, [&](int64_t p, int) {
-    gemm::pack_columns(space.h_panels + static_cast<size_t>(p) * h_panel, group.h, p, p + 1);
+  const std::vector<gemm::RowBlock> blocks = gemm::row_blocks(group.steps, lane);
+  ex.pool->run(static_cast<int64_t>(blocks.size()), [&](int64_t b, int) {
+    gemm::pack_columns(space.h_panels, group.h, lanes, blocks[static_cast<size_t>(b)]);
   });
   for (int64_t block = 0; block < V; block += kBlock) {
     const int64_t cols = std::min(kBlock, V - block), chunks = head::chunks_of(cols);
     const Tensor dlogits(space.dlogits, lane, {rows, cols}), w_block = w.slice_rows(block, cols);
-    const size_t w_panel = gemm::panel_bytes(gemm::lanes_of(cols, lane));
-    // A task is a chunk of D and the rows of dw that it gives, while that chunk is in cache; or a panel of w.
-    ex.pool->run(chunks + panels, [&](int64_t task, int thread) {
-      if (task >= chunks) {
-        const int64_t p = task - chunks;
-        return gemm::pack_columns(space.w_panels + static_cast<size_t>(p) * w_panel, w_block, p, p + 1);
-      }
+    const gemm::SumStep all{cols, false, -1, 0};
+    const std::vector<gemm::RowBlock> w_blocks = gemm::row_blocks({&all, 1}, lane);
+    // A task is a chunk of D and the rows of dw that it gives, while that chunk is in cache; or some rows of w.
+    ex.pool->run(chunks + static_cast<int64_t>(w_blocks.size()), [&](int64_t task, int thread) {
+      if (task >= chunks)
+        return gemm::pack_columns(space.w_panels, w_block, gemm::lanes_of(cols, lane),
+                                  w_blocks[static_cast<size_t>(task - chunks)]);
       const int64_t column = task * kChunk, count = std::min(kChunk, cols - column);
       fill_chunk(dlogits, group, block, column);
       std::byte* tiles = space.tiles + static_cast<size_t>(thread) * space.tiles_size;
       const int64_t tile = column / gemm::kTileRows;
-      gemm::pack_column_tiles(tiles, dlogits, tile, tile + gemm::tiles_of(count));
-      const gemm::Output out{dw.f32() + (block + column) * C, DType::f32, C, true};
-      const gemm::Product product{gemm::column_tiles(tiles, lanes), space.h_panels, out, count, C, lane};
+      for (const gemm::RowBlock& b : blocks)
+        gemm::pack_tiles(tiles, dlogits, lanes, b, tile, tile + gemm::tiles_of(count));
+      const gemm::PartProduct product{
+          tiles,        space.h_panels, lanes,         dw.f32() + (block + column) * C, count, C, lane, group.steps,
+          !group.first, kept,           block + column};
       for (int64_t row = 0; row < count; row += gemm::kTileRows)  // dw is far away: row by row, once
-        gemm::multiply_block(product, row, std::min(count, row + gemm::kTileRows), 0, panels);
+        gemm::multiply_parts(product, row, std::min(count, row + gemm::kTileRows), 0, panels);
     });
     const gemm::Output out{group.dh.data, DType::f32, C, block > 0};
     gemm::multiply({gemm::rows_in_place(dlogits), space.w_panels, out, rows, C, lane}, ex);
@@ -267,19 +309,32 @@ void head_logprobs(std::span<float> logprob, std::span<float> entropy, Tensor h,
 }
 
 void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, Tensor w_plain, std::span<const int32_t> targets,
-               float temperature, const TokenGradient& gradient, const Exec& ex, float softcap) {
+               float temperature, const TokenGradient& gradient, const Exec& ex, float softcap,
+               std::span<const RowPart> parts, const KeptRows& kept) {
   check_head("head_loss", h, w, targets, temperature, softcap, ex);
-  const int64_t n = h.rows(), V = w.n, C = w.k, most = std::min(kGroup, n);
-  CHECK(dh.dtype == DType::f32 && dh.rows() == n && dh.cols() == C,
+  const int64_t n = h.rows(), V = w.n, C = w.k;
+  const RowPart whole{0, n, 0};
+  check_row_parts("head_loss", parts, n);
+  parts = simd::parts_or(parts, whole);
+  CHECK(dh.dtype == DType::f32 && dh.rows() == n && (n == 0 || dh.cols() == C),
         "head_loss: dh is {} ({}, {}), wanted float32 ({}, {})", dtype_name(dh.dtype), dh.rows(), dh.cols(), n, C);
   CHECK(dw.dtype == DType::f32 && dw.rows() == V && dw.cols() == C,
         "head_loss: dw is {} ({}, {}), wanted float32 ({}, {})", dtype_name(dw.dtype), dw.rows(), dw.cols(), V, C);
   CHECK(w_plain.dtype == w.dtype && w_plain.rows() == V && w_plain.cols() == C,
         "head_loss: w_plain is {} ({}, {}), the packed weight {} ({}, {})", dtype_name(w_plain.dtype), w_plain.rows(),
         w_plain.cols(), dtype_name(w.dtype), V, C);
-  if (n == 0) return;
+  CHECK(kept.rows.empty() || (kept.sums.size() == static_cast<int64_t>(parts.size() * kept.rows.size()) * C &&
+                              kept.sums.cols() == C && kept.rows.front() >= 0 && kept.rows.back() < V),
+        "head_loss: {} kept rows of {} parts in {} x {}", kept.rows.size(), parts.size(), kept.sums.rows(),
+        kept.sums.cols());
   const DType lane = gemm::lane_dtype(h.dtype);
-  const int64_t panels = gemm::panels_of(C), lanes = gemm::lanes_of(most, lane), threads = ex.pool->size();
+  const std::vector<Batch> batches = make_batches(parts);
+  int64_t most = 0, lanes = 0;
+  for (const Batch& batch : batches) {
+    most = std::max(most, batch.rows);
+    lanes = std::max(lanes, gemm::lanes_of_steps(batch.steps, lane));
+  }
+  const int64_t panels = gemm::panels_of(C), threads = ex.pool->size();
   const int64_t tiles_size = gemm::tiles_of(kChunk) * static_cast<int64_t>(gemm::tile_bytes(lanes));
   Pieces pieces;
   const SweepPlan plan(pieces, most, V);
@@ -295,28 +350,22 @@ void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, Tensor w_p
                             static_cast<size_t>(tiles_size)};
   float* gradients = pieces.as<float>(gradients_at);
 
-  for (int64_t first = 0; first < n; first += kGroup) {
-    const int64_t rows = std::min(kGroup, n - first);
-    const Group group{h.slice_rows(first, rows),
-                      dh.slice_rows(first, rows),
-                      targets.subspan(static_cast<size_t>(first), static_cast<size_t>(rows)),
-                      plan.at(pieces, rows),
+  for (const Batch& batch : batches) {
+    const Group group{h.slice_rows(batch.begin, batch.rows),
+                      dh.slice_rows(batch.begin, batch.rows),
+                      targets.subspan(static_cast<size_t>(batch.begin), static_cast<size_t>(batch.rows)),
+                      plan.at(pieces, batch.rows),
                       pieces.as<float>(logits),
                       gradients,
                       1.0f / temperature,
-                      softcap};
+                      softcap,
+                      batch.steps,
+                      &batch == &batches.front()};
     sweep_vocabulary(group.sweep, pieces.as<float>(logits), nullptr, gemm::in_lane_dtype(group.h, pieces[wide], ex), w,
                      group.targets, group.inverse_temperature, softcap, ex);
-    bool any = false;
-    for (int64_t r = 0; r < rows; ++r) {
-      gradients[r] = gradient(first + r, group.sweep.logprob[r], group.sweep.entropy[r]);
-      any = any || gradients[r] != 0;
-    }
-    if (any) {
-      add_gradients(dw, w_plain, group, space, ex);
-    } else {
-      std::memset(group.dh.data, 0, group.dh.bytes());
-    }
+    for (int64_t r = 0; r < batch.rows; ++r)
+      gradients[r] = gradient(batch.begin + r, group.sweep.logprob[r], group.sweep.entropy[r]);
+    add_gradients(dw, w_plain, group, kept, space, ex);
   }
 }
 

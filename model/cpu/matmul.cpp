@@ -1,12 +1,14 @@
-// The products of a linear layer on the CPU (ops/matmul.h), as three layouts of one product (gemm.h).
+// The products of a linear layer on the CPU (ops/matmul.h), as three layouts of one product (gemm.h, gemm_parts.h).
 #include "model/ops/matmul.h"
 
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <vector>
 
 #include "model/cpu/gemm.h"
+#include "model/cpu/gemm_parts.h"
 
 namespace cohort {
 
@@ -116,43 +118,50 @@ void matmul_backward_input(Tensor dx, Tensor dy, Tensor w, const Exec& ex, bool 
   check_operand(op, "dy", dy, dy.dtype, dy.rows(), w.rows());
   check_output(op, "dx", dx, dy.dtype, dy.rows(), w.cols(), accumulate);
   // w is laid out anew each time: little beside a product with many rows, and nothing to keep in step with the weights.
-  const size_t panel = gemm::panel_bytes(gemm::lanes_of(w.rows(), gemm::lane_dtype(w.dtype)));
-  const int64_t panels = gemm::panels_of(w.cols());
-  const size_t packed_bytes = static_cast<size_t>(panels) * panel;
+  const gemm::SumStep all{w.rows(), false, -1, 0};
+  const std::vector<gemm::RowBlock> blocks = gemm::row_blocks({&all, 1}, gemm::lane_dtype(w.dtype));
+  const int64_t lanes = gemm::lanes_of(w.rows(), gemm::lane_dtype(w.dtype));
+  const size_t packed_bytes = static_cast<size_t>(gemm::panels_of(w.cols())) * gemm::panel_bytes(lanes);
   std::byte* space = static_cast<std::byte*>(ex.workspace->get(0, packed_bytes + gemm::widened_bytes(dy)));
-  ex.pool->run(panels,
-               [&](int64_t p, int) { gemm::pack_columns(space + static_cast<size_t>(p) * panel, w, p, p + 1); });
+  ex.pool->run(static_cast<int64_t>(blocks.size()),
+               [&](int64_t b, int) { gemm::pack_columns(space, w, lanes, blocks[static_cast<size_t>(b)]); });
   const Tensor a = gemm::in_lane_dtype(dy, space + packed_bytes, ex);
   gemm::multiply(
       {gemm::rows_in_place(a), space, {dx.data, dx.dtype, w.cols(), accumulate}, dy.rows(), w.cols(), a.dtype}, ex);
 }
 
-void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, const Exec& ex) {
+void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, const Exec& ex, std::span<const RowPart> parts) {
   const char* op = "matmul_backward_weight";
   check_exec(op, ex);
   check_act(op, x.dtype);
   check_operand(op, "x", x, x.dtype, dy.rows(), x.cols());
   check_operand(op, "dy", dy, x.dtype, x.rows(), dy.cols());
   check_operand(op, "dw", dw, DType::f32, dy.cols(), x.cols());
-  const int64_t lanes = gemm::lanes_of(x.rows(), gemm::lane_dtype(x.dtype));
+  check_row_parts(op, parts, x.rows());
+  std::vector<gemm::SumStep> steps;
+  for (const RowPart& part : parts) steps.push_back({part.count, false, -1, part.merges});
+  if (parts.empty()) steps.push_back({x.rows(), false, -1, 0});
+  const DType lane_dtype = gemm::lane_dtype(x.dtype);
+  const int64_t lanes = gemm::lanes_of_steps(steps, lane_dtype);
   const size_t panel = gemm::panel_bytes(lanes), tile = gemm::tile_bytes(lanes);
   const int64_t panels = gemm::panels_of(x.cols()), tiles = gemm::tiles_of(dy.cols());
   const size_t panels_size = static_cast<size_t>(panels) * panel;
   std::byte* space = static_cast<std::byte*>(ex.workspace->get(0, panels_size + static_cast<size_t>(tiles) * tile));
-  constexpr int64_t kTiles = 16;  // tiles of one task
-  const int64_t tile_tasks = (tiles + kTiles - 1) / kTiles;
-  ex.pool->run(panels + tile_tasks, [&](int64_t task, int) {
-    if (task < panels) return gemm::pack_columns(space + static_cast<size_t>(task) * panel, x, task, task + 1);
-    const int64_t begin = (task - panels) * kTiles, end = std::min(tiles, begin + kTiles);
-    gemm::pack_column_tiles(space + panels_size + static_cast<size_t>(begin) * tile, dy, begin, end);
+  const std::vector<gemm::RowBlock> blocks = gemm::row_blocks(steps, lane_dtype);
+  ex.pool->run(2 * static_cast<int64_t>(blocks.size()), [&](int64_t task, int) {
+    const gemm::RowBlock& block = blocks[static_cast<size_t>(task / 2)];
+    if (task % 2 == 0) return gemm::pack_tiles(space + panels_size, dy, lanes, block, 0, tiles);
+    gemm::pack_columns(space, x, lanes, block);
   });
-  gemm::multiply({gemm::column_tiles(space + panels_size, lanes),
-                  space,
-                  {dw.data, DType::f32, x.cols(), true},
-                  dy.cols(),
-                  x.cols(),
-                  gemm::lane_dtype(x.dtype)},
-                 ex);
+  // Tiles that go through a panel together stay in the second-level cache while panels stream by.
+  constexpr size_t kTileCache = 384 << 10;
+  const int64_t together = std::clamp<int64_t>(static_cast<int64_t>(kTileCache / std::max<size_t>(tile, 1)), 2, 16);
+  const int64_t chunks = (tiles + together - 1) / together;
+  const gemm::PartProduct product{space + panels_size, space, lanes, dw.f32(), dy.cols(), x.cols(), lane_dtype, steps};
+  ex.pool->run(chunks * panels, [&](int64_t task, int) {
+    const int64_t row = task / panels * together * gemm::kTileRows, j = task % panels;
+    gemm::multiply_parts(product, row, std::min(dy.cols(), row + together * gemm::kTileRows), j, j + 1);
+  });
 }
 
 }  // namespace cohort

@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "model/cpu/parallel.h"
+#include "model/cpu/part_sums.h"
 #include "model/cpu/vector_math.h"
 
 namespace cohort {
@@ -63,25 +64,29 @@ void rmsnorm_backward_row(float* dx, const float* dy, const float* x, const T* g
   }
 }
 
-// sums[c] += sum over rows of dy x rstd. row(i, &dy, &x) gives row i's pointers and returns its rstd.
+// sums[c] = sum over rows, in parts, of dy x rstd, `per_row` of each. row(i, &dy, &x) gives item i's pointers and
+// returns its rstd.
 template <typename Row>
-void add_gain_gradient(float* sums, int64_t rows, int64_t C, const Row& row, const Exec& ex) {
+void gain_gradient(float* sums, std::span<const RowPart> parts, int64_t per_row, int64_t C, const Row& row,
+                   const Exec& ex) {
   for_chunks(ex, C, kColumns, [&](int64_t begin, int64_t end) {
-    F16 sum[kColumns / kLanes];
-    for (F16& s : sum) s = splat(0.0f);
-    for (int64_t i = 0; i < rows; ++i) {
-      const float *dy, *x;
-      const F16 scale = splat(row(i, dy, x));
-      for (int64_t c = begin; c < end; c += kLanes) {
-        const int64_t lanes = lanes_left(end, c);
-        F16& s = sum[(c - begin) / kLanes];
-        s = fma(load_first(dy + c, lanes), load_first(x + c, lanes) * scale, s);
+    PartStack<kColumns / kLanes> stack;
+    for (const RowPart& part : parts) {
+      F16 sum[kColumns / kLanes];
+      for (F16& s : sum) s = splat(0.0f);
+      for (int64_t i = part.begin * per_row; i < (part.begin + part.count) * per_row; ++i) {
+        const float *dy, *x;
+        const F16 scale = splat(row(i, dy, x));
+        for (int64_t c = begin; c < end; c += kLanes) {
+          const int64_t lanes = lanes_left(end, c);
+          F16& s = sum[(c - begin) / kLanes];
+          s = fma(load_first(dy + c, lanes), load_first(x + c, lanes) * scale, s);
+        }
       }
+      stack.push(sum, part.merges);
     }
-    for (int64_t c = begin; c < end; c += kLanes) {
-      const int64_t lanes = lanes_left(end, c);
-      store_first(sums + c, load_first(sums + c, lanes) + sum[(c - begin) / kLanes], lanes);
-    }
+    for (int64_t c = begin; c < end; c += kLanes)
+      store_first(sums + c, stack.total()[(c - begin) / kLanes], lanes_left(end, c));
   });
 }
 
@@ -137,8 +142,9 @@ void rmsnorm_add(Tensor sum, Tensor rstd, Tensor x, Tensor gain, const NormParam
 }
 
 void rmsnorm_backward(Tensor dx, Tensor dgain, Tensor dy, Tensor x, Tensor gain, Tensor rstd, float offset,
-                      const Exec& ex) {
+                      const Exec& ex, std::span<const RowPart> parts) {
   const int64_t T = x.rows(), C = x.cols();
+  check_row_parts("rmsnorm_backward", parts, T);
   check_matrix("rmsnorm_backward", "dx", dx, T, C);
   check_matrix("rmsnorm_backward", "dy", dy, T, C);
   check_matrix("rmsnorm_backward", "gain", gain, 1, C);
@@ -155,7 +161,8 @@ void rmsnorm_backward(Tensor dx, Tensor dgain, Tensor dy, Tensor x, Tensor gain,
     row_dy = grad + t * C, row_x = in + t * C;
     return scales[t];
   };
-  add_gain_gradient(dgain.f32(), T, C, row, ex);
+  const RowPart whole{0, T, 0};
+  gain_gradient(dgain.f32(), parts_or(parts, whole), 1, C, row, ex);
 }
 
 void qk_norm(Tensor qkv, Tensor raw, Tensor rstd, Tensor q_gain, Tensor k_gain, const QkHeads& heads,
@@ -176,14 +183,17 @@ void qk_norm(Tensor qkv, Tensor raw, Tensor rstd, Tensor q_gain, Tensor k_gain, 
   });
 }
 
-void qk_norm_backward(Tensor dqkv, Tensor dq_gain, Tensor dk_gain, Tensor raw, Tensor rstd, Tensor q_gain, Tensor k_gain,
-                      const QkHeads& heads, float offset, const Exec& ex) {
+void qk_norm_backward(Tensor dqkv, Tensor dq_gain, Tensor dk_gain, Tensor raw, Tensor rstd, Tensor q_gain,
+                      Tensor k_gain, const QkHeads& heads, float offset, const Exec& ex,
+                      std::span<const RowPart> parts) {
   CHECK(raw && rstd, "qk_norm_backward: the forward pass kept nothing");
   const QkWidths w = check_qk(dqkv, raw, rstd, q_gain, k_gain, heads);
   check_matrix("qk_norm_backward", "dq_gain", dq_gain, 1, w.D);
   check_matrix("qk_norm_backward", "dk_gain", dk_gain, 1, w.D);
   const float *old = raw.f32(), *scales = rstd.f32();
   float* data = dqkv.f32();
+  check_row_parts("qk_norm_backward", parts, w.rows);
+  const RowPart whole{0, w.rows, 0};
   // The gains first: their sums need the gradients that the second half replaces.
   const auto add_gain = [&](Tensor dgain, int64_t first, int64_t count) {
     const auto row = [&](int64_t i, const float*& dy, const float*& x) {
@@ -191,7 +201,7 @@ void qk_norm_backward(Tensor dqkv, Tensor dq_gain, Tensor dk_gain, Tensor raw, T
       dy = data + t * w.width + h * w.D, x = old + (t * w.heads + h) * w.D;
       return scales[t * w.heads + h];
     };
-    add_gain_gradient(dgain.f32(), w.rows * count, w.D, row, ex);
+    gain_gradient(dgain.f32(), parts_or(parts, whole), count, w.D, row, ex);
   };
   add_gain(dq_gain, 0, heads.num_heads);
   add_gain(dk_gain, heads.num_heads, heads.num_kv_heads);

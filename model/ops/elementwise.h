@@ -8,19 +8,22 @@
 #include <span>
 
 #include "model/exec.h"
+#include "model/ops/row_parts.h"
 #include "model/tensor.h"
 
 namespace cohort {
 
 // x[t] = scale * table[tokens[t]].          tokens: T ids in [0, V)   table (V, C) act   x (T, C) f32
 void embedding(Tensor x, std::span<const int32_t> tokens, Tensor table, const Exec& ex, float scale = 1);
-// dtable[tokens[t]] += scale * dx[t], in the order of t.                dtable (V, C) f32
-void embedding_backward(Tensor dtable, Tensor dx, std::span<const int32_t> tokens, const Exec& ex, float scale = 1);
+// kept.sums[part of t][tokens[t]] += scale * dx[t], in the order of t; then dtable[row] = the sum over parts, for the
+// rows that `kept` lists, which must be all that `tokens` names. Other rows stay.           dtable (V, C) f32
+void embedding_backward(Tensor dtable, const KeptRows& kept, Tensor dx, std::span<const int32_t> tokens, const Exec& ex,
+                        float scale = 1, std::span<const RowPart> parts = {});
 
 // y[t] += bias.                             y (T, N) f32   bias (N) act
 void add_bias(Tensor y, Tensor bias, const Exec& ex);
-// dbias += sum over t of dy[t], in order.   dbias (N) f32   dy (T, N) f32 or bf16
-void bias_backward(Tensor dbias, Tensor dy, const Exec& ex);
+// dbias = the sum over rows of dy, in parts.   dbias (N) f32   dy (T, N) f32 or bf16
+void bias_backward(Tensor dbias, Tensor dy, const Exec& ex, std::span<const RowPart> parts = {});
 
 // y = x in y's dtype (f32 <-> bf16, round to nearest even). Same shape.
 void cast(Tensor y, Tensor x, const Exec& ex);

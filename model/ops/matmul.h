@@ -9,6 +9,7 @@
 #include <span>
 
 #include "model/exec.h"
+#include "model/ops/row_parts.h"
 #include "model/tensor.h"
 
 namespace cohort {
@@ -39,7 +40,7 @@ void packed_rows(Tensor x, const PackedWeight& w, std::span<const int32_t> rows,
 // dx = dy w, or dx += dy w (dx f32 only).     dy (T, N)  w (N, K)  dx (T, K), f32 or the dtype of dy
 void matmul_backward_input(Tensor dx, Tensor dy, Tensor w, const Exec& ex, bool accumulate = false);
 
-// dw += dy^T x.                               dy (T, N)  x (T, K)  dw (N, K), f32
-void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, const Exec& ex);
+// dw = dy^T x, the sum over rows in parts.    dy (T, N)  x (T, K)  dw (N, K), f32, overwritten
+void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, const Exec& ex, std::span<const RowPart> parts = {});
 
 }  // namespace cohort

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "model/exec.h"
+#include "model/ops/row_parts.h"
 #include "model/tensor.h"
 
 namespace cohort {
@@ -18,9 +20,9 @@ struct NormParams {
 void rmsnorm(Tensor y, Tensor rstd, Tensor x, Tensor gain, const NormParams& params, const Exec& ex);
 // sum += norm(x).   sum (T, C) f32: the residual stream after a sandwich norm
 void rmsnorm_add(Tensor sum, Tensor rstd, Tensor x, Tensor gain, const NormParams& params, const Exec& ex);
-// Of both: dx += dL/dx, dgain += dL/dgain.   dx (T, C) f32   dgain (C) f32   dy (T, C) f32
+// Of both: dx += dL/dx; dgain = dL/dgain, the sum over rows in parts.   dx (T, C) f32   dgain (C) f32   dy (T, C) f32
 void rmsnorm_backward(Tensor dx, Tensor dgain, Tensor dy, Tensor x, Tensor gain, Tensor rstd, float offset,
-                      const Exec& ex);
+                      const Exec& ex, std::span<const RowPart> parts = {});
 
 // Heads of queries and keys in a row of q, k, v.
 struct QkHeads {
@@ -31,8 +33,10 @@ struct QkHeads {
 // there before, and rstd (T, H + K) f32
 void qk_norm(Tensor qkv, Tensor raw, Tensor rstd, Tensor q_gain, Tensor k_gain, const QkHeads& heads,
              const NormParams& params, const Exec& ex);
-// In place: dqkv (T, (H + 2K) D) f32, the gradient after the norm in and before it out; dq_gain, dk_gain (D) f32 +=.
-void qk_norm_backward(Tensor dqkv, Tensor dq_gain, Tensor dk_gain, Tensor raw, Tensor rstd, Tensor q_gain, Tensor k_gain,
-                      const QkHeads& heads, float offset, const Exec& ex);
+// In place: dqkv (T, (H + 2K) D) f32, the gradient after the norm in and before it out; dq_gain, dk_gain (D) f32, the
+// sums over rows in parts.
+void qk_norm_backward(Tensor dqkv, Tensor dq_gain, Tensor dk_gain, Tensor raw, Tensor rstd, Tensor q_gain,
+                      Tensor k_gain, const QkHeads& heads, float offset, const Exec& ex,
+                      std::span<const RowPart> parts = {});
 
 }  // namespace cohort

@@ -48,10 +48,14 @@ TEST(MemoryPlan, AgreesWithWhatIsAllocated) {
     config.rollout.max_num_seqs = 16;
     config.rollout.max_num_batched_tokens = 256;
     config.trainer.pack_tokens = 512;
+    config.trainer.prompts_per_step = 2;  // less than a pack
     const auto plan = training_memory(model, config, 1);
     expect_near(piece(plan, "weights"), policy->arena.bytes());
     expect_near(piece(plan, "KV cache"), KvCache(*policy, 16).bytes());
     expect_near(piece(plan, "training activations"), TrainState(*policy, 512, 512).bytes());
+    EXPECT_EQ(piece(plan, "gradients (1 "), static_cast<uint64_t>(policy->table.size) * 4);
+    config.trainer.gradient_checkpointing = true;
+    expect_near(piece(training_memory(model, config, 1), "training activations"), TrainState(*policy, 512, 512, true).bytes());
     const uint64_t sampling = 16 * (64 * dtype_size(dtype) + 300 * 4);
     expect_near(piece(plan, "rollout activations") - sampling, ForwardState(*policy, 256).bytes());
   }

@@ -20,7 +20,7 @@ TEST(Head, GradientsEqualSoftmaxInDouble) {
     for (const auto& [n, vocab, softcap] : {std::tuple<int64_t, int64_t, float>{1, 50, 0.0f},
                                             {33, 385, 0.0f},
                                             {6, 3400, 0.0f},
-                                            {262, 130, 0.0f},
+                                            {1100, 130, 0.0f},
                                             {33, 385, 4.0f},
                                             {6, 3400, 30.0f}}) {
       SCOPED_TRACE(std::string(dtype_name(act)) + " n " + std::to_string(n) + " V " + std::to_string(vocab) +
@@ -28,8 +28,7 @@ TEST(Head, GradientsEqualSoftmaxInDouble) {
       const double temperature = 0.75;
       const Problem p(act, n, vocab, 29, 3.0f, softcap);
       const std::vector<float> weights = random_weights(n);
-      const Matrix before = Matrix::random(DType::f32, vocab, p.hidden(), kSeed + 4);
-      const Loss r = loss(p, static_cast<float>(temperature), weights, ex, &before);
+      const Loss r = loss(p, static_cast<float>(temperature), weights, ex);
       std::vector<std::vector<double>> d;
       for (int64_t i = 0; i < n; ++i) {
         const SlowRow slow = slow_row(p, i, temperature);
@@ -51,13 +50,12 @@ TEST(Head, GradientsEqualSoftmaxInDouble) {
           ASSERT_NEAR(r.dh.at(i, c), sum, relative * magnitude + 1e-9) << "dh (" << i << ", " << c << ")";
         }
         for (int64_t v = 0; v < vocab; ++v) {
-          double sum = before.at(v, c), magnitude = std::abs(sum) * kEps32;
+          double sum = 0, magnitude = 0;
           for (int64_t i = 0; i < n; ++i) {
             const double term = d[static_cast<size_t>(i)][static_cast<size_t>(v)] * p.h.at(i, c);
             sum += term, magnitude += std::abs(term);
           }
-          ASSERT_NEAR(r.dw.at(v, c), sum,
-                      relative * magnitude + kEps32 * (std::abs(before.at(v, c)) + std::abs(sum)) + 1e-9)
+          ASSERT_NEAR(r.dw.at(v, c), sum, relative * magnitude + kEps32 * std::abs(sum) + 1e-9)
               << "dw (" << v << ", " << c << ")";
         }
       }
@@ -116,14 +114,13 @@ TEST(Head, GradientIsAskedForEachRowInOrderFromOneThread) {
   EXPECT_EQ(asked, expected);
 }
 
-TEST(Head, RowsWithoutGradientChangeNothing) {
+TEST(Head, RowsWithoutGradientAddNothing) {
   ExecOwner owner(2);
   const Exec ex = owner.exec();
   for (DType act : kActs) {
     const Problem p(act, 300, 700, 24);
-    const Matrix before = Matrix::random(DType::f32, p.vocab(), p.hidden(), kSeed + 5);
-    const Loss none = loss(p, 1.0f, std::vector<float>(300, 0.0f), ex, &before);
-    EXPECT_TRUE(none.dw == before);
+    const Loss none = loss(p, 1.0f, std::vector<float>(300, 0.0f), ex);
+    for (int64_t i = 0; i < p.vocab() * p.hidden(); ++i) ASSERT_EQ(none.dw.get(i), 0.0f);
     for (int64_t i = 0; i < p.n() * p.hidden(); ++i) ASSERT_EQ(none.dh.get(i), 0.0f);
 
     // Only row 7 has a gradient: its own is what it would be among others, and dw is as if it were the only one.

@@ -55,12 +55,12 @@ struct Loss {
   LogProbs seen;
 };
 
-// head_loss with dL/dlogprob[i] = weights[i], dw added to `before` (zero when null).
+// head_loss with dL/dlogprob[i] = weights[i].
 inline Loss loss(const Problem& p, float temperature, const std::vector<float>& weights, const Exec& ex,
-                 const Matrix* before = nullptr) {
-  Loss r{Matrix(DType::f32, p.n(), p.hidden()), before ? *before : Matrix(DType::f32, p.vocab(), p.hidden()), {}};
+                 std::span<const RowPart> parts = {}, const KeptRows& kept = {}) {
+  Loss r{Matrix(DType::f32, p.n(), p.hidden()), Matrix(DType::f32, p.vocab(), p.hidden()), {}};
   r.dh.fill(std::numeric_limits<float>::quiet_NaN());  // overwritten, whatever was there
-  if (!before) r.dw.fill(0);
+  r.dw.fill(std::numeric_limits<float>::quiet_NaN());
   head_loss(
       r.dh.t(), r.dw.t(), p.h.t(), packed(p.w, ex), p.w.t(), p.targets, temperature,
       [&](int64_t i, float logprob, float entropy) {
@@ -68,7 +68,7 @@ inline Loss loss(const Problem& p, float temperature, const std::vector<float>& 
         r.seen.entropy.push_back(entropy);
         return weights[static_cast<size_t>(i)];
       },
-      ex, p.softcap);
+      ex, p.softcap, parts, kept);
   return r;
 }
 

@@ -51,6 +51,7 @@ TEST(ConfigIdentity, LeavesOutWhatCannotChangeThem) {
   other.trainer.eval_before = false;
   other.trainer.save_steps = 3;
   other.trainer.save_total_limit = 9;
+  other.trainer.gradient_checkpointing = true;
   other.comm.timeout_s = 1;
   other.log.progress = false;
   EXPECT_EQ(config_identity(other), config_identity(config));

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <random>
@@ -71,15 +72,48 @@ Step random_step(std::mt19937& random, size_t size, const std::vector<bool>& lea
   return step;
 }
 
-std::span<const float> run_step(GradientSum& sum, const Step& step, const Exec& ex) {
-  const LogicalRange range = sum.range();
-  for (int leaf = range.first; leaf < range.last; ++leaf) {
-    if (step[leaf].empty()) continue;
-    const Tensor buffer = sum.begin_leaf(leaf, ex);
-    for (const Values& pack : step[leaf])
-      for (size_t i = 0; i < pack.size(); ++i) buffer.f32()[i] += pack[i];
-    sum.end_leaf(ex);
+// Writes the sum of packs of `leaves`, added up as tree_merges says.
+void write_sum(Tensor buffer, const std::vector<int>& leaves, const std::vector<const Values*>& packs) {
+  const std::vector<int> merges = tree_merges(leaves);
+  std::vector<Values> open;
+  for (size_t p = 0; p < packs.size(); ++p) {
+    open.push_back(*packs[p]);
+    for (int merge = 0; merge < merges[p]; ++merge) {
+      const Values top = open.back();
+      open.pop_back();
+      for (size_t i = 0; i < top.size(); ++i) open.back()[i] += top[i];
+    }
   }
+  ASSERT_EQ(open.size(), 1u);
+  std::ranges::copy(open[0], buffer.f32());
+}
+
+// Gives the packs of the subtree in one buffer, or its halves (a leaf's packs) apart, as `together` says.
+void add_node(GradientSum& sum, const Step& step, TreeNode node, const std::function<bool()>& together, const Exec& ex) {
+  std::vector<int> leaves;
+  std::vector<const Values*> packs;
+  for (int leaf = node.index << node.level; leaf < (node.index + 1) << node.level; ++leaf) {
+    for (const Values& pack : step[leaf]) leaves.push_back(leaf), packs.push_back(&pack);
+  }
+  if (packs.empty()) return;
+  if (packs.size() == 1 || together()) {
+    write_sum(sum.begin(leaves, ex), leaves, packs);
+    sum.end(ex);
+  } else if (node.level == 0) {
+    for (size_t p = 0; p < packs.size(); ++p) {
+      write_sum(sum.begin(std::span(leaves).first(1), ex), {leaves[0]}, {packs[p]});
+      sum.end(ex, p + 1 < packs.size());
+    }
+  } else {
+    add_node(sum, step, {node.level - 1, 2 * node.index}, together, ex);
+    add_node(sum, step, {node.level - 1, 2 * node.index + 1}, together, ex);
+  }
+}
+
+std::span<const float> run_step(GradientSum& sum, const Step& step, const Exec& ex) {
+  std::mt19937 random(static_cast<uint32_t>(step.size() * 31 + step[0].size()));
+  for (TreeNode node : covering_nodes(sum.range()))
+    add_node(sum, step, node, [&] { return random() % 3 == 0; }, ex);
   return sum.finish(used(step), ex);
 }
 
@@ -273,33 +307,48 @@ TEST(GradientSum, NonFiniteNumbersComeThrough) {
   }
 }
 
-TEST(GradientSum, ALeafsBufferStartsWithZeros) {
+TEST(GradientSum, WhatIsNeverWrittenIsZero) {
   const auto comm = make_self_comm();
   ExecOwner owner(1);
   GradientSum sum(16, 4, *comm);
   for (int step = 0; step < 2; ++step) {
     for (int leaf = 0; leaf < 4; ++leaf) {
-      const Tensor buffer = sum.begin_leaf(leaf, owner.exec());
+      const Tensor buffer = sum.begin({{leaf}}, owner.exec());
       ASSERT_EQ(buffer.size(), 16);
-      for (int i = 0; i < 16; ++i) {
-        EXPECT_EQ(std::bit_cast<uint32_t>(buffer.f32()[i]), 0u);
-        buffer.f32()[i] = 1;
-      }
-      sum.end_leaf(owner.exec());
+      for (int i = 0; i < 15; ++i) buffer.f32()[i] = 1;
+      EXPECT_EQ(std::bit_cast<uint32_t>(buffer.f32()[15]), 0u);
+      sum.end(owner.exec());
     }
-    EXPECT_EQ(sum.finish(std::vector<bool>(4, true), owner.exec())[7], 4.0f);
+    const std::span<const float> total = sum.finish(std::vector<bool>(4, true), owner.exec());
+    EXPECT_EQ(total[7], 4.0f);
+    EXPECT_EQ(std::bit_cast<uint32_t>(total[15]), 0u);
   }
 }
 
 TEST(GradientSum, HoldsOneBufferForEachLevelOfTheTree) {
   const auto comm = make_self_comm();
   ExecOwner owner(1);
+  const Exec ex = owner.exec();
   GradientSum sum(64, 64, *comm);
   for (int leaf = 0; leaf < 64; ++leaf) {
-    sum.begin_leaf(leaf, owner.exec());
-    sum.end_leaf(owner.exec());
+    sum.begin({{leaf}}, ex);
+    sum.end(ex);
     EXPECT_LE(sum.bytes(), 7 * 64 * sizeof(float)) << "after leaf " << leaf;
   }
+  sum.finish(std::vector<bool>(64, true), ex);
+  for (int leaf = 0; leaf < 64; ++leaf) {  // and one more where a leaf's packs come apart
+    for (const bool goes_on : {true, true, false}) {
+      sum.begin({{leaf}}, ex);
+      sum.end(ex, goes_on);
+      EXPECT_LE(sum.bytes(), 8 * 64 * sizeof(float)) << "in leaf " << leaf;
+    }
+  }
+}
+
+TEST(TreeMerges, AnExample) {
+  const std::vector<int> leaves = {0, 0, 0, 1, 3, 4, 7}, merges = {0, 1, 1, 1, 1, 0, 2}, none;
+  EXPECT_EQ(tree_merges(leaves), merges);
+  EXPECT_EQ(tree_merges(none), none);
 }
 
 TEST(GradientSum, RefusesWhatItCannotShareOut) {
@@ -316,15 +365,25 @@ TEST(GradientSum, LeavesAreBegunOnceInOrderAndInItsRange) {
   ExecOwner owner(1);
   const Exec ex = owner.exec();
   GradientSum sum(16, 8, comm);
-  EXPECT_THROW(sum.end_leaf(ex), Error);
-  EXPECT_THROW(sum.begin_leaf(-1, ex), Error);
-  EXPECT_THROW(sum.begin_leaf(4, ex), Error) << "leaf 4 is rank 1's";
-  sum.begin_leaf(1, ex);
-  EXPECT_THROW(sum.begin_leaf(2, ex), Error) << "leaf 1 is open";
+  EXPECT_THROW(sum.end(ex), Error);
+  EXPECT_THROW(sum.begin({{-1}}, ex), Error);
+  EXPECT_THROW(sum.begin({{4}}, ex), Error) << "leaf 4 is rank 1's";
+  EXPECT_THROW(sum.begin({{3, 4}}, ex), Error);
+  EXPECT_THROW(sum.begin({{2, 1}}, ex), Error) << "not ascending";
+  EXPECT_THROW(sum.begin({}, ex), Error);
+  sum.begin({{1}}, ex);
+  EXPECT_THROW(sum.begin({{2}}, ex), Error) << "leaf 1 is open";
   EXPECT_THROW(sum.finish(std::vector<bool>(8, true), ex), Error) << "leaf 1 is open";
-  sum.end_leaf(ex);
-  EXPECT_THROW(sum.begin_leaf(1, ex), Error);
-  EXPECT_THROW(sum.begin_leaf(0, ex), Error);
+  sum.end(ex, /*leaf_goes_on=*/true);
+  EXPECT_THROW(sum.finish(std::vector<bool>(8, true), ex), Error) << "leaf 1 goes on";
+  EXPECT_THROW(sum.begin({{2}}, ex), Error) << "leaf 1 goes on";
+  EXPECT_THROW(sum.begin({{1, 2}}, ex), Error) << "leaf 1 goes on, by itself";
+  sum.begin({{1}}, ex);
+  sum.end(ex);
+  EXPECT_THROW(sum.begin({{1}}, ex), Error);
+  EXPECT_THROW(sum.begin({{0}}, ex), Error);
+  sum.begin({{2, 3}}, ex);
+  EXPECT_THROW(sum.end(ex, true), Error) << "several leaves";
 }
 
 TEST(GradientSum, ItsLeavesMustBeThoseThatAreSaidToBeUsed) {
@@ -333,16 +392,16 @@ TEST(GradientSum, ItsLeavesMustBeThoseThatAreSaidToBeUsed) {
   ExecOwner owner(1);
   const Exec ex = owner.exec();
   GradientSum sum(16, 8, comm);
-  sum.begin_leaf(1, ex);
-  sum.end_leaf(ex);
+  sum.begin({{1}}, ex);
+  sum.end(ex);
   EXPECT_THROW(sum.finish(std::vector<bool>(7, true), ex), Error);
   EXPECT_THROW(sum.finish({false, false, false, false, true, true, true, true}, ex), Error);
 
   const auto alone = make_self_comm();
   GradientSum whole(16, 8, *alone);
   EXPECT_THROW(whole.finish(std::vector<bool>(8, false), ex), Error) << "no leaf at all";
-  whole.begin_leaf(1, ex);
-  whole.end_leaf(ex);
+  whole.begin({{1}}, ex);
+  whole.end(ex);
   EXPECT_THROW(whole.finish({true, true, false, false, false, false, false, false}, ex), Error)
       << "leaf 0 was not begun";
 }

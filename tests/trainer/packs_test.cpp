@@ -94,6 +94,14 @@ TEST(Packs, ShareThePromptAndRespectTheLimit) {
   EXPECT_EQ(build_packs(inputs, 3, 1).size(), 4u);  // a completion that does not fit alone is still run
 }
 
+TEST(Packs, ALongGroupIsSplitIntoFewPacksByItself) {
+  const std::vector<int32_t> prompt(512, 5), completion(2048, 7);
+  const std::vector<PackInput> inputs = {{prompt, std::vector<std::span<const int32_t>>(8, completion)}};
+  const auto packs = build_packs(inputs, 0, 8);
+  ASSERT_EQ(packs.size(), 4u);  // two completions each, not one: 512 + 2 * 2047 rows
+  for (const TrainPack& pack : packs) EXPECT_EQ(pack.tokens.tokens.size(), 512u + 2 * 2047);
+}
+
 TEST(Packs, EmptyCompletionsAreLeftOut) {
   const std::vector<int32_t> prompt = {1, 2};
   const std::vector<PackInput> inputs = {{prompt, {std::span<const int32_t>(), std::span<const int32_t>()}}};

@@ -1,0 +1,119 @@
+#include "model/cpu/gemm_parts.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "model/cpu/gemm_tile.h"
+
+namespace cohort {
+
+void check_row_parts(const char* op, std::span<const RowPart> parts, int64_t rows) {
+  int64_t next = parts.empty() ? rows : 0;
+  int open = parts.empty() ? 1 : 0;
+  for (const RowPart& part : parts) {
+    CHECK(part.begin == next && part.count >= 0, "{}: a part of {} rows from {}, after row {}", op, part.count,
+          part.begin, next);
+    next += part.count;
+    ++open;
+    CHECK(open <= kMaxOpenSums && part.merges >= 0 && part.merges < open, "{}: {} merges of {} sums, at most {}", op,
+          part.merges, open, kMaxOpenSums);
+    open -= part.merges;
+  }
+  CHECK(next == rows && open == 1, "{}: parts of {} of {} rows, {} sums are left", op, next, rows, open);
+}
+
+namespace gemm {
+namespace {
+
+constexpr int64_t kColumns = kMaxVectors * kVectorLanes;
+constexpr int64_t kSlot = kMaxRows * kColumns;  // a tile's floats
+
+void add_tile(float* sum, const float* other, int64_t n) {
+  for (int64_t i = 0; i < n; i += kVectorLanes) {
+    const Floats result = load_floats(reinterpret_cast<const std::byte*>(sum + i)) +
+                          load_floats(reinterpret_cast<const std::byte*>(other + i));
+    std::memcpy(sum + i, &result, sizeof result);
+  }
+}
+
+// `count` floats, from a row of a tile to C.
+void write_row(float* to, const float* from, int64_t count) {
+#if defined(__AVX512F__)
+  if (count == kColumns && reinterpret_cast<uintptr_t>(to) % sizeof(__m512) == 0) {
+    for (int64_t i = 0; i < kColumns; i += kVectorLanes) _mm512_stream_ps(to + i, _mm512_load_ps(from + i));
+    return;
+  }
+#endif
+  std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
+}
+
+// Rows and columns of a tile in C.
+struct Place {
+  int64_t row, rows, column, columns;
+};
+
+void keep_rows(const PartProduct& p, int part, const float* tile, const Place& at) {
+  const std::span<const int32_t> ids = p.kept.rows;
+  const int64_t first = p.first_row + at.row, width = p.kept.sums.cols();
+  for (auto id = std::ranges::lower_bound(ids, first); id != ids.end() && *id < first + at.rows; ++id) {
+    const int64_t slot = part * static_cast<int64_t>(ids.size()) + (id - ids.begin());
+    std::memcpy(p.kept.sums.f32() + slot * width + at.column, tile + (*id - first) * kColumns,
+                static_cast<size_t>(at.columns) * sizeof(float));
+  }
+}
+
+void finish_tile(const PartProduct& p, const Place& at) {
+  const auto& tiles = p.lane_dtype == DType::bf16 ? kTiles<true> : kTiles<false>;
+  const int64_t vectors = (at.columns + kVectorLanes - 1) / kVectorLanes, width = vectors * kVectorLanes;
+  const Tile run = tiles[at.rows - 1][vectors - 1];
+  float* c = p.c + at.row * p.n + at.column;
+  alignas(64) float sums[kMaxOpenSums][kSlot];
+  int depth = 0;
+  if (p.open) {
+    for (int64_t r = 0; r < at.rows; ++r)
+      std::memcpy(sums[0] + r * kColumns, c + r * p.n, static_cast<size_t>(at.columns) * sizeof(float));
+    depth = 1;
+  }
+  TileArgs args{.a = p.tiles + at.row / kMaxRows * static_cast<int64_t>(tile_bytes(p.lanes)),
+                .a_row = 4,
+                .a_lane = kMaxRows * 4,
+                .half = false,
+                .b = p.panels + at.column / kColumns * static_cast<int64_t>(panel_bytes(p.lanes)),
+                .c_row = kColumns * 4,
+                .columns = static_cast<int>(width)};
+  for (const SumStep& step : p.steps) {
+    args.lanes = lanes_of(step.rows, p.lane_dtype);
+    args.store = step.joins ? Store::add_f32 : Store::set_f32;
+    args.c = reinterpret_cast<std::byte*>(sums[step.joins ? depth - 1 : depth]);
+    run(args);
+    args.a += args.lanes * args.a_lane;
+    args.b += args.lanes * width * 4;
+    if (!step.joins) ++depth;
+    if (step.part >= 0 && !p.kept.rows.empty()) keep_rows(p, step.part, sums[depth - 1], at);
+    for (int merge = 0; merge < step.merges; ++merge, --depth)
+      add_tile(sums[depth - 2], sums[depth - 1], at.rows * kColumns);
+  }
+  for (int64_t r = 0; r < at.rows; ++r) write_row(c + r * p.n, sums[0] + r * kColumns, at.columns);
+}
+
+}  // namespace
+
+int64_t lanes_of_steps(std::span<const SumStep> steps, DType lane_dtype) {
+  int64_t lanes = 0;
+  for (const SumStep& step : steps) lanes += lanes_of(step.rows, lane_dtype);
+  return lanes;
+}
+
+void multiply_parts(const PartProduct& p, int64_t row, int64_t row_end, int64_t panel, int64_t panel_end) {
+  for (int64_t j = panel; j < panel_end; ++j)
+    for (int64_t i = row; i < row_end; i += kMaxRows)
+      finish_tile(p,
+                  {i, std::min<int64_t>(kMaxRows, row_end - i), j * kColumns, std::min(kColumns, p.n - j * kColumns)});
+#if defined(__AVX512F__)
+  _mm_sfence();  // streamed rows are in memory before the task is done
+#endif
+}
+
+}  // namespace gemm
+}  // namespace cohort

@@ -1,0 +1,49 @@
+// C = A^T B over rows in parts (ops/row_parts.h): the gradients of weights. Each tile of C is finished while it is in
+// registers and the first-level cache, and written once, past the caches: nothing reads it before the optimizer.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "model/cpu/gemm.h"
+#include "model/ops/row_parts.h"
+
+namespace cohort::gemm {
+
+// What a tile does with the next `rows` rows: adds them up; adds that to the sum on top (`joins`) or puts it there;
+// keeps the sum on top as that of `part` (-1: not); merges the sums on top `merges` times.
+struct SumStep {
+  int64_t rows;
+  bool joins;
+  int part, merges;
+};
+// Lanes of all steps; each begins at a whole lane.
+int64_t lanes_of_steps(std::span<const SumStep> steps, DType lane_dtype);
+
+// Rows that are laid out together, and the lane of the first. A step begins at a whole lane.
+struct RowBlock {
+  int64_t row, rows, lane;
+};
+std::vector<RowBlock> row_blocks(std::span<const SumStep> steps, DType lane_dtype);
+
+// Lays out a block of B = x in panels of `lanes` lanes, from `panels` on.        x (T, K): contraction over T
+void pack_columns(void* panels, Tensor x, int64_t lanes, const RowBlock& block);
+// Lays out a block of tiles [begin, end) of A = y^T, from `tiles` on.            y (T, N): a row of A is a column of y
+void pack_tiles(void* tiles, Tensor y, int64_t lanes, const RowBlock& block, int64_t begin, int64_t end);
+
+struct PartProduct {
+  const std::byte *tiles, *panels;  // A and B, laid out by the functions above
+  int64_t lanes;
+  float* c;  // (m, n)
+  int64_t m, n;
+  DType lane_dtype;
+  std::span<const SumStep> steps;
+  bool open = false;      // c holds a sum: the first on the stack
+  KeptRows kept = {};     // rows of the whole matrix
+  int64_t first_row = 0;  // of c in the whole matrix
+};
+
+// Rows [row, row_end) and panels [panel, panel_end) of C, on the calling thread. `row` starts a tile.
+void multiply_parts(const PartProduct& product, int64_t row, int64_t row_end, int64_t panel, int64_t panel_end);
+
+}  // namespace cohort::gemm

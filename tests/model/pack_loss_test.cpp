@@ -1,0 +1,238 @@
+// The gradient of packs: run as one they give the bits of each alone, and so they do with checkpointing.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <random>
+
+#include "core/rng.h"
+#include "model/ops/row_parts.h"
+#include "model/transformer.h"
+#include "tests/core/expect_error.h"
+#include "tests/model/tiny_model.h"
+
+namespace cohort {
+namespace {
+
+// What families differ in, all at once or not at all.
+ModelConfig config_of(bool plain, bool tied) {
+  ModelConfig c = tiny_config(tied);
+  if (plain) return c;
+  c.qkv_bias = c.out_bias = c.qk_norm = c.unit_offset_norm = c.sandwich_norms = true;
+  c.activation = Activation::gelu_tanh;
+  c.embedding_scale = 6.5f;
+  c.attention_softcap = 5, c.logit_softcap = 7, c.attention_scale = 0.3f;
+  c.window = 6;
+  c.num_layers = 3;
+  c.local_layers = {true, false, true};
+  return c;
+}
+
+std::unique_ptr<Policy> make_random_policy(const ModelConfig& config, DType dtype, const Exec& ex) {
+  auto policy = make_policy(config, dtype, 1);
+  Random random(11, Stream::kTest);
+  for (const ParamEntry& entry : policy->table.entries) {
+    for (int64_t i = 0; i < entry.size(); ++i) {
+      const float value = (entry.kind == ParamKind::matrix ? 0.25f : 0.5f) * random.normal() +
+                          (entry.kind == ParamKind::gain ? 1.0f : 0.0f);
+      const Tensor weight = policy->weight(entry.offset, 1, entry.size());
+      dtype == DType::f32 ? void(weight.f32()[i] = value) : void(weight.b16()[i] = to_bf16(value));
+    }
+  }
+  repack(*policy, ex);
+  return policy;
+}
+
+// One or two groups: a prompt and its completions.
+TokenPack random_pack(std::mt19937& random) {
+  const auto upto = [&](uint32_t n) { return static_cast<int64_t>(random() % n); };
+  TokenPack pack;
+  for (int64_t groups = 1 + upto(2); groups > 0; --groups) {
+    const auto rows = [&](int64_t count, int64_t position) {
+      for (int64_t i = 0; i < count; ++i) {
+        pack.tokens.push_back(static_cast<int32_t>(upto(80)));
+        pack.positions.push_back(static_cast<int32_t>(position + i));
+      }
+    };
+    const int64_t begin = static_cast<int64_t>(pack.tokens.size()), prompt = 1 + upto(9);
+    pack.runs.push_back({begin, prompt, begin, 0});
+    rows(prompt, 0);
+    for (int64_t completions = 1 + upto(3); completions > 0; --completions) {
+      const int64_t at = static_cast<int64_t>(pack.tokens.size()), count = upto(12);
+      if (count > 0) pack.runs.push_back({at, count, begin, prompt});
+      rows(count, prompt);
+      for (int64_t i = 0; i <= count; ++i) {
+        pack.rows.push_back(static_cast<int32_t>(i == 0 ? begin + prompt - 1 : at + i - 1));
+        pack.targets.push_back(static_cast<int32_t>(upto(80)));
+      }
+    }
+  }
+  return pack;
+}
+
+float weight_of(int64_t target, float logprob) { return static_cast<float>(target % 5 - 2) * 0.1f * logprob; }
+
+std::vector<float> gradient_of(const Policy& policy, const TokenPack& pack, std::span<const PackPart> parts,
+                               bool checkpointing, const Exec& ex) {
+  TrainState state(policy, static_cast<int64_t>(pack.tokens.size()), static_cast<int64_t>(pack.targets.size()),
+                   checkpointing);
+  std::vector<float> gradient(static_cast<size_t>(policy.table.size), NAN);
+  std::vector<int64_t> starts = {0};
+  for (const PackPart& part : parts) starts.push_back(starts.back() + part.targets);
+  size_t part = 0;
+  pack_loss(
+      policy, state, pack, 0.9f,
+      [&](int64_t target, float logprob, float) {
+        while (part + 2 < starts.size() && target >= starts[part + 1]) ++part;
+        return weight_of(target - starts[part], logprob);
+      },
+      {gradient.data(), DType::f32, {policy.table.size}}, ex, parts);
+  std::vector<bool> is_parameter(gradient.size());
+  for (const ParamEntry& entry : policy.table.entries)
+    std::fill_n(is_parameter.begin() + entry.offset, entry.size(), true);
+  for (size_t i = 0; i < gradient.size(); ++i) {  // gaps stay as they were
+    if (is_parameter[i]) continue;
+    EXPECT_TRUE(std::isnan(gradient[i])) << i;
+    gradient[i] = 0;
+  }
+  return gradient;
+}
+
+class PackLoss : public testing::Test {
+ protected:
+  // body(policy, dtype) for every kind of model.
+  void for_models(const std::function<void(const Policy&)>& body) {
+    for (const bool plain : {true, false})
+      for (const bool tied : {true, false})
+        for (const DType dtype : {DType::f32, DType::bf16}) {
+          SCOPED_TRACE(testing::Message() << "seed " << seed_ << (plain ? ", plain" : ", all parts")
+                                          << (tied ? ", tied, " : ", ") << dtype_name(dtype));
+          body(*make_random_policy(config_of(plain, tied), dtype, ex_));
+        }
+  }
+
+  const uint32_t seed_ = std::random_device{}();
+  std::mt19937 random_{seed_};
+  ExecOwner owner_{2};
+  const Exec ex_ = owner_.exec();
+};
+
+TEST_F(PackLoss, PacksRunAsOneGiveTheBitsOfEachAlone) {
+  for_models([&](const Policy& policy) {
+    for (int round = 0; round < 4; ++round) {
+      const size_t count = 2 + random_() % 4;
+      TokenPack joined;
+      std::vector<PackPart> parts;
+      std::vector<std::vector<float>> open;
+      for (size_t p = 0; p < count; ++p) {
+        const TokenPack pack = random_pack(random_);
+        append_pack(joined, pack);
+        open.push_back(gradient_of(policy, pack, {}, false, ex_));
+        const int merges = static_cast<int>(p + 1 == count ? open.size() - 1 : random_() % open.size());
+        parts.push_back({static_cast<int64_t>(pack.tokens.size()), static_cast<int64_t>(pack.targets.size()), merges});
+        for (int merge = 0; merge < merges; ++merge) {
+          const std::vector<float> top = open.back();
+          open.pop_back();
+          for (size_t i = 0; i < top.size(); ++i) open.back()[i] += top[i];
+        }
+      }
+      for (const bool checkpointing : {false, true})
+        EXPECT_EQ(gradient_of(policy, joined, parts, checkpointing, ex_), open[0]) << count << " packs";
+    }
+  });
+}
+
+TEST_F(PackLoss, CheckpointingChangesNoBit) {
+  for_models([&](const Policy& policy) {
+    for (int round = 0; round < 4; ++round) {
+      const TokenPack pack = random_pack(random_);
+      EXPECT_EQ(gradient_of(policy, pack, {}, true, ex_), gradient_of(policy, pack, {}, false, ex_));
+    }
+  });
+}
+
+TEST_F(PackLoss, CheckpointingKeepsLittleOfALayer) {
+  ModelConfig config = tiny_config();
+  const auto bytes = [&](int64_t layers, bool checkpointing) {
+    config.num_layers = layers;
+    return TrainState(*make_policy(config, DType::bf16, 1), 256, 64, checkpointing).bytes();
+  };
+  const size_t input = 256 * 48 * 4;  // the residual stream
+  EXPECT_EQ(bytes(9, true) - bytes(8, true), input);
+  EXPECT_GT(bytes(9, false) - bytes(8, false), 5 * input);
+}
+
+// Completions of `lengths` tokens and a stop behind a prompt: all behind one (shared), each behind a copy of its own
+// (copies), or behind the first of as many copies (merged).
+struct SharedPrompt {
+  TokenPack shared, copies, merged;
+
+  SharedPrompt(std::mt19937& random, int64_t P, std::initializer_list<int64_t> lengths) {
+    std::vector<int32_t> prompt(static_cast<size_t>(P));
+    for (int32_t& token : prompt) token = static_cast<int32_t>(random() % 80);
+    append_run(shared, prompt);
+    for (size_t i = 0; i < lengths.size(); ++i) append_run(copies, prompt), append_run(merged, prompt);
+    int64_t copy = 0;
+    for (const int64_t length : lengths) {
+      std::vector<int32_t> completion(static_cast<size_t>(length + 1));
+      for (int32_t& token : completion) token = static_cast<int32_t>(random() % 80);
+      append(shared, completion, 0, P), append(copies, completion, copy, P), append(merged, completion, 0, P);
+      copy += P;
+    }
+  }
+  static void append(TokenPack& pack, const std::vector<int32_t>& completion, int64_t prompt, int64_t P) {
+    const auto at = static_cast<int64_t>(pack.tokens.size()), rows = static_cast<int64_t>(completion.size()) - 1;
+    pack.runs.push_back({at, rows, prompt, P});
+    for (int64_t i = 0; i <= rows; ++i) {
+      pack.rows.push_back(static_cast<int32_t>(i == 0 ? prompt + P - 1 : at + i - 1));
+      pack.targets.push_back(completion[static_cast<size_t>(i)]);
+      if (i == rows) continue;
+      pack.tokens.push_back(completion[static_cast<size_t>(i)]);
+      pack.positions.push_back(static_cast<int32_t>(P + i));
+    }
+  }
+};
+
+TEST_F(PackLoss, ASharedPromptChangesNoLogProbAndTheGradientByRoundingsOnly) {
+  for_models([&](const Policy& policy) {
+    const SharedPrompt packs(random_, 9, {5, 11, 1, 8});
+    const auto numbers = [&](const TokenPack& pack) {
+      TrainState state(policy, 128, 64);
+      std::vector<float> logprobs(pack.targets.size()), entropies(pack.targets.size());
+      pack_logprobs(policy, state, pack, 0.9f, logprobs, entropies, ex_);
+      return std::pair(logprobs, entropies);
+    };
+    EXPECT_EQ(numbers(packs.shared), numbers(packs.copies));
+    const std::vector<float> a = gradient_of(policy, packs.shared, {}, false, ex_),
+                             b = gradient_of(policy, packs.copies, {}, false, ex_);
+    double difference = 0, size = 0;
+    for (size_t i = 0; i < a.size(); ++i) {
+      difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+      size += std::pow(static_cast<double>(a[i]), 2);
+    }
+    EXPECT_LT(std::sqrt(difference / size), policy.dtype == DType::f32 ? 2e-6 : 1e-2);
+  });
+}
+
+// What the sharing computes: the copies' gradient, but that a prompt row's parts (keys, values, the head's) are added
+// up in the first copy before the layers below see them. Copies of even length leave the other rows' places in pairs
+// alone.
+TEST_F(PackLoss, ASharedPromptGivesTheBitsOfCopiesThatAreAddedUpInTheFirst) {
+  for_models([&](const Policy& policy) {
+    const SharedPrompt packs(random_, 10, {5, 11, 1, 8});
+    EXPECT_EQ(gradient_of(policy, packs.shared, {}, false, ex_), gradient_of(policy, packs.merged, {}, false, ex_));
+  });
+}
+
+TEST_F(PackLoss, RefusesPartsThatAreNotThePack) {
+  const auto policy = make_random_policy(tiny_config(), DType::f32, ex_);
+  const TokenPack pack = random_pack(random_);
+  const auto T = static_cast<int64_t>(pack.tokens.size()), n = static_cast<int64_t>(pack.targets.size());
+  EXPECT_ERROR(gradient_of(*policy, pack, std::vector<PackPart>{{T, n - 1, 0}}, false, ex_), kInternal,
+               "head_loss: parts of");
+  EXPECT_ERROR(gradient_of(*policy, pack, std::vector<PackPart>{{T - 1, n, 0}}, false, ex_), kInternal, "parts of");
+}
+
+}  // namespace
+}  // namespace cohort
