@@ -2,6 +2,7 @@
 // The forward pass is, row for row, the one of transformer_cached.cpp: same ops, same order, same bits.
 #include <cstring>
 
+#include "core/trace.h"
 #include "model/ops/elementwise.h"
 #include "model/ops/head.h"
 #include "model/transformer.h"
@@ -169,7 +170,11 @@ void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, f
                const std::function<float(int64_t, float, float)>& gradient, Tensor gradients, const Exec& ex) {
   require_language_model(policy.config);
   CHECK(policy.use == PolicyUse::training, "gradients of a policy for inference");
-  const Tensor selected = forward_pack(policy, state, pack, ex);
+  const Tensor selected = [&] {
+    const Span span(ex.trace, "forward");
+    return forward_pack(policy, state, pack, ex);
+  }();
+  const Span span(ex.trace, "backward");  // with the head, whose two directions are one pass
   const ModelConfig& c = policy.config;
   head_loss(state.impl->dselected.slice_rows(0, static_cast<int64_t>(pack.rows.size())),
             Policy::view(gradients, policy.table.head, c.vocab_size, c.hidden_size), selected, policy.packed_head,

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "core/check.h"
+#include "core/trace.h"
 #include "model/ops/head.h"
 
 namespace cohort {
@@ -195,6 +196,8 @@ void Generator::Impl::plan_pass() {
 void Generator::Impl::run_pass(const Exec& ex) {
   plan_pass();
   if (runs.empty()) return;
+  const bool prompts = std::ranges::any_of(runs, [](const auto& run) { return run.tokens.size() > 1; });
+  const Span span(ex.trace, prompts ? "prefill" : "decode");
   const Clock::time_point start = Clock::now();
   const Tensor h = forward_cached(policy, cache, state, runs, ex);
   int64_t row = -1, decoded = 0;
@@ -237,6 +240,7 @@ void Generator::Impl::share_prompt(size_t leader, const std::byte* state_row) {
 
 void Generator::Impl::draw_next(const Exec& ex) {
   if (drawing.empty()) return;
+  const Span span(ex.trace, "sample");
   const Clock::time_point start = Clock::now();
   const int64_t count = static_cast<int64_t>(drawing.size());
   const Tensor rows = logits.slice_rows(0, count);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "core/trace.h"
 
 namespace cohort {
 namespace {
@@ -115,13 +116,17 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
     if (progress) progress(done == end - begin ? total : done * comm.size(), total);
   };
   std::vector<Rollout> rollouts;
-  if (!requests.empty()) rollouts = generator.generate(requests, step, ex, report);
+  if (!requests.empty()) {
+    const Span span(ex.trace, "rollout");
+    rollouts = generator.generate(requests, step, ex, report);
+  }
   for (const Rollout& rollout : rollouts) stats.decode_tokens += static_cast<int64_t>(rollout.tokens.size());
   stats.rollout_seconds = seconds_since(start);
 
   if (scoring) scoring();
   start = Clock::now();
   Writer mine;
+  std::optional<Span> span(std::in_place, ex.trace, "reward");
   for (size_t i = 0; i < rollouts.size(); ++i) {
     const Problem& problem = *problems[(begin + static_cast<int64_t>(i)) / samples];
     ScoredRollout scored{std::move(rollouts[i]), {}, {}};
@@ -134,6 +139,7 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
     put_rollout(mine, scored);
   }
   stats.reward_seconds = seconds_since(start);
+  span.emplace(ex.trace, "comm");
 
   std::vector<ScoredRollout> all;
   all.reserve(static_cast<size_t>(total));
