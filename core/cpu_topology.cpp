@@ -79,7 +79,7 @@ double cgroup_cpu_quota(const fs::path& root, const fs::path& self) {
   for (std::string line; std::getline(in, line);) {  // ID:CONTROLLERS:PATH
     const size_t first = line.find(':'), second = line.find(':', first + 1);
     if (second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",", path = line.substr(second + 1);
+    const std::string controllers = fmt::format(",{},", line.substr(first + 1, second - first - 1)), path = line.substr(second + 1);
     if (controllers == ",,") {
       quota = std::min(quota, least_quota(root, path, [](const fs::path& at) { return contents(at / "cpu.max"); }));
     } else if (controllers.find(",cpu,") != std::string::npos) {

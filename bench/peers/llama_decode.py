@@ -24,6 +24,7 @@ import time
 
 import llama_cpp
 
+LOG_LEVEL_ERROR = 4  # of ggml.h; the package does not export it
 VOCABULARY_STRIDE = 7919  # prompts are spread over the vocabulary; which tokens they are does not change the work
 
 
@@ -46,7 +47,7 @@ def parse_arguments():
 
 @llama_cpp.llama_log_callback
 def only_errors(level, text, _):
-    if level >= llama_cpp.GGML_LOG_LEVEL_ERROR:
+    if level == LOG_LEVEL_ERROR:
         sys.stderr.write(text.decode(errors="replace"))
 
 
