@@ -43,9 +43,9 @@ void expect_nested(const std::vector<Json>& events) {
 TEST(Trace, ShowsTheStagesOfARunNestedAndChangesNothingElse) {
   const TemporaryFolder folder;
   const std::string config = write_all(folder / "c.yaml", tiny_config(folder / "runs"));
-  ASSERT_EQ(run_cohort({"train", config, "--quiet", "run.name=plain", "trainer.skip_zero_advantage=false"}).exit_code, 0);
+  ASSERT_EQ(run_cohort({"train", config, "--quiet", "run.name=plain", "algorithm.beta=0.1"}).exit_code, 0);
   EXPECT_FALSE(fs::exists(folder / "runs/plain/trace.json"));
-  const Outcome outcome = run_cohort({"train", config, "--quiet", "run.name=traced", "log.trace=true", "trainer.skip_zero_advantage=false"});
+  const Outcome outcome = run_cohort({"train", config, "--quiet", "run.name=traced", "log.trace=true", "algorithm.beta=0.1"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(read_all(folder / "runs/traced/final/model.safetensors"), read_all(folder / "runs/plain/final/model.safetensors"));
   EXPECT_EQ(read_all(folder / "runs/traced/completions/step_3.jsonl"), read_all(folder / "runs/plain/completions/step_3.jsonl"));
@@ -77,7 +77,7 @@ TEST(Trace, OfSeveralRanksIsOneFile) {
   ASSERT_EQ(ranks.size(), 2u);
   for (const auto& [rank, events] : ranks) {
     expect_nested(events);
-    EXPECT_EQ(std::ranges::count(events, "rollout", [](const Json& event) { return event["name"].get<std::string>(); }), 5) << rank;
+    EXPECT_EQ(std::ranges::count_if(events, [](const Json& event) { return event["name"] == "rollout"; }), 5) << rank;
   }
 }
 
@@ -85,7 +85,7 @@ TEST(Trace, OfARunThatFailedHoldsWhatCameBefore) {
   const TemporaryFolder folder;
   const std::string config = write_all(folder / "c.yaml", tiny_config(folder / "runs"));
   const Outcome outcome = run_cohort({"train", config, "--quiet", "log.trace=true", "optim.learning_rate=1.0e38",
-                                      "trainer.skip_zero_advantage=false", "optim.weight_decay=1.0"});
+                                      "algorithm.beta=0.1", "optim.weight_decay=1.0"});
   ASSERT_EQ(outcome.exit_code, 5) << outcome.err;
   const std::vector<Json> events = events_of(folder / "runs/tiny");
   ASSERT_FALSE(events.empty());
