@@ -134,7 +134,7 @@ ThreadPlan plan_threads(const CpuTopology& topology, int64_t wanted, std::string
     }
   }
   CHECK_USAGE(static_cast<int>(plan.cpus.size()) >= plan.threads,
-              "run.pin_threads: on, but a rank's {} threads have a share of {} hardware threads ({} cores for {} ranks); set run.threads to "
+              "run.pin_threads: on, but a rank's {} threads have a share of {} hardware threads (cores: {}, ranks: {}); set run.threads to "
               "0, start fewer ranks, or use run.pin_threads: auto",
               plan.threads, plan.cpus.size(), cores, sharing.ranks);
   plan.cpus.resize(static_cast<size_t>(plan.threads));
@@ -146,8 +146,8 @@ std::string oversubscription(const CpuTopology& topology, int64_t wanted, int th
   const int cpus = topology.cpus();
   if (threads * sharing.ranks <= cpus) return "";
   const auto count = [](int n, const char* what) { return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s"); };
-  std::string text = fmt::format("{} with {} each on {} of {}: slower, the same result. ", count(sharing.ranks, "rank"),
-                                 count(threads, "thread"), count(cpus, "core"), host);
+  std::string text = fmt::format("{} with {}{} on {} of {}: slower, the same result. ", count(sharing.ranks, "rank"),
+                                 count(threads, "thread"), sharing.ranks > 1 ? " each" : "", count(cpus, "core"), host);
   text += wanted > 0 && sharing.ranks <= cpus ? fmt::format("Set run.threads to {}, or to 0", cpus / sharing.ranks)
                                               : fmt::format("Start at most {} there", count(cpus, "rank"));
   if (static_cast<int>(topology.cores.size()) < topology.machine_cores) {

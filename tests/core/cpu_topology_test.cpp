@@ -72,7 +72,7 @@ TEST(PlanThreads, OffPlacesNothing) { EXPECT_TRUE(plan_threads(machine(4), 0, "o
 
 TEST(PlanThreads, OnWithTooFewCoresIsRefused) {
   EXPECT_ERROR(plan_threads(machine(2), 3, "on", {}), kUsage, "3 threads have a share of 2 hardware threads");
-  EXPECT_ERROR(plan_threads(machine(1), 1, "on", {0, 2}), kUsage, "1 cores for 2 ranks");
+  EXPECT_ERROR(plan_threads(machine(1), 1, "on", {0, 2}), kUsage, "cores: 1, ranks: 2");
 }
 
 TEST(PlanThreads, EveryRankHasAThreadEvenWithoutACore) {
