@@ -29,7 +29,7 @@ for tool in cmake g++ python3; do command -v "$tool" > /dev/null || missing+=("$
 
 echo "== build"
 cmake --preset release -DCOHORT_BENCH=ON --log-level=WARNING
-cmake --build --preset release
+cmake --build --preset release --target cohort machine_bound matmul_bench attention_bench rows_bench
 build=$PWD/build cohort=$PWD/build/cohort
 
 python=${PYTHON:-}
@@ -70,7 +70,7 @@ if wanted long; then
 fi
 if wanted step; then
   echo "== a GRPO step"
-  if [[ -n $quick ]]; then STEPS=2 bench/peers/grpo_step.sh "$cohort" "$model" 1 bf16; else bench/peers/grpo_step.sh "$cohort" "$model" 1; fi
+  if [[ -n $quick ]]; then STEPS=3 bench/peers/grpo_step.sh "$cohort" "$model" 1 bf16; else bench/peers/grpo_step.sh "$cohort" "$model" 1; fi
 fi
 if wanted linear; then
   echo "== cost against work"

@@ -51,7 +51,7 @@ def cohort_decode(cohort, model, case, work):
 def llama_decode(gguf, case, chosen):
     """`chosen`: the layouts found fastest in the first round, so that later rounds need no trial."""
     command = [sys.executable, HERE / "llama_decode.py", gguf, "--batch", case.batch, "--prompt-length", case.prompt,
-               "--new-tokens", case.new, "--threads", THREADS] + (["--distinct"] if case.distinct else [])
+               "--new-tokens", case.new, "--threads", THREADS] + (["--distinct", "--trial-steps", 2] if case.distinct else [])
     if case.name in chosen:
         command += chosen[case.name]
     got = json.loads(runs.run(command, {"OMP_NUM_THREADS": str(THREADS)})[1])

@@ -3,8 +3,8 @@
 
     python bench/peers/grpo_step.py COHORT MODEL_DIR [ROUNDS=1] [TRL_MODE...]      (STEPS=6, THREADS=2; all modes of trl_grpo.py)
 
-Each round runs STEPS steps of one contender after the other, cohort after every mode of TRL; the first step of a run is not counted (allocation
-and warm-up). Lengths are drawn by each sampler, so that ratios are of the time for each completion token.
+Each round runs STEPS steps of TRL and twice as many of cohort, in turn, cohort after every mode of TRL; the first step of a run is not counted
+(allocation and warm-up), nor are steps of cohort in which no group at all has a signal, as it then has nothing to update. Lengths are drawn by each sampler, so that ratios are of the time for each completion token.
 
 The update's bound: 3 x the flops of a forward pass over the rows that must run (a group's prompt once, its completions without their
 last token; the head for each completion token; attention for each key a row sees), at the bound of bf16 products.
@@ -37,12 +37,12 @@ def write_problems(file):
 
 
 def run_cohort(cohort, model, data, work, seed, shapes):
-    """Steps after the first: seconds, of rollout, of update, tokens, GB, flops of the update."""
+    """Steps that count: seconds, of rollout, of update, tokens, GB, flops of the update."""
     runs.run([cohort, "train", HERE.parent.parent / "configs" / "smollm2-arithmetic.yaml", "--quiet", f"model.path={model}",
               f"run.dir={work}", "run.resume=never", f"run.seed={seed}", f"run.threads={THREADS}", "data.task=null", f"data.train={data}",
               f"trainer.prompts_per_step={PROMPTS}", f"rollout.num_generations={GENERATIONS}", f"rollout.max_completion_length={LENGTH}",
               "trainer.skip_zero_advantage=false", "trainer.eval_before=false", "trainer.eval_steps=0", "trainer.save_steps=0",
-              f"trainer.max_steps={STEPS}", "log.completions_steps=1"], {"OMP_NUM_THREADS": "1"})
+              f"trainer.max_steps={2 * STEPS}", "log.completions_steps=1"], {"OMP_NUM_THREADS": "1"})
     folder, steps, before = work / "smollm2-arithmetic", [], 0
     for line in (folder / "metrics.jsonl").read_text().splitlines():
         m = json.loads(line)
@@ -51,9 +51,11 @@ def run_cohort(cohort, model, data, work, seed, shapes):
         groups = [lengths[g * GENERATIONS:(g + 1) * GENERATIONS] for g in range(PROMPTS)]
         prompt = (m["num_tokens"] - before - sum(lengths)) / len(lengths)  # the mean: problems differ by a token or two
         before = m["num_tokens"]
+        if m["step"] == 1 or m["perf/update_tokens_per_s"] == 0:
+            continue
         steps.append((m["timing_s/step"], m["timing_s/rollout"], m["timing_s/update"], sum(lengths), m["perf/peak_memory_gb"],
                       shapes.training_flops([prompt] * PROMPTS, groups)))
-    return steps[1:]
+    return steps
 
 
 def run_trl(mode, model, data, seed):
@@ -79,10 +81,13 @@ def main():
         for seed in range(1, rounds + 1):
             for mode in modes:
                 machine.measure()
-                got.setdefault("TRL " + mode, []).extend(run_trl(mode, model, data, seed))
-                got["cohort"].extend(run_cohort(cohort, model, data, work / f"{mode}_{seed}", seed, shapes))
-                for name in ("TRL " + mode, "cohort"):
-                    print(f"round {seed}: {name}: {', '.join(f'{s[0]:.2f}' for s in got[name][1 - STEPS:])} s a step", flush=True)
+                steps = {"TRL " + mode: run_trl(mode, model, data, seed),
+                         "cohort": run_cohort(cohort, model, data, work / f"{mode}_{seed}", seed, shapes)}
+                for name, measured in steps.items():
+                    got.setdefault(name, []).extend(measured)
+                    print(f"round {seed}: {name}: {', '.join(f'{s[0]:.2f}' for s in measured)} s a step", flush=True)
+    for name, steps in got.items():
+        runs.need(steps, f"grpo_step: no step of {name} can be counted; more STEPS or ROUNDS are needed")
 
     def median(name, figure):
         return statistics.median(figure(step) for step in got[name])

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A GRPO step of cohort against TRL's: the same model, problems, lengths and cores, the contenders in turn.
 # usage: bench/peers/grpo_step.sh COHORT MODEL_DIR [ROUNDS] [TRL_MODE...]      (PYTHON: one with bench/peers/requirements.txt)
-# Modes: bf16 default float32 autocast, without any: all of them. STEPS=6 steps a run, the first of which is not counted.
+# Modes: bf16 default float32 autocast, without any: all of them. STEPS=6 steps a run (twice as many of cohort), the first not counted.
 set -euo pipefail
 [[ $# -ge 2 ]] || { sed -n '2,4s/^# //p' "$0"; exit 2; }
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -6,7 +6,8 @@
     python bench/peers/llama_decode.py MODEL.gguf --first-token                           (samples one token; prints the seconds since loading began)
 
 The low-level batched API: one llama_decode a step over all sequences, then llama.cpp's own sampler for each. A prompt that is
-shared is run once and its cells are given to all sequences (llama_memory_seq_cp); --distinct gives each its own prompt. No
+shared is run once and its cells are given to all sequences (llama_memory_seq_cp); --distinct gives each sequence cells of its own, which
+are copies of one prompt's (llama_state_seq_set_data), as if the prompts were different ones. No
 sequence ends before --new-tokens. --unified and --flash say how attention is laid out; without them each of the four ways runs a
 few steps first and the fastest is timed, so that llama.cpp is measured at its best.
 
@@ -90,6 +91,16 @@ class Context:
             sys.exit(f"llama_decode: llama_decode gave {code}")
         llama_cpp.llama_synchronize(self.context)
 
+    def copy_first(self):
+        """What sequence 0 has in the cache, also to all others, in cells of their own."""
+        size = llama_cpp.llama_state_seq_get_size(self.context, 0)
+        state = (ctypes.c_uint8 * size)()
+        if llama_cpp.llama_state_seq_get_data(self.context, state, size, 0) != size:
+            sys.exit("llama_decode: a sequence could not be copied")
+        for s in range(1, self.batch_size):
+            if llama_cpp.llama_state_seq_set_data(self.context, state, size, s) == 0:
+                sys.exit("llama_decode: a sequence could not be copied")
+
     def prefill(self, prompt, sequence):
         for at in range(0, len(prompt), self.capacity):
             piece = prompt[at:at + self.capacity]
@@ -115,17 +126,14 @@ def run(model, args, unified, flash, new_tokens):
     context = Context(model, args, batch, length + args.new_tokens, unified, flash)
     samplers = make_samplers(args, batch)
     start = time.perf_counter()
-    tokens = []
+    row = context.prefill([i * VOCABULARY_STRIDE % (size - 1000) + 500 for i in range(length)], 0)
+    prefill = time.perf_counter() - start
+    tokens = [llama_cpp.llama_sampler_sample(sampler, context.context, row) for sampler in samplers]
     if args.distinct:
-        for s in range(batch):
-            row = context.prefill([(s * 131 + i * VOCABULARY_STRIDE) % (size - 1000) + 500 for i in range(length)], s)
-            tokens.append(llama_cpp.llama_sampler_sample(samplers[s], context.context, row))
+        context.copy_first()
     else:
-        row = context.prefill([i * VOCABULARY_STRIDE % (size - 1000) + 500 for i in range(length)], 0)
-        tokens = [llama_cpp.llama_sampler_sample(sampler, context.context, row) for sampler in samplers]
         for s in range(1, batch):
             llama_cpp.llama_memory_seq_cp(context.memory, 0, s, -1, -1)
-    prefill = time.perf_counter() - start
 
     forward = sampling = 0.0
     for step in range(new_tokens - 1):
@@ -185,7 +193,7 @@ def main():
     print(json.dumps({
         "batch": args.batch, "prompt_length": args.prompt_length, "new_tokens": args.new_tokens,
         "tokens_per_s": round(count / (forward + sampling), 1), "forward_tokens_per_s": round(count / forward, 1),
-        "prefill_tokens_per_s": round(args.prompt_length * (args.batch if args.distinct else 1) / prefill, 1),
+        "prefill_tokens_per_s": round(args.prompt_length / prefill, 1),
         "unified": unified, "flash": flash, "load_seconds": round(load, 3),
         "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 3),
         "system": llama_cpp.llama_print_system_info().decode().strip(), "version": llama_cpp.__version__}))
