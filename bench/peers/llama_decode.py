@@ -8,7 +8,7 @@
 The low-level batched API: one llama_decode a step over all sequences, then llama.cpp's own sampler for each. A prompt that is
 shared is run once and its cells are given to all sequences (llama_memory_seq_cp); --distinct gives each sequence cells of its own, which
 are copies of one prompt's (llama_state_seq_set_data), as if the prompts were different ones. No
-sequence ends before --new-tokens. --unified and --flash say how attention is laid out; without them each of the four ways runs a
+sequence ends before --new-tokens. --unified and --flash say how attention is laid out; without them each of the ways runs a
 few steps first and the fastest is timed, so that llama.cpp is measured at its best.
 
 Prints one JSON line: {"batch", "prompt_length", "new_tokens", "tokens_per_s" (decode and sampling), "forward_tokens_per_s"
@@ -183,7 +183,9 @@ def main():
         return print(round(time.perf_counter() - start, 3))
 
     choices = {"on": [True], "off": [False], None: [True, False]}
-    ways = list(itertools.product(choices[args.unified], choices[args.flash]))
+    # A unified cache lets every sequence look at the cells of all: with 16 long ones of their own it is 5 times slower (measured), and not tried.
+    unified = "off" if args.distinct and args.unified is None else args.unified
+    ways = list(itertools.product(choices[unified], choices[args.flash]))
     if len(ways) > 1:
         seconds = {way: sum(run(model, args, *way, args.trial_steps + 1)[1:]) for way in ways}
         ways.sort(key=seconds.get)
