@@ -4,52 +4,20 @@
 //
 // Weights are many copies visited in turn, as the layers of a model are: more than the caches hold, so that a product
 // with few rows is timed with its weights in memory, not in cache.
-#include <benchmark/benchmark.h>
-
-#include <cstdio>
-#include <cstring>
-#include <string>
-#include <vector>
-
-#include "core/rng.h"
+#include "bench/kernels.h"
 #include "model/ops/head.h"
 #include "model/ops/matmul.h"
 
 namespace {
 
 using namespace cohort;
+using namespace cohort::bench;
 
-int thread_count = 2;
 constexpr size_t kWeightBytes = 200 << 20;
 constexpr int64_t kVocab = 49152, kHidden = 576;
 
-// A matrix of normal-ish numbers in either dtype.
-struct Matrix {
-  Matrix(DType dtype, int64_t rows, int64_t cols)
-      : bytes(static_cast<size_t>(rows * cols) * dtype_size(dtype)), t(bytes.data(), dtype, {rows, cols}) {
-    uint32_t state = 12345;
-    for (int64_t i = 0; i < rows * cols; ++i) {
-      state = state * 1664525u + 1013904223u;
-      const float value = static_cast<float>(state >> 8) * 0x1p-24f - 0.5f;
-      if (dtype == DType::bf16) {
-        t.b16()[i] = to_bf16(value);
-      } else {
-        t.f32()[i] = value;
-      }
-    }
-  }
-  std::vector<std::byte> bytes;
-  Tensor t;
-};
-
-void count(benchmark::State& state, double flops) {
-  state.counters["GFLOP/s"] = benchmark::Counter(flops * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
-}
-
-void forward(benchmark::State& state, int64_t n, int64_t k, DType act, DType out, bool accumulate) {
+void forward(benchmark::State& state, const Exec& ex, int64_t n, int64_t k, DType act, DType out, bool accumulate) {
   const int64_t T = state.range(0);
-  ExecOwner owner(thread_count);
-  const Exec ex = owner.exec();
   const Matrix w(act, n, k), x(act, T, k);
   const Matrix y(out, T, n);
   std::vector<PackedWeight> weights(kWeightBytes / w.t.bytes() + 1);
@@ -59,13 +27,11 @@ void forward(benchmark::State& state, int64_t n, int64_t k, DType act, DType out
     matmul(y.t, x.t, weights[next], ex, accumulate);
     next = (next + 1) % weights.size();
   }
-  count(state, 2.0 * static_cast<double>(T * n * k));
+  count_flops(state, 2.0 * static_cast<double>(T * n * k), act);
 }
 
-void backward_input(benchmark::State& state, int64_t n, int64_t k, DType act, DType out) {
+void backward_input(benchmark::State& state, const Exec& ex, int64_t n, int64_t k, DType act, DType out) {
   const int64_t T = state.range(0);
-  ExecOwner owner(thread_count);
-  const Exec ex = owner.exec();
   const size_t copies = kWeightBytes / (static_cast<size_t>(n * k) * dtype_size(act)) + 1;
   const Matrix weights(act, static_cast<int64_t>(copies) * n, k), dy(act, T, n), dx(out, T, k);
   size_t next = 0;
@@ -73,13 +39,11 @@ void backward_input(benchmark::State& state, int64_t n, int64_t k, DType act, DT
     matmul_backward_input(dx.t, dy.t, weights.t.slice_rows(static_cast<int64_t>(next) * n, n), ex);
     next = (next + 1) % copies;
   }
-  count(state, 2.0 * static_cast<double>(T * n * k));
+  count_flops(state, 2.0 * static_cast<double>(T * n * k), act);
 }
 
-void backward_weight(benchmark::State& state, int64_t n, int64_t k, DType act) {
+void backward_weight(benchmark::State& state, const Exec& ex, int64_t n, int64_t k, DType act) {
   const int64_t T = state.range(0);
-  ExecOwner owner(thread_count);
-  const Exec ex = owner.exec();
   const size_t copies = kWeightBytes / (static_cast<size_t>(n * k) * 4) + 1;
   const Matrix gradients(DType::f32, static_cast<int64_t>(copies) * n, k), dy(act, T, n), x(act, T, k);
   size_t next = 0;
@@ -87,23 +51,19 @@ void backward_weight(benchmark::State& state, int64_t n, int64_t k, DType act) {
     matmul_backward_weight(gradients.t.slice_rows(static_cast<int64_t>(next) * n, n), dy.t, x.t, ex);
     next = (next + 1) % copies;
   }
-  count(state, 2.0 * static_cast<double>(T * n * k));
+  count_flops(state, 2.0 * static_cast<double>(T * n * k), act);
 }
 
-void pack(benchmark::State& state, int64_t n, int64_t k, DType act) {
-  ExecOwner owner(thread_count);
-  const Exec ex = owner.exec();
+void pack(benchmark::State& state, const Exec& ex, int64_t n, int64_t k, DType act) {
   const Matrix w(act, n, k);
   PackedWeight packed;
   for (auto _ : state) pack_weight(packed, w.t, ex);
-  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(w.t.bytes()));
+  count_bytes(state, 2.0 * static_cast<double>(w.t.bytes()));
 }
 
 // The head's products are 1 (log-probs) and 3 (loss: logits, dh, dw) times 2 n V C.
-void head(benchmark::State& state, DType act, bool loss) {
+void head(benchmark::State& state, const Exec& ex, DType act, bool loss) {
   const int64_t n = state.range(0);
-  ExecOwner owner(thread_count);
-  const Exec ex = owner.exec();
   const Matrix w(act, kVocab, kHidden), h(act, n, kHidden), dh(DType::f32, n, kHidden);
   const Matrix dw(DType::f32, loss ? kVocab : 1, kHidden);
   PackedWeight packed;
@@ -119,17 +79,10 @@ void head(benchmark::State& state, DType act, bool loss) {
       head_logprobs(logprob, entropy, h.t, packed, targets, 1.0f, ex);
     }
   }
-  count(state, (loss ? 6.0 : 2.0) * static_cast<double>(n * kVocab * kHidden));
+  count_flops(state, (loss ? 6.0 : 2.0) * static_cast<double>(n * kVocab * kHidden), act);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  int kept = 1;
-  for (int i = 1; i < argc; ++i) {
-    if (std::sscanf(argv[i], "--threads=%d", &thread_count) != 1) argv[kept++] = argv[i];
-  }
-  argc = kept;
+void register_all() {
   struct Shape {
     const char* name;
     int64_t n, k;
@@ -139,31 +92,26 @@ int main(int argc, char** argv) {
       {"qkv", 960, 576, false}, {"out", 576, 576, true}, {"gate_up", 3072, 576, false}, {"down", 576, 1536, true}};
   for (DType act : {DType::bf16, DType::f32}) {
     const std::string dtype = dtype_name(act);
-    const auto add = [&](const std::string& name, auto body, std::initializer_list<int64_t> tokens) {
-      auto* b = benchmark::RegisterBenchmark(name.c_str(), body)->UseRealTime()->Unit(benchmark::kMicrosecond);
-      for (int64_t t : tokens) b->Arg(t);
-    };
     for (const Shape& s : shapes) {
       const DType out = std::string(s.name) == "gate_up" ? act : DType::f32;
-      add("forward/" + dtype + "/" + s.name,
-          [=](benchmark::State& state) { forward(state, s.n, s.k, act, out, s.residual); }, {1, 32, 64, 256, 1024});
-      add("backward_input/" + dtype + "/" + s.name,
-          [=](benchmark::State& state) { backward_input(state, s.n, s.k, act, s.residual ? act : DType::f32); },
-          {32, 64, 256, 1024});
-      add("backward_weight/" + dtype + "/" + s.name,
-          [=](benchmark::State& state) { backward_weight(state, s.n, s.k, act); }, {32, 64, 256, 1024});
+      add("forward/" + dtype + "/" + s.name, {1, 32, 64, 256, 1024}, [=](benchmark::State& state, const Exec& ex) {
+        forward(state, ex, s.n, s.k, act, out, s.residual);
+      });
+      add("backward_input/" + dtype + "/" + s.name, {32, 64, 256, 1024}, [=](benchmark::State& state, const Exec& ex) {
+        backward_input(state, ex, s.n, s.k, act, s.residual ? act : DType::f32);
+      });
+      add("backward_weight/" + dtype + "/" + s.name, {32, 64, 256, 1024},
+          [=](benchmark::State& state, const Exec& ex) { backward_weight(state, ex, s.n, s.k, act); });
     }
-    add("forward/" + dtype + "/head",
-        [=](benchmark::State& state) { forward(state, kVocab, kHidden, act, DType::f32, false); }, {1, 8, 32, 64, 256});
-    add("head_logprobs/" + dtype, [=](benchmark::State& state) { head(state, act, false); }, {32, 256, 1024});
-    add("head_loss/" + dtype, [=](benchmark::State& state) { head(state, act, true); }, {32, 256, 1024});
-    benchmark::RegisterBenchmark(("pack/" + dtype).c_str(),
-                                 [=](benchmark::State& state) { pack(state, 3072, 576, act); })
-        ->UseRealTime()
-        ->Unit(benchmark::kMicrosecond);
+    add("forward/" + dtype + "/head", {1, 8, 32, 64, 256}, [=](benchmark::State& state, const Exec& ex) {
+      forward(state, ex, kVocab, kHidden, act, DType::f32, false);
+    });
+    add("head_logprobs/" + dtype, {32, 256, 1024}, [=](benchmark::State& state, const Exec& ex) { head(state, ex, act, false); });
+    add("head_loss/" + dtype, {32, 256, 1024}, [=](benchmark::State& state, const Exec& ex) { head(state, ex, act, true); });
+    add("pack/" + dtype, {}, [=](benchmark::State& state, const Exec& ex) { pack(state, ex, 3072, 576, act); });
   }
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return cohort::bench::run_benchmarks(argc, argv, register_all); }

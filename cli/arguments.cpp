@@ -1,5 +1,6 @@
 #include "cli/arguments.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -9,18 +10,38 @@
 namespace cohort {
 namespace {
 
-// A rank's host and the cores that it may run on.
+// A rank's host and the hardware threads that it may run on.
 struct Place {
   char host[256] = {};
   cpu_set_t cores;
 };
 
-Place this_place(const Comm* comm) {
+Place this_place(const Comm& comm, const CpuTopology& topology) {
   Place place;
   CPU_ZERO(&place.cores);
-  if (sched_getaffinity(0, sizeof(place.cores), &place.cores) != 0) CPU_SET(0, &place.cores);
-  if (comm != nullptr) comm->host().copy(place.host, sizeof(place.host) - 1);
+  for (const std::vector<int>& core : topology.cores)
+    for (const int cpu : core)
+      if (cpu < CPU_SETSIZE) CPU_SET(static_cast<size_t>(cpu), &place.cores);
+  comm.host().copy(place.host, sizeof(place.host) - 1);
   return place;
+}
+
+// Who may use the same cores: ranks that mpirun did not bind all may use all of them.
+CoreSharing core_sharing(const Place& mine, Comm& comm) {
+  CoreSharing sharing{.ranks = 0};
+  const auto places = comm.all_gather(std::as_bytes(std::span(&mine, 1)), "hosts and cores");
+  for (size_t rank = 0; rank < places.size(); ++rank) {
+    Place other;
+    std::memcpy(&other, places[rank].data(), std::min(places[rank].size(), sizeof(other)));
+    cpu_set_t common;
+    CPU_AND(&common, &mine.cores, &other.cores);
+    if (std::strcmp(other.host, mine.host) != 0 || CPU_COUNT(&common) == 0) continue;
+    ++sharing.ranks;
+    if (static_cast<int>(rank) < comm.rank()) ++sharing.index;
+    if (!CPU_EQUAL(&mine.cores, &other.cores)) sharing.alike = false;
+  }
+  sharing.ranks = std::max(1, sharing.ranks);
+  return sharing;
 }
 
 }  // namespace
@@ -41,25 +62,19 @@ void ModelArguments::add_options(CLI::App& app) {
       ->capture_default_str();
 }
 
-int ModelArguments::thread_count() const {
-  if (threads > 0) return threads;
-  const Place place = this_place(nullptr);
-  return std::max(1, CPU_COUNT(&place.cores));
-}
+int ModelArguments::thread_count() const { return threads > 0 ? threads : process_topology().usable(); }
 
-int choose_threads(int64_t wanted, Comm& comm) {
-  const Place mine = this_place(&comm);
-  const auto places = comm.all_gather(std::as_bytes(std::span(&mine, 1)), "hosts and cores");
-  if (wanted > 0) return static_cast<int>(wanted);
-  int sharing = 0;
-  for (const std::vector<std::byte>& bytes : places) {
-    Place other;
-    std::memcpy(&other, bytes.data(), std::min(bytes.size(), sizeof(other)));
-    cpu_set_t common;
-    CPU_AND(&common, &mine.cores, &other.cores);
-    if (std::strcmp(other.host, mine.host) == 0 && CPU_COUNT(&common) > 0) ++sharing;
+ThreadPlan choose_threads(const RunConfig& run, Comm& comm) {
+  const CpuTopology topology = process_topology();
+  const CoreSharing sharing = core_sharing(this_place(comm, topology), comm);
+  ThreadPlan plan = plan_threads(topology, run.threads, run.pin_threads, sharing);
+  const std::string mine = oversubscription(topology, run.threads, plan.threads, sharing, comm.host());
+  for (const std::vector<std::byte>& bytes : comm.all_gather(std::as_bytes(std::span(mine)), "threads")) {
+    if (bytes.empty() || comm.rank() != 0) continue;
+    fmt::print(stderr, "cohort: warning: {}\n", std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+    break;  // the hosts of a job are alike: one line says it
   }
-  return std::max(1, CPU_COUNT(&mine.cores) / std::max(1, sharing));
+  return plan;
 }
 
 }  // namespace cohort

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "comm/comm.h"
+#include "core/cpu_topology.h"
 #include "trainer/config.h"
 
 namespace cohort {
@@ -26,8 +27,8 @@ struct ModelArguments {
   int thread_count() const;  // 0: as many as this process may use
 };
 
-// Threads of this rank: `wanted`, or (0) its share of the cores that it and the ranks bound to the
-// same cores may use.
-int choose_threads(int64_t wanted, Comm& comm);
+// Threads of this rank and their places, from run.threads and run.pin_threads and from who else may use the same cores. Called by
+// all ranks; where a host's ranks have more threads than cores, rank 0 warns on standard error.
+ThreadPlan choose_threads(const RunConfig& run, Comm& comm);
 
 }  // namespace cohort

@@ -50,7 +50,8 @@ int run(const Options& o, Comm& comm) {
               "e.g. {}",
               (config.run_dir() / "final").string());
   comm.set_deadline(std::chrono::milliseconds(static_cast<int64_t>(1000 * config.comm.timeout_s)));
-  ExecOwner owner(choose_threads(config.run.threads, comm));
+  const ThreadPlan threads = choose_threads(config.run, comm);
+  ExecOwner owner(threads.threads, threads.cpus);
   const LoadedModel model = load_model(config.model.path, config.model.dtype, 1, owner.exec(), PolicyUse::inference);
   Dataset data = load_data(config.data).eval;
   CHECK_USAGE(!data.problems.empty(),

@@ -53,7 +53,8 @@ int run(const Options& o, Comm& comm) {
     print_failure("", message);
     comm.abort(static_cast<int>(ExitCode::kRankFailed));
   });
-  ExecOwner owner(choose_threads(config.run.threads, comm));
+  const ThreadPlan threads = choose_threads(config.run, comm);
+  ExecOwner owner(threads.threads, threads.cpus);
 
   TrainProgress progress;
   TrainObserver silent;

@@ -1,6 +1,8 @@
 #include "core/threads.h"
 
 #include <immintrin.h>
+#include <pthread.h>
+#include <sched.h>
 
 #include <utility>
 
@@ -26,6 +28,18 @@ ThreadPool::~ThreadPool() {
   }
   wake_.notify_all();
   for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::pin(std::span<const int> cpus) {
+  CHECK(static_cast<int>(cpus.size()) == size(), "{} places for {} threads", cpus.size(), size());
+  const auto place = [](pthread_t thread, int cpu) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(static_cast<size_t>(cpu), &set);
+    pthread_setaffinity_np(thread, sizeof set, &set);
+  };
+  place(pthread_self(), cpus[0]);
+  for (size_t i = 0; i < workers_.size(); ++i) place(workers_[i].native_handle(), cpus[i + 1]);
 }
 
 void ThreadPool::claim(int thread) {

@@ -7,6 +7,7 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -21,6 +22,10 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
+
+  // From now on the calling thread runs on hardware thread cpus[0] only, and worker i on cpus[i]: size() numbers of the
+  // system. What the calling thread starts later inherits its place. Where the system refuses, all stays as it is.
+  void pin(std::span<const int> cpus);
 
   // Runs body(task, thread) for each task in [0, tasks), thread in [0, size()), and returns when all are done.
   // Tasks are claimed in order. The first exception is rethrown here. Not re-entrant: one caller at a time.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <span>
 #include <vector>
 
 #include "core/check.h"
@@ -12,6 +13,8 @@
 #include "model/tensor.h"
 
 namespace cohort {
+
+class Trace;
 
 // Memory an op needs only while it runs, one block a thread; grows to the largest request and then stays.
 class Workspace {
@@ -51,11 +54,15 @@ struct Exec {
   Device device = Device::cpu;
   ThreadPool* pool = nullptr;
   Workspace* workspace = nullptr;
+  Trace* trace = nullptr;  // core/trace.h; null: nobody looks
 };
 
 // Owns what an Exec points to.
 struct ExecOwner {
-  explicit ExecOwner(int threads) : pool(threads), workspace(threads) {}
+  // `cpus`: the hardware thread of each thread (ThreadPool::pin), or none.
+  explicit ExecOwner(int threads, std::span<const int> cpus = {}) : pool(threads), workspace(threads) {
+    if (!cpus.empty()) pool.pin(cpus);
+  }
   ThreadPool pool;
   Workspace workspace;
   Exec exec() { return {Device::cpu, &pool, &workspace}; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/trace.h"
 #include "model/ops/elementwise.h"
 #include "model/ops/head.h"
 #include "model/transformer.h"
@@ -224,7 +225,11 @@ void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, f
                std::span<const PackPart> parts) {
   require_language_model(policy.config);
   CHECK(policy.use == PolicyUse::training, "gradients of a policy for inference");
-  const Tensor selected = forward_pack(policy, state, pack, ex);
+  const Tensor selected = [&] {
+    const Span span(ex.trace, "forward");
+    return forward_pack(policy, state, pack, ex);
+  }();
+  const Span span(ex.trace, "backward");  // with the head, whose two directions are one pass
   const ModelConfig& c = policy.config;
   TrainState::Impl& s = *state.impl;
   std::vector<RowPart> row_parts, target_parts;

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "core/check.h"
+#include "core/trace.h"
 #include "model/ops/head.h"
 #include "rollout/admission.h"
 #include "rollout/stop_text.h"
@@ -226,6 +227,8 @@ void Generator::Impl::run_pass(const Exec& ex) {
   plan_pass();
   prompts_run.clear();
   if (runs.empty()) return;
+  const bool prompts = std::ranges::any_of(runs, [](const auto& run) { return run.tokens.size() > 1; });
+  const Span span(ex.trace, prompts ? "prefill" : "decode");
   const Clock::time_point start = Clock::now();
   const Tensor h = forward_cached(policy, cache, state, runs, ex);
   int64_t row = -1, decoded = 0;
@@ -278,6 +281,7 @@ void Generator::Impl::share_prompts() {
 
 void Generator::Impl::draw_next(const Exec& ex) {
   if (drawing.empty()) return;
+  const Span span(ex.trace, "sample");
   const Clock::time_point start = Clock::now();
   const int64_t count = static_cast<int64_t>(drawing.size());
   const Tensor rows = logits.slice_rows(0, count);

@@ -12,6 +12,7 @@ packages=(
   libutf8proc-dev                  # Unicode categories and normal forms for tokenizers
   libpcre2-dev                     # the patterns of tokenizers
   libxxhash-dev                    # checksums of checkpoints
+  libhwloc-dev                     # which cores there are, for placing threads
   libeigen3-dev                    # the tests' reference for the operations
   libgtest-dev libbenchmark-dev    # tests and benchmarks
 )

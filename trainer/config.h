@@ -22,6 +22,7 @@ struct RunConfig {
   int64_t threads = 0;              // per rank; 0: cores of this host / ranks on this host
   std::string numerics = "strict";  // strict | fast (on the CPU the same as strict)
   std::string resume = "auto";      // auto | never | PATH of a checkpoint
+  std::string pin_threads = "auto";  // auto | off | on
   bool operator==(const RunConfig&) const = default;
 };
 
@@ -121,6 +122,7 @@ struct CommSection {
 struct LogSection {
   int64_t completions_steps = 10;  // write completions/step_N.jsonl each so many steps; 0: never
   bool progress = true;
+  bool trace = false;
   bool operator==(const LogSection&) const = default;
 };
 

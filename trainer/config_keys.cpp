@@ -90,6 +90,8 @@ std::vector<KeyRow> make_keys() {
        .help = "strict: equal bits for any number of ranks; fast: may give that up (the same as strict on the CPU)"},
       {.section = "run", .name = "resume", .value = run<&R::resume>, .decides_bits = false,
        .help = "auto: from the newest checkpoint, if any; never; or the path of a checkpoint"},
+      {.section = "run", .name = "pin_threads", .value = run<&R::pin_threads>, .words = {"auto", "off", "on"},
+       .decides_bits = false, .help = "each thread on a core of its own; auto: where the ranks do not have to share cores"},
 
       {.section = "model", .name = "path", .value = model<&M::path>, .may_be_null = true,
        .help = "a Hugging Face folder; or init"},
@@ -245,6 +247,8 @@ std::vector<KeyRow> make_keys() {
        .decides_bits = false, .help = "write completions/step_N.jsonl each so many steps; 0: never"},
       {.section = "log", .name = "progress", .value = log<&L::progress>, .decides_bits = false,
        .help = "show progress while training"},
+      {.section = "log", .name = "trace", .value = log<&L::trace>, .decides_bits = false,
+       .help = "write trace.json, a timeline of the steps that Perfetto opens"},
       // clang-format on
   };
 }

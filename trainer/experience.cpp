@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "core/trace.h"
 
 namespace cohort {
 namespace {
@@ -138,7 +139,10 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
     if (progress) progress(done == end - begin ? total : done * comm.size(), total);
   };
   std::vector<Rollout> rollouts;
-  if (!requests.empty()) rollouts = generator.generate(requests, step, ex, report);
+  if (!requests.empty()) {
+    const Span span(ex.trace, "rollout");
+    rollouts = generator.generate(requests, step, ex, report);
+  }
   for (const Rollout& rollout : rollouts) stats.decode_tokens += static_cast<int64_t>(rollout.tokens.size());
   stats.rollout_seconds = seconds_since(start);
 
@@ -148,6 +152,7 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
   const GenerateStats& generated = generator.stats();
   mine.put(requests.empty() ? 0.0 : generated.pass_seconds);
   mine.put(requests.empty() ? 0.0 : generated.occupied_seconds);
+  std::optional<Span> span(std::in_place, ex.trace, "reward");
   for (size_t i = 0; i < rollouts.size(); ++i) {
     const Problem& problem = *problems[(begin + static_cast<int64_t>(i)) / samples];
     ScoredRollout scored{std::move(rollouts[i]), {}, {}};
@@ -160,6 +165,7 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
     put_rollout(mine, scored);
   }
   stats.reward_seconds = seconds_since(start);
+  span.emplace(ex.trace, "comm");
 
   std::vector<ScoredRollout> all;
   all.reserve(static_cast<size_t>(total));

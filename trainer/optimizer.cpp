@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "core/trace.h"
 #include "model/ops/elementwise.h"
 #include "model/ops/update.h"
 
@@ -36,8 +37,12 @@ Optimizer::Shard Optimizer::shard(int shard) {
 }
 
 double Optimizer::step(double learning_rate, const std::vector<bool>& leaf_used, const Exec& ex) {
+  const Span span(ex.trace, "optimizer");
   Clock::time_point start = Clock::now();
-  const std::span<const float> gradient = gradients_.finish(leaf_used, ex);
+  const std::span<const float> gradient = [&] {
+    const Span comm(ex.trace, "comm");
+    return gradients_.finish(leaf_used, ex);
+  }();
   comm_seconds_ = seconds_since(start);
 
   // The norm: per shard in fixed chunks, then over shards in order. Shards do not depend on the world.
@@ -93,7 +98,8 @@ void Optimizer::share(std::span<std::byte> table, size_t element_bytes, const ch
   comm_.all_gather_spans(table, offsets, what);
 }
 
-void Optimizer::share_weights(const Exec&) {
+void Optimizer::share_weights(const Exec& ex) {
+  const Span span(ex.trace, "comm");
   share({static_cast<std::byte*>(policy_.weights.data), policy_.weights.bytes()}, dtype_size(policy_.dtype), "weights");
 }
 

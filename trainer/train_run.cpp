@@ -52,12 +52,20 @@ TrainRun::TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, TrainOb
     : config_(config), comm_(comm), host_ranks_(ranks_on_host(comm)), watchdog_(watchdog), observer_(observer), ex_(ex), start_(Clock::now()),
       rewards_(config.reward), dir_(config, comm) {
   enter("load", config_.comm.load_timeout_s);
+  if (config_.log.trace) ex_.trace = &trace_.emplace(comm_.rank());
   load();
   start_policy();
   watchdog_.leave();
 }
 
-TrainRun::~TrainRun() { watchdog_.leave(); }
+TrainRun::~TrainRun() {
+  watchdog_.leave();
+  if (!trace_file_) return;
+  try {  // what is left when a run fails: of this rank only, as the others may be gone
+    trace_file_->append(trace_->take());
+  } catch (const std::exception&) {  // the failure itself is what is told
+  }
+}
 
 void TrainRun::enter(const char* section, double deadline_s) {
   watchdog_.enter(section, state_.step + 1, std::chrono::milliseconds(static_cast<int64_t>(std::ceil(1000 * deadline_s))));
@@ -73,6 +81,7 @@ void TrainRun::load() {
   if (dir_.resume_from()) check_resumable(*dir_.resume_from(), config_);
   dir_.begin(config_, comm_);
   if (!dir_.message().empty()) observer_.message(dir_.message());
+  if (trace_ && comm_.rank() == 0) trace_file_.emplace(dir_.path() / "trace.json");
   if (config_.model.init) {
     if (comm_.rank() == 0) write_initial_model(*config_.model.init, config_.model.dtype, dir_.initial());
     comm_.barrier("initial model");
@@ -109,7 +118,10 @@ void TrainRun::start_policy() {
       enter("warm start", config_.comm.update_timeout_s);
       const std::vector<float> masters =
           warm_start(*model_, data_.train, stop_tokens(*model_).front(), rounded(), config_, comm_, ex_,
-                     [&](int64_t done, int64_t total) { observer_.stage("warm start", done, total); });
+                     [&](int64_t done, int64_t total) {
+                       observer_.stage("warm start", done, total);
+                       write_trace();
+                     });
       dir_.write_model(*model_->policy, model_files_, dir_.warm_start(), masters);
       comm_.barrier("warm start");
       if (const auto accuracy = measure("accuracy after warm start")) state_.extra["accuracy_after_warm_start"] = *accuracy;
@@ -151,6 +163,7 @@ void TrainRun::start_policy() {
 std::optional<double> TrainRun::measure(const char* stage, EvalResult* result) {
   if (data_.eval.problems.empty()) return std::nullopt;
   enter("evaluation", config_.comm.rollout_timeout_s);
+  const Span span(ex_.trace, "evaluate");
   const int64_t problems = static_cast<int64_t>(data_.eval.problems.size());
   Generator generator(*model_->policy, generator_config(config_, *model_, Sampling::evaluation, problems, comm_, host_ranks_),
                       longest_prompt(data_.eval));
@@ -293,6 +306,7 @@ void TrainRun::end_step(const std::vector<Group>& groups) {
   const int64_t every = config_.log.completions_steps;
   if (every > 0 && (state_.step == 1 || state_.step % every == 0))
     dir_.write_completions(state_.step, groups, names_, config_.reward);
+  write_trace();
   if (comm_.rank() == 0) observer_.step(state_.step, config_.trainer.max_steps, metrics_);
 }
 
@@ -302,8 +316,20 @@ void TrainRun::save_if_due() {
 
 void TrainRun::save() {
   enter("checkpoint", config_.comm.checkpoint_timeout_s);
+  const Span span(ex_.trace, "checkpoint");
   save_checkpoint(dir_.checkpoints(), state_, identity_, *optimizer_, config_.trainer.save_total_limit, comm_);
   saved_step_ = state_.step;
+}
+
+// What every rank has seen since the last call, into the one file. Called by all ranks.
+void TrainRun::write_trace() {
+  if (!trace_) return;
+  const std::string mine = trace_->take();
+  for (const std::vector<std::byte>& bytes : comm_.all_gather(std::as_bytes(std::span(mine)), "trace")) {
+    if (!trace_file_ || trace_file_->append({reinterpret_cast<const char*>(bytes.data()), bytes.size()})) continue;
+    observer_.message(fmt::format("log.trace: trace.json has reached {} MB; later steps are not in it", TraceFile::kMaxBytes >> 20));
+    trace_file_.reset();
+  }
 }
 
 TrainSummary TrainRun::finish() {
@@ -320,11 +346,13 @@ TrainSummary TrainRun::finish() {
     if (evaluated_step_ != state_.step || !last_accuracy_) measure("accuracy after GRPO");
     summary.accuracy_after = last_accuracy_;
     enter("checkpoint", config_.comm.checkpoint_timeout_s);
+    const Span span(ex_.trace, "checkpoint");
     dir_.write_model(*model_->policy, model_files_, dir_.final_model(),
                      rounded() ? optimizer_->gather_masters() : std::vector<float>());
     comm_.barrier("final model");
     summary.final_model = dir_.final_model();
   }
+  write_trace();
   summary.seconds = seconds_since(start_);
   return summary;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "comm/signals.h"
+#include "core/trace.h"
 #include "trainer/checkpoint.h"
 #include "trainer/dataset.h"
 #include "trainer/evaluate.h"
@@ -46,6 +47,7 @@ class TrainRun {
   bool rounded() const;
   std::optional<double> measure(const char* stage, EvalResult* result = nullptr);
   void save();
+  void write_trace();
 
   const Config& config_;
   Comm& comm_;
@@ -59,6 +61,8 @@ class TrainRun {
   TaskData data_;
   RewardSet rewards_;
   RunDir dir_;
+  std::optional<Trace> trace_;           // with log.trace
+  std::optional<TraceFile> trace_file_;  // of all ranks, on rank 0
   std::optional<LoadedModel> model_;
   ModelFiles model_files_;
   std::unique_ptr<Policy> reference_;  // only with algorithm.beta > 0

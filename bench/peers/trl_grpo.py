@@ -3,7 +3,7 @@
 
     python bench/peers/trl_grpo.py MODEL_DIR --steps 5 [--mode bf16 | default | float32] [--data FILE.jsonl]
 
-4 prompts x 8 completions a step of at most 48 tokens, temperature 1, lr 1e-5 constant, AdamW, clipping at 1, beta 0, loss_type
+4 prompts x 8 completions a step of at most 64 tokens, temperature 1, lr 1e-5 constant, AdamW, clipping at 1, beta 0, loss_type
 dapo, reward = the last number is the answer, 2 threads, generation by transformers (no vLLM).
 
 --mode  bf16     bf16 weights, no autocast, no gradient checkpointing: what the work needs, and no more
@@ -12,8 +12,8 @@ dapo, reward = the last number is the answer, 2 threads, generation by transform
         autocast float32 weights, bf16 autocast, no gradient checkpointing
 --data  {"prompt": text or messages, "answer"} a line, for the same problems as another program; else sums drawn by --seed.
 
-One JSON line a step on standard output: {"step", "seconds", "cpu_seconds" (of all threads), "tokens" (generated, the stop token counted), "longest" (of the
-step's completions: so many decoding steps), "reward", "loss", "grad_norm"}, and at the end {"mode", "steps",
+One JSON line a step on standard output: {"step", "seconds", "generation_seconds" (within seconds), "cpu_seconds" (of all threads),
+"tokens" (generated, the stop token counted), "longest" (of the step's completions: so many decoding steps), "reward", "loss", "grad_norm"}, and at the end {"mode", "steps",
 "seconds_per_step_mean", "seconds_per_step_median" (both without the first step when there are more), "tokens_per_step",
 "peak_memory_gb" (of the process), versions}.
 """
@@ -49,7 +49,7 @@ def parse_arguments():
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--prompts", type=int, default=4)
     parser.add_argument("--num-generations", type=int, default=8)
-    parser.add_argument("--max-completion-length", type=int, default=48)
+    parser.add_argument("--max-completion-length", type=int, default=64)
     parser.add_argument("--micro-batch", type=int, default=0, help="completions in one training pass; 0: all")
     parser.add_argument("--learning-rate", type=float, default=1e-5)
     parser.add_argument("--loss-type", default="dapo")
@@ -111,10 +111,10 @@ def main():
         """Times a step from its prompts to the updated weights; the log that follows it has the other figures."""
 
         def __init__(self):
-            self.start, self.cpu_start, self.cpu_seconds, self.seconds, self.tokens = 0.0, 0.0, 0.0, [], []
+            self.start, self.cpu_start, self.cpu_seconds, self.generation, self.seconds, self.tokens = 0.0, 0.0, 0.0, 0.0, [], []
 
         def on_step_begin(self, *_, **__):
-            self.start, self.cpu_start = time.perf_counter(), time.process_time()
+            self.start, self.cpu_start, self.generation = time.perf_counter(), time.process_time(), 0.0
 
         def on_step_end(self, *_, **__):
             self.seconds.append(time.perf_counter() - self.start)
@@ -126,12 +126,19 @@ def main():
             self.tokens.append(round(logs["completions/mean_length"] * completions))
             print(json.dumps({
                 "step": state.global_step, "seconds": round(self.seconds[-1], 3),
-                "cpu_seconds": round(self.cpu_seconds, 3), "tokens": self.tokens[-1],
+                "generation_seconds": round(self.generation, 3), "cpu_seconds": round(self.cpu_seconds, 3), "tokens": self.tokens[-1],
                 "longest": int(logs["completions/max_length"]), "reward": logs["reward"], "loss": logs["loss"],
                 "grad_norm": logs["grad_norm"]}), flush=True)
 
+    class TimedTrainer(trl.GRPOTrainer):
+        def _generate(self, *args, **kwargs):
+            start = time.perf_counter()
+            result = super()._generate(*args, **kwargs)
+            clock.generation += time.perf_counter() - start
+            return result
+
     clock = StepClock()
-    trainer = trl.GRPOTrainer(model=args.model, reward_funcs=last_number, args=config, callbacks=[clock],
+    trainer = TimedTrainer(model=args.model, reward_funcs=last_number, args=config, callbacks=[clock],
                               train_dataset=Dataset.from_list(make_problems(args)))
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.train()

@@ -34,10 +34,11 @@ TEST(ConfigIdentity, HoldsWhatDecidesTheBits) {
 TEST(ConfigIdentity, LeavesOutWhatCannotChangeThem) {
   const Config config = minimal_config();
   Config other = config;
-  other.run.name = std::string("b");
+  other.run.name = std::string("another");
   other.run.dir = "elsewhere";
   other.run.threads = 7;
   other.run.resume = "never";
+  other.run.pin_threads = "off";
   other.model.path = "models/m/";
   other.data.train = "moved.jsonl";
   other.data.eval = "e.jsonl";
@@ -54,6 +55,7 @@ TEST(ConfigIdentity, LeavesOutWhatCannotChangeThem) {
   other.trainer.gradient_checkpointing = true;
   other.comm.timeout_s = 1;
   other.log.progress = false;
+  other.log.trace = true;
   EXPECT_EQ(config_identity(other), config_identity(config));
 }
 

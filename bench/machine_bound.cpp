@@ -1,0 +1,24 @@
+// Prints what this machine can do, one JSON line: the bounds that bench/peers holds programs against.
+//
+//   machine_bound [--threads=2]
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "bench/machine.h"
+
+int main(int argc, char** argv) {
+  int threads = 2;
+  for (int i = 1; i < argc; ++i) {
+    if (std::sscanf(argv[i], "--threads=%d", &threads) != 1 || threads < 1) {
+      fmt::print(stderr, "machine_bound: found '{}'; allowed: --threads=N with N at least 1\n", argv[i]);
+      return 2;
+    }
+  }
+  const cohort::MachineBound b = cohort::measure_machine(threads);
+  fmt::print("{{\"threads\": {}, \"instructions\": \"{}\", \"bf16_peak_gflops\": {:.1f}, \"f32_peak_gflops\": {:.1f}, "
+             "\"onednn_bf16_gflops\": {}, \"bf16_bound_gflops\": {:.1f}, \"copy_gb_s\": {:.1f}, \"read_gb_s\": {:.1f}}}\n",
+             b.threads, b.instructions, b.bf16_peak, b.f32_peak, b.bf16_gemm ? fmt::format("{:.1f}", *b.bf16_gemm) : "null",
+             b.bf16_bound(), b.copy_gb_s, b.read_gb_s);
+  return 0;
+}

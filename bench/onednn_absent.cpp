@@ -1,0 +1,6 @@
+// Built where oneDNN is not installed.
+#include "bench/onednn.h"
+
+namespace cohort {
+std::optional<double> onednn_bf16_gflops(int) { return std::nullopt; }
+}  // namespace cohort
