@@ -5,13 +5,12 @@
 // the depth only, never on how C is cut into tiles.
 #pragma once
 
-#include <immintrin.h>
-
 #include <array>
 #include <cstdint>
 #include <cstring>
 #include <utility>
 
+#include "model/cpu/intrinsics.h"
 #include "model/tensor.h"
 
 namespace cohort::gemm {
