@@ -9,6 +9,7 @@
 
 #include "core/check.h"
 #include "core/threads.h"
+#include "model/read_ahead.h"
 #include "model/tensor.h"
 
 namespace cohort {
@@ -51,6 +52,7 @@ struct Exec {
   Device device = Device::cpu;
   ThreadPool* pool = nullptr;
   Workspace* workspace = nullptr;
+  ReadAhead* read_ahead = nullptr;
 };
 
 // Owns what an Exec points to.
@@ -58,7 +60,8 @@ struct ExecOwner {
   explicit ExecOwner(int threads) : pool(threads), workspace(threads) {}
   ThreadPool pool;
   Workspace workspace;
-  Exec exec() { return {Device::cpu, &pool, &workspace}; }
+  ReadAhead read_ahead;
+  Exec exec() { return {Device::cpu, &pool, &workspace, &read_ahead}; }
 };
 
 }  // namespace cohort

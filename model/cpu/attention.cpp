@@ -163,7 +163,13 @@ void attend(const Scratch& s, const Keys& keys, int64_t kv_begin, int64_t kv_hea
       const Scratch at = s.from(kv * stride, shape.lanes, shape.padded);
       const KeyBlock block = keys.block(kv_begin + kv, base, count, s.panels);
       KeyBlock ahead{};
-      if (Keys::kInPlace && next < end) ahead = keys.block(kv_begin + kv, next, std::min(kKeyBlock, end - next), s.panels);
+      if (Keys::kInPlace) {
+        if (kv + 1 < kv_heads) {
+          ahead = keys.block(kv_begin + kv + 1, base, count, s.panels);
+        } else if (next < end) {
+          ahead = keys.block(kv_begin, next, std::min(kKeyBlock, end - next), s.panels);
+        }
+      }
       dot_block<T>(at.scores + first * kKeyBlock, at.q + first * shape.lanes, last - first, block, ahead,
                    shape.heads.head_size, groups);
       add_block<T>(at, first, last, {shape.group, first_position, window, base, count}, block, ahead, shape);

@@ -35,6 +35,10 @@ inline constexpr bool kHasBf16Pairs = true;
 inline constexpr bool kHasBf16Pairs = false;
 #endif
 
+// A tile of few rows waits for its panel to come from memory: it asks for it this many bytes in advance. A tile of more
+// rows asks for part of the panel that comes next (TileArgs::ahead).
+inline constexpr int kStreamRows = 4, kStreamAhead = 4096;
+
 enum class Store : uint8_t { set_f32, add_f32, set_bf16 };
 
 struct TileArgs {
@@ -43,6 +47,9 @@ struct TileArgs {
   int64_t lanes;          // whole lanes of the contraction
   bool half;              // half a lane follows: the last bf16 of an odd depth, rows in place
   const std::byte* b;     // panel: (lanes + half) x vectors
+  const std::byte* ahead;  // a line of memory to ask for with each row of b; steps as b does
+  const std::byte* other;  // another, of what the next op will read (ReadAhead)
+  int64_t other_step;      // bytes from one to the next
   std::byte* c;           // first row's first column
   int64_t c_row;          // bytes from one row of C to the next
   int columns;            // columns of C that exist, at most vectors * kVectorLanes
@@ -115,7 +122,12 @@ inline void store_row(std::byte* c, const Floats (&sums)[kVectors], int columns,
 
 template <bool kPairs, int kRows, int kVectors>
 void tile(const TileArgs& t) {
-  Floats sums[kRows][kVectors] = {};
+  Floats sums[kRows][kVectors];  // set one by one: as an array it would be cleared in memory
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 3
+    for (int v = 0; v < kVectors; ++v) sums[i][v] = Floats{};
+  }
   const std::byte* a[kRows];
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) a[i] = t.a + i * t.a_row;
@@ -124,12 +136,21 @@ void tile(const TileArgs& t) {
     for (int i = 0; i < kRows; ++i)
       for (int at = 0; at < kVectors * kVectorLanes * 4; at += 64) __builtin_prefetch(t.c + i * t.c_row + at, 1);
   }
-  const std::byte* b = t.b;
+  const std::byte *b = t.b, *ahead = t.ahead, *other = t.other;
   const int64_t end = t.lanes * t.a_lane;
   for (int64_t at = 0; at < end; at += t.a_lane) {
     Floats right[kVectors];
 #pragma GCC unroll 3
     for (int v = 0; v < kVectors; ++v) right[v] = load_floats(b + v * sizeof(Floats));
+    if constexpr (kRows <= kStreamRows) {
+#pragma GCC unroll 3
+      for (int v = 0; v < kVectors; ++v) __builtin_prefetch(b + kStreamAhead + v * sizeof(Floats), 0, 2);
+    } else {
+      __builtin_prefetch(ahead, 0, 2);
+      __builtin_prefetch(other, 0, 2);
+      ahead += sizeof(right);
+      other += t.other_step;
+    }
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
       uint32_t lane;
