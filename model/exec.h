@@ -9,7 +9,6 @@
 
 #include "core/check.h"
 #include "core/threads.h"
-#include "model/read_ahead.h"
 #include "model/tensor.h"
 
 namespace cohort {
@@ -52,7 +51,6 @@ struct Exec {
   Device device = Device::cpu;
   ThreadPool* pool = nullptr;
   Workspace* workspace = nullptr;
-  ReadAhead* read_ahead = nullptr;
 };
 
 // Owns what an Exec points to.
@@ -60,8 +58,7 @@ struct ExecOwner {
   explicit ExecOwner(int threads) : pool(threads), workspace(threads) {}
   ThreadPool pool;
   Workspace workspace;
-  ReadAhead read_ahead;
-  Exec exec() { return {Device::cpu, &pool, &workspace, &read_ahead}; }
+  Exec exec() { return {Device::cpu, &pool, &workspace}; }
 };
 
 }  // namespace cohort

@@ -44,8 +44,6 @@ Tensor forward_cached(const Policy& policy, KvCache& cache, ForwardState& state,
     block_attention_in(policy, layer, x, state.positions_, block, ex);
     store_cached(cache.layer(layer), block.k, block.v, state.runs_, head_layout(c, layer), ex);
     attention_cached(block.attention, block.q, cache.layer(layer), state.runs_, head_layout(c, layer), ex);
-    if (layer + 1 < c.num_layers)
-      read_ahead_cached(cache.layer(layer + 1), block.k.dtype, state.runs_, head_layout(c, layer + 1), ex);
     block_attention_out(policy, layer, x, block, ex);
     block_mlp(policy, layer, x, block, ex);
   }

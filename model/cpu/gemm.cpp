@@ -52,8 +52,7 @@ Left column_tiles(const void* tiles, int64_t lanes) {
   return {static_cast<const std::byte*>(tiles), 4, kMaxRows * 4, static_cast<int64_t>(tile_bytes(lanes)), lanes, false};
 }
 
-void multiply_block(const Product& p, int64_t row, int64_t row_end, int64_t panel, int64_t panel_end, int64_t next,
-                    ReadAhead* read_ahead) {
+void multiply_block(const Product& p, int64_t row, int64_t row_end, int64_t panel, int64_t panel_end, int64_t next) {
   const auto& tiles = p.lane_dtype == DType::bf16 ? kTiles<true> : kTiles<false>;
   const int64_t element = static_cast<int64_t>(dtype_size(p.c.dtype)), c_row = p.c.stride * element;
   const int64_t panel_size = static_cast<int64_t>(panel_bytes(p.a.lanes + p.a.half));
@@ -69,12 +68,6 @@ void multiply_block(const Product& p, int64_t row, int64_t row_end, int64_t pane
     for (int64_t i = row; i < row_end; i += kMaxRows) {
       args.ahead = after + third * 64;
       third = third == kMaxVectors - 1 ? 0 : third + 1;
-      args.other = args.ahead;
-      args.other_step = 0;
-      if (read_ahead != nullptr) {
-        const ReadAhead::Piece piece = read_ahead->take();
-        if (piece.bytes > 0) args.other = piece.begin, args.other_step = static_cast<int64_t>(piece.bytes) / std::max<int64_t>(1, p.a.lanes);
-      }
       args.a = p.a.data + i / kMaxRows * p.a.tile;
       args.c = static_cast<std::byte*>(p.c.data) + i * c_row + j * kColumns * element;
       tiles[std::min<int64_t>(kMaxRows, row_end - i) - 1][vectors - 1](args);
@@ -93,7 +86,7 @@ void multiply(const Product& p, const Exec& ex) {
     const int64_t row = task / groups * kRowChunk, panel = task % groups * group;
     // Threads take tasks in turn, so that this one's next is likely `stride` panels on.
     const int64_t next = panel + stride < panels ? panel + stride : panels - 1;
-    multiply_block(p, row, std::min(p.m, row + kRowChunk), panel, std::min(panels, panel + group), next, ex.read_ahead);
+    multiply_block(p, row, std::min(p.m, row + kRowChunk), panel, std::min(panels, panel + group), next);
   });
 }
 

@@ -72,9 +72,9 @@ struct Product {
 };
 
 // Rows [row, row_end) and panels [panel, panel_end) of the product, on the calling thread. `row` starts a tile; panel
-// `next` is the one that the thread will likely want then, and `read_ahead` what others will (may be null).
+// `next` is the one that the thread will likely want then.
 void multiply_block(const Product& product, int64_t row, int64_t row_end, int64_t panel, int64_t panel_end,
-                    int64_t next = 0, ReadAhead* read_ahead = nullptr);
+                    int64_t next = 0);
 // The whole product, shared out over the threads of `ex`.
 void multiply(const Product& product, const Exec& ex);
 

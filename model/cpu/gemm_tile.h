@@ -48,8 +48,6 @@ struct TileArgs {
   bool half;              // half a lane follows: the last bf16 of an odd depth, rows in place
   const std::byte* b;     // panel: (lanes + half) x vectors
   const std::byte* ahead;  // a line of memory to ask for with each row of b; steps as b does
-  const std::byte* other;  // another, of what the next op will read (ReadAhead)
-  int64_t other_step;      // bytes from one to the next
   std::byte* c;           // first row's first column
   int64_t c_row;          // bytes from one row of C to the next
   int columns;            // columns of C that exist, at most vectors * kVectorLanes
@@ -136,7 +134,7 @@ void tile(const TileArgs& t) {
     for (int i = 0; i < kRows; ++i)
       for (int at = 0; at < kVectors * kVectorLanes * 4; at += 64) __builtin_prefetch(t.c + i * t.c_row + at, 1);
   }
-  const std::byte *b = t.b, *ahead = t.ahead, *other = t.other;
+  const std::byte *b = t.b, *ahead = t.ahead;
   const int64_t end = t.lanes * t.a_lane;
   for (int64_t at = 0; at < end; at += t.a_lane) {
     Floats right[kVectors];
@@ -147,9 +145,7 @@ void tile(const TileArgs& t) {
       for (int v = 0; v < kVectors; ++v) __builtin_prefetch(b + kStreamAhead + v * sizeof(Floats), 0, 2);
     } else {
       __builtin_prefetch(ahead, 0, 2);
-      __builtin_prefetch(other, 0, 2);
       ahead += sizeof(right);
-      other += t.other_step;
     }
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {

@@ -44,9 +44,6 @@ struct CachedRun {
 // Puts the runs' rows of k and v (T, K D) act into the cache.
 void store_cached(const KeyPages& cache, Tensor k, Tensor v, std::span<const CachedRun> runs, const HeadLayout& heads,
                   const Exec& ex);
-// Tells the products that run before attention_cached of these runs what it will read.
-void read_ahead_cached(const KeyPages& cache, DType dtype, std::span<const CachedRun> runs, const HeadLayout& heads,
-                       const Exec& ex);
 // q, out (T, H D) act
 void attention_cached(Tensor out, Tensor q, const KeyPages& cache, std::span<const CachedRun> runs,
                       const HeadLayout& heads, const Exec& ex);
