@@ -88,7 +88,7 @@ int64_t training_activations(const Sizes& s, int64_t rows, bool checkpointing) {
 
 int64_t kv_cache(const Sizes& s, int64_t sequences, int64_t positions) {
   const int64_t pages = (positions + kPageTokens - 1) / kPageTokens;
-  return 2 * s.L * sequences * pages * kPageTokens * s.kv_width * s.act;
+  return 2 * s.L * sequences * pages * kPageTokens * s.kv_heads * cached_head_size(s.width / s.heads) * s.act;
 }
 
 }  // namespace

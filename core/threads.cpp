@@ -10,9 +10,20 @@
 
 namespace cohort {
 namespace {
-// The step loop calls the pool hundreds of times a millisecond-scale pass; waiting by spinning this long before
-// sleeping keeps the hand-over near a microsecond.
+
+// Tens of microseconds: longer than the caller needs between two calls, shorter than anybody would notice.
 constexpr int kSpins = 4000;
+
+// Returns when done() or after a while.
+template <typename Done>
+void spin_until(const Done& done) {
+  for (int spin = 0; spin < kSpins && !done(); ++spin) _mm_pause();
+}
+
+constexpr uint64_t kNoTask = 0xFFFFFFFF;
+uint64_t ticket_of(uint32_t call, uint64_t task) { return static_cast<uint64_t>(call) << 32 | task; }
+int64_t task_of(uint64_t ticket) { return static_cast<int64_t>(ticket & kNoTask); }
+
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
@@ -21,12 +32,9 @@ ThreadPool::ThreadPool(int threads) {
 }
 
 ThreadPool::~ThreadPool() {
-  {
-    std::lock_guard lock(mutex_);
-    stop_ = true;
-    ++generation_;
-  }
-  wake_.notify_all();
+  stop_ = true;
+  ++call_;
+  call_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -43,14 +51,23 @@ void ThreadPool::pin(std::span<const int> cpus) {
 }
 
 void ThreadPool::claim(int thread) {
-  for (int64_t task = next_.fetch_add(1); task < tasks_; task = next_.fetch_add(1)) {
+  uint64_t ticket = next_.load(std::memory_order_acquire);
+  while (true) {
+    // Of the ticket's call or, if that is over, of a later one.
+    const Erased body = body_.load(std::memory_order_acquire);
+    void* const context = context_.load(std::memory_order_acquire);
+    if (task_of(ticket) >= tasks_.load(std::memory_order_acquire)) return;
+    // Succeeds only while the ticket's call has this task to give, and then it is not over before the task is done.
+    if (!next_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
     try {
-      body_(context_, task, thread);
+      if (!failed_.load(std::memory_order_relaxed)) body(context, task_of(ticket), thread);
     } catch (...) {
-      std::lock_guard lock(mutex_);
+      std::lock_guard lock(error_mutex_);
       if (!error_) error_ = std::current_exception();
-      next_ = tasks_;
+      failed_ = true;
     }
+    if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) left_.notify_one();
+    ticket = next_.load(std::memory_order_acquire);
   }
 }
 
@@ -59,36 +76,33 @@ void ThreadPool::run_erased(int64_t tasks, Erased body, void* context) {
     for (int64_t task = 0; task < tasks; ++task) body(context, task, 0);
     return;
   }
-  {
-    std::lock_guard lock(mutex_);
-    body_ = body;
-    context_ = context;
-    tasks_ = tasks;
-    next_ = 0;
-    busy_ = static_cast<int>(workers_.size());
-    ++generation_;
-  }
-  wake_.notify_all();
+  CHECK(tasks < static_cast<int64_t>(kNoTask), "{} tasks in one call", tasks);
+  const uint32_t call = call_.load(std::memory_order_relaxed) + 1;
+  // First, so that whoever still holds a ticket of the last call and sees anything of this one cannot claim with it.
+  next_.store(ticket_of(call, kNoTask), std::memory_order_relaxed);
+  body_.store(body, std::memory_order_release);
+  context_.store(context, std::memory_order_release);
+  tasks_.store(tasks, std::memory_order_release);
+  left_.store(static_cast<uint32_t>(tasks), std::memory_order_release);
+  next_.store(ticket_of(call, 0), std::memory_order_release);
+  call_.store(call, std::memory_order_release);
+  call_.notify_all();
   claim(0);
-  for (int spin = 0; spin < kSpins && busy_ > 0; ++spin) _mm_pause();
-  std::unique_lock lock(mutex_);
-  done_.wait(lock, [this] { return busy_ == 0; });
-  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+  spin_until([&] { return left_.load(std::memory_order_acquire) == 0; });
+  for (uint32_t left; (left = left_.load(std::memory_order_acquire)) != 0;) left_.wait(left, std::memory_order_acquire);
+  if (!failed_.load(std::memory_order_relaxed)) return;
+  failed_ = false;
+  std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
 void ThreadPool::worker(int thread) {
-  uint64_t seen = 0;
+  uint32_t seen = 0;
   while (true) {
-    for (int spin = 0; spin < kSpins && generation_ == seen; ++spin) _mm_pause();
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return generation_ != seen; });
-      seen = generation_;
-      if (stop_) return;
-    }
+    spin_until([&] { return call_.load(std::memory_order_acquire) != seen; });
+    call_.wait(seen, std::memory_order_acquire);
+    seen = call_.load(std::memory_order_acquire);
+    if (stop_.load(std::memory_order_acquire)) return;
     claim(thread);
-    std::lock_guard lock(mutex_);
-    if (--busy_ == 0) done_.notify_one();
   }
 }
 

@@ -2,17 +2,19 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <exception>
-#include <functional>
 #include <mutex>
 #include <span>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 namespace cohort {
 
+// A pass of the model hands work out a thousand times a second and more, so that is done without locks: threads spin for
+// a while before they sleep, and a call waits for the tasks, not for the threads: one that the system has put aside
+// holds up nobody.
 class ThreadPool {
  public:
   // `threads` >= 1 counts the calling thread.
@@ -27,9 +29,9 @@ class ThreadPool {
   // system. What the calling thread starts later inherits its place. Where the system refuses, all stays as it is.
   void pin(std::span<const int> cpus);
 
-  // Runs body(task, thread) for each task in [0, tasks), thread in [0, size()), and returns when all are done.
-  // Tasks are claimed in order. The first exception is rethrown here. Not re-entrant: one caller at a time.
-  // `body` is a reference to a callable, so a call allocates nothing.
+  // Runs body(task, thread) for each task in [0, tasks), thread in [0, size()), and returns when all are done; tasks < 2^32 - 1.
+  // Tasks are claimed in order. The first exception is rethrown here, and tasks not yet begun are left out. Not
+  // re-entrant: one caller at a time. `body` is a reference to a callable, so a call allocates nothing.
   template <typename Body>
   void run(int64_t tasks, Body&& body) {
     using Callable = std::remove_reference_t<Body>;
@@ -45,16 +47,19 @@ class ThreadPool {
   void claim(int thread);
 
   std::vector<std::thread> workers_;
-  std::mutex mutex_;
-  std::condition_variable wake_, done_;
-  std::atomic<uint64_t> generation_{0};
-  std::atomic<int> busy_{0};
-  bool stop_ = false;
-  Erased body_ = nullptr;
-  void* context_ = nullptr;
-  int64_t tasks_ = 0;
-  std::atomic<int64_t> next_{0};
+  std::mutex error_mutex_;
   std::exception_ptr error_;
+  std::atomic<bool> failed_{false}, stop_{false};
+
+  // The call in progress. A thread may look at it late, when another call has begun: what it read counts only if it then
+  // claims a task of the same call, so these are atomics too.
+  std::atomic<Erased> body_{nullptr};
+  std::atomic<void*> context_{nullptr};
+  std::atomic<int64_t> tasks_{0};
+  // On lines of their own: all threads write them.
+  alignas(64) std::atomic<uint64_t> next_{0};  // number of the call << 32 | its next task
+  alignas(64) std::atomic<uint32_t> left_{0};  // tasks that are not done
+  alignas(64) std::atomic<uint32_t> call_{0};  // the same number, for threads to sleep on
 };
 
 }  // namespace cohort

@@ -41,10 +41,8 @@ void Arena::commit(Pages pages) {
   memory_ = {static_cast<std::byte*>(memory), Free{size}};
   std::byte* start = memory_.get();
   if (spare > 0) start += round_up(reinterpret_cast<uintptr_t>(start), kHugePage) - reinterpret_cast<uintptr_t>(start);
-  if (pages == Pages::all_now) {
-    if (spare > 0) madvise(start, bytes_, MADV_HUGEPAGE);  // a hint; without it only slower
-    std::memset(start, 0, bytes_);
-  }
+  if (spare > 0 && pages != Pages::lazy) madvise(start, bytes_, MADV_HUGEPAGE);  // a hint; without it only slower
+  if (pages == Pages::all_now) std::memset(start, 0, bytes_);
   for (Piece& piece : pieces_) piece.tensor.data = start + piece.offset;
 }
 

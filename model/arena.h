@@ -18,8 +18,9 @@ class Arena {
   // Plans a tensor and returns its index. Before commit only.
   size_t plan(std::string piece, DType dtype, std::initializer_list<int64_t> shape);
   // Allocates (64-byte aligned, zeroed). Out of memory: exit code 6, naming arena and size. `lazy`: pages take memory
-  // only once they are written; else all of it is taken now, so that a run that fits at its start fits to its end.
-  enum class Pages { all_now, lazy };
+  // only once they are written, `lazy_large` in large steps (2 MB, for what is read all over); else all of it is taken
+  // now, so that a run that fits at its start fits to its end.
+  enum class Pages { all_now, lazy, lazy_large };
   void commit(Pages pages = Pages::all_now);
   Tensor operator[](size_t index) const;
   // Gives back the memory of the whole pages inside a part of this arena; it reads as zeros afterwards.

@@ -8,15 +8,16 @@
 
 namespace cohort {
 
-KvCache::KvCache(const Policy& policy, int64_t pages, int64_t page_tokens) : page_tokens_(page_tokens) {
+KvCache::KvCache(const Policy& policy, int64_t pages, int64_t page_tokens)
+    : page_tokens_(page_tokens), kv_heads_(policy.config.num_kv_heads) {
   const ModelConfig& c = policy.config;
-  CHECK(pages > 0 && page_tokens > 0 && std::has_single_bit(static_cast<uint64_t>(page_tokens)),
+  CHECK(pages > 0 && page_tokens >= kCachedGroup && std::has_single_bit(static_cast<uint64_t>(page_tokens)),
         "a kv cache of {} pages of {} positions", pages, page_tokens);
-  const int64_t width = c.num_kv_heads * c.head_size;
-  row_bytes_ = width * static_cast<int64_t>(dtype_size(policy.dtype));
-  const size_t keys = arena_.plan("keys", policy.dtype, {c.num_layers, pages, page_tokens, width});
-  const size_t values = arena_.plan("values", policy.dtype, {c.num_layers, pages, page_tokens, width});
-  arena_.commit(Arena::Pages::lazy);
+  const int64_t head = cached_head_size(c.head_size);
+  position_bytes_ = static_cast<size_t>(head) * dtype_size(policy.dtype);
+  const size_t keys = arena_.plan("keys", policy.dtype, {pages, c.num_layers, kv_heads_, page_tokens * head});
+  const size_t values = arena_.plan("values", policy.dtype, {pages, c.num_layers, kv_heads_, page_tokens * head});
+  arena_.commit(Arena::Pages::lazy_large);
   keys_ = arena_[keys];
   values_ = arena_[values];
   references_.assign(static_cast<size_t>(pages), 0);
@@ -24,8 +25,9 @@ KvCache::KvCache(const Policy& policy, int64_t pages, int64_t page_tokens) : pag
   version = policy.version;
 }
 
-std::byte* KvCache::row(Tensor all, int64_t layer, int32_t page, int64_t offset) const {
-  return static_cast<std::byte*>(all.data) + ((layer * pages() + page) * page_tokens_ + offset) * row_bytes_;
+std::byte* KvCache::page(Tensor all, int64_t layer, int64_t page) const {
+  const int64_t head_rows = (page * keys_.shape[1] + layer) * kv_heads_ * page_tokens_;
+  return static_cast<std::byte*>(all.data) + static_cast<size_t>(head_rows) * position_bytes_;
 }
 
 bool KvCache::grow(PageTable& table, int64_t positions) {
@@ -55,9 +57,13 @@ bool KvCache::fork(PageTable& result, const PageTable& table, int64_t positions)
   if (rest == 0) return true;
   const int32_t from = table.at(result.size());
   grow(result, positions);
-  for (int64_t layer = 0; layer < keys_.shape[0]; ++layer)
+  const size_t whole = static_cast<size_t>((rest + kCachedGroup - 1) / kCachedGroup * kCachedGroup) * position_bytes_;
+  const size_t head = static_cast<size_t>(page_tokens_) * position_bytes_;
+  for (int64_t layer = 0; layer < keys_.shape[1]; ++layer)
     for (const Tensor& all : {keys_, values_})
-      std::memcpy(row(all, layer, result.back(), 0), row(all, layer, from, 0), static_cast<size_t>(rest * row_bytes_));
+      for (int64_t kv = 0; kv < kv_heads_; ++kv)
+        std::memcpy(page(all, layer, result.back()) + static_cast<size_t>(kv) * head,
+                    page(all, layer, from) + static_cast<size_t>(kv) * head, whole);
   return true;
 }
 
@@ -70,24 +76,8 @@ void KvCache::release(PageTable& table) {
   table.clear();
 }
 
-void KvCache::store(int64_t layer, const PageTable& table, int64_t first, Tensor k, Tensor v) {
-  const int64_t count = k.rows();
-  CHECK(first + count <= static_cast<int64_t>(table.size()) * page_tokens_ && v.rows() == count &&
-            static_cast<int64_t>(k.bytes()) == count * row_bytes_,
-        "position {} in {} pages of {}", first + count, table.size(), page_tokens_);
-  for (int64_t done = 0; done < count;) {
-    const int64_t position = first + done, offset = position % page_tokens_;
-    const int64_t rows = std::min(count - done, page_tokens_ - offset);
-    const int32_t page = table[static_cast<size_t>(position / page_tokens_)];
-    const size_t bytes = static_cast<size_t>(rows * row_bytes_);
-    std::memcpy(row(keys_, layer, page, offset), static_cast<const std::byte*>(k.data) + done * row_bytes_, bytes);
-    std::memcpy(row(values_, layer, page, offset), static_cast<const std::byte*>(v.data) + done * row_bytes_, bytes);
-    done += rows;
-  }
-}
-
 KeyPages KvCache::layer(int64_t layer) const {
-  return {row(keys_, layer, 0, 0), row(values_, layer, 0, 0), page_tokens_};
+  return {page(keys_, layer, 0), page(values_, layer, 0), page_tokens_, keys_.size() / pages()};
 }
 
 }  // namespace cohort

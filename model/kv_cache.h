@@ -24,7 +24,7 @@ using PageTable = std::vector<int32_t>;
 // used first, so that what is taken is the most that was in use at one time.
 class KvCache {
  public:
-  // page_tokens: a power of two.
+  // page_tokens: a power of two, at least kCachedGroup.
   KvCache(const Policy& policy, int64_t pages, int64_t page_tokens = kPageTokens);
 
   int64_t pages() const { return static_cast<int64_t>(references_.size()); }
@@ -43,19 +43,19 @@ class KvCache {
   // Gives the pages back that nobody shares, and empties the table.
   void release(PageTable& table);
 
-  // Stores rows of keys and values (count, K D) act at positions first .. first + count of a table.
-  void store(int64_t layer, const PageTable& table, int64_t first, Tensor k, Tensor v);
+  // Written by store_cached and read by attention_cached (ops/attention.h).
   KeyPages layer(int64_t layer) const;
 
   int64_t version = 0;  // of the policy whose keys these are; forward_cached asserts it
 
  private:
-  std::byte* row(Tensor all, int64_t layer, int32_t page, int64_t offset) const;
+  std::byte* page(Tensor all, int64_t layer, int64_t page) const;
 
-  int64_t page_tokens_, row_bytes_;
+  int64_t page_tokens_, kv_heads_;
+  size_t position_bytes_;                   // of one kv head's keys, or values
   std::vector<int32_t> references_, free_;  // of each page; the free ones, the next on top
   Arena arena_{"kv cache"};
-  Tensor keys_, values_;  // (L, pages, page_tokens, K D) act
+  Tensor keys_, values_;  // (pages, L, K, page_tokens cached_head_size(D)) act
 };
 
 }  // namespace cohort

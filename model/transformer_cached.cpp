@@ -42,11 +42,7 @@ Tensor forward_cached(const Policy& policy, KvCache& cache, ForwardState& state,
   embed_tokens(policy, x, state.tokens_, ex);
   for (int64_t layer = 0; layer < c.num_layers; ++layer) {
     block_attention_in(policy, layer, x, state.positions_, block, ex);
-    for (size_t i = 0; i < runs.size(); ++i) {
-      const CachedRun& run = state.runs_[i];
-      cache.store(layer, *runs[i].pages, run.first_position, block.k.slice_rows(run.begin, run.count),
-                  block.v.slice_rows(run.begin, run.count));
-    }
+    store_cached(cache.layer(layer), block.k, block.v, state.runs_, head_layout(c, layer), ex);
     attention_cached(block.attention, block.q, cache.layer(layer), state.runs_, head_layout(c, layer), ex);
     block_attention_out(policy, layer, x, block, ex);
     block_mlp(policy, layer, x, block, ex);

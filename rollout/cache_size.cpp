@@ -4,11 +4,13 @@
 
 #include "core/check.h"
 #include "core/text.h"
+#include "model/ops/attention.h"
 
 namespace cohort {
 
 int64_t kv_page_bytes(const ModelConfig& model, DType dtype, int64_t page_tokens) {
-  return 2 * model.num_layers * page_tokens * model.num_kv_heads * model.head_size * static_cast<int64_t>(dtype_size(dtype));
+  return 2 * model.num_layers * page_tokens * model.num_kv_heads * cached_head_size(model.head_size) *
+         static_cast<int64_t>(dtype_size(dtype));
 }
 
 CacheSize choose_cache_size(const CacheNeed& need, const CacheLimit& limit) {

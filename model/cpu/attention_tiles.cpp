@@ -1,9 +1,11 @@
 #include "model/cpu/attention_tiles.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "core/check.h"
+#include "model/cpu/transpose.h"
 #include "model/cpu/vector_math.h"
 
 namespace cohort::attention {
@@ -12,25 +14,6 @@ namespace {
 using namespace simd;
 
 #if COHORT_VECTOR_AVX512
-
-// Sixteen rows of sixteen 32-bit words, transposed in registers (a call would send them through memory).
-[[gnu::always_inline]] inline void transpose(__m512i rows[16]) {
-  __m512i t[16];
-  for (int i = 0; i < 16; i += 4) {  // 4 x 4 words within each 128-bit part
-    const __m512i a = _mm512_unpacklo_epi32(rows[i], rows[i + 1]), b = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
-    const __m512i c = _mm512_unpacklo_epi32(rows[i + 2], rows[i + 3]),
-                  d = _mm512_unpackhi_epi32(rows[i + 2], rows[i + 3]);
-    t[i] = _mm512_unpacklo_epi64(a, c), t[i + 1] = _mm512_unpackhi_epi64(a, c);
-    t[i + 2] = _mm512_unpacklo_epi64(b, d), t[i + 3] = _mm512_unpackhi_epi64(b, d);
-  }
-  for (int i = 0; i < 4; ++i) {  // then the 128-bit parts themselves
-    const __m512i a = _mm512_shuffle_i32x4(t[i], t[i + 4], 0x88), b = _mm512_shuffle_i32x4(t[i], t[i + 4], 0xDD);
-    const __m512i c = _mm512_shuffle_i32x4(t[i + 8], t[i + 12], 0x88),
-                  d = _mm512_shuffle_i32x4(t[i + 8], t[i + 12], 0xDD);
-    rows[i] = _mm512_shuffle_i32x4(a, c, 0x88), rows[i + 8] = _mm512_shuffle_i32x4(a, c, 0xDD);
-    rows[i + 4] = _mm512_shuffle_i32x4(b, d, 0x88), rows[i + 12] = _mm512_shuffle_i32x4(b, d, 0xDD);
-  }
-}
 
 // Columns [0, 16) of the panel from sixteen keys; `n` of them exist.
 void transpose_keys(float* panel, const float* const keys[16], int64_t n, int64_t head_size) {
@@ -224,6 +207,20 @@ void check_rows(const char* name, Tensor t, int64_t rows, int64_t cols, DType dt
         dtype_name(dtype), rows, cols);
 }
 
+void check_cache(const KeyPages& cache, std::span<const CachedRun> runs, int64_t rows) {
+  CHECK(cache.keys != nullptr && cache.values != nullptr && cache.page_tokens >= kCachedGroup &&
+            std::has_single_bit(static_cast<uint64_t>(cache.page_tokens)),
+        "attention: a cache without keys or values, or of pages of {} positions", cache.page_tokens);
+  CHECK(cache.stride > 0, "attention: pages {} numbers apart", cache.stride);
+  for (const CachedRun& run : runs) {
+    CHECK(run.begin >= 0 && run.count >= 0 && run.begin + run.count <= rows && run.first_position >= 0,
+          "attention: rows [{}, {}) at position {} of {} rows", run.begin, run.begin + run.count, run.first_position, rows);
+    CHECK(run.first_position + run.count <= static_cast<int64_t>(run.pages.size()) * cache.page_tokens,
+          "attention: {} positions in {} pages of {}", run.first_position + run.count, run.pages.size(),
+          cache.page_tokens);
+  }
+}
+
 void check_pack(Tensor q, Tensor k, Tensor v, std::span<const PackRun> runs, const HeadLayout& heads) {
   check_heads(heads);
   const int64_t T = q.rows(), kv_width = heads.num_kv_heads * heads.head_size;
@@ -251,15 +248,10 @@ ScoreScale score_scale(const HeadLayout& heads) {
 }
 
 template void load_transposed(float*, const KeyRows<float>&, int64_t, int64_t, int64_t);
-template void load_transposed(float*, const PagedRows<float>&, int64_t, int64_t, int64_t);
 template void load_transposed(float*, const KeyRows<bf16>&, int64_t, int64_t, int64_t);
-template void load_transposed(float*, const PagedRows<bf16>&, int64_t, int64_t, int64_t);
 template void load_rows(float*, const KeyRows<float>&, int64_t, int64_t, int64_t, int64_t);
-template void load_rows(float*, const PagedRows<float>&, int64_t, int64_t, int64_t, int64_t);
 template void load_rows(float*, const KeyRows<bf16>&, int64_t, int64_t, int64_t, int64_t);
-template void load_rows(float*, const PagedRows<bf16>&, int64_t, int64_t, int64_t, int64_t);
 template void accumulate_rows(float*, const float*, int64_t, int64_t, const float*, int64_t, int64_t, int64_t, int64_t);
-template void accumulate_rows(float*, const float*, int64_t, int64_t, const bf16*, int64_t, int64_t, int64_t, int64_t);
 template void load_queries(float*, const float*, int64_t, int64_t, int64_t, int64_t, int64_t, float);
 template void load_queries(float*, const bf16*, int64_t, int64_t, int64_t, int64_t, int64_t, float);
 

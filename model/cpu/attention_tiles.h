@@ -37,22 +37,6 @@ struct KeyRows {
   bool contiguous(int64_t begin, int64_t count) const { return begin >= first_count || begin + count <= first_count; }
 };
 
-// The same, in pages of 2^shift positions.
-template <typename T>
-struct PagedRows {
-  using Element = T;
-  const T* base;
-  const int32_t* pages;
-  int shift;
-  int64_t stride;
-
-  const T* row(int64_t position) const {
-    return base + ((static_cast<int64_t>(pages[position >> shift]) << shift) + (position & ((int64_t{1} << shift) - 1))) * stride;
-  }
-  PagedRows shifted(int64_t columns) const { return {base + columns, pages, shift, stride}; }
-  bool contiguous(int64_t begin, int64_t count) const { return begin >> shift == (begin + count - 1) >> shift; }
-};
-
 // Query positions a tile, for groups of `group` query heads a kv head.
 inline int64_t tile_positions(int64_t group) { return group >= kTileRows ? 1 : kTileRows / group; }
 
@@ -109,6 +93,7 @@ KeyRows<T> pack_rows(Tensor rows, const PackRun& run) {
 // What callers must hold: heads in groups, a known head size, matrices of one dtype, runs inside the pack.
 void check_heads(const HeadLayout& heads);
 void check_rows(const char* name, Tensor t, int64_t rows, int64_t cols, DType dtype);
+void check_cache(const KeyPages& cache, std::span<const CachedRun> runs, int64_t rows);
 void check_pack(Tensor q, Tensor k, Tensor v, std::span<const PackRun> runs, const HeadLayout& heads);
 
 // How queries become scores s in units of log 2, so that softmax is made of powers of 2. Without soft-capping the query

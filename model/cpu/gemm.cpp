@@ -49,7 +49,7 @@ Left rows_in_place(Tensor a) {
           pairs && a.cols() % 2 == 1};
 }
 
-void multiply_block(const Product& p, int64_t row, int64_t row_end, int64_t panel, int64_t panel_end) {
+void multiply_block(const Product& p, int64_t row, int64_t row_end, int64_t panel, int64_t panel_end, int64_t next) {
   const auto& tiles = p.lane_dtype == DType::bf16 ? kTiles<true> : kTiles<false>;
   const int64_t element = static_cast<int64_t>(dtype_size(p.c.dtype)), c_row = p.c.stride * element;
   const int64_t panel_size = static_cast<int64_t>(panel_bytes(p.a.lanes + p.a.half));
@@ -59,7 +59,12 @@ void multiply_block(const Product& p, int64_t row, int64_t row_end, int64_t pane
     args.b = bytes_at(p.b, j * panel_size);
     args.columns = static_cast<int>(std::min(kColumns, p.n - j * kColumns));
     const int vectors = (args.columns + kVectorLanes - 1) / kVectorLanes;
+    // Each tile of rows asks for every third line of the panel that comes next.
+    const std::byte* after = bytes_at(p.b, (j + 1 < panel_end ? j + 1 : next) * panel_size);
+    int64_t third = 0;
     for (int64_t i = row; i < row_end; i += kMaxRows) {
+      args.ahead = after + third * 64;
+      third = third == kMaxVectors - 1 ? 0 : third + 1;
       args.a = p.a.data + i / kMaxRows * p.a.tile;
       args.c = static_cast<std::byte*>(p.c.data) + i * c_row + j * kColumns * element;
       tiles[std::min<int64_t>(kMaxRows, row_end - i) - 1][vectors - 1](args);
@@ -74,9 +79,12 @@ void multiply(const Product& p, const Exec& ex) {
   const double panel_flops = 4.0 * static_cast<double>(std::min(p.m, row_chunk) * kColumns * (p.a.lanes + 1));
   const int64_t group = std::clamp<int64_t>(static_cast<int64_t>(kTaskFlops / panel_flops), 1, panels);
   const int64_t groups = (panels + group - 1) / group;
+  const int64_t stride = ex.pool->size() * group;
   ex.pool->run(chunks * groups, [&](int64_t task, int) {
     const int64_t row = task / groups * row_chunk, panel = task % groups * group;
-    multiply_block(p, row, std::min(p.m, row + row_chunk), panel, std::min(panels, panel + group));
+    // Threads take tasks in turn, so that this one's next is likely `stride` panels on.
+    const int64_t next = panel + stride < panels ? panel + stride : panels - 1;
+    multiply_block(p, row, std::min(p.m, row + row_chunk), panel, std::min(panels, panel + group), next);
   });
 }
 

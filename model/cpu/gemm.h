@@ -64,8 +64,10 @@ struct Product {
   DType lane_dtype;
 };
 
-// Rows [row, row_end) and panels [panel, panel_end) of the product, on the calling thread. `row` starts a tile.
-void multiply_block(const Product& product, int64_t row, int64_t row_end, int64_t panel, int64_t panel_end);
+// Rows [row, row_end) and panels [panel, panel_end) of the product, on the calling thread. `row` starts a tile; panel
+// `next` is the one that the thread will likely want then.
+void multiply_block(const Product& product, int64_t row, int64_t row_end, int64_t panel, int64_t panel_end,
+                    int64_t next = 0);
 // The whole product, shared out over the threads of `ex`.
 void multiply(const Product& product, const Exec& ex);
 

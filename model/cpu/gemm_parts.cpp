@@ -86,6 +86,7 @@ void finish_tile(const PartProduct& p, const Place& at) {
     args.lanes = lanes_of(step.rows, p.lane_dtype);
     args.store = step.joins ? Store::add_f32 : Store::set_f32;
     args.c = reinterpret_cast<std::byte*>(sums[step.joins ? depth - 1 : depth]);
+    args.ahead = args.b;  // nothing else is known to come next
     run(args);
     args.a += args.lanes * args.a_lane;
     args.b += args.lanes * width * 4;

@@ -5,13 +5,12 @@
 // the depth only, never on how C is cut into tiles.
 #pragma once
 
-#include <immintrin.h>
-
 #include <array>
 #include <cstdint>
 #include <cstring>
 #include <utility>
 
+#include "model/cpu/intrinsics.h"
 #include "model/tensor.h"
 
 namespace cohort::gemm {
@@ -36,6 +35,10 @@ inline constexpr bool kHasBf16Pairs = true;
 inline constexpr bool kHasBf16Pairs = false;
 #endif
 
+// A tile of few rows waits for its panel to come from memory: it asks for it this many bytes in advance. A tile of more
+// rows asks for part of the panel that comes next (TileArgs::ahead).
+inline constexpr int kStreamRows = 4, kStreamAhead = 4096;
+
 enum class Store : uint8_t { set_f32, add_f32, set_bf16 };
 
 struct TileArgs {
@@ -44,6 +47,7 @@ struct TileArgs {
   int64_t lanes;          // whole lanes of the contraction
   bool half;              // half a lane follows: the last bf16 of an odd depth, rows in place
   const std::byte* b;     // panel: (lanes + half) x vectors
+  const std::byte* ahead;  // a line of memory to ask for with each row of b; steps as b does
   std::byte* c;           // first row's first column
   int64_t c_row;          // bytes from one row of C to the next
   int columns;            // columns of C that exist, at most vectors * kVectorLanes
@@ -129,12 +133,19 @@ void tile(const TileArgs& t) {
     for (int i = 0; i < kRows; ++i)
       for (int at = 0; at < kVectors * kVectorLanes * 4; at += 64) __builtin_prefetch(t.c + i * t.c_row + at, 1);
   }
-  const std::byte* b = t.b;
+  const std::byte *b = t.b, *ahead = t.ahead;
   const int64_t end = t.lanes * t.a_lane;
   for (int64_t at = 0; at < end; at += t.a_lane) {
     Floats right[kVectors];
 #pragma GCC unroll 3
     for (int v = 0; v < kVectors; ++v) right[v] = load_floats(b + v * sizeof(Floats));
+    if constexpr (kRows <= kStreamRows) {
+#pragma GCC unroll 3
+      for (int v = 0; v < kVectors; ++v) __builtin_prefetch(b + kStreamAhead + v * sizeof(Floats), 0, 2);
+    } else {
+      __builtin_prefetch(ahead, 0, 2);
+      ahead += sizeof(right);
+    }
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
       uint32_t lane;

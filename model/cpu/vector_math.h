@@ -12,17 +12,11 @@
 #include <cstdint>
 #include <limits>
 
+#include "model/cpu/intrinsics.h"
 #include "model/tensor.h"
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #define COHORT_VECTOR_AVX512 1
-#pragma GCC diagnostic push  // GCC 12 takes the "undefined" pass-through operand of its own intrinsics for a mistake
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#ifndef __clang__  // which does not know the name
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#pragma GCC diagnostic pop
 #else
 #define COHORT_VECTOR_AVX512 0
 #endif

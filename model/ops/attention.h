@@ -23,18 +23,28 @@ struct HeadLayout {
 };
 
 // --- sampling: keys and values live in a cache --------------------------------------------------------------------
-// Where a layer's keys and values lie: pages of `page_tokens` (a power of two) positions, (pages, page_tokens, K D) act.
+// Positions of a page lie in groups of this many; a whole group is what may be copied.
+constexpr int64_t kCachedGroup = 16;
+// Numbers that one position of one kv head takes among the keys, and again among the values.
+constexpr int64_t cached_head_size(int64_t head_size) { return (head_size + 15) / 16 * 16; }
+
+// Where a layer's keys and values lie: pages of (K, page_tokens / 16 groups, 16 cached_head_size(D)) act each; the order
+// within a group is the backend's.
 struct KeyPages {
-  const void* keys;
-  const void* values;
-  int64_t page_tokens;
+  void* keys;
+  void* values;
+  int64_t page_tokens;  // a power of two, at least 16
+  int64_t stride;       // numbers from one page to the next
 };
 // One sequence's share of the batch: query rows [begin, begin + count) stand at positions first_position + i, and
-// attend to keys 0 .. position. Position j is row j % page_tokens of page pages[j / page_tokens].
+// attend to keys 0 .. position. Position j is number j % page_tokens of page pages[j / page_tokens].
 struct CachedRun {
   int64_t begin, count, first_position;
   std::span<const int32_t> pages;
 };
+// Puts the runs' rows of k and v (T, K D) act into the cache.
+void store_cached(const KeyPages& cache, Tensor k, Tensor v, std::span<const CachedRun> runs, const HeadLayout& heads,
+                  const Exec& ex);
 // q, out (T, H D) act
 void attention_cached(Tensor out, Tensor q, const KeyPages& cache, std::span<const CachedRun> runs,
                       const HeadLayout& heads, const Exec& ex);

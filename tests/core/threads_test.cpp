@@ -47,6 +47,21 @@ TEST(ThreadPool, ManyShortRunsLoseNothing) {
   EXPECT_EQ(sums, (std::vector<int64_t>{20000, 40000, 60000, 80000}));
 }
 
+// Calls of different lengths one after the other, more threads than cores: a thread that wakes late finds another call.
+TEST(ThreadPool, AThreadThatIsLateTakesNothingOfAnotherCall) {
+  ThreadPool pool(6);
+  std::vector<std::atomic<int>> runs(64);
+  for (int round = 0; round < 20000; ++round) {
+    const int64_t tasks = 2 + round * 7 % 62;
+    pool.run(tasks, [&, tasks](int64_t task, int) {
+      ASSERT_LT(task, tasks);
+      ++runs[static_cast<size_t>(task)];
+    });
+    for (int64_t task = 0; task < 64; ++task)
+      ASSERT_EQ(runs[static_cast<size_t>(task)].exchange(0), task < tasks ? 1 : 0) << "round " << round;
+  }
+}
+
 TEST(ThreadPool, NeedsAThread) { EXPECT_ERROR(ThreadPool(0), kInternal, "at least one thread"); }
 
 }  // namespace

@@ -24,19 +24,29 @@ class KvCacheTest : public testing::Test {
     return data;
   }
   void store(KvCache& cache, const PageTable& table, int64_t first, int64_t count) const {
-    for (int64_t layer = 0; layer < 2; ++layer) {
-      std::vector<float> k = rows(first, count, static_cast<float>(layer + 1)), v = rows(first, count, -1.0f);
-      cache.store(layer, table, first, {k.data(), DType::f32, {count, kWidth}}, {v.data(), DType::f32, {count, kWidth}});
-    }
+    for (int64_t layer = 0; layer < 2; ++layer)
+      store(cache, layer, table, first, rows(first, count, static_cast<float>(layer + 1)), rows(first, count, -1.0f));
   }
+  void store(KvCache& cache, int64_t layer, const PageTable& table, int64_t first, std::vector<float> k,
+             std::vector<float> v) const {
+    const int64_t count = static_cast<int64_t>(k.size()) / kWidth;
+    const CachedRun run{0, count, first, table};
+    ExecOwner owner(1);
+    store_cached(cache.layer(layer), {k.data(), DType::f32, {count, kWidth}}, {v.data(), DType::f32, {count, kWidth}},
+                 {&run, 1}, {4, 2, 16}, owner.exec());
+  }
+  // Number d of position p of kv head h: keys in columns of sixteen, values in rows (f32).
   void expect_rows(const KvCache& cache, const PageTable& table, int64_t count) const {
     for (int64_t layer = 0; layer < 2; ++layer) {
       const KeyPages pages = cache.layer(layer);
       for (int64_t p = 0; p < count; ++p) {
-        const int64_t row = table[static_cast<size_t>(p / pages.page_tokens)] * pages.page_tokens + p % pages.page_tokens;
         const std::vector<float> k = rows(p, 1, static_cast<float>(layer + 1)), v = rows(p, 1, -1.0f);
-        ASSERT_EQ(std::memcmp(static_cast<const float*>(pages.keys) + row * kWidth, k.data(), kWidth * 4), 0) << p;
-        ASSERT_EQ(std::memcmp(static_cast<const float*>(pages.values) + row * kWidth, v.data(), kWidth * 4), 0) << p;
+        const int64_t page = table[static_cast<size_t>(p / pages.page_tokens)], offset = p % pages.page_tokens;
+        for (int64_t c = 0; c < kWidth; ++c) {
+          const int64_t head = page * pages.stride + c / 16 * pages.page_tokens * 16 + offset / 16 * 256, j = offset % 16, d = c % 16;
+          ASSERT_EQ(static_cast<const float*>(pages.keys)[head + d * 16 + j], k[static_cast<size_t>(c)]) << p;
+          ASSERT_EQ(static_cast<const float*>(pages.values)[head + j * 16 + d], v[static_cast<size_t>(c)]) << p;
+        }
       }
     }
   }
@@ -46,15 +56,15 @@ class KvCacheTest : public testing::Test {
 };
 
 TEST_F(KvCacheTest, GrowsByWholePagesAndTakesNothingWhenThereAreTooFew) {
-  KvCache cache(*policy_, 5, 4);
+  KvCache cache(*policy_, 5, 16);
   PageTable a, b;
   EXPECT_TRUE(cache.grow(a, 1));
   EXPECT_EQ(a.size(), 1u);
-  EXPECT_TRUE(cache.grow(a, 4));
+  EXPECT_TRUE(cache.grow(a, 16));
   EXPECT_EQ(a.size(), 1u);
-  EXPECT_TRUE(cache.grow(a, 9));
+  EXPECT_TRUE(cache.grow(a, 33));
   EXPECT_EQ(a.size(), 3u);
-  EXPECT_FALSE(cache.grow(b, 12));
+  EXPECT_FALSE(cache.grow(b, 48));
   EXPECT_TRUE(b.empty());
   EXPECT_EQ(cache.free_pages(), 2);
   cache.release(a);
@@ -63,38 +73,38 @@ TEST_F(KvCacheTest, GrowsByWholePagesAndTakesNothingWhenThereAreTooFew) {
 }
 
 TEST_F(KvCacheTest, AForkSharesWholePagesAndCopiesTheRest) {
-  KvCache cache(*policy_, 6, 4);
+  KvCache cache(*policy_, 6, 16);
   PageTable prompt, sample;
-  ASSERT_TRUE(cache.grow(prompt, 10));
-  store(cache, prompt, 0, 10);
-  ASSERT_TRUE(cache.fork(sample, prompt, 10));
+  ASSERT_TRUE(cache.grow(prompt, 39));
+  store(cache, prompt, 0, 39);
+  ASSERT_TRUE(cache.fork(sample, prompt, 39));
   EXPECT_EQ(cache.free_pages(), 2);
   EXPECT_TRUE(std::equal(prompt.begin(), prompt.begin() + 2, sample.begin()));
   EXPECT_NE(prompt[2], sample[2]);
-  expect_rows(cache, sample, 10);
-  // Each goes its own way from position 10 on.
-  std::vector<float> other(static_cast<size_t>(kWidth), 7.0f);
-  cache.store(0, prompt, 10, {other.data(), DType::f32, {1, kWidth}}, {other.data(), DType::f32, {1, kWidth}});
-  store(cache, sample, 10, 2);
-  expect_rows(cache, sample, 12);
+  expect_rows(cache, sample, 39);
+  // Each goes its own way from position 39 on.
+  const std::vector<float> other(static_cast<size_t>(kWidth), 7.0f);
+  store(cache, 0, prompt, 39, other, other);
+  store(cache, sample, 39, 2);
+  expect_rows(cache, sample, 41);
   cache.release(prompt);
   EXPECT_EQ(cache.free_pages(), 3) << "two pages are still the sample's";
-  expect_rows(cache, sample, 12);
+  expect_rows(cache, sample, 41);
   cache.release(sample);
   EXPECT_EQ(cache.free_pages(), 6);
 }
 
 TEST_F(KvCacheTest, AForkAtAPagesEndNeedsNoPageAndOneInsideItDoes) {
-  KvCache cache(*policy_, 3, 4);
+  KvCache cache(*policy_, 3, 16);
   PageTable prompt, at_end, inside;
-  ASSERT_TRUE(cache.grow(prompt, 12));
-  EXPECT_TRUE(cache.fork(at_end, prompt, 8));
+  ASSERT_TRUE(cache.grow(prompt, 48));
+  EXPECT_TRUE(cache.fork(at_end, prompt, 32));
   EXPECT_EQ(at_end.size(), 2u);
-  EXPECT_FALSE(cache.fork(inside, prompt, 9));
+  EXPECT_FALSE(cache.fork(inside, prompt, 33));
   EXPECT_TRUE(inside.empty());
   cache.release(prompt);
   EXPECT_EQ(cache.free_pages(), 1);
-  PageTable shared = cache.share(at_end, 8);
+  PageTable shared = cache.share(at_end, 32);
   cache.release(at_end);
   EXPECT_EQ(cache.free_pages(), 1) << "shared pages stay";
   cache.release(shared);
@@ -104,11 +114,12 @@ TEST_F(KvCacheTest, AForkAtAPagesEndNeedsNoPageAndOneInsideItDoes) {
 TEST_F(KvCacheTest, RefusesWrongUse) {
   EXPECT_ERROR(KvCache(*policy_, 0), kInternal, "a kv cache of 0 pages");
   EXPECT_ERROR(KvCache(*policy_, 1, 48), kInternal, "of 48 positions");
-  KvCache cache(*policy_, 2, 4);
+  EXPECT_ERROR(KvCache(*policy_, 1, 8), kInternal, "of 8 positions");
+  KvCache cache(*policy_, 2, 16);
   PageTable table;
-  ASSERT_TRUE(cache.grow(table, 4));
-  EXPECT_ERROR(store(cache, table, 3, 2), kInternal, "position 5 in 1 pages of 4");
-  EXPECT_ERROR(cache.share(table, 5), kInternal, "5 positions of a table of 1 pages");
+  ASSERT_TRUE(cache.grow(table, 16));
+  EXPECT_ERROR(store(cache, table, 15, 2), kInternal, "17 positions in 1 pages of 16");
+  EXPECT_ERROR(cache.share(table, 17), kInternal, "17 positions of a table of 1 pages");
   PageTable copy = table;
   cache.release(table);
   EXPECT_ERROR(cache.release(copy), kInternal, "given back twice");

@@ -57,7 +57,7 @@ TEST(AttentionBits, ARowIsTheSameAloneInAPackAndInABatchOfSequences) {
     std::vector<const Inputs*> sequences;
     for (const Inputs& own : alone) sequences.push_back(&own);
     // The last tokens of all sequences in one decode step, on few threads (whole key rows) and on many (head by head).
-    for (int64_t page_tokens : {8, 64, 128}) {
+    for (int64_t page_tokens : {16, 64, 128}) {
       const Pages pages(s, sequences, page_tokens);
       std::vector<CachedRun> last;
       for (size_t r = 0; r < runs.size(); ++r)
@@ -69,6 +69,46 @@ TEST(AttentionBits, ARowIsTheSameAloneInAPackAndInABatchOfSequences) {
         for (size_t r = 0; r < runs.size(); ++r)
           ASSERT_EQ(out.row_bytes(static_cast<int64_t>(r)), pack.out.row_bytes(runs[r].begin + runs[r].count - 1))
               << "decode, sequence " << r << ", " << threads << " threads, pages of " << page_tokens;
+      }
+    }
+  }
+}
+
+// Samples of one prompt whose first pages are the same go through the keys they share together.
+TEST(AttentionBits, SharedPagesDoNotChangeBits) {
+  const std::vector<int64_t> prompts = {150, 64, 63, 200}, samples = {7, 1, 3, 12};
+  for (const Shape& s : {kPlainShapes[0], kPlainShapes[1], kPlainShapes[3], kPlainShapes[5], kGemmaShapes[2], kGemmaShapes[4]}) {
+    SCOPED_TRACE(s.name());
+    std::vector<Inputs> texts;
+    std::vector<std::pair<size_t, int64_t>> shared;
+    texts.reserve(64);
+    for (size_t p = 0; p < prompts.size(); ++p) {
+      const size_t leader = texts.size();
+      for (int64_t i = 0; i < samples[p]; ++i) {
+        texts.emplace_back(s, prompts[p] + 1 + 17 * i % 90, 100 * p + static_cast<size_t>(i));
+        for (int64_t j = 0; j < prompts[p]; ++j)
+          texts.back().k.set_row(j, texts[leader].k, j), texts.back().v.set_row(j, texts[leader].v, j);
+        shared.emplace_back(leader, i == 0 ? 0 : prompts[p]);
+      }
+    }
+    std::vector<const Inputs*> sequences;
+    const int64_t n = static_cast<int64_t>(texts.size());
+    Matrix last_q(s.dtype, n, s.width()), alone(s.dtype, n, s.width());
+    for (size_t i = 0; i < texts.size(); ++i) {
+      sequences.push_back(&texts[i]);
+      const int64_t last = texts[i].q.rows - 1;
+      last_q.set_row(static_cast<int64_t>(i), texts[i].q, last);
+      alone.set_row(static_cast<int64_t>(i), forward(s, texts[i], {{0, last + 1, 0, 0}}).out, last);
+    }
+    for (int64_t page_tokens : {16, 64, 128}) {
+      const Pages pages(s, sequences, page_tokens, shared);
+      std::vector<CachedRun> last;
+      for (int64_t i = 0; i < n; ++i) last.push_back({i, 1, texts[i].k.rows - 1, pages.of[static_cast<size_t>(i)]});
+      for (int threads : {1, 2, 5}) {
+        ExecOwner owner(threads);
+        Matrix out(s.dtype, n, s.width());
+        attention_cached(out.t(), last_q.t(), pages.view(), last, s.heads, owner.exec());
+        EXPECT_TRUE(out == alone) << threads << " threads, pages of " << page_tokens;
       }
     }
   }

@@ -135,15 +135,16 @@ TEST(Attention, RefusesImpossibleHeadsAndRuns) {
   const std::vector<PackRun> runs = {{0, 4, 0, 0}};
   EXPECT_THROW(attention_pack(wrong.t(), lse.t(), in.q.t(), in.k.t(), in.v.t(), runs, s.heads, owner.exec()), Error);
   EXPECT_THROW(attention_pack(out.t(), lse.t(), in.q.t(), wrong.t(), in.v.t(), runs, s.heads, owner.exec()), Error);
-  const Pages pages(s, {&in}, 4);
+  const Pages pages(s, {&in}, 16);
   const auto attend = [&](const KeyPages& cache, const CachedRun& run) {
     attention_cached(out.t(), in.q.t(), cache, {&run, 1}, s.heads, owner.exec());
   };
   EXPECT_NO_THROW(attend(pages.view(), {0, 4, 0, pages.of[0]}));
-  EXPECT_THROW(attend({nullptr, in.v.t().data, 4}, {0, 4, 0, pages.of[0]}), Error);
-  EXPECT_THROW(attend({in.k.t().data, in.v.t().data, 3}, {0, 4, 0, pages.of[0]}), Error) << "no power of two";
+  EXPECT_THROW(attend({nullptr, pages.view().values, 16, 256}, {0, 4, 0, pages.of[0]}), Error);
+  EXPECT_THROW(attend({pages.view().keys, pages.view().values, 48, 768}, {0, 4, 0, pages.of[0]}), Error) << "no power of two";
+  EXPECT_THROW(attend({pages.view().keys, pages.view().values, 8, 128}, {0, 4, 0, pages.of[0]}), Error) << "half a group";
   EXPECT_THROW(attend(pages.view(), {0, 5, 0, pages.of[0]}), Error) << "more rows than queries";
-  EXPECT_THROW(attend(pages.view(), {0, 4, 1, pages.of[0]}), Error) << "more positions than pages";
+  EXPECT_THROW(attend(pages.view(), {0, 4, 13, pages.of[0]}), Error) << "more positions than pages";
 }
 
 }  // namespace

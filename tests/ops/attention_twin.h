@@ -101,27 +101,35 @@ inline Gradients backward(const Shape& s, const Inputs& in, const Forward& f, co
 // The keys and values of sequences in pages, handed out in a random order; what is not theirs is NaN.
 struct Pages {
   Matrix keys, values;
-  int64_t page_tokens;
+  int64_t page_tokens, page_numbers;
   std::vector<std::vector<int32_t>> of;  // of each sequence
 
-  Pages(const Shape& s, const std::vector<const Inputs*>& sequences, int64_t page_tokens)
-      : keys(s.dtype, page_count(sequences, page_tokens) * page_tokens, s.kv_width()),
-        values(keys), page_tokens(page_tokens) {
+  // Sequence i begins with `shared[i].second` keys of sequence `shared[i].first` < i: whole pages of them are the same.
+  Pages(const Shape& s, const std::vector<const Inputs*>& sequences, int64_t page_tokens,
+        const std::vector<std::pair<size_t, int64_t>>& shared = {})
+      : keys(s.dtype, page_count(sequences, page_tokens) * s.heads.num_kv_heads,
+             page_tokens * cached_head_size(s.heads.head_size)),
+        values(keys), page_tokens(page_tokens), page_numbers(s.heads.num_kv_heads * keys.cols) {
     for (Matrix* m : {&keys, &values}) m->fill(std::numeric_limits<float>::quiet_NaN());
-    std::vector<int32_t> free(static_cast<size_t>(keys.rows / page_tokens));
+    std::vector<int32_t> free(static_cast<size_t>(keys.rows / s.heads.num_kv_heads));
     for (size_t i = 0; i < free.size(); ++i) free[i] = static_cast<int32_t>(i);
     Random random(static_cast<uint64_t>(page_tokens), Stream::kTest);
     for (size_t i = free.size(); i > 1; --i) std::swap(free[i - 1], free[random.below(i)]);
-    for (const Inputs* in : sequences) {
+    ExecOwner owner(1);
+    for (size_t i = 0; i < sequences.size(); ++i) {
+      const int64_t count = sequences[i]->k.rows;
       std::vector<int32_t>& pages = of.emplace_back();
-      for (int64_t j = 0; j < in->k.rows; ++j) {
-        if (j % page_tokens == 0) pages.push_back(free.back()), free.pop_back();
-        const int64_t row = pages.back() * page_tokens + j % page_tokens;
-        keys.set_row(row, in->k, j), values.set_row(row, in->v, j);
+      if (i < shared.size()) {
+        const std::vector<int32_t>& other = of[shared[i].first];
+        pages.assign(other.begin(), other.begin() + shared[i].second / page_tokens);
       }
+      const int64_t first = static_cast<int64_t>(pages.size()) * page_tokens;
+      while (static_cast<int64_t>(pages.size()) * page_tokens < count) pages.push_back(free.back()), free.pop_back();
+      const CachedRun rest{first, count - first, first, pages};
+      store_cached(view(), sequences[i]->k.t(), sequences[i]->v.t(), {&rest, 1}, s.heads, owner.exec());
     }
   }
-  KeyPages view() const { return {keys.t().data, values.t().data, page_tokens}; }
+  KeyPages view() const { return {keys.t().data, values.t().data, page_tokens, page_numbers}; }
 
  private:
   static int64_t page_count(const std::vector<const Inputs*>& sequences, int64_t page_tokens) {

@@ -1,0 +1,62 @@
+// Puts new keys and values into the cache (ops/attention.h), in the groups that key_blocks.h describes.
+#include <bit>
+#include <cstring>
+
+#include "core/check.h"
+#include "model/cpu/key_blocks.h"
+#include "model/ops/attention.h"
+
+namespace cohort {
+namespace {
+
+using namespace attention;
+
+// Key or value number j of a group of f32.
+void put_key(float* group, int64_t j, const float* row, int64_t head_size) {
+  for (int64_t d = 0; d < head_size; ++d) group[d * kGroupKeys + j] = row[d];
+}
+void put_value(float* group, int64_t j, const float* row, int64_t head_size) {
+  std::memcpy(group + j * cached_head_size(head_size), row, static_cast<size_t>(head_size) * sizeof(float));
+}
+
+// The same of bf16, in pairs: of a key's neighbours, and of neighbouring values.
+void put_key(bf16* group, int64_t j, const bf16* row, int64_t head_size) {
+  auto* words = reinterpret_cast<Word*>(group);
+  for (int64_t d = 0; d + 1 < head_size; d += 2) std::memcpy(words + d / 2 * kGroupKeys + j, row + d, sizeof(Word));
+  if (head_size % 2 == 1)
+    words[head_size / 2 * kGroupKeys + j] = std::bit_cast<uint16_t>(row[head_size - 1]);
+}
+void put_value(bf16* group, int64_t j, const bf16* row, int64_t head_size) {
+  bf16* pair = group + j / 2 * 2 * cached_head_size(head_size) + j % 2;
+  for (int64_t d = 0; d < head_size; ++d) pair[2 * d] = row[d];
+}
+
+}  // namespace
+
+void store_cached(const KeyPages& cache, Tensor k, Tensor v, std::span<const CachedRun> runs, const HeadLayout& heads,
+                  const Exec& ex) {
+  check_heads(heads);
+  check_rows("k", k, k.rows(), heads.num_kv_heads * heads.head_size, k.dtype);
+  check_rows("v", v, k.rows(), heads.num_kv_heads * heads.head_size, k.dtype);
+  check_cache(cache, runs, k.rows());
+  const int64_t D = heads.head_size, K = heads.num_kv_heads, padded = cached_head_size(D), page = cache.page_tokens;
+  const auto go = [&]<typename T>(T) {
+    ex.pool->run(static_cast<int64_t>(runs.size()), [&](int64_t r, int) {
+      const CachedRun& run = runs[static_cast<size_t>(r)];
+      for (int64_t i = 0; i < run.count; ++i) {
+        const int64_t position = run.first_position + i, offset = position % page;
+        const int64_t first = run.pages[static_cast<size_t>(position / page)] * cache.stride;
+        for (int64_t kv = 0; kv < K; ++kv) {
+          const int64_t group = first + (kv * page + offset / kGroupKeys * kGroupKeys) * padded;
+          const int64_t row = ((run.begin + i) * K + kv) * D;
+          put_key(static_cast<T*>(cache.keys) + group, offset % kGroupKeys, static_cast<const T*>(k.data) + row, D);
+          put_value(static_cast<T*>(cache.values) + group, offset % kGroupKeys, static_cast<const T*>(v.data) + row, D);
+        }
+      }
+    });
+  };
+  if (k.dtype == DType::bf16) return go(bf16{});
+  go(float{});
+}
+
+}  // namespace cohort
