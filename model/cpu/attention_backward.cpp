@@ -4,7 +4,7 @@
 //
 // With p = exp(s - lse):  dv = p^T dout,  ds = p (dout v^T - delta),  dq = ds k scale,  dk = ds^T q scale,
 // delta = dout . out  (Dao et al. 2022, appendix B.2), and ds times 1 - tanh^2 where scores are soft-capped. The scores
-// are recomputed by the forward pass's own arithmetic.
+// are recomputed in f32: with f32 by the forward pass's own arithmetic, with bf16 from the same numbers.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -137,9 +137,9 @@ KeyRange tile_keys(const int64_t* position, int64_t rows, int64_t window) {
 
 // scores, dscores -> p, ds for `rows` rows of the unit from `first`, 0 where a key is not seen.
 template <bool kCapped>
-void softmax_backward(const Scratch& s, int64_t first, int64_t rows, const Visible& visible, float cap) {
+void softmax_backward(const Scratch& s, int64_t first, int64_t rows, const Visible& visible, const ScoreScale& scale) {
   const int64_t vectors = (visible.count + kLanes - 1) / kLanes;
-  const F16 factor = splat(cap);
+  const F16 queries = splat(scale.queries), factor = splat(scale.cap);
   for (int64_t r = 0; r < rows; ++r) {
     const F16 lse = splat(s.lse[first + r]), delta = splat(s.delta[first + r]);
     const int64_t begin = visible.begin(first + r), end = visible.end(first + r);
@@ -147,7 +147,7 @@ void softmax_backward(const Scratch& s, int64_t first, int64_t rows, const Visib
       const int64_t at = r * kKeyBlock + v * kLanes;
       const auto before = [&](int64_t key) { return first_lanes(std::clamp<int64_t>(key - v * kLanes, 0, kLanes)); };
       const uint32_t lanes = before(end) & ~before(begin);
-      F16 score = load(s.scores + at), slope = splat(1.0f);
+      F16 score = load(s.scores + at) * queries, slope = splat(1.0f);
       if constexpr (kCapped) {
         const F16 t = tanh(score);
         score = factor * t, slope = fma(splat(0.0f) - t, t, splat(1.0f));
@@ -162,16 +162,16 @@ void softmax_backward(const Scratch& s, int64_t first, int64_t rows, const Visib
 }
 
 // Rows [first, first + rows) of the unit against the loaded block's keys. dk and dv at the block's first key.
-void tile_backward(const Scratch& s, int64_t first, int64_t rows, const Visible& visible, float cap, float* dk,
+void tile_backward(const Scratch& s, int64_t first, int64_t rows, const Visible& visible, const ScoreScale& scale, float* dk,
                    float* dv, int64_t head_size, int64_t padded) {
   const int64_t count = visible.count, vectors = (count + kLanes - 1) / kLanes;
   const float *q = s.q + first * padded, *dout = s.dout + first * padded;
   dot_rows(s.scores, q, rows, s.key_columns, head_size, padded, vectors);
   dot_rows(s.dscores, dout, rows, s.value_columns, head_size, padded, vectors);
-  if (cap > 0) {
-    softmax_backward<true>(s, first, rows, visible, cap);
+  if (scale.cap > 0) {
+    softmax_backward<true>(s, first, rows, visible, scale);
   } else {
-    softmax_backward<false>(s, first, rows, visible, cap);
+    softmax_backward<false>(s, first, rows, visible, scale);
   }
   accumulate_rows(dv, s.scores, 1, kKeyBlock, dout, padded, count, rows, padded);
   accumulate_rows(dk, s.dscores, 1, kKeyBlock, q, padded, count, rows, padded);
@@ -185,10 +185,9 @@ void load_segment(const Pass<T>& pass, const Scratch& s, const Segment& segment,
   const PackRun& run = pass.runs[static_cast<size_t>(segment.run)];
   const int64_t row = run.begin + segment.first;
   const int64_t from = row * width + kv_head * group * D;
-  load_queries(s.q + at * padded, static_cast<const T*>(pass.q.data) + from, width, segment.count, group, D, padded,
-               pass.scale.queries);
+  load_queries(s.q + at * padded, static_cast<const T*>(pass.q.data) + from, width, segment.count, group, D, padded);
   load_queries(s.dout + at * padded, static_cast<const T*>(pass.dout.data) + from, width, segment.count, group, D,
-               padded, 1.0f);
+               padded);
   for (int64_t p = 0, r = at; p < segment.count; ++p) {
     const T* out = static_cast<const T*>(pass.out.data) + from + p * width;
     const float* lse = pass.lse.f32() + (row + p) * pass.heads.num_heads + kv_head * group;
@@ -243,7 +242,7 @@ void stretch_backward(const Pass<T>& pass, const Scratch& s, int64_t kv_head, in
         load_rows(s.key_panel, keys, base, block, D, padded);
         loaded = true;
       }
-      tile_backward(s, row, rows, {s.position, window, position + base, seen}, pass.scale.cap, dk + base * padded,
+      tile_backward(s, row, rows, {s.position, window, position + base, seen}, pass.scale, dk + base * padded,
                     dv + base * padded, D, padded);
     }
   }
@@ -291,7 +290,7 @@ void sum_units(const Pass<T>& pass, Tensor dk, Tensor dv, int64_t first, int64_t
         for (int64_t d = 0; d < D; d += kLanes) {
           const int64_t lanes = lanes_left(D, d);
           float *to_k = dk.f32() + row * kv_width + kv * D + d, *to_v = dv.f32() + row * kv_width + kv * D + d;
-          store_first(to_k, load_first(to_k, lanes) + load(pass.dk + from + d) * splat(pass.scale.slope), lanes);
+          store_first(to_k, load_first(to_k, lanes) + load(pass.dk + from + d) * splat(pass.scale.scale), lanes);
           store_first(to_v, load_first(to_v, lanes) + load(pass.dv + from + d), lanes);
         }
       }

@@ -154,13 +154,12 @@ void load_rows(float* panel, const Rows& keys, int64_t begin, int64_t count, int
 
 template <typename T>
 void load_queries(float* tile, const T* rows, int64_t stride, int64_t positions, int64_t group, int64_t head_size,
-                  int64_t padded, float scale) {
-  const F16 factor = splat(scale);
+                  int64_t padded) {
   for (int64_t p = 0; p < positions; ++p) {
     for (int64_t g = 0; g < group; ++g, tile += padded) {
       const T* row = rows + p * stride + g * head_size;
       for (int64_t d = 0; d < padded; d += kLanes)
-        store(tile + d, load_first(row + d, lanes_left(head_size, d)) * factor);
+        store(tile + d, load_first(row + d, lanes_left(head_size, d)));
     }
   }
 }
@@ -243,8 +242,8 @@ void check_pack(Tensor q, Tensor k, Tensor v, std::span<const PackRun> runs, con
 ScoreScale score_scale(const HeadLayout& heads) {
   const float root = std::sqrt(static_cast<float>(heads.head_size));
   const float scale = heads.scale == 0 ? 1.0f / root : heads.scale;
-  if (heads.softcap > 0) return {scale, scale / heads.softcap, heads.softcap * kLog2e, heads.softcap};
-  return {scale, heads.scale == 0 ? kLog2e / root : scale * kLog2e, 0, kLn2};
+  if (heads.softcap > 0) return {scale, scale / heads.softcap, heads.softcap * kLog2e};
+  return {scale, heads.scale == 0 ? kLog2e / root : scale * kLog2e, 0};
 }
 
 template void load_transposed(float*, const KeyRows<float>&, int64_t, int64_t, int64_t);
@@ -252,7 +251,7 @@ template void load_transposed(float*, const KeyRows<bf16>&, int64_t, int64_t, in
 template void load_rows(float*, const KeyRows<float>&, int64_t, int64_t, int64_t, int64_t);
 template void load_rows(float*, const KeyRows<bf16>&, int64_t, int64_t, int64_t, int64_t);
 template void accumulate_rows(float*, const float*, int64_t, int64_t, const float*, int64_t, int64_t, int64_t, int64_t);
-template void load_queries(float*, const float*, int64_t, int64_t, int64_t, int64_t, int64_t, float);
-template void load_queries(float*, const bf16*, int64_t, int64_t, int64_t, int64_t, int64_t, float);
+template void load_queries(float*, const float*, int64_t, int64_t, int64_t, int64_t, int64_t);
+template void load_queries(float*, const bf16*, int64_t, int64_t, int64_t, int64_t, int64_t);
 
 }  // namespace cohort::attention

@@ -48,10 +48,10 @@ void load_transposed(float* panel, const Rows& keys, int64_t begin, int64_t coun
 template <typename Rows>
 void load_rows(float* panel, const Rows& keys, int64_t begin, int64_t count, int64_t head_size, int64_t padded);
 
-// tile (positions * group, padded) = scale * rows[position][group * head_size].  `rows` at the first head of the group.
+// tile (positions * group, padded) = rows[position][group * head_size].  `rows` at the first head of the group.
 template <typename T>
 void load_queries(float* tile, const T* rows, int64_t stride, int64_t positions, int64_t group, int64_t head_size,
-                  int64_t padded, float scale);
+                  int64_t padded);
 
 // scores[r][j] = sum over d = 0, 1, ... of q[r][d] panel[d][j], for j < 16 vectors.  q (rows, padded)  scores (rows,
 // 64)
@@ -96,13 +96,12 @@ void check_rows(const char* name, Tensor t, int64_t rows, int64_t cols, DType dt
 void check_cache(const KeyPages& cache, std::span<const CachedRun> runs, int64_t rows);
 void check_pack(Tensor q, Tensor k, Tensor v, std::span<const PackRun> runs, const HeadLayout& heads);
 
-// How queries become scores s in units of log 2, so that softmax is made of powers of 2. Without soft-capping the query
-// is scaled once and s = dot = q k scale log2(e); with it s = cap tanh(dot), dot = q k scale / softcap.
+// How dot = q k becomes a score s in units of log 2, so that softmax is made of powers of 2: s = dot queries, or with
+// soft-capping s = cap tanh(dot queries).
 struct ScoreScale {
   float scale;    // of q k, before all else
-  float queries;  // what load_queries takes: dot / (q k)
+  float queries;  // what q k is multiplied by: scale log2(e) or scale / softcap
   float cap;      // softcap log2(e); 0: off
-  float slope;    // d(score in nats) / d(dot) where the cap is flat: ln 2 or softcap
 };
 ScoreScale score_scale(const HeadLayout& heads);
 

@@ -220,12 +220,12 @@ TEST(Transformer, RefusesWhatDoesNotFit) {
   TokenPack pack = text_pack({1, 2, 3});
   pack.targets[0] = 80;
   EXPECT_ERROR(forward_pack(*policy, state, pack, ex), kInternal, "target 80");
-  KvCache cache(*policy, 1, 4);
+  KvCache cache(*policy, 1, 16);
   PageTable pages;
-  EXPECT_TRUE(cache.grow(pages, 4));
+  EXPECT_TRUE(cache.grow(pages, 16));
   ForwardState forward(*policy, 16);
-  const ForwardRun run{std::span(nine).first(5), 0, &pages};
-  EXPECT_ERROR(forward_cached(*policy, cache, forward, {&run, 1}, ex), kInternal, "position 5 in 1 pages of 4");
+  const ForwardRun run{std::span(nine).first(5), 12, &pages};
+  EXPECT_ERROR(forward_cached(*policy, cache, forward, {&run, 1}, ex), kInternal, "17 positions in 1 pages of 16");
   ++policy->version;
   const ForwardRun fits{std::span(nine).first(2), 0, &pages};
   EXPECT_ERROR(forward_cached(*policy, cache, forward, {&fits, 1}, ex), kInternal, "policy version 0");

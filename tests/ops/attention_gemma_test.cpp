@@ -19,7 +19,8 @@ TEST(AttentionWindow, OfOneKeyGivesTheOwnValue) {
         ASSERT_EQ(f.out.at(row, d), in.v.at(row, d / (2 * D) * D + d % D)) << "row " << row;
     Twin twin(s, in, runs);
     twin.run_backward(doubles(in.dout));
-    expect_near(g.dv, twin.dv, 4 * kEps32, "dv");
+    // With bf16 the backward pass adds up a score in another order than the forward pass.
+    expect_near(g.dv, twin.dv, s.dtype == DType::bf16 ? 64 * kEps32 : 4 * kEps32, "dv");
   }
 }
 

@@ -14,9 +14,9 @@ TEST(Attention, ForwardAndBackwardMatchTheTwin) {
     const Forward f = forward(s, in, runs);
     Twin twin(s, in, runs);
     twin.run_forward();
-    // f32: some 200 rounded terms; bf16 rounds the output once.
-    const double rounding = s.dtype == DType::bf16 ? 0.5 * kEps16 : 0;
-    expect_near(f.out, twin.out, 32 * kEps32 + rounding, "out");
+    // f32: some 200 rounded terms; bf16 rounds the output and, before the values cancel each other, the weights.
+    const double rounding = s.dtype == DType::bf16 ? kEps16 : 0;
+    expect_near(f.out, twin.out, 32 * kEps32 + rounding, "out", s.dtype == DType::bf16 ? rms(twin.v) : 0);
     expect_near(f.lse, twin.lse, 16 * kEps32, "lse");
 
     const Gradients g = backward(s, in, f, runs);
@@ -25,7 +25,7 @@ TEST(Attention, ForwardAndBackwardMatchTheTwin) {
     const double tolerance = 64 * kEps32 + (s.dtype == DType::bf16 ? 8 * kEps16 : 0);
     expect_near(g.dq, twin.dq, tolerance, "dq", twin.dq_size);
     expect_near(g.dk, twin.dk, tolerance, "dk", twin.dk_size);
-    expect_near(g.dv, twin.dv, 64 * kEps32, "dv");
+    expect_near(g.dv, twin.dv, 128 * kEps32, "dv");
   }
 }
 

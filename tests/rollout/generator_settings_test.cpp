@@ -82,10 +82,10 @@ TEST(GeneratorSettings, NoneOfTwoHundredAndFiftyChangesABit) {
     GeneratorConfig c = config_of(ending);
     c.max_num_seqs = random.between(1, 40);
     c.max_num_batched_tokens = random.below(3) == 0 ? random.between(1, 12) : random.between(1, 300);
-    c.page_tokens = int64_t{1} << random.between(4, 8);
+    c.page_tokens = int64_t{1} << random.between(4, random.below(3) == 0 ? 8 : 4);
     const int64_t whole = kLongestPrompt + kCompletion;
     if (random.below(4) > 0)
-      c.kv_cache = cache_of(*policy, c, whole * (random.below(2) == 0 ? 1 : random.between(1, 4)) + random.between(0, 70));
+      c.kv_cache = cache_of(*policy, c, whole * (random.below(3) > 0 ? 1 : random.between(1, 4)) + random.between(0, 70));
     std::vector<GenerateRequest> requests = work.requests;
     const uint64_t order = random.below(4);
     if (order == 0) std::reverse(requests.begin(), requests.end());
