@@ -27,8 +27,18 @@ void put_key(bf16* group, int64_t j, const bf16* row, int64_t head_size) {
     words[head_size / 2 * kGroupKeys + j] = std::bit_cast<uint16_t>(row[head_size - 1]);
 }
 void put_value(bf16* group, int64_t j, const bf16* row, int64_t head_size) {
-  bf16* pair = group + j / 2 * 2 * cached_head_size(head_size) + j % 2;
-  for (int64_t d = 0; d < head_size; ++d) pair[2 * d] = row[d];
+  bf16* pairs = group + j / 2 * 2 * cached_head_size(head_size);
+#if COHORT_VECTOR_AVX512
+  for (int64_t d = 0; d < head_size; d += simd::kLanes) {
+    const auto lanes = static_cast<__mmask16>(simd::first_lanes(simd::lanes_left(head_size, d)));
+    const __m512i value = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(lanes, row + d));
+    const __m512i shifted = j % 2 == 0 ? value : _mm512_slli_epi32(value, 16);
+    const __mmask32 halves = j % 2 == 0 ? 0x55555555u : 0xAAAAAAAAu;
+    _mm512_storeu_si512(pairs + 2 * d, _mm512_mask_mov_epi16(_mm512_loadu_si512(pairs + 2 * d), halves, shifted));
+  }
+#else
+  for (int64_t d = 0; d < head_size; ++d) pairs[2 * d + j % 2] = row[d];
+#endif
 }
 
 }  // namespace
