@@ -44,7 +44,7 @@ TEST_F(ModelFilesTest, ALicenceThatIsALinkIsLeftBehind) {
 
 TEST_F(ModelFilesTest, OtherFilesAreCarriedOverByteForByte) {
   const fs::path dir = make_model("m", StoredDType::f32);
-  const std::string odd("\xEF\xBB\xBF{%- raw -%}\r\n\0\xFF", 20);
+  const std::string odd("\xEF\xBB\xBF{%- raw -%}\r\n\0\xFF", 18);
   fs::create_directories(dir / "additional_chat_templates");
   for (const char* name : {"generation_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
                            "tokenizer.model", "additional_chat_templates/tool_use.jinja", "LICENSE"})
