@@ -11,8 +11,9 @@ constexpr int64_t kColumns = kMaxVectors * kVectorLanes;
 // Rows that go through a panel together: their part of A, so many bytes, stays in the second-level cache while panels
 // stream by.
 constexpr int64_t kChunkBytes = 384 << 10;
-// A task should outlast the hand-over to a thread by far.
-constexpr double kTaskFlops = 1 << 20;
+// A task should outlast the hand-over to a thread by far. With few rows it waits for its panels to come from memory, in
+// the time of so many flops a byte.
+constexpr double kTaskFlops = 1 << 20, kByteFlops = 12;
 
 const std::byte* bytes_at(const void* data, int64_t offset) { return static_cast<const std::byte*>(data) + offset; }
 
@@ -77,7 +78,8 @@ void multiply(const Product& p, const Exec& ex) {
   const int64_t row_chunk = std::clamp<int64_t>(kChunkBytes / (4 * (p.a.lanes + 1)) / kMaxRows, 4, 64) * kMaxRows;
   const int64_t panels = panels_of(p.n), chunks = (p.m + row_chunk - 1) / row_chunk;
   const double panel_flops = 4.0 * static_cast<double>(std::min(p.m, row_chunk) * kColumns * (p.a.lanes + 1));
-  const int64_t group = std::clamp<int64_t>(static_cast<int64_t>(kTaskFlops / panel_flops), 1, panels);
+  const double panel_cost = std::max(panel_flops, kByteFlops * static_cast<double>(panel_bytes(p.a.lanes)));
+  const int64_t group = std::clamp<int64_t>(static_cast<int64_t>(kTaskFlops / panel_cost), 1, panels);
   const int64_t groups = (panels + group - 1) / group;
   const int64_t stride = ex.pool->size() * group;
   ex.pool->run(chunks * groups, [&](int64_t task, int) {

@@ -1,0 +1,117 @@
+// What a Generator holds between passes and within one: scheduling is in schedule.cpp, the passes in generator.cpp.
+#pragma once
+
+#include <cstring>
+#include <deque>
+#include <limits>
+#include <optional>
+#include <unordered_map>
+
+#include "rollout/generator.h"
+#include "rollout/stop_text.h"
+
+namespace cohort {
+
+// A completion in flight.
+struct Sequence {
+  static constexpr size_t kNobody = std::numeric_limits<size_t>::max();
+
+  size_t request;
+  std::vector<int32_t> text;   // prompt and what was drawn
+  int64_t computed = 0;        // tokens of `text` whose keys are in the cache
+  PageTable pages;
+  size_t waits_for = kNobody;  // the request that runs the prompt they share
+  bool stopped = false;        // by a stop token or a stop string
+  int64_t pending() const { return static_cast<int64_t>(text.size()) - computed; }
+};
+
+// The prompt that was completed last: later samples of its group begin with its pages and draw from its last hidden state.
+struct SharedPrompt {
+  int64_t group = -1;
+  PageTable pages;
+  std::vector<std::byte> hidden;  // (C) act
+};
+
+struct Generator::Impl {
+  Impl(const Policy& policy, const GeneratorConfig& config, const CacheSize& cache_size, GenerateStats& stats)
+      : policy(policy),
+        config(config),
+        stats(stats),
+        cache(policy, cache_size.pages, config.page_tokens),
+        cache_holds_all(cache_size.holds_all()),
+        state(policy, std::max(config.max_num_batched_tokens, config.max_num_seqs)),
+        hidden_bytes(static_cast<size_t>(policy.config.hidden_size) * dtype_size(policy.dtype)) {
+    const size_t h = arena.plan("hidden", policy.dtype, {config.max_num_seqs, policy.config.hidden_size});
+    const size_t l = arena.plan("logits", DType::f32, {config.max_num_seqs, policy.config.vocab_size});
+    arena.commit();
+    hidden = arena[h];
+    logits = arena[l];
+    prompt.hidden.resize(hidden_bytes);
+  }
+
+  void start(std::span<const GenerateRequest> all, uint32_t at_step);
+  void admit();
+  bool take_pages(size_t index, int64_t positions);
+  void give_back_last();
+  void plan_pass();
+  void run_pass(const Exec& ex);
+  void share_prompts();
+  void draw_next(const Exec& ex);
+  bool ends(size_t request);
+  void retire();
+  void finish(size_t request, FinishReason reason);
+  void leave();
+
+  // Sequence `index` of `active` draws its next token from this hidden state.
+  void will_draw(size_t index, const std::byte* state_row) {
+    std::memcpy(static_cast<std::byte*>(hidden.data) + drawing.size() * hidden_bytes, state_row, hidden_bytes);
+    drawing.push_back(index);
+  }
+  // sequence begins with the prompt's keys at `pages`; false when there is no page for the rest of it.
+  bool fork(Sequence& sequence, const PageTable& pages) {
+    const int64_t positions = static_cast<int64_t>(requests[sequence.request].prompt.size());
+    if (!cache.fork(sequence.pages, pages, positions)) return false;
+    sequence.computed = positions;
+    stats.cached_tokens += positions;
+    return true;
+  }
+  bool continues_shared_prompt(size_t request) const { return requests[request].group == prompt.group; }
+  void forget_prompt() {
+    cache.release(prompt.pages);
+    prompt.group = -1;
+  }
+
+  const Policy& policy;
+  const GeneratorConfig& config;
+  GenerateStats& stats;
+  KvCache cache;
+  bool cache_holds_all;
+  ForwardState state;
+  Arena arena{"sampling"};
+  Tensor hidden, logits;  // (B, C) act, (B, V) f32: the rows from which this pass draws
+  size_t hidden_bytes;
+
+  std::span<const GenerateRequest> requests;
+  uint32_t step = 0;
+  std::vector<Rollout> rollouts;
+  std::vector<double> kept;         // of each request: sum of kept_mass
+  std::vector<std::optional<StopText>> texts;  // of each request that has drawn, when there are stop strings
+  std::deque<size_t> waiting;       // requests, the next to admit in front
+  std::vector<Sequence> active;     // in the order of their admission
+  std::unordered_map<int64_t, size_t> leaders;  // of a group whose prompt is being run: the request that others may wait for
+  SharedPrompt prompt;
+  int64_t finished = 0;
+
+  // Of one pass.
+  std::vector<ForwardRun> runs;
+  std::vector<size_t> running, drawing;  // indices in `active`: of each run, and of those that draw
+  struct PromptRun {
+    size_t index;                // in `active`
+    const std::byte* state_row;  // the hidden state of its last token
+  };
+  std::vector<PromptRun> prompts_run;
+  std::vector<DrawKey> keys;
+  std::vector<SampledToken> drawn;
+};
+
+}  // namespace cohort
