@@ -29,7 +29,7 @@ struct Options {
   bool has_prompt = false, chat = false, stats = false;
   GeneratorConfig generator;
   std::vector<std::string> stop;
-  std::vector<int64_t> stop_token_ids;
+  std::optional<std::string> stop_token_ids;  // "2,107"
   int64_t num_generations = 1;
 };
 
@@ -108,6 +108,20 @@ void print_stats(const GenerateStats& stats, const CacheSize& cache) {
              stats.cached_tokens + stats.prefill_tokens, cache.text());
 }
 
+// The ids of "2,107".
+std::vector<int64_t> token_ids(const std::optional<std::string>& list) {
+  std::vector<int64_t> ids;
+  for (size_t at = 0; list && at <= list->size();) {
+    const size_t end = std::min(list->find(',', at), list->size());
+    const std::string id = list->substr(at, end - at);
+    CHECK_USAGE(!id.empty() && id.size() < 10 && id.find_first_not_of("0123456789") == id.npos,
+                "--stop-token-ids: found '{}' in '{}'; allowed are ids with commas between them, such as 2,107", id, *list);
+    ids.push_back(std::stoll(id));
+    at = end + 1;
+  }
+  return ids;
+}
+
 // Prompts [begin, end) of all prompts; a request's draws are keyed by its place among all.
 std::vector<Rollout> generate_some(const std::vector<Prompt>& prompts, size_t begin, size_t end,
                                    int64_t num_generations, Generator& generator, const Exec& ex,
@@ -180,7 +194,7 @@ int run(Options& o) {
     sequences += o.num_generations;
   }
   o.generator.max_num_seqs = std::clamp<int64_t>(sequences, 1, o.generator.max_num_seqs);
-  add_stops(o.generator, model, o.stop, o.stop_token_ids, {.stop = "--stop", .stop_token_ids = "--stop-token-ids"});
+  add_stops(o.generator, model, o.stop, token_ids(o.stop_token_ids), {.stop = "--stop", .stop_token_ids = "--stop-token-ids"});
   o.generator.kv_cache.free_bytes = free_memory();
   // When no record can be served there is nothing to generate, and no length that fits.
   std::optional<Generator> generator;
@@ -247,9 +261,7 @@ Action add_generate(CLI::App& app) {
                  "a completion ends when its text holds this; may be given several times. The text keeps it")
       ->type_name("TEXT")
       ->allow_extra_args(false);
-  app.add_option("--stop-token-ids", o->stop_token_ids, "more tokens that end a completion: 2,107")
-      ->type_name("IDS")
-      ->delimiter(',');
+  app.add_option("--stop-token-ids", o->stop_token_ids, "more tokens that end a completion: 2,107")->type_name("IDS");
   option("--temperature", g.sampling.temperature, "0: the most likely token each time")
       ->check(CLI::Range(0.0, 100.0));
   option("--top-k", g.sampling.top_k, "draw among the k most likely tokens; 0: all")

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <system_error>
 #include <utility>
 
 #include "core/check.h"
@@ -28,14 +29,24 @@ int64_t task_of(uint64_t ticket) { return static_cast<int64_t>(ticket & kNoTask)
 
 ThreadPool::ThreadPool(int threads) {
   CHECK(threads >= 1, "a thread pool needs at least one thread, got {}", threads);
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { worker(i); });
+  try {
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { worker(i); });
+  } catch (const std::system_error& error) {
+    const size_t begun = workers_.size() + 1;
+    end();
+    fail(ExitCode::kResources, "{} threads: the system gives no more than {} ({}); lower run.threads or --threads", threads, begun,
+         error.what());
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { end(); }
+
+void ThreadPool::end() {
   stop_ = true;
   ++call_;
   call_.notify_all();
   for (std::thread& worker : workers_) worker.join();
+  workers_.clear();
 }
 
 void ThreadPool::pin(std::span<const int> cpus) {
@@ -85,7 +96,7 @@ void ThreadPool::run_erased(int64_t tasks, Erased body, void* context) {
   tasks_.store(tasks, std::memory_order_release);
   left_.store(static_cast<uint32_t>(tasks), std::memory_order_release);
   next_.store(ticket_of(call, 0), std::memory_order_release);
-  call_.store(call, std::memory_order_release);
+  call_.exchange(call);  // a full fence: notify_all looks for sleepers only after it
   call_.notify_all();
   claim(0);
   spin_until([&] { return left_.load(std::memory_order_acquire) == 0; });

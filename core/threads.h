@@ -17,7 +17,7 @@ namespace cohort {
 // holds up nobody.
 class ThreadPool {
  public:
-  // `threads` >= 1 counts the calling thread.
+  // `threads` >= 1 counts the calling thread. Threads that the system refuses: exit code 6.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -44,6 +44,7 @@ class ThreadPool {
   using Erased = void (*)(void* context, int64_t task, int thread);
   void run_erased(int64_t tasks, Erased body, void* context);
   void worker(int thread);
+  void end();
   void claim(int thread);
 
   std::vector<std::thread> workers_;

@@ -1,6 +1,7 @@
 #include "rollout/cache_size.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/check.h"
 #include "core/text.h"
@@ -29,10 +30,10 @@ CacheSize choose_cache_size(const CacheNeed& need, const CacheLimit& limit) {
 
 void CacheSize::require_one() const {
   if (holds_one()) return;
-  const std::string needs = fmt::format("one sequence of up to {} tokens needs {:.3g} GB", need.positions,
-                                        static_cast<double>(whole_bytes()) / 1e9);
+  const std::string needs = fmt::format("one sequence of up to {} tokens needs {:.9g} GB", need.positions,
+                                        std::ceil(static_cast<double>(whole_bytes()) / 1e3) / 1e6);  // up: to be copied
   if (limit.gb > 0) {
-    fail(ExitCode::kUsage, "{} is {:.3g}, and {} of KV cache; raise it, or allow shorter prompts or completions", limit.key,
+    fail(ExitCode::kUsage, "{} is {:.9g}, and {} of KV cache; raise it, or allow shorter prompts or completions", limit.key,
          limit.gb, needs);
   }
   fail(ExitCode::kResources,

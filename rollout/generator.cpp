@@ -131,6 +131,7 @@ std::vector<Rollout> Generator::generate(std::span<const GenerateRequest> reques
     const int64_t length = static_cast<int64_t>(request.prompt.size());
     CHECK(length > 0 && length <= max_prompt_length_, "a prompt of {} tokens, at most {} fit", length,
           max_prompt_length_);
+    CHECK(request.group >= 0, "group {}, must not be negative", request.group);
   }
   if (!impl_) impl_ = std::make_unique<Impl>(policy_, config_, cache_size_, stats_);
   stats_ = {};

@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "core/free_memory.h"
+#include "core/text.h"
 
 namespace cohort {
 
@@ -34,10 +35,14 @@ void add_stops(GeneratorConfig& generator, const LoadedModel& model, std::span<c
   }
   for (const std::string& text : stop) {
     CHECK_USAGE(!text.empty(), "{}: found an empty text, which every completion holds", keys.stop);
+    CHECK_USAGE(is_utf8(text), "{}: '{}' is not UTF-8, and a completion always is", keys.stop, printable(text));
     const std::optional<int32_t> id = model.tokenizer.id_of(text);
     CHECK_USAGE(!id || !model.tokenizer.is_special(*id),
                 "{}: '{}' is a special token, which is not part of the text; give its id {} in {}", keys.stop, text, *id,
                 keys.stop_token_ids);
+    for (const std::string& special : model.tokenizer.special_token_texts())
+      CHECK_USAGE(text.find(special) == text.npos, "{}: '{}' holds the special token '{}', which is not part of the text", keys.stop,
+                  text, special);
   }
   generator.stop.assign(stop.begin(), stop.end());
   generator.tokenizer = &model.tokenizer;

@@ -29,7 +29,7 @@ std::vector<PackPass> plan_passes(std::span<const TrainPack> packs, LogicalRange
     int64_t rows = 0;
     size_t last = first;
     for (; last < packs.size() && packs[last].logical_rank < (node.index + 1) << node.level; ++last)
-      rows += rows_of(packs[last]);
+      rows += std::max(rows_of(packs[last]), static_cast<int64_t>(packs[last].tokens.targets.size()));
     if (first == last) return;
     next = last;
     if (last - first == 1 || (rows <= max_rows && last - first <= kPassPacks)) {

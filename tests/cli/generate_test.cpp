@@ -44,6 +44,10 @@ TEST_F(Generate, StopStringsAndTokensEndACompletion) {
   const Outcome at_once = generate({"--max-completion-length", "30", "--stop-token-ids", std::to_string(ids[0])}, prompts(8));
   EXPECT_EQ(at_once.records()[0]["completions"][0]["ids"].size(), 1u);
   EXPECT_REFUSED(generate({"--stop", "<|endoftext|>"}, prompts(1)), 2, "--stop: '<|endoftext|>' is a special token");
+  EXPECT_REFUSED(generate({"--stop", "x<|endoftext|>y"}, prompts(1)), 2, "holds the special token '<|endoftext|>'");
+  EXPECT_REFUSED(generate({"--stop", "\xff"}, prompts(1)), 2, "is not UTF-8");
+  for (const char* ids : {"", "1,,2", "1,", "0x10", "-1", "1.5", "99999999999"})
+    EXPECT_REFUSED(generate({"--stop-token-ids", ids}, prompts(1)), 2, "--stop-token-ids: found '");
 }
 
 TEST_F(Generate, TheCacheIsBoundedAndShown) {

@@ -1,6 +1,7 @@
 // Which packs run as one: fewer passes through memory, the same additions.
 #include "trainer/pack_runner.h"
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
@@ -17,12 +18,13 @@ std::vector<TrainPack> random_packs(std::mt19937& random, int logical_ranks) {
       packs.emplace_back();
       packs.back().logical_rank = leaf;
       packs.back().tokens.tokens.resize(1 + random() % 50);
+      packs.back().tokens.targets.resize(random() % 80);  // completions of one token have a target and no row
     }
   }
   return packs;
 }
 
-TEST(PlanPasses, HoldEachPackOnceInOrderAndNoMoreRowsThanAllowed) {
+TEST(PlanPasses, HoldEachPackOnceInOrderAndNoMoreRowsOrTargetsThanAllowed) {
   const uint32_t seed = std::random_device{}();
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   std::mt19937 random(seed);
@@ -35,9 +37,13 @@ TEST(PlanPasses, HoldEachPackOnceInOrderAndNoMoreRowsThanAllowed) {
     for (const PackPass& pass : plan_passes(packs, range, most)) {
       EXPECT_EQ(pass.first, next);
       ASSERT_GT(pass.last, pass.first);
-      int64_t rows = 0;
-      for (size_t p = pass.first; p < pass.last; ++p) rows += static_cast<int64_t>(packs[p].tokens.tokens.size());
-      EXPECT_TRUE(rows <= most || pass.last - pass.first == 1) << rows << " rows, at most " << most;
+      int64_t rows = 0, targets = 0;
+      for (size_t p = pass.first; p < pass.last; ++p) {
+        rows += static_cast<int64_t>(packs[p].tokens.tokens.size());
+        targets += static_cast<int64_t>(packs[p].tokens.targets.size());
+      }
+      EXPECT_TRUE(std::max(rows, targets) <= most || pass.last - pass.first == 1)
+          << rows << " rows, " << targets << " targets, at most " << most;
       next = pass.last;
       const bool same_leaf = next < packs.size() && packs[next].logical_rank == packs[next - 1].logical_rank;
       EXPECT_EQ(pass.leaf_goes_on, same_leaf);
