@@ -86,11 +86,6 @@ int64_t training_activations(const Sizes& s, int64_t rows, bool checkpointing) {
   return rows * (once + (checkpointing ? s.L * input + layer - input : s.L * layer));
 }
 
-int64_t kv_cache(const Sizes& s, int64_t sequences, int64_t positions) {
-  const int64_t pages = (positions + kPageTokens - 1) / kPageTokens;
-  return 2 * s.L * sequences * pages * kPageTokens * s.kv_heads * cached_head_size(s.width / s.heads) * s.act;
-}
-
 }  // namespace
 
 uint64_t total_bytes(const std::vector<MemoryPiece>& pieces) {
@@ -113,7 +108,7 @@ std::vector<MemoryPiece> generation_memory(const ModelConfig& model, DType dtype
   std::vector<MemoryPiece> pieces;
   add_weights(pieces, make_param_table(model, 1), s.act, "", PolicyUse::inference);
   add(pieces, fmt::format("KV cache ({} x {} tokens)", sequences, positions),
-      kv_cache(s, sequences, positions));
+      choose_cache_size({sequences, positions, kPageTokens, kv_page_bytes(model, dtype, kPageTokens)}, {}).bytes());
   add(pieces, "activations",
       rollout_activations(s, std::max(batched_tokens, sequences), sequences));
   return pieces;

@@ -1,20 +1,14 @@
 #include "rollout/generator.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "core/check.h"
+#include "core/clock.h"
 #include "core/trace.h"
 #include "model/ops/head.h"
 #include "rollout/generator_impl.h"
 
 namespace cohort {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-}  // namespace
 
 void Generator::Impl::run_pass(const Exec& ex) {
   plan_pass();

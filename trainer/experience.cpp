@@ -1,17 +1,14 @@
 #include "trainer/experience.h"
 
-#include <chrono>
 #include <cmath>
 #include <cstring>
 
 #include "core/check.h"
+#include "core/clock.h"
 #include "core/trace.h"
 
 namespace cohort {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // Bytes between ranks of one program on one kind of machine: values as they lie in memory.
 class Writer {

@@ -1,20 +1,16 @@
 #include "trainer/optimizer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 
 #include "core/check.h"
+#include "core/clock.h"
 #include "core/trace.h"
 #include "model/ops/elementwise.h"
 #include "model/ops/update.h"
 
 namespace cohort {
-namespace {
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-}  // namespace
 
 Optimizer::Optimizer(Policy& policy, const OptimSection& config, int logical_ranks, Comm& comm)
     : policy_(policy), config_(config), logical_ranks_(logical_ranks), comm_(comm),

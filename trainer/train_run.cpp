@@ -15,9 +15,6 @@
 namespace cohort {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
 // Draws of evaluations and of training steps never share a key.
 constexpr uint32_t kEvalDraws = uint32_t{1} << 31;
 

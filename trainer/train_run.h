@@ -1,13 +1,13 @@
 // TrainRun: what a train run holds between its steps, and the stages of a step. trainer/grpo.cpp is the order of them.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "comm/signals.h"
+#include "core/clock.h"
 #include "core/trace.h"
 #include "trainer/checkpoint.h"
 #include "trainer/dataset.h"
@@ -39,7 +39,6 @@ class TrainRun {
   TrainSummary finish();
 
  private:
-  using Clock = std::chrono::steady_clock;
   void enter(const char* section, double deadline_s);
   void load();
   void start_policy();

@@ -78,8 +78,8 @@ void dot_tile(float* scores, const float* q, int64_t padded, const float* panel,
     for (int v = 0; v < V; ++v) store(scores + r * kKeyBlock + v * kLanes, sum[r][v]);
 }
 
-template <int R, int V, typename B>
-void accumulate_tile(float* c, const float* a, int64_t row_stride, int64_t step_stride, const B* b, int64_t b_stride,
+template <int R, int V>
+void accumulate_tile(float* c, const float* a, int64_t row_stride, int64_t step_stride, const float* b, int64_t b_stride,
                      int64_t steps, int64_t padded) {
   F16 sum[R][V];
   for (int r = 0; r < R; ++r)
@@ -94,39 +94,6 @@ void accumulate_tile(float* c, const float* a, int64_t row_stride, int64_t step_
   }
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < V; ++v) store(c + r * padded + v * kLanes, sum[r][v]);
-}
-
-// Calls body.operator()<R, V>() for run-time rows in [1, 6] and vectors in [1, 4]: 24 sums fit the 32 registers.
-constexpr int64_t kRegisterVectors = 4;
-template <int R, typename Body>
-void with_vectors(int64_t vectors, const Body& body) {
-  switch (vectors) {
-    case 1:
-      return body.template operator()<R, 1>();
-    case 2:
-      return body.template operator()<R, 2>();
-    case 3:
-      return body.template operator()<R, 3>();
-    default:
-      return body.template operator()<R, 4>();
-  }
-}
-template <typename Body>
-void with_tile(int64_t rows, int64_t vectors, const Body& body) {
-  switch (rows) {
-    case 1:
-      return with_vectors<1>(vectors, body);
-    case 2:
-      return with_vectors<2>(vectors, body);
-    case 3:
-      return with_vectors<3>(vectors, body);
-    case 4:
-      return with_vectors<4>(vectors, body);
-    case 5:
-      return with_vectors<5>(vectors, body);
-    default:
-      return with_vectors<6>(vectors, body);
-  }
 }
 
 }  // namespace
@@ -173,8 +140,7 @@ void dot_rows(float* scores, const float* q, int64_t rows, const float* panel, i
   }
 }
 
-template <typename B>
-void accumulate_rows(float* c, const float* a, int64_t row_stride, int64_t step_stride, const B* b, int64_t b_stride,
+void accumulate_rows(float* c, const float* a, int64_t row_stride, int64_t step_stride, const float* b, int64_t b_stride,
                      int64_t rows, int64_t steps, int64_t padded) {
   for (int64_t r = 0; r < rows; r += kRegisterRows) {
     for (int64_t d = 0; d < padded; d += kRegisterVectors * kLanes) {
@@ -250,7 +216,6 @@ template void load_transposed(float*, const KeyRows<float>&, int64_t, int64_t, i
 template void load_transposed(float*, const KeyRows<bf16>&, int64_t, int64_t, int64_t);
 template void load_rows(float*, const KeyRows<float>&, int64_t, int64_t, int64_t, int64_t);
 template void load_rows(float*, const KeyRows<bf16>&, int64_t, int64_t, int64_t, int64_t);
-template void accumulate_rows(float*, const float*, int64_t, int64_t, const float*, int64_t, int64_t, int64_t, int64_t);
 template void load_queries(float*, const float*, int64_t, int64_t, int64_t, int64_t, int64_t);
 template void load_queries(float*, const bf16*, int64_t, int64_t, int64_t, int64_t, int64_t);
 

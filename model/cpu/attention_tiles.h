@@ -9,13 +9,13 @@
 #include <cstdint>
 #include <span>
 
+#include "model/cpu/register_tile.h"
 #include "model/ops/attention.h"
 
 namespace cohort::attention {
 
 constexpr int64_t kKeyBlock = 64;  // keys a block; blocks begin at absolute positions 0, 64, 128, ...
 constexpr int64_t kMaxHeadSize = 256;
-constexpr int64_t kRegisterRows = 6;  // rows that the products below keep in registers at once
 constexpr int64_t kTileRows = 48;     // query rows (position x head of the group) that share a block of keys
 
 // The keys or values one query run attends to, in the order of positions: `first_count` rows from `first`, then the
@@ -33,8 +33,6 @@ struct KeyRows {
   }
   // The same rows, `columns` further right: another kv head.
   KeyRows shifted(int64_t columns) const { return {first + columns, first_count, second + columns, stride}; }
-  // Whether the rows of positions [begin, begin + count) follow each other.
-  bool contiguous(int64_t begin, int64_t count) const { return begin >= first_count || begin + count <= first_count; }
 };
 
 // Query positions a tile, for groups of `group` query heads a kv head.
@@ -60,8 +58,7 @@ void dot_rows(float* scores, const float* q, int64_t rows, const float* panel, i
 
 // c[r][:] += sum over s = 0, 1, ... < steps of a[r row_stride + s step_stride] b[s][:].
 // c (rows, padded)   b (steps, padded), rows b_stride apart
-template <typename B>
-void accumulate_rows(float* c, const float* a, int64_t row_stride, int64_t step_stride, const B* b, int64_t b_stride,
+void accumulate_rows(float* c, const float* a, int64_t row_stride, int64_t step_stride, const float* b, int64_t b_stride,
                      int64_t rows, int64_t steps, int64_t padded);
 
 // Carves pieces, each 64-byte aligned, from one block of the workspace. With no block it only adds up the size.

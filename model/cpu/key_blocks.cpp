@@ -23,25 +23,6 @@ F16 multiply_add(Word lane, F16 b, F16 sum) {
   return fma(splat(std::bit_cast<float>(lane)), b, sum);
 }
 
-// A block's rows of words go through in tiles of up to 6 x 4 vectors: 24 sums of the 32 registers.
-constexpr int64_t kTileVectors = 4;
-template <int R, typename Body>
-void with_vectors(int64_t vectors, const Body& body) {
-  if (vectors == 1) return body.template operator()<R, 1>();
-  if (vectors == 2) return body.template operator()<R, 2>();
-  if (vectors == 3) return body.template operator()<R, 3>();
-  body.template operator()<R, 4>();
-}
-template <typename Body>
-void with_tile(int64_t rows, int64_t vectors, const Body& body) {
-  if (rows == 1) return with_vectors<1>(vectors, body);
-  if (rows == 2) return with_vectors<2>(vectors, body);
-  if (rows == 3) return with_vectors<3>(vectors, body);
-  if (rows == 4) return with_vectors<4>(vectors, body);
-  if (rows == 5) return with_vectors<5>(vectors, body);
-  with_vectors<6>(vectors, body);
-}
-
 template <bool kPair, int R, int V>
 void dot_tile(float* scores, const Word* q, const Word* const* keys, const Word* const* next, int64_t lanes) {
   F16 sum[R][V];
@@ -238,8 +219,8 @@ void accumulate_block(float* sums, const Word* weights, int64_t rows, const KeyB
     const int64_t g = lane / kGroupLanes, first = lane % kGroupLanes, stop = std::min(kGroupLanes, first + last - lane);
     for (int64_t r = 0; r < rows; r += kRegisterRows) {
       const Word* ahead = r == 0 ? next.values[g] : nullptr;
-      for (int64_t d = 0; d < padded; d += kTileVectors * kLanes)
-        with_tile(std::min(kRegisterRows, rows - r), std::min(kTileVectors, (padded - d) / kLanes), [&]<int R, int V>() {
+      for (int64_t d = 0; d < padded; d += kRegisterVectors * kLanes)
+        with_tile(std::min(kRegisterRows, rows - r), std::min(kRegisterVectors, (padded - d) / kLanes), [&]<int R, int V>() {
           accumulate_tile<kPairs<T>, R, V>(sums + r * padded + d, weights + r * kKeyBlock + g * kGroupLanes,
                                            block.values[g] + d, ahead == nullptr ? nullptr : ahead + d, first, stop, padded);
         });

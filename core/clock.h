@@ -1,0 +1,11 @@
+// The clock by which parts of a run are timed.
+#pragma once
+
+#include <chrono>
+
+namespace cohort {
+
+using Clock = std::chrono::steady_clock;
+inline double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+}  // namespace cohort
