@@ -26,6 +26,7 @@ constexpr std::array kCommands = {
     Command{"tokenize", "text to token ids, and back", add_tokenize},
     Command{"render", "chat messages to text with the model's template", add_render},
     Command{"inspect", "what a model folder or a run directory holds", add_inspect},
+    Command{"compare", "the first step and field at which two runs differ", add_compare},
     Command{"import", "a GGUF file, or a folder, to a clean Hugging Face folder", add_import},
 };
 

@@ -163,9 +163,10 @@ std::string config_to_yaml(const Config& config);
 //   (constant and no warm-up): such a run may go on.
 std::string config_identity(const Config& config);
 // What differs between a config and a stored identity, e.g. "optim.learning_rate (now 1.0e-05,
-// was 1.0e-06)". A key that the stored one does not know (written by an older version) counts as
-// its default.
+// was 1.0e-06)"; `ours` and `theirs` are the words before the two values. A key that the stored one
+// does not know (written by an older version) counts as its default.
 std::vector<std::string> identity_differences(const Config& config,
-                                              const std::string& stored_identity);
+                                              const std::string& stored_identity,
+                                              std::string_view ours = "now", std::string_view theirs = "was");
 
 }  // namespace cohort

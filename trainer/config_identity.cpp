@@ -90,7 +90,8 @@ std::string config_identity(const Config& config) {
 }
 
 std::vector<std::string> identity_differences(const Config& config,
-                                              const std::string& stored_identity) {
+                                              const std::string& stored_identity,
+                                              std::string_view ours, std::string_view theirs) {
   const Entries now = identity_entries(config), defaults = default_entries();
   const Entries then = parse_identity(stored_identity);
   std::map<std::string, std::pair<std::string, std::string>> differences;
@@ -107,7 +108,7 @@ std::vector<std::string> identity_differences(const Config& config,
   std::vector<std::string> texts;
   for (const auto& [path, values] : differences) {
     if (told_by_its_map(path, now, then)) continue;
-    texts.push_back(fmt::format("{} (now {}, was {})", path, values.first, values.second));
+    texts.push_back(fmt::format("{} ({} {}, {} {})", path, ours, values.first, theirs, values.second));
   }
   return texts;
 }

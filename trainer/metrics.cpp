@@ -14,6 +14,8 @@ double Metrics::get(const std::string& name) const {
 
 void Metrics::append_to(const std::filesystem::path& file) const { append_file(file, dump_json(values_) + "\n"); }
 
+bool is_measured(std::string_view name) { return name.starts_with("timing_s/") || name.starts_with("perf/"); }
+
 void truncate_metrics(const std::filesystem::path& file, int64_t last_step) {
   if (!std::filesystem::exists(file)) return;
   std::istringstream lines(read_file(file));

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/json.h"
@@ -22,6 +23,9 @@ class Metrics {
  private:
   Json values_ = Json::object();
 };
+
+// Whether a metric is measured, a time or an amount of memory, and so not a function of the config.
+bool is_measured(std::string_view name);
 
 // Reads metrics.jsonl and drops lines with "step" > last_step (a resumed run rewrites them).
 void truncate_metrics(const std::filesystem::path& file, int64_t last_step);

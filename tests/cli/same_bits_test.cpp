@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "tests/cli/run_cohort.h"
+#include "trainer/metrics.h"
 
 namespace cohort {
 namespace {
@@ -37,7 +38,7 @@ std::string metrics_of(const std::string& run) {
     const Json metrics = parse_json(line, "metrics.jsonl");
     Json kept = Json::object();
     for (const auto& [name, value] : metrics.items())
-      if (name.rfind("timing_s/", 0) != 0 && name.rfind("perf/", 0) != 0) kept[name] = value;
+      if (!is_measured(name)) kept[name] = value;
     text += dump_json(kept) + "\n";
   }
   return text;

@@ -1,0 +1,44 @@
+// cohort compare: whether two runs are the same bits, and if not, where they part.
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+
+#include "cli/command.h"
+#include "trainer/compare_runs.h"
+
+namespace cohort {
+namespace {
+
+int run(const std::string& a, const std::string& b) {
+  const RunComparison result = compare_runs(a, b);
+  for (const std::string& note : result.notes) fmt::print("note: {}\n", note);
+  if (!result.first) {
+    fmt::print("identical: {} steps, {} completions, {} checkpoints{}\n", result.steps, result.completions, result.checkpoints,
+               result.final_models ? ", the final model" : "");
+    return 0;
+  }
+  const RunDifference& first = *result.first;
+  if (first.step > 0) {
+    fmt::print("the first difference is in step {} ({} steps before it are equal): {}\n", first.step, result.steps, first.where);
+  } else {
+    fmt::print("all {} steps are equal; the first difference is in {}\n", result.steps, first.where);
+  }
+  fmt::print("  A {}: {}\n  B {}: {}\n", a, first.a, b, first.b);
+  return 1;
+}
+
+}  // namespace
+
+Action add_compare(CLI::App& app) {
+  struct Options {
+    std::string a, b;
+  };
+  auto options = std::make_shared<Options>();
+  app.add_option("RUN_A", options->a, "a run directory")->required();
+  app.add_option("RUN_B", options->b, "another; what is measured (timing_s/, perf/) is not compared")->required();
+  app.footer("exit code: 0 identical, 1 different (as cmp), 3 no run directory");
+  return [options] { return run(options->a, options->b); };
+}
+
+}  // namespace cohort

@@ -1,0 +1,92 @@
+// cohort compare: equal runs are identical, and of others the first step and field is named.
+#include <filesystem>
+#include <string>
+
+#include "tests/cli/run_cohort.h"
+
+namespace cohort {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Two runs of one config that differ in what may not matter, and copies of the second to be changed.
+class Compare : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = std::make_unique<TemporaryFolder>();
+    const std::string config = write_all(*folder_ / "c.yaml", tiny_config(*folder_ / "runs"));
+    ASSERT_EQ(run_cohort({"train", config, "run.name=a"}).exit_code, 0);
+    ASSERT_EQ(run_cohort({"train", config, "run.name=b", "run.threads=2"}).exit_code, 0);
+  }
+  static void TearDownTestSuite() { folder_.reset(); }
+  static std::string a() { return *folder_ / "runs/a"; }
+  static std::string b() { return *folder_ / "runs/b"; }
+  // A copy of b in which `from` stands as `to` in one file.
+  static std::string changed(const std::string& file, const std::string& from, const std::string& to) {
+    const std::string copy = *folder_ / "runs/changed";
+    fs::remove_all(copy);
+    fs::copy(b(), copy, fs::copy_options::recursive);
+    std::string text = read_all(copy + "/" + file);
+    const size_t at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from << " in " << text;
+    write_all(copy + "/" + file, text.replace(at, from.size(), to));
+    return copy;
+  }
+  static void expect_first(const std::string& other, const std::vector<std::string>& words) {
+    const Outcome outcome = run_cohort({"compare", a(), other});
+    EXPECT_EQ(outcome.exit_code, 1) << outcome.out << outcome.err;
+    for (const std::string& word : words) EXPECT_NE(outcome.out.find(word), std::string::npos) << word << " in " << outcome.out;
+  }
+
+ private:
+  static inline std::unique_ptr<TemporaryFolder> folder_;
+};
+
+TEST_F(Compare, RunsOfOneConfigAreIdentical) {
+  const Outcome outcome = run_cohort({"compare", a(), b()});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
+  EXPECT_EQ(outcome.out, "identical: 3 steps, 24 completions, 1 checkpoints, the final model\n");
+}
+
+TEST_F(Compare, AMetricIsNamedWithItsStep) {
+  expect_first(changed("metrics.jsonl", R"("step":2,)", R"("step":2,"extra":1,)"),
+               {"in step 2 (1 steps before it are equal): extra", "nothing", ": 1"});
+}
+
+TEST_F(Compare, CompletionsComeBeforeTheMetricsThatFollowFromThem) {
+  const std::string other = changed("completions/step_3.jsonl", R"("sample":1)", R"("sample":7)");
+  expect_first(other, {"in step 3", "completions/step_3.jsonl, line 2, sample", ": 1", ": 7"});
+}
+
+TEST_F(Compare, OptimizerStateIsCompared) {
+  expect_first(changed("checkpoints/step_2/manifest.json", R"("hash": ")", R"("hash": "x)"),
+               {"in step 2", "checkpoints/step_2, shards[0], hash"});
+}
+
+TEST_F(Compare, TheTensorOfTheFinalModelIsNamed) {
+  std::string weights = read_all(b() + "/final/model.safetensors");
+  const std::string other = changed("final/config.json", "{", "{");
+  weights.back() = static_cast<char>(weights.back() ^ 1);
+  write_all(other + "/final/model.safetensors", weights);
+  expect_first(other, {"all 3 steps are equal; the first difference is in final/model.safetensors, model.", "0x"});
+}
+
+TEST_F(Compare, AShorterRunDiffersWhereItEnds) {
+  const std::string metrics = read_all(b() + "/metrics.jsonl");
+  const std::string last = metrics.substr(metrics.rfind('\n', metrics.size() - 2) + 1);
+  const std::string other = changed("metrics.jsonl", last, "");
+  expect_first(other, {"in step 3 (2 steps before it are equal): metrics.jsonl", "a step", "no such step"});
+}
+
+TEST_F(Compare, ConfigsThatExplainADifferenceAreNoted) {
+  const Outcome outcome = run_cohort({"compare", a(), changed("config.yaml", "seed: 42", "seed: 43")});
+  EXPECT_EQ(outcome.out.rfind("note: the configs differ in run.seed (A: 42, B: 43)\n", 0), 0u) << outcome.out;
+}
+
+TEST_F(Compare, AFolderThatIsNoRunIsRefused) {
+  EXPECT_REFUSED(run_cohort({"compare", a(), a() + "/final"}), 3, "no run directory", "config.yaml");
+  EXPECT_REFUSED(run_cohort({"compare", a()}), 2, "RUN_B");
+}
+
+}  // namespace
+}  // namespace cohort

@@ -1,0 +1,198 @@
+#include "trainer/compare_runs.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "core/check.h"
+#include "core/files.h"
+#include "core/json.h"
+#include "core/text.h"
+#include "model/formats/safetensors.h"
+#include "trainer/config.h"
+#include "trainer/metrics.h"
+
+namespace cohort {
+namespace {
+
+namespace fs = std::filesystem;
+using Found = std::optional<RunDifference>;
+
+constexpr size_t kShown = 80;  // characters of a value in a message
+
+std::string shown(const Json& value) {
+  std::string text = dump_json(value);
+  if (text.size() > kShown) text = to_valid_utf8(text.substr(0, kShown)) + "...";
+  return printable(text);
+}
+
+// The lines of a JSONL file; what a kill cut short is left out.
+std::vector<Json> lines_of(const fs::path& file) {
+  std::vector<Json> records;
+  std::istringstream lines(read_file(file));
+  for (std::string line; std::getline(lines, line) && !lines.eof();)
+    records.push_back(parse_json(line, fmt::format("{}:{}", file.string(), records.size() + 1)));
+  return records;
+}
+
+std::map<int64_t, Json> metrics_of(const fs::path& run) {
+  const fs::path file = run / "metrics.jsonl";
+  std::map<int64_t, Json> steps;
+  if (!fs::exists(file)) return steps;
+  for (Json& line : lines_of(file)) {
+    const int64_t step = get_int(line, "step", file.string(), 0, INT64_MAX);
+    steps[step] = std::move(line);
+  }
+  return steps;
+}
+
+// The first place at which two values differ, as a path below `where`.
+Found differ(const Json& a, const Json& b, const std::string& where) {
+  if (a.is_object() && b.is_object()) {
+    for (const auto& [name, value] : a.items()) {
+      if (is_measured(name)) continue;
+      const std::string inner = where.empty() ? name : where + ", " + name;
+      if (!b.contains(name)) return RunDifference{0, inner, shown(value), "nothing"};
+      if (Found found = differ(value, b[name], inner)) return found;
+    }
+    for (const auto& [name, value] : b.items())
+      if (!is_measured(name) && !a.contains(name))
+        return RunDifference{0, where.empty() ? name : where + ", " + name, "nothing", shown(value)};
+    return {};
+  }
+  if (a.is_array() && b.is_array()) {
+    for (size_t i = 0; i < std::min(a.size(), b.size()); ++i)
+      if (Found found = differ(a[i], b[i], fmt::format("{}[{}]", where, i))) return found;
+    if (a.size() == b.size()) return {};
+    return RunDifference{0, where, fmt::format("{} entries", a.size()), fmt::format("{} entries", b.size())};
+  }
+  // As text: 0.0 and -0.0, which == would call equal, are other bits.
+  return dump_json(a) == dump_json(b) ? Found() : RunDifference{0, where, shown(a), shown(b)};
+}
+
+std::string completions_name(int64_t step) { return fmt::format("completions/step_{}.jsonl", step); }
+
+Found differ_in_completions(const fs::path& a, const fs::path& b, int64_t step, RunComparison& result) {
+  const std::string name = completions_name(step);
+  if (!fs::exists(a / name) || !fs::exists(b / name)) return {};
+  const std::vector<Json> left = lines_of(a / name), right = lines_of(b / name);
+  for (size_t i = 0; i < std::min(left.size(), right.size()); ++i) {
+    if (Found found = differ(left[i], right[i], fmt::format("{}, line {}", name, i + 1))) return found;
+    ++result.completions;
+  }
+  if (left.size() == right.size()) return {};
+  return RunDifference{0, name, fmt::format("{} completions", left.size()), fmt::format("{} completions", right.size())};
+}
+
+// By the hashes in the manifests, which loading verifies against the files.
+Found differ_in_checkpoint(const fs::path& a, const fs::path& b, int64_t step, RunComparison& result) {
+  const std::string folder = fmt::format("checkpoints/step_{}", step);
+  const fs::path left = a / folder / "manifest.json", right = b / folder / "manifest.json";
+  if (!fs::exists(left) || !fs::exists(right)) return {};
+  const Json one = parse_json(read_file(left), left.string()), other = parse_json(read_file(right), right.string());
+  for (const char* key : {"model", "data", "optimizer_steps", "num_tokens", "shards"})
+    if (Found found = differ(one.value(key, Json()), other.value(key, Json()), fmt::format("{}, {}", folder, key)))
+      return found;
+  ++result.checkpoints;
+  return {};
+}
+
+// The first tensor and element at which two weight files differ, if they are such.
+Found differ_in_weights(const fs::path& a, const fs::path& b, const std::string& name) {
+  const SafetensorsFolder left = SafetensorsFolder::open_file(a), right = SafetensorsFolder::open_file(b);
+  for (const auto& [tensor, stored] : left.tensors()) {
+    const auto found = right.tensors().find(tensor);
+    const std::string where = fmt::format("{}, {}", name, tensor);
+    if (found == right.tensors().end()) return RunDifference{0, where, stored.dtype, "nothing"};
+    const StoredTensor& other = found->second;
+    if (stored.dtype != other.dtype || stored.shape != other.shape) {
+      const auto text = [](const StoredTensor& t) { return fmt::format("{} ({})", t.dtype, fmt::join(t.shape, ", ")); };
+      return RunDifference{0, where, text(stored), text(other)};
+    }
+    const auto [at, end] = std::ranges::mismatch(stored.data, other.data);
+    if (at == stored.data.end()) continue;
+    const size_t size = stored_size(weight_dtype(stored, where));
+    const size_t element = static_cast<size_t>(at - stored.data.begin()) / size;
+    const auto hex = [&](const StoredTensor& t) {
+      std::string digits;
+      for (size_t byte = size; byte-- > 0;) digits += fmt::format("{:02x}", static_cast<unsigned>(t.data[element * size + byte]));
+      return "0x" + digits;
+    };
+    return RunDifference{0, fmt::format("{}[{}]", where, element), hex(stored), hex(other)};
+  }
+  return {};
+}
+
+std::set<std::string> files_in(const fs::path& folder) {
+  std::set<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder))
+    if (entry.is_regular_file()) names.insert(entry.path().filename().string());
+  return names;
+}
+
+Found differ_in_final(const fs::path& a, const fs::path& b, RunComparison& result) {
+  const fs::path left = a / "final", right = b / "final";
+  if (!fs::exists(left) || !fs::exists(right)) return {};
+  const std::set<std::string> names = files_in(left), others = files_in(right);
+  for (const std::string& name : names) {
+    if (!others.contains(name)) return RunDifference{0, "final/" + name, "a file", "nothing"};
+    const MappedFile one(left / name), other(right / name);
+    if (std::ranges::equal(one.bytes(), other.bytes())) continue;
+    if (name.ends_with(".safetensors"))
+      if (Found found = differ_in_weights(left / name, right / name, "final/" + name)) return found;
+    return RunDifference{0, "final/" + name, human_bytes(one.bytes().size()), human_bytes(other.bytes().size())};
+  }
+  for (const std::string& name : others)
+    if (!names.contains(name)) return RunDifference{0, "final/" + name, "nothing", "a file"};
+  result.final_models = true;
+  return {};
+}
+
+void note_what_one_lacks(const fs::path& a, const fs::path& b, const std::string& name, std::vector<std::string>& notes) {
+  if (fs::exists(a / name) != fs::exists(b / name))
+    notes.push_back(fmt::format("only {} has {}", fs::exists(a / name) ? "A" : "B", name));
+}
+
+}  // namespace
+
+RunComparison compare_runs(const fs::path& a, const fs::path& b) {
+  for (const fs::path& run : {a, b})
+    CHECK_INPUT(fs::exists(run / "config.yaml"), "{}: no run directory: config.yaml is missing", run.string());
+  RunComparison result;
+  const Config left = load_config(a / "config.yaml"), right = load_config(b / "config.yaml");
+  for (const std::string& difference : identity_differences(left, config_identity(right), "A:", "B:"))
+    result.notes.push_back(fmt::format("the configs differ in {}", difference));
+
+  const std::map<int64_t, Json> ours = metrics_of(a), theirs = metrics_of(b);
+  std::set<int64_t> steps;
+  for (const auto* run : {&ours, &theirs})
+    for (const auto& [step, metrics] : *run) steps.insert(step);
+  for (const int64_t step : steps) {
+    Found found = differ_in_completions(a, b, step, result);
+    if (!found) {
+      if (!ours.contains(step) || !theirs.contains(step)) {
+        const auto text = [&](const auto& run) { return run.contains(step) ? "a step" : "no such step"; };
+        found = RunDifference{0, "metrics.jsonl", text(ours), text(theirs)};
+      } else {
+        found = differ(ours.at(step), theirs.at(step), "");
+      }
+    }
+    if (!found) found = differ_in_checkpoint(a, b, step, result);
+    if (found) {
+      found->step = step;
+      result.first = std::move(found);
+      return result;
+    }
+    ++result.steps;
+    note_what_one_lacks(a, b, completions_name(step), result.notes);
+  }
+  result.first = differ_in_final(a, b, result);
+  note_what_one_lacks(a, b, "final", result.notes);
+  return result;
+}
+
+}  // namespace cohort

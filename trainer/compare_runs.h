@@ -1,0 +1,30 @@
+// Where two runs first differ: step by step, completions before metrics before checkpoints, then the final models.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace cohort {
+
+struct RunDifference {
+  int64_t step = 0;  // 0: of no step
+  std::string where, a, b;  // "reward", "completions/step_3.jsonl, line 2, ids[4]"; what each run holds there
+};
+
+struct RunComparison {
+  std::optional<RunDifference> first;  // none: equal in all that both hold
+  int64_t steps = 0;                   // steps of the metrics that were found equal
+  int64_t completions = 0, checkpoints = 0;
+  bool final_models = false;           // both have one, and they were compared
+  std::vector<std::string> notes;      // configs that differ, what only one of the two holds
+};
+
+// Compares two run directories: every metric but those that are measured (is_measured), every completion that both wrote,
+// the optimizer's state in the checkpoints of equal steps, and final/ byte for byte. Runs of different length differ where
+// the shorter ends. Exit code 3 when a folder is no run directory or a file in it cannot be read.
+RunComparison compare_runs(const std::filesystem::path& a, const std::filesystem::path& b);
+
+}  // namespace cohort
