@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages that cohort is built from. Does nothing when all of them are there.
+# usage: scripts/install_deps.sh [--slurm]      --slurm: also what scripts/test_slurm.sh needs
 set -euo pipefail
 
 packages=(
@@ -16,6 +17,7 @@ packages=(
   libeigen3-dev                    # the tests' reference for the operations
   libgtest-dev libbenchmark-dev    # tests and benchmarks
 )
+[[ ${1:-} == --slurm ]] && packages+=(slurmctld slurmd slurm-client munge)
 
 if ! command -v dpkg > /dev/null || ! command -v apt-get > /dev/null; then
   echo "install_deps: this is no Debian system; please install what these packages hold: ${packages[*]}" >&2

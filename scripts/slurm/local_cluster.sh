@@ -63,13 +63,19 @@ EOF
   exit 1
 }
 
+# Waits until the daemons are gone, so that the folder can be removed.
 stop() {
   export SLURM_CONF="$dir/slurm.conf"
   scancel --user=root 2>/dev/null || true
-  for daemon in slurmd slurmctld munge/; do
-    local pid="$dir/${daemon%/}.pid"
-    [ "$daemon" = munge/ ] && pid="$dir/munge/pid"
-    [ -e "$pid" ] && kill "$(cat "$pid")" 2>/dev/null || true
+  local file pid
+  for file in slurmd.pid slurmctld.pid munge/pid; do
+    [ -e "$dir/$file" ] || continue
+    pid=$(cat "$dir/$file")
+    kill "$pid" 2>/dev/null || continue
+    for _ in $(seq 100); do
+      [ -d "/proc/$pid" ] && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null || break
+      sleep 0.1
+    done
   done
 }
 
