@@ -50,6 +50,16 @@ std::string column_option(const RewardSpec& spec) {
   return it->get<std::string>();
 }
 
+std::string word_option(const RewardSpec& spec, const std::string& key, std::initializer_list<std::string> words) {
+  const auto it = spec.options.find(key);
+  if (it == spec.options.end()) return *words.begin();
+  const std::string found = it->is_string() ? it->get<std::string>() : it->dump();
+  if (it->is_string() && std::ranges::find(words, found) != words.end()) return found;
+  const std::string nearest = nearest_name(found, std::vector<std::string>(words));
+  fail(ExitCode::kUsage, "reward '{}': '{}' is '{}';{} allowed are {}", spec.name, key, found,
+       nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest), fmt::join(words, ", "));
+}
+
 std::optional<std::string> column_text(const RewardInput& input, const std::string& column) {
   if (input.columns == nullptr || !input.columns->is_object()) return std::nullopt;
   const auto it = input.columns->find(column);

@@ -20,6 +20,9 @@ void check_options(const RewardSpec& spec, std::initializer_list<std::string> kn
 // empty.
 std::string column_option(const RewardSpec& spec);
 
+// The option `key`, one of `words` (the first when it is absent). Throws (exit code 2) for anything else, with the nearest.
+std::string word_option(const RewardSpec& spec, const std::string& key, std::initializer_list<std::string> words);
+
 // The row's column as text: a text as it is, a number in its shortest decimal form. Nothing when
 // the row has no such column or it is of another type: such a row cannot be judged.
 std::optional<std::string> column_text(const RewardInput& input, const std::string& column);

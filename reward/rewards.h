@@ -17,6 +17,12 @@ std::unique_ptr<Reward> make_last_number(const RewardSpec& spec);
 // number. Options: column (default answer).
 std::unique_ptr<Reward> make_exact(const RewardSpec& spec);
 
+// 1 when the completion's answer is the column's by the rules of mathematics (reward/math/, docs/rewards.md), else 0. Nothing when the
+// column is missing, neither text nor number, or cannot be read as an answer. Options: column (default answer); mode: strict or flexible (default: flexible; which parts
+// of a completion may be its answer, reward/math/extract.h); decimals: exact or round (default: exact; round: a decimal in the column stands for what rounds to it); percent: exact or
+// either (default: exact; either: 25 also answers 25 %, and the other way around).
+std::unique_ptr<Reward> make_math(const RewardSpec& spec);
+
 // 1 when the completion is <think>...</think><answer>...</answer>: each tag exactly once, in this
 // order, and nothing but white space around the two parts, else 0 (the format reward of DeepSeek-AI
 // 2025, DeepSeek-R1). Where the prompt ended with <think>, the completion must lack that tag. No
