@@ -1,5 +1,7 @@
 #include "reward/math/judge.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -15,8 +17,7 @@ namespace {
 constexpr size_t kShown = 80;
 
 std::string shown(std::string_view text) {
-  std::string out = "'" + std::string(text.substr(0, kShown));
-  return out + (text.size() > kShown ? "...'" : "'");
+  return fmt::format("'{}{}'", text.substr(0, kShown), text.size() > kShown ? "..." : "");
 }
 
 uint64_t seed_of(std::string_view gold) {
@@ -73,8 +74,8 @@ class Check {
 
   Verdict judge(std::string_view answer, std::string_view where) const {
     const std::string_view text = strip_wrapping(answer);
-    const std::string from = "the answer " + shown(text) + " (" + std::string(where) + ")";
-    if (text.empty()) return {0.0, "the answer (" + std::string(where) + ") is empty"};
+    const std::string from = fmt::format("the answer {} ({})", shown(text), where);
+    if (text.empty()) return {0.0, fmt::format("the answer ({}) is empty", where)};
     if (same_text(text, text_)) return {1.0, from + " is the gold's text"};
     const std::optional<Label> label = read_label(text);
     if (label_) {
@@ -113,7 +114,7 @@ class Check {
       }
     }
     if (truth == Truth::kYes) return {1.0, from + " equals the gold " + to_text(*gold)};
-    const std::string read = parsed.ok() ? ", read as " + to_text(parsed.expr) + "," : "";
+    const std::string read = parsed.ok() ? fmt::format(", read as {},", to_text(parsed.expr)) : "";
     if (truth == Truth::kNo) return {0.0, from + read + " is not the gold " + to_text(*gold)};
     return {0.0, from + read + " could not be compared with the gold " + to_text(*gold) + " within the budgets"};
   }
@@ -131,7 +132,7 @@ class Check {
 };
 
 Verdict unreadable(std::string_view gold, const std::string& error) {
-  return {std::nullopt, "the gold answer " + shown(gold) + " cannot be read: " + error};
+  return {std::nullopt, fmt::format("the gold answer {} cannot be read: {}", shown(gold), error)};
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ struct Digits {
 // The integer part with its groups.
 void read_integer(std::string_view text, size_t at, Commas commas, Digits& d) {
   size_t end = skip_digits(text, at);
-  d.integer = text.substr(at, end - at);
+  d.integer = std::string(text.substr(at, end - at));
   const bool may_group = !d.integer.empty() && d.integer.size() <= 3 && d.integer[0] != '0';
   while (may_group && end < text.size()) {
     size_t next = end;
@@ -78,7 +78,7 @@ bool read_continental(std::string_view text, size_t at, Digits& d) {
   d.integer = std::move(integer);
   if (decimal) {
     const size_t stop = skip_digits(text, end + 1);
-    d.fraction = text.substr(end + 1, stop - end - 1);
+    d.fraction = std::string(text.substr(end + 1, stop - end - 1));
     end = stop;
   }
   d.end = end;
@@ -93,17 +93,17 @@ bool read_bar(std::string_view text, Digits& d) {
     const size_t begin = d.end + bar.size(), stop = skip_digits(text, begin);
     if (stop == begin) return false;
     if (bar.back() == ' ') {
-      d.repeating = text.substr(begin, 1);
+      d.repeating = std::string(text.substr(begin, 1));
       d.end = begin + 1;
       return true;
     }
     if (stop == text.size() || text[stop] != (bar.back() == '(' ? ')' : '}')) return false;
-    d.repeating = text.substr(begin, stop - begin);
+    d.repeating = std::string(text.substr(begin, stop - begin));
     d.end = stop + 1;
     return true;
   }
   if (text.substr(d.end).starts_with("\\bar") && digit_at(text, d.end + 4)) {
-    d.repeating = text.substr(d.end + 4, 1);
+    d.repeating = std::string(text.substr(d.end + 4, 1));
     d.end += 5;
     return true;
   }
@@ -138,7 +138,7 @@ void read_fraction(std::string_view text, Commas commas, Digits& d) {
   const bool bar = !digit_at(text, d.end + 1);
   const size_t stop = skip_digits(text, d.end + 1);
   const size_t before = d.end;
-  d.fraction = text.substr(d.end + 1, stop - d.end - 1);
+  d.fraction = std::string(text.substr(d.end + 1, stop - d.end - 1));
   d.end = stop;
   if (!read_bar(text, d)) {
     if (bar) {
