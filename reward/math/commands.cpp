@@ -173,7 +173,11 @@ std::vector<Meaning> make_words() {
       {"and", Use::kToken, kAnd},                {"union", Use::kToken, kUnion},
       {"in", Use::kToken, kRelation, "e"},       {"mod", Use::kToken, kMod},
       {"asin", Use::kToken, kFunction, "arcsin"}, {"acos", Use::kToken, kFunction, "arccos"},
-      {"atan", Use::kToken, kFunction, "arctan"}, {"degrees", Use::kToken, kDegree},
+      {"atan", Use::kToken, kFunction, "arctan"},
+      {"acot", Use::kToken, kFunction, "arccot"}, {"asec", Use::kToken, kFunction, "arcsec"},
+      {"acsc", Use::kToken, kFunction, "arccsc"}, {"asinh", Use::kToken, kFunction, "arsinh"},
+      {"acosh", Use::kToken, kFunction, "arcosh"}, {"atanh", Use::kToken, kFunction, "artanh"},
+      {"degrees", Use::kToken, kDegree},
       {"degree", Use::kToken, kDegree},          {"deg", Use::kToken, kDegree},
       {"percent", Use::kToken, kPercent},        {"binom", Use::kToken, kBinom},
   };

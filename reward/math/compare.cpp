@@ -30,6 +30,12 @@ const std::vector<Expr>* sequence(const Expr& e, std::vector<Expr>& storage) {
   return &storage;
 }
 
+Expr letters_product(const std::string& word) {
+  std::vector<Expr> letters;
+  for (const char c : word) letters.push_back(c == 'e' || c == 'i' ? node(Kind::kConstant, {}, {c}) : symbol({c}));
+  return node(Kind::kMul, std::move(letters));
+}
+
 bool round_brackets(const Expr& e) { return e.is(Kind::kTuple) && (e.name == "()" || e.name == "<>"); }
 
 }  // namespace
@@ -181,7 +187,10 @@ Truth Comparison::equal_texts(const Expr& gold, const Expr& answer, int depth) {
   if (gold.is(Kind::kText) && answer.is(Kind::kText)) {
     if (normal_words(gold.name) == normal_words(answer.name)) return truth(!gold.name.empty());
     const std::optional<int> a = number_of_words(gold.name), b = number_of_words(answer.name);
-    return truth(a && b && *a == *b);
+    if (a || b) return truth(a == b);
+    // "ab" and "ba" are one product; "on" and "no" are two words.
+    if (gold.name.size() > 3 || gold.name.size() != answer.name.size() || normal_words(gold.name) == "no") return Truth::kNo;
+    return equal_scalars(letters_product(gold.name), letters_product(answer.name));
   }
   const Expr& text = gold.is(Kind::kText) ? gold : answer;
   const Expr& other = gold.is(Kind::kText) ? answer : gold;
@@ -194,9 +203,7 @@ Truth Comparison::equal_texts(const Expr& gold, const Expr& answer, int depth) {
   }
   // "xy" alone was read as a word.
   if (text.name.size() <= 3 && is_scalar(other)) {
-    std::vector<Expr> letters;
-    for (const char c : text.name) letters.push_back(c == 'e' || c == 'i' ? node(Kind::kConstant, {}, {c}) : symbol({c}));
-    const Expr product = node(Kind::kMul, std::move(letters));
+    const Expr product = letters_product(text.name);
     return &text == &gold ? equal_measures(product, answer) : equal_measures(gold, product);
   }
   // "5 apples" for "apples"? No: but a name may have its kind behind it.

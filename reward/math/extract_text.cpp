@@ -67,8 +67,11 @@ std::optional<Formula> formula_at(std::string_view text, size_t at) {
 size_t sentence_end(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\n') return i;
+    if (text[i] == '.' && i + 1 < text.size() && text[i + 1] == '.') {  // three dots
+      while (i + 1 < text.size() && text[i + 1] == '.') ++i;
+      continue;
+    }
     if (text[i] == '.' && (i + 1 == text.size() || is_space(text[i + 1]) || text[i + 1] == '*' || text[i + 1] == '<')) {
-      if (i > 0 && i + 2 < text.size() && text.substr(i).starts_with(". . .")) continue;
       return i;
     }
     if (text.substr(i).starts_with("\u3002")) return i;

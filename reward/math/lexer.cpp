@@ -4,6 +4,7 @@
 #include "reward/math/budget.h"
 #include "reward/math/commands.h"
 #include "reward/math/token.h"
+#include "reward/options.h"
 
 namespace cohort::math {
 namespace {
@@ -180,8 +181,10 @@ void Lexer::text(std::string_view words) {
     letters = is_letter(c) || static_cast<unsigned char>(c) >= 0x80 ? letters + 1 : 0;
     longest = std::max(longest, letters);
   }
-  if (longest >= 2 || (longest == 1 && (after(Tok::kNumber) || after(Tok::kClose) || after(Tok::kGroupClose))))
-    return upright(words);
+  const std::string_view word = trim(words);
+  const bool behind_value = after(Tok::kNumber) || after(Tok::kClose) || after(Tok::kGroupClose) || after(Tok::kConstant);
+  const bool unit = behind_value && !word.empty() && is_letter(word[0]);  // "5\text{ m/s}"
+  if (longest >= 2 || unit || (word.size() == 1 && longest == 1)) return upright(words);
   Tokens inner = Lexer(words, commas_).run();
   if (!inner.error.empty()) return fail(std::move(inner.error));
   inner.list.pop_back();
@@ -190,8 +193,8 @@ void Lexer::text(std::string_view words) {
 
 // \mathrm{...}, \mathbb{...}: a set's letter, a function, a constant, or words.
 void Lexer::upright(std::string_view words) {
-  while (!words.empty() && is_space(words.front())) words.remove_prefix(1);
-  while (!words.empty() && is_space(words.back())) words.remove_suffix(1);
+  words = trim(words);
+  if (words == "e" || words == "i") return push({.kind = Tok::kConstant, .name = std::string(words)});
   if (const Meaning* meaning = find_word(words); meaning && meaning->kind != Tok::kSymbol) return push_meaning(*meaning);
   push({.kind = Tok::kText, .name = std::string(words)});
 }

@@ -250,6 +250,9 @@ std::string Parser::unit_words() {
                 (at_ > 0 && tokens_[at_ - 1].kind == Tok::kDegree))) {
       words += words.empty() ? "" : " ";
       words += t.name;
+    } else if (unit_fraction_follows()) {  // \frac{\text{m}}{\text{s}}
+      words += (words.empty() ? "" : " ") + peek(2).name + "/" + peek(5).name;
+      at_ += 6;
     } else if (words.empty()) {
       return words;
     } else if (t.kind == Tok::kPower) {
@@ -283,10 +286,9 @@ Expr Parser::sum() {
   bool first = true;
   while (!failed()) {
     if (take(Tok::kPlus)) {
-      terms.push_back(term());
+      terms.push_back(!first && take(Tok::kMinus) ? negated(term()) : term());
     } else if (take(Tok::kMinus)) {
-      if (is(Tok::kCurrency) || !is(Tok::kMinus)) terms.push_back(negated(term()));
-      else fail("two signs stand side by side");
+      terms.push_back(!first && take(Tok::kMinus) ? term() : negated(term()));
     } else if (is(Tok::kPlusMinus)) {
       std::string name = peek().name;
       ++at_;

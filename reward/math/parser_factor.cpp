@@ -82,6 +82,7 @@ bool Parser::factor_follows(const Expr& before) const {
     case Tok::kConstant:
     case Tok::kFunction:
     case Tok::kFrac:
+      return !unit_fraction_follows();
     case Tok::kBinom:
     case Tok::kGroupOpen:
     case Tok::kDecoration:
@@ -106,6 +107,11 @@ bool Parser::symbol_is_unit(const Expr& before) const {
   if (!is_unit_word(peek().name)) return false;
   const Tok next = peek(1).kind;
   return next == Tok::kEnd || next == Tok::kComma || next == Tok::kOr || next == Tok::kAnd || next == Tok::kDivide;
+}
+
+bool Parser::unit_fraction_follows() const {
+  return is(Tok::kFrac) && is(Tok::kGroupOpen, 1) && is(Tok::kText, 2) && is(Tok::kGroupClose, 3) && is(Tok::kGroupOpen, 4) &&
+         is(Tok::kText, 5) && is(Tok::kGroupClose, 6);
 }
 
 bool Parser::mixed_fraction_follows(const Expr& before) const {

@@ -48,6 +48,7 @@ class Parser {
   Expr side();
   Expr with_unit(Expr value);
   std::string unit_words();
+  bool unit_fraction_follows() const;
   Expr sum();
 
   // parser_factor.cpp

@@ -56,6 +56,7 @@ std::string_view strip_wrapping(std::string_view text) {
     text = trim(text);
     const size_t before = text.size();
     if (text.ends_with('.') && !text.ends_with("..")) text.remove_suffix(1);
+    while (text.ends_with('*')) text.remove_suffix(1);  // markdown whose beginning was cut off
     text = trim(text);
     for (const auto& [open, close] : kWrappings)
       if (strip(text, open, close)) break;
