@@ -18,6 +18,7 @@ struct RewardInput {
   std::string_view finish_reason;  // "stop" or "length"
   const Json* columns;
   bool opens_thinking = false;  // the prompt ended with <think>, which the completion then lacks
+  std::span<const int32_t> ids = {};  // the completion's tokens; empty where they are not known
 };
 
 class Reward {

@@ -41,7 +41,7 @@ double size(const Ball& z) {
 }
 
 bool Ball::real_valued() const { return im == 0 || log2_of(im) <= error; }
-bool Ball::may_be_zero() const { return size(*this) <= error + 0.01; }
+bool Ball::may_be_zero() const { return (re == 0 && im == 0) || size(*this) <= error + 0.01; }
 
 Ball operator+(const Ball& a, const Ball& b) {
   return make(Real(a.re + b.re, kWorkBits), Real(a.im + b.im, kWorkBits), sum_of(a.error, b.error));

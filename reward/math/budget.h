@@ -11,7 +11,7 @@ constexpr size_t kMaxTokens = 2048;
 constexpr int kMaxDepth = 48;         // of brackets, arguments and exponents
 constexpr size_t kMaxBits = 1 << 14;  // of an exact integer (about 4900 digits)
 constexpr size_t kMaxTerms = 512;     // of a polynomial
-constexpr int64_t kMaxWork = 20'000'000;
+constexpr int64_t kMaxWork = 10'000'000;
 
 // One unit of work is about a nanosecond. After the last unit every question is answered by "could not be decided".
 class Budget {

@@ -185,11 +185,13 @@ Truth Comparison::equal_sequences(const Expr& gold, const Expr& answer, int dept
 
 Truth Comparison::equal_texts(const Expr& gold, const Expr& answer, int depth) {
   if (gold.is(Kind::kText) && answer.is(Kind::kText)) {
-    if (normal_words(gold.name) == normal_words(answer.name)) return truth(!gold.name.empty());
+    const std::string words = normal_words(gold.name);
+    if (words == normal_words(answer.name) && (gold.name.size() != 2 || words == "no" || gold.name == answer.name))
+      return truth(!gold.name.empty());
     const std::optional<int> a = number_of_words(gold.name), b = number_of_words(answer.name);
     if (a || b) return truth(a == b);
     // "ab" and "ba" are one product; "on" and "no" are two words.
-    if (gold.name.size() > 3 || gold.name.size() != answer.name.size() || normal_words(gold.name) == "no") return Truth::kNo;
+    if (gold.name.size() > 3 || gold.name.size() != answer.name.size() || words == "no") return Truth::kNo;
     return equal_scalars(letters_product(gold.name), letters_product(answer.name));
   }
   const Expr& text = gold.is(Kind::kText) ? gold : answer;

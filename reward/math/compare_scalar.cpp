@@ -33,12 +33,16 @@ bool has_unbased_log(const Expr& e) {
   return std::ranges::any_of(e.args, has_unbased_log);
 }
 
-// "5 m" as 5 * m: a unit of one letter may have been a symbol.
+// "5 m" and "5 m^2" as 5 * m and 5 * m^2: a unit of one letter may have been a symbol.
 std::optional<Expr> as_product(const Expr& e) {
-  if (!e.is(Kind::kUnit) || e.name.size() != 1) return std::nullopt;
+  const std::string& name = e.name;
+  if (!e.is(Kind::kUnit) || !(name.size() == 1 || (name.size() == 3 && name[1] == '^' && name[2] >= '0' && name[2] <= '9'))) return std::nullopt;
+  std::vector<Expr> power;
+  power.push_back(symbol(name.substr(0, 1)));
+  power.push_back(number(name.size() == 1 ? 1 : name[2] - '0'));
   std::vector<Expr> args;
   args.push_back(e.args[0]);
-  args.push_back(symbol(e.name));
+  args.push_back(node(Kind::kPow, std::move(power)));
   return node(Kind::kMul, std::move(args));
 }
 

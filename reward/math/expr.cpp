@@ -111,6 +111,10 @@ Expr negated(Expr e) {
     e.value = -e.value;
     return e;
   }
+  if (e.is(Kind::kUnit) || e.is(Kind::kDegree) || e.is(Kind::kPercent)) {
+    e.args[0] = negated(std::move(e.args[0]));
+    return e;
+  }
   std::vector<Expr> args;
   args.push_back(number(-1));
   args.push_back(std::move(e));

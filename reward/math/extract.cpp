@@ -164,9 +164,7 @@ Extracted extract_answer(std::string_view completion, bool flexible) {
   if (const std::optional<std::string_view> inner = tags(text)) {
     if (std::optional<Found> found = marked(*inner)) return found->answer;
     const std::string_view whole = strip_wrapping(*inner);
-    if (whole.size() <= kMaxAnswerBytes && parse_answer(whole).ok()) return {std::string(whole), Source::kTags};
-    text = *inner;  // an explanation: looked at like any other text
-    if (std::optional<Extracted> found = phrase(text)) return *found;
+    if (std::optional<Extracted> found = phrase(*inner)) return *found;
     return {std::string(whole.substr(0, kMaxAnswerBytes)), Source::kTags};
   }
   if (std::optional<Found> found = marked(text)) return found->answer;

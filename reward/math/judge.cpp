@@ -63,10 +63,10 @@ class Check {
     }
     label_ = read_label(text_);
     if (label_ && label_->rest.empty()) return;
-    Parsed parsed = parse_answer(text_, gold_commas(text_));
-    if (!parsed.ok() && label_) parsed = parse_answer(label_->rest);
+    const std::string_view value = label_ ? std::string_view(label_->rest) : text_;
+    Parsed parsed = parse_answer(value, gold_commas(value));
     if (parsed.ok()) gold_ = std::move(parsed.expr);
-    else if (is_words(text_)) gold_ = words(text_);
+    else if (is_words(value)) gold_ = words(value);
     else error_ = parsed.error;
   }
 
@@ -99,12 +99,13 @@ class Check {
   Verdict compare(std::string_view text, const std::string& from) const {
     const Expr* gold = gold_ ? &*gold_ : nullptr;
     if (!gold) return {0.0, from + " is not the choice " + label_->letter};
-    Parsed parsed = parse_answer(text);
-    if (!parsed.ok()) {
-      const bool same = gold->is(Kind::kText) && normal_words(text) == normal_words(gold->name) && !normal_words(text).empty();
-      if (same) return {1.0, from + " says the gold's words"};
-      if (!parsed.ambiguous_commas) return {0.0, from + " cannot be read: " + parsed.error};
+    // Words first: "Yes!" is no factorial. Two letters may be a product, where case matters.
+    if (gold->is(Kind::kText) && gold->name.size() != 2) {
+      const std::string said = normal_words(text);
+      if (!said.empty() && said == normal_words(gold->name)) return {1.0, from + " says the gold's words"};
     }
+    const Parsed parsed = parse_answer(text);
+    if (!parsed.ok() && !parsed.ambiguous_commas) return {0.0, from + " cannot be read: " + parsed.error};
     Truth truth = Truth::kNo;
     if (parsed.ok()) truth = equal(*gold, parsed.expr);
     if (truth != Truth::kYes && parsed.ambiguous_commas) {

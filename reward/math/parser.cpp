@@ -10,9 +10,9 @@ namespace cohort::math {
 namespace {
 
 // Words before a value that say nothing about it.
-constexpr std::array<std::string_view, 24> kFillers = {
+constexpr std::array<std::string_view, 25> kFillers = {
     "about", "approximately", "approx", "exactly", "is", "are", "equals", "equal", "to", "the", "answer", "value", "of",
-    "around", "roughly", "only", "just", "final", "total", "at", "be", "a", "an", "or"};
+    "around", "roughly", "only", "just", "final", "total", "at", "be", "a", "an", "or", "it"};
 
 std::string lower(std::string_view word) {
   std::string out(word);
@@ -172,8 +172,9 @@ Expr Parser::words_first() {
   }
   at_ = end;
   if (at_item_end() || is(Tok::kRelation) || is(Tok::kColon) || is(Tok::kArrow)) {
-    // "xy = 5" and "ab" alone are products; longer words, or several, are words.
-    if (!(single_word && end == begin + 1 && peek(0).kind == Tok::kRelation)) return node(Kind::kText, {}, words);
+    // "xy = 5" and "ln(xy)" have products; longer words, several, or a word that is all of the answer, are words.
+    const bool alone = begin == 0 && is(Tok::kEnd);
+    if (!single_word || end != begin + 1 || alone) return node(Kind::kText, {}, words);
   }
   if (is_filler(words)) return side();
   at_ = begin;
@@ -184,7 +185,8 @@ Expr Parser::words_first() {
 Expr Parser::side() {
   if (failed()) return {};
   Expr left = with_unit(sum());
-  while (!failed()) {
+  for (int depth = 0; !failed(); ++depth) {
+    if (depth > kMaxDepth) return fail("it is nested too deeply");
     Kind kind = Kind::kUnion;
     // In plain text a capital U between brackets is a union.
     const bool letter = is(Tok::kSymbol, "U") && is(Tok::kOpen, 1) && at_ > 0 &&

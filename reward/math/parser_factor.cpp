@@ -12,10 +12,17 @@ bool plain_integer(const Token& token) {
          token.name.empty();
 }
 
+size_t bits(const Expr& e) { return mpz_sizeinbase(e.value.get_num_mpz_t(), 2) + mpz_sizeinbase(e.value.get_den_mpz_t(), 2); }
+
+// Numbers are multiplied while parsing, unless that would be much work.
+bool fold(const Expr& a, const Expr& b) {
+  return a.is(Kind::kNumber) && b.is(Kind::kNumber) && bits(a) + bits(b) <= kMaxBits;
+}
+
 }  // namespace
 
 Expr product(Expr a, Expr b) {
-  if (a.is(Kind::kNumber) && b.is(Kind::kNumber)) return number(a.value * b.value);
+  if (fold(a, b)) return number(a.value * b.value);
   if (a.is(Kind::kMul)) {
     a.args.push_back(std::move(b));
     return a;
@@ -27,7 +34,7 @@ Expr product(Expr a, Expr b) {
 }
 
 Expr quotient(Expr a, Expr b) {
-  if (a.is(Kind::kNumber) && b.is(Kind::kNumber) && b.value != 0) return number(a.value / b.value);
+  if (fold(a, b) && b.value != 0) return number(a.value / b.value);
   std::vector<Expr> args;
   args.push_back(std::move(b));
   args.push_back(number(-1));
@@ -41,7 +48,7 @@ Expr Parser::term() {
     std::string name = peek().name;
     ++at_;
     std::vector<Expr> args;
-    args.push_back(term());
+    args.push_back(take(Tok::kMinus) ? negated(term()) : term());
     return node(Kind::kUnit, std::move(args), std::move(name));
   }
   Expr left = factor();
@@ -89,13 +96,16 @@ bool Parser::factor_follows(const Expr& before) const {
     case Tok::kBegin:
       return true;
     case Tok::kNumber:
-      return !before.is(Kind::kNumber) && tokens_[at_ - 1].kind != Tok::kNumber;
+      // "x^23" in LaTeX is x^2 times 3.
+      return !before.is(Kind::kNumber) && (tokens_[at_ - 1].kind != Tok::kNumber || (latex_ && at_ > 1 && tokens_[at_ - 2].kind == Tok::kPower));
     case Tok::kOpen:
       return peek().name != "{" && peek().name != "<" && !is(Tok::kMod, 1);
     case Tok::kBar:
       return bars_ == 0 && before.is(Kind::kNumber);
     case Tok::kWord:
-      return peek().name.size() <= 3 && !is_unit_word(peek().name) && static_cast<unsigned char>(peek().name[0]) < 0x80;
+      // Letters of a product, unless other words stand beside them.
+      return peek().name.size() <= 3 && !is_unit_word(peek().name) && static_cast<unsigned char>(peek().name[0]) < 0x80 &&
+             tokens_[at_ - 1].kind != Tok::kWord && !is(Tok::kWord, 1) && !is(Tok::kText, 1);
     default:
       return false;
   }
@@ -105,7 +115,12 @@ bool Parser::factor_follows(const Expr& before) const {
 bool Parser::symbol_is_unit(const Expr& before) const {
   if (!before.is(Kind::kNumber) || !peek().space_before || peek().name.size() != 1 || latex_) return false;
   if (!is_unit_word(peek().name)) return false;
-  const Tok next = peek(1).kind;
+  size_t ahead = 1;
+  if (is(Tok::kPower, 1)) {
+    ahead += 2 + 2 * is(Tok::kGroupOpen, 2);
+    if (!is(Tok::kNumber, ahead - 1) && !is(Tok::kGroupClose, ahead - 1)) return false;
+  }
+  const Tok next = peek(ahead).kind;
   return next == Tok::kEnd || next == Tok::kComma || next == Tok::kOr || next == Tok::kAnd || next == Tok::kDivide;
 }
 
@@ -149,7 +164,8 @@ Expr Parser::factor() {
 }
 
 Expr Parser::postfix(Expr base) {
-  while (!failed()) {
+  for (int depth = 0; !failed(); ++depth) {
+    if (depth > kMaxDepth) return fail("it is nested too deeply");
     std::vector<Expr> args;
     if (is(Tok::kPower)) {
       const bool braces = is(Tok::kGroupOpen, 1);
@@ -202,6 +218,10 @@ Expr Parser::degrees(Expr value) {
     }
   }
   args.push_back(std::move(value));
+  if (is(Tok::kSymbol, "C") || is(Tok::kSymbol, "F")) {  // Celsius, Fahrenheit
+    ++at_;
+    return node(Kind::kUnit, std::move(args), tokens_[at_ - 1].name);
+  }
   return node(Kind::kDegree, std::move(args));
 }
 

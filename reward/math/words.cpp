@@ -56,7 +56,8 @@ std::string_view strip_wrapping(std::string_view text) {
     text = trim(text);
     const size_t before = text.size();
     if (text.ends_with('.') && !text.ends_with("..")) text.remove_suffix(1);
-    while (text.ends_with('*')) text.remove_suffix(1);  // markdown whose beginning was cut off
+    while (text.ends_with('*')) text.remove_suffix(1);  // markdown, perhaps cut in two
+    while (text.starts_with('*')) text.remove_prefix(1);
     text = trim(text);
     for (const auto& [open, close] : kWrappings)
       if (strip(text, open, close)) break;
@@ -126,11 +127,14 @@ std::optional<Label> read_label(std::string_view text) {
   if (inner.empty() || inner[0] < 'A' || inner[0] > 'J') return std::nullopt;
   const char letter = inner[0];
   inner.remove_prefix(1);
+  // "(A) + 1" and "(B)^2" are expressions.
+  const auto operates = [](std::string_view rest) { return !rest.empty() && std::string_view("+*/^=<>_").find(trim(rest)[0]) != std::string_view::npos; };
   if (round || square) {
     inner = trim(inner);
     if (!inner.starts_with(round ? ')' : ']')) return std::nullopt;
     inner.remove_prefix(1);
     while (inner.starts_with(':') || inner.starts_with('.')) inner.remove_prefix(1);
+    if (operates(trim(inner))) return std::nullopt;
     return Label{letter, std::string(trim(inner))};
   }
   if (inner.empty()) return Label{letter, ""};

@@ -107,7 +107,7 @@ def expressions(r, rows, count):
         if "log" in gold + answer and ("\\log" in gold) != ("\\log" in answer) and "log" in gold and "log" in answer:
             continue  # \log beside \ln is two notations for one function here, but not everywhere
         prose = r.choice(PROSE if latex else PLAIN_PROSE)
-        rows.append({"kind": kind, "gold": r.choice(["{}", "${}$"]).format(gold), "completion": prose.format(formula=answer), "equal": equal})
+        rows.append({"kind": kind, "gold": r.choice(["{}", "${}$"]).format(gold), "completion": prose.format(formula=answer), "equal": equal, "answer": answer})
 
 
 def numbers(r, rows, count):
@@ -177,7 +177,7 @@ def structures(r, rows, count):
                 continue
             gold = f"({a}, {b})"
             answer = r.choice([f"x = {a}, \\quad y = {b}", f"(x, y) = ({a}, {b})", f"\\begin{{cases}} x = {a} \\\\ y = {b} \\end{{cases}}"]) if equal else r.choice([f"x = {b}, \\quad y = {a}", f"(x, y) = ({b}, {a})"])
-        rows.append({"kind": kind, "gold": gold, "completion": r.choice(PROSE).format(formula=answer), "equal": equal})
+        rows.append({"kind": kind, "gold": gold, "completion": r.choice(PROSE).format(formula=answer), "equal": equal, "answer": answer})
 
 
 def main():

@@ -3,7 +3,7 @@
 
     python3 scripts/goldens/make_math_pairs.py [--seed 20261] > tests/golden/math/pairs.jsonl
 
-A line is {"kind", "gold", "completion", "equal"}. An equal pair writes one value in two ways; an unequal one writes two
+A line is {"kind", "gold", "completion", "equal"} and, where the completion was built around one, the "answer". An equal pair writes one value in two ways; an unequal one writes two
 values that differ. Labels follow what a mathematician would say who knows the question's gold answer: notation does not matter,
 a rounded value is not the value, a unit left out is forgiven and a wrong one is not, 25 is not 25 %, a set is no tuple.
 No checker was asked for a label.
@@ -28,10 +28,11 @@ class Pairs:
         ways = {LATEX: [boxed, boxed, phrase_latex], PLAIN: [boxed, phrase_plain, phrase_plain], BOTH: [boxed, phrase_latex, phrase_plain],
                 NUMBER: [boxed, phrase_latex, phrase_plain, hashes, last_number]}[style]
         completion = self.rng.choice(ways)(self.rng, answer)
-        self.raw(kind, gold, completion, equal)
+        self.raw(kind, gold, completion, equal, answer)
 
-    def raw(self, kind, gold, completion, equal):
-        self.rows.append({"kind": kind, "gold": gold, "completion": completion, "equal": bool(equal)})
+    def raw(self, kind, gold, completion, equal, answer=None):
+        row = {"kind": kind, "gold": gold, "completion": completion, "equal": bool(equal)}
+        self.rows.append(row if answer is None else {**row, "answer": answer})
 
 
 def grouped(n, separator):

@@ -4,7 +4,7 @@
     python3 scripts/oracles/compare_math.py VERDICTS [--pairs tests/golden/math/pairs.jsonl ...] [--differences FILE.md]
 
 VERDICTS is build/bench/math_verdicts (-DCOHORT_BENCH=ON). Needs math-verify 0.9. math-verify gets the gold wrapped in a box,
-since a bare one often parses to nothing; TRL's reward gets the raw column, as its users give it, and is its code of
+since a bare one often parses to nothing, and a second time each answer by itself in a box, so that extraction plays no part; TRL's reward gets the raw column, as its users give it, and is its code of
 version 1.16 (trl/rewards/accuracy_rewards.py), written out here so that trl need not be installed. A gold that a checker cannot read counts
 as wrong. Prints a table; --differences lists each pair that cohort and math-verify judge differently, with who is right.
 """
@@ -23,6 +23,11 @@ def math_verify(row):
     gold = row["gold"] if "\\boxed" in row["gold"] or "####" in row["gold"] else f"\\boxed{{{row['gold'].strip('$')}}}"
     wanted = parse(gold)
     return float(verify(wanted, parse(row["completion"]))) if wanted else None
+
+
+def math_verify_boxed(row):
+    """Without extraction: the answer alone, in a box, which math-verify reads best."""
+    return math_verify({**row, "completion": f"$\\boxed{{{row['answer']}}}$"} if "answer" in row else row)
 
 
 def trl_accuracy(row):
@@ -54,9 +59,10 @@ def main():
     for name in arguments.pairs:
         rows = [json.loads(line) for line in open(name)]
         verdicts = cohort(arguments.program, rows)
-        results = {"cohort": [v["score"] for v in verdicts], "math-verify": [], "TRL accuracy": []}
+        results = {"cohort": [v["score"] for v in verdicts], "math-verify": [], "math-verify, answer in a box": [], "TRL accuracy": []}
         for row in rows:
             results["math-verify"].append(math_verify(row))
+            results["math-verify, answer in a box"].append(math_verify_boxed(row))
             results["TRL accuracy"].append(trl_accuracy(row))
         print(f"\n{name}: {len(rows)} pairs\n")
         print("| checker | right | yes, wrongly | no, wrongly | gold unreadable |\n|---|---|---|---|---|")
@@ -65,7 +71,7 @@ def main():
             no = sum(s == 0.0 and r["equal"] for s, r in zip(scores, rows))
             print(f"| {checker} | {percent(scores, rows)} | {yes} | {no} | {sum(s is None for s in scores)} |")
         kinds = collections.Counter(r["kind"] for r in rows)
-        print("\n| kind | pairs | cohort | math-verify | TRL accuracy |\n|---|---|---|---|---|")
+        print("\n| kind | pairs | " + " | ".join(results) + " |\n|---|---|" + "---|" * len(results))
         for kind, count in sorted(kinds.items()):
             chosen = [i for i, r in enumerate(rows) if r["kind"] == kind]
             cells = [sum(s[i] is not None and (s[i] == 1.0) == rows[i]["equal"] for i in chosen) for s in results.values()]

@@ -19,7 +19,6 @@ constexpr double kMaxSeconds = 0.5;
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  CountedMemory::count_gmp();
   write_seeds({"\\frac{1}{2}\nThe answer is $\\boxed{0.5}$.", "1, 2\n\\boxed{\\{2, 1\\}}", "(-\\infty, 2] \\cup (3, 5)\nx \\le 2 or 3 < x < 5",
                "\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}\n[[1,2],[3,4]]", "\\sqrt{2+\\sqrt{3}}\n#### (sqrt6+sqrt2)/2", "5^{5^{5^5}}\n\\boxed{(x+1)^{99}(y-2)^{98}}",
                "y = 2x+1\n<answer>2x - y + 1 = 0</answer>", "\\$5.50\n$5.50 per hour", "x = \\pm 3\\frac{1}{2}\n-3.5, 3.5", "\\sin 30^\\circ + \\log_2 8 + e^{i\\pi} + \\binom{5}{2} + 10!\n1/3 + 0.\\overline{12}",

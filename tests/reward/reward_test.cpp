@@ -31,16 +31,21 @@ std::string refusal(Action action) {
 #define EXPECT_SAYS(message, words) EXPECT_NE((message).find(words), std::string::npos) << (message)
 
 TEST(Rewards, EveryNameMakesOne) {
-  EXPECT_EQ(reward_names(), (std::vector<std::string>{"last_number", "exact", "format"}));
-  for (const std::string& name : reward_names()) EXPECT_NE(make_reward({.name = name}), nullptr);
+  EXPECT_EQ(reward_names(), (std::vector<std::string>{"last_number", "exact", "format", "math", "length", "soft_overlong", "cosine_length", "repetition", "keywords", "language", "json"}));
+  const Json needed = {{"soft_overlong", {{"max_length", 9}, {"buffer", 3}}},
+                       {"cosine_length", {{"max_length", 9}}},
+                       {"keywords", {{"require", {"a"}}}},
+                       {"language", {{"script", "latin"}}}};
+  for (const std::string& name : reward_names())
+    EXPECT_NE(make_reward({.name = name, .options = needed.value(name, Json::object())}), nullptr);
 }
 
 TEST(Rewards, UnknownNamesAreAnsweredWithTheNearest) {
   const std::string near = refusal([] { make_reward({.name = "last_numbr"}); });
   EXPECT_SAYS(near, "unknown reward 'last_numbr'; did you mean 'last_number'?");
-  EXPECT_SAYS(near, "allowed are last_number, exact, format");
+  EXPECT_SAYS(near, "allowed are last_number, exact, format, math, length");
   const std::string far = refusal([] { make_reward({.name = "helpfulness"}); });
-  EXPECT_SAYS(far, "allowed are last_number, exact, format");
+  EXPECT_SAYS(far, "allowed are last_number, exact, format, math, length");
   EXPECT_EQ(far.find("did you mean"), std::string::npos) << far;
   refusal([] { make_reward({.name = ""}); });
 }
@@ -53,7 +58,7 @@ TEST(Rewards, UnknownOptionsAreAnsweredWithTheNearest) {
               "reward 'last_number': unknown option 'colum'; did you mean 'column'?");
   EXPECT_SAYS(with("exact", {{"column", "x"}, {"wieght", 2}}), "did you mean 'weight'?");
   EXPECT_SAYS(with("format", {{"column", "x"}}),
-              "unknown option 'column'; allowed are name, weight");
+              "unknown option 'column'; allowed are name, weight, tags, score");
   for (const Json& column : std::vector<Json>{5, "", nullptr, true, Json::array()}) {
     EXPECT_SAYS(with("last_number", {{"column", column}}), "'column' is the name of a data column");
     EXPECT_SAYS(with("exact", {{"column", column}}), column.dump());
