@@ -16,8 +16,10 @@ struct Pair {
 // Solutions of about 300 bytes as models write them for GSM8K; half of them right.
 std::vector<Pair> gsm8k() {
   const std::string working =
-      "Natalia sold 48/2 = <<48/2=24>>24 clips in May. Altogether she sold 48+24 = <<48+24=72>>72 clips in April and May. "
-      "If each clip costs $2, she makes $2 * 72 = $144, and after paying the 25% fee she keeps 144 * 0.75 = 108 dollars. Let us check: 108 / 72 = 1.5.\n";
+      "Natalia sold 48/2 = <<48/2=24>>24 clips in May. Altogether she sold 48+24 = <<48+24=72>>72 clips in April and "
+      "May. "
+      "If each clip costs $2, she makes $2 * 72 = $144, and after paying the 25% fee she keeps 144 * 0.75 = 108 "
+      "dollars. Let us check: 108 / 72 = 1.5.\n";
   std::vector<Pair> pairs;
   for (int i = 0; i < 16; ++i) {
     const std::string n = std::to_string(17 * i + 3), other = i % 2 ? n : std::to_string(17 * i + 4);
@@ -37,7 +39,8 @@ void checks(benchmark::State& state, const std::vector<Pair>& pairs) {
 }
 
 BENCHMARK_CAPTURE(checks, gsm8k, gsm8k());
-BENCHMARK_CAPTURE(checks, fractions, {{"\\frac{3}{4}", "\\boxed{\\frac{6}{8}}"}, {"\\frac{3}{4}", "\\boxed{\\frac{3}{5}}"}});
+BENCHMARK_CAPTURE(checks, fractions,
+                  {{"\\frac{3}{4}", "\\boxed{\\frac{6}{8}}"}, {"\\frac{3}{4}", "\\boxed{\\frac{3}{5}}"}});
 BENCHMARK_CAPTURE(checks, surds, {{"2\\sqrt{3}+1", "\\boxed{1+\\sqrt{12}}"}});
 BENCHMARK_CAPTURE(checks, polynomials, {{"(x+1)^3", "\\boxed{x^3+3x^2+3x+1}"}});
 BENCHMARK_CAPTURE(checks, intervals, {{"(-\\infty, 2) \\cup [3, 5)", "\\boxed{x < 2 \\text{ or } 3 \\le x < 5}"}});

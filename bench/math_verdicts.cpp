@@ -1,4 +1,5 @@
-// Reads {"gold", "completion"} a line, writes {"score", "reason"} a line: what scripts/oracles/compare_math.py compares.
+// Reads {"gold", "completion"} a line, writes {"score", "reason"} a line: what scripts/oracles/compare_math.py
+// compares.
 #include <iostream>
 #include <string>
 
@@ -12,7 +13,8 @@ int main() {
   for (std::string line; std::getline(std::cin, line);) {
     const std::string where = "line " + std::to_string(++number);
     const Json record = parse_json(line, where);
-    const Verdict verdict = math::judge(get_string(record, "completion", where), get_string(record, "gold", where), options);
+    const Verdict verdict =
+        math::judge(get_string(record, "completion", where), get_string(record, "gold", where), options);
     Json out;
     out["score"] = verdict.score ? Json(*verdict.score) : Json(nullptr);
     out["reason"] = verdict.reason;

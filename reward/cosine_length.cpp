@@ -11,7 +11,8 @@
 namespace cohort {
 namespace {
 
-constexpr std::array<const char*, 7> kOwn = {"max_length", "min_value_wrong", "max_value_wrong", "min_value_correct", "max_value_correct", "unit", "correct"};
+constexpr std::array<const char*, 7> kOwn = {
+    "max_length", "min_value_wrong", "max_value_wrong", "min_value_correct", "max_value_correct", "unit", "correct"};
 
 // The options that are the other reward's.
 RewardSpec inner_spec(const RewardSpec& spec) {
@@ -31,7 +32,8 @@ class CosineLength : public Reward {
     const auto value = [&](const char* key, double fallback) { return number_option(spec, key, -1e6, 1e6, fallback); };
     wrong_ = {value("min_value_wrong", -1.0), value("max_value_wrong", -0.5)};
     right_ = {value("max_value_correct", 1.0), value("min_value_correct", 0.5)};
-    CHECK_USAGE(wrong_.start <= wrong_.end && right_.end <= right_.start, "reward '{}': a minimum is more than its maximum", spec.name);
+    CHECK_USAGE(wrong_.start <= wrong_.end && right_.end <= right_.start,
+                "reward '{}': a minimum is more than its maximum", spec.name);
   }
 
   std::optional<double> score(const RewardInput& input) const override {
@@ -56,7 +58,8 @@ class CosineLength : public Reward {
 }  // namespace
 
 std::unique_ptr<Reward> make_cosine_length(const RewardSpec& spec) {
-  check_options(spec, {"max_length", "min_value_wrong", "max_value_wrong", "min_value_correct", "max_value_correct", "unit", "correct", "column", "mode", "decimals", "percent"});
+  check_options(spec, {"max_length", "min_value_wrong", "max_value_wrong", "min_value_correct", "max_value_correct",
+                       "unit", "correct", "column", "mode", "decimals", "percent"});
   return std::make_unique<CosineLength>(spec);
 }
 

@@ -35,7 +35,8 @@ class JsonShape : public Reward {
     if (think != std::string_view::npos) text.remove_prefix(think + 8);
     try {
       const Json value = parse_json(without_fence(trim(text)), "the completion");
-      return fits_schema(value, schema_) ? Verdict{1.0, "JSON that fits the schema"} : Verdict{0.0, "JSON that does not fit the schema"};
+      return fits_schema(value, schema_) ? Verdict{1.0, "JSON that fits the schema"}
+                                         : Verdict{0.0, "JSON that does not fit the schema"};
     } catch (const Error& error) {
       return {0.0, error.what()};
     }

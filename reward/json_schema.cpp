@@ -14,9 +14,27 @@ namespace {
 constexpr int kMaxDepth = 32;
 
 const std::vector<std::string>& keywords() {
-  static const std::vector<std::string> kNames = {
-      "type", "enum", "const", "properties", "required", "additionalProperties", "items", "minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum",
-      "exclusiveMinimum", "exclusiveMaximum", "anyOf", "title", "description", "$schema", "examples", "default"};
+  static const std::vector<std::string> kNames = {"type",
+                                                  "enum",
+                                                  "const",
+                                                  "properties",
+                                                  "required",
+                                                  "additionalProperties",
+                                                  "items",
+                                                  "minItems",
+                                                  "maxItems",
+                                                  "minLength",
+                                                  "maxLength",
+                                                  "minimum",
+                                                  "maximum",
+                                                  "exclusiveMinimum",
+                                                  "exclusiveMaximum",
+                                                  "anyOf",
+                                                  "title",
+                                                  "description",
+                                                  "$schema",
+                                                  "examples",
+                                                  "default"};
   return kNames;
 }
 
@@ -38,8 +56,8 @@ void check(const Json& schema, const std::string& where, int depth) {
     const std::string here = where + "." + key;
     if (std::ranges::find(keywords(), key) == keywords().end()) {
       const std::string nearest = nearest_name(key, keywords());
-      fail(ExitCode::kUsage, "{}: unknown keyword '{}';{} allowed are {}", where, key, nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest),
-           fmt::join(keywords(), ", "));
+      fail(ExitCode::kUsage, "{}: unknown keyword '{}';{} allowed are {}", where, key,
+           nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest), fmt::join(keywords(), ", "));
     }
     if (key == "type" && value.is_array()) {
       for (const Json& type : value) check_type(type, here);
@@ -54,11 +72,13 @@ void check(const Json& schema, const std::string& where, int depth) {
     } else if (key == "items" || key == "additionalProperties") {
       check(value, here, depth + 1);
     } else if (key == "required") {
-      CHECK_USAGE(value.is_array() && std::ranges::all_of(value, [](const Json& n) { return n.is_string(); }), "{}: found {}; allowed is a list of names", here, value.dump());
+      CHECK_USAGE(value.is_array() && std::ranges::all_of(value, [](const Json& n) { return n.is_string(); }),
+                  "{}: found {}; allowed is a list of names", here, value.dump());
     } else if (key == "enum") {
       CHECK_USAGE(value.is_array() && !value.empty(), "{}: found {}; allowed is a list of values", here, value.dump());
     } else if ((key.starts_with("min") && key != "minimum") || (key.starts_with("max") && key != "maximum")) {
-      CHECK_USAGE(value.is_number_integer() && value.get<int64_t>() >= 0, "{}: found {}; allowed is a whole number from 0", here, value.dump());
+      CHECK_USAGE(value.is_number_integer() && value.get<int64_t>() >= 0,
+                  "{}: found {}; allowed is a whole number from 0", here, value.dump());
     } else if (key == "minimum" || key == "maximum" || key.starts_with("exclusive")) {
       CHECK_USAGE(value.is_number(), "{}: found {}; allowed is a number", here, value.dump());
     }
@@ -80,7 +100,9 @@ int64_t code_points(const std::string& text) {
 }
 
 bool fits_keyword(const Json& value, const Json& schema, const std::string& key, const Json& wanted) {
-  const auto count_fits = [&](int64_t count) { return key.starts_with("min") ? count >= wanted.get<int64_t>() : count <= wanted.get<int64_t>(); };
+  const auto count_fits = [&](int64_t count) {
+    return key.starts_with("min") ? count >= wanted.get<int64_t>() : count <= wanted.get<int64_t>();
+  };
   if (key == "type") {
     if (wanted.is_string()) return has_type(value, wanted.get<std::string>());
     return std::ranges::any_of(wanted, [&](const Json& type) { return has_type(value, type.get<std::string>()); });
@@ -89,7 +111,8 @@ bool fits_keyword(const Json& value, const Json& schema, const std::string& key,
   if (key == "const") return value == wanted;
   if (key == "anyOf") return std::ranges::any_of(wanted, [&](const Json& inner) { return fits_schema(value, inner); });
   if (value.is_object()) {
-    if (key == "required") return std::ranges::all_of(wanted, [&](const Json& name) { return value.contains(name.get<std::string>()); });
+    if (key == "required")
+      return std::ranges::all_of(wanted, [&](const Json& name) { return value.contains(name.get<std::string>()); });
     const auto properties = schema.find("properties");
     for (const auto& [name, inner] : value.items()) {
       const bool listed = properties != schema.end() && properties->contains(name);

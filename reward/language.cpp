@@ -15,15 +15,30 @@ struct Block {
   char32_t first, last;
 };
 
-// The letters of the scripts by their Unicode blocks (Unicode 15, Blocks.txt), without the blocks of dead scripts and phonetics. Japanese is
-// kana and han.
-constexpr std::array kBlocks = {
-    Block{"latin", 'A', 'Z'},           Block{"latin", 'a', 'z'},           Block{"latin", 0x00C0, 0x00D6}, Block{"latin", 0x00D8, 0x00F6},
-    Block{"latin", 0x00F8, 0x024F},     Block{"latin", 0x1E00, 0x1EFF},     Block{"greek", 0x0370, 0x03FF}, Block{"greek", 0x1F00, 0x1FFF},
-    Block{"cyrillic", 0x0400, 0x052F},  Block{"hebrew", 0x05D0, 0x05EA},    Block{"arabic", 0x0620, 0x06FF}, Block{"arabic", 0x0750, 0x077F},
-    Block{"devanagari", 0x0900, 0x097F}, Block{"thai", 0x0E01, 0x0E5B},     Block{"hangul", 0x1100, 0x11FF}, Block{"hangul", 0xAC00, 0xD7A3},
-    Block{"kana", 0x3041, 0x30FF},      Block{"kana", 0x31F0, 0x31FF},      Block{"han", 0x3400, 0x4DBF},   Block{"han", 0x4E00, 0x9FFF},
-    Block{"han", 0xF900, 0xFAFF},       Block{"han", 0x20000, 0x2FA1F}};
+// The letters of the scripts by their Unicode blocks (Unicode 15, Blocks.txt), without the blocks of dead scripts and
+// phonetics. Japanese is kana and han.
+constexpr std::array kBlocks = {Block{"latin", 'A', 'Z'},
+                                Block{"latin", 'a', 'z'},
+                                Block{"latin", 0x00C0, 0x00D6},
+                                Block{"latin", 0x00D8, 0x00F6},
+                                Block{"latin", 0x00F8, 0x024F},
+                                Block{"latin", 0x1E00, 0x1EFF},
+                                Block{"greek", 0x0370, 0x03FF},
+                                Block{"greek", 0x1F00, 0x1FFF},
+                                Block{"cyrillic", 0x0400, 0x052F},
+                                Block{"hebrew", 0x05D0, 0x05EA},
+                                Block{"arabic", 0x0620, 0x06FF},
+                                Block{"arabic", 0x0750, 0x077F},
+                                Block{"devanagari", 0x0900, 0x097F},
+                                Block{"thai", 0x0E01, 0x0E5B},
+                                Block{"hangul", 0x1100, 0x11FF},
+                                Block{"hangul", 0xAC00, 0xD7A3},
+                                Block{"kana", 0x3041, 0x30FF},
+                                Block{"kana", 0x31F0, 0x31FF},
+                                Block{"han", 0x3400, 0x4DBF},
+                                Block{"han", 0x4E00, 0x9FFF},
+                                Block{"han", 0xF900, 0xFAFF},
+                                Block{"han", 0x20000, 0x2FA1F}};
 
 std::string_view script_of(char32_t c) {
   for (const Block& block : kBlocks)
@@ -34,7 +49,9 @@ std::string_view script_of(char32_t c) {
 class Language : public Reward {
  public:
   explicit Language(const RewardSpec& spec)
-      : script_(word_option(spec, "script", {"latin", "han", "cyrillic", "greek", "arabic", "hebrew", "devanagari", "hangul", "kana", "japanese", "thai"})),
+      : script_(word_option(spec, "script",
+                            {"latin", "han", "cyrillic", "greek", "arabic", "hebrew", "devanagari", "hangul", "kana",
+                             "japanese", "thai"})),
         thinking_(word_option(spec, "part", {"all", "thinking"}) == "thinking") {}
 
   std::optional<double> score(const RewardInput& input) const override {
@@ -59,7 +76,8 @@ class Language : public Reward {
 
 std::unique_ptr<Reward> make_language(const RewardSpec& spec) {
   check_options(spec, {"script", "part"});
-  CHECK_USAGE(spec.options.is_object() && spec.options.contains("script"), "reward '{}' needs the option 'script', e.g. latin or han", spec.name);
+  CHECK_USAGE(spec.options.is_object() && spec.options.contains("script"),
+              "reward '{}' needs the option 'script', e.g. latin or han", spec.name);
   return std::make_unique<Language>(spec);
 }
 

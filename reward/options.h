@@ -21,17 +21,23 @@ void check_options(const RewardSpec& spec, std::initializer_list<std::string> kn
 // empty.
 std::string column_option(const RewardSpec& spec);
 
-// The option `key`, one of `words` (the first when it is absent). Throws (exit code 2) for anything else, with the nearest.
-std::string word_option(const RewardSpec& spec, const std::string& key, std::initializer_list<std::string> words);
+// The option `key`, one of `words` (the first when it is absent). Throws (exit code 2) for anything
+// else, with the nearest.
+std::string word_option(const RewardSpec& spec, const std::string& key,
+                        std::initializer_list<std::string> words);
 
-// The option `key` as a number in [low, high]. Throws (exit code 2) when it is none, and when it is absent and there is no `fallback`.
-double number_option(const RewardSpec& spec, const std::string& key, double low, double high, std::optional<double> fallback);
+// The option `key` as a number in [low, high]. Throws (exit code 2) when it is none, and when it is
+// absent and there is no `fallback`.
+double number_option(const RewardSpec& spec, const std::string& key, double low, double high,
+                     std::optional<double> fallback);
 // The same, a whole number.
-int64_t whole_option(const RewardSpec& spec, const std::string& key, int64_t low, int64_t high, std::optional<int64_t> fallback);
+int64_t whole_option(const RewardSpec& spec, const std::string& key, int64_t low, int64_t high,
+                     std::optional<int64_t> fallback);
 // The option `key` as a list of texts that are not empty; an empty list when it is absent.
 std::vector<std::string> list_option(const RewardSpec& spec, const std::string& key);
 
-// What a length is counted in. Tokens need RewardInput::ids; words are what stands between white space, characters are code points.
+// What a length is counted in. Tokens need RewardInput::ids; words are what stands between white
+// space, characters are code points.
 enum class LengthUnit { kTokens, kWords, kCharacters };
 LengthUnit unit_option(const RewardSpec& spec);
 // Nothing when tokens are asked for and not known.

@@ -10,14 +10,16 @@
 namespace cohort {
 namespace {
 
-// The share of n-grams that are different, 1 when there are none. Sorting their places keeps hostile texts at n log n comparisons.
+// The share of n-grams that are different, 1 when there are none. Sorting their places keeps hostile texts at n log n
+// comparisons.
 template <typename T>
 double different_share(std::span<const T> items, size_t n) {
   if (items.size() < n) return 1.0;
   std::vector<size_t> places(items.size() - n + 1);
   for (size_t i = 0; i < places.size(); ++i) places[i] = i;
   const auto order = [&](size_t a, size_t b) {
-    return std::lexicographical_compare(items.begin() + a, items.begin() + a + n, items.begin() + b, items.begin() + b + n);
+    return std::lexicographical_compare(items.begin() + a, items.begin() + a + n, items.begin() + b,
+                                        items.begin() + b + n);
   };
   std::ranges::sort(places, order);
   size_t different = 1;
@@ -45,7 +47,8 @@ class Repetition : public Reward {
 
   std::optional<double> score(const RewardInput& input) const override {
     if (!words_ && input.ids.empty() && !input.completion.empty()) return std::nullopt;
-    const double share = words_ ? different_share<std::string_view>(words_of(input.completion), n_) : different_share(input.ids, n_);
+    const double share =
+        words_ ? different_share<std::string_view>(words_of(input.completion), n_) : different_share(input.ids, n_);
     return share == 1.0 ? 0.0 : (1.0 - share) * penalty_;
   }
 

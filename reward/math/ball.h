@@ -13,7 +13,7 @@ struct Ball {
   Real re, im;
   double error;
 
-  bool real_valued() const;      // is the imaginary part zero as far as one can tell?
+  bool real_valued() const;  // is the imaginary part zero as far as one can tell?
   bool may_be_zero() const;
 };
 

@@ -69,8 +69,10 @@ Expr prepared(const Expr& e) {
     for (const Expr& row : e.args) {
       std::vector<Expr> cells;
       for (const Expr& cell : row.args) cells.push_back(prepared(cell));
-      if (cells.size() == 1) items.push_back(std::move(cells[0]));
-      else items.push_back(node(Kind::kTuple, std::move(cells), "()"));
+      if (cells.size() == 1)
+        items.push_back(std::move(cells[0]));
+      else
+        items.push_back(node(Kind::kTuple, std::move(cells), "()"));
     }
     return items.size() == 1 ? std::move(items[0]) : node(Kind::kList, std::move(items));
   }
@@ -80,7 +82,8 @@ Expr prepared(const Expr& e) {
       Expr item = prepared(arg);
       if (item.is(Kind::kList))
         for (Expr& inner : item.args) items.push_back(std::move(inner));
-      else items.push_back(std::move(item));
+      else
+        items.push_back(std::move(item));
       if (items.size() > kMaxItems) break;
     }
     return node(e.kind, std::move(items), e.name);
@@ -114,7 +117,8 @@ Truth Comparison::equal_prepared(const Expr& gold, const Expr& answer, int depth
     // A set of one element written as that element; never the other way around: the gold says that it is a set.
     const Expr& collection = is_collection(gold) ? gold : answer;
     if (collection.is(Kind::kList) && collection.args.size() == 1) {
-      return is_collection(gold) ? equal_prepared(gold.args[0], answer, depth + 1) : equal_prepared(gold, answer.args[0], depth + 1);
+      return is_collection(gold) ? equal_prepared(gold.args[0], answer, depth + 1)
+                                 : equal_prepared(gold, answer.args[0], depth + 1);
     }
     return Truth::kNo;
   }
@@ -127,7 +131,8 @@ Truth Comparison::equal_prepared(const Expr& gold, const Expr& answer, int depth
 Truth Comparison::equal_all(const std::vector<Expr>& gold, const std::vector<Expr>& answer, int depth) {
   if (gold.size() != answer.size()) return Truth::kNo;
   Truth all = Truth::kYes;
-  for (size_t i = 0; i < gold.size() && all != Truth::kNo; ++i) all = both(all, equal_prepared(gold[i], answer[i], depth + 1));
+  for (size_t i = 0; i < gold.size() && all != Truth::kNo; ++i)
+    all = both(all, equal_prepared(gold[i], answer[i], depth + 1));
   return all;
 }
 

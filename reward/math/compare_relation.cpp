@@ -48,8 +48,10 @@ std::optional<Solved> solved(const Expr& e) {
   size_t exact = first;
   while (exact < last && e.name[exact] == '=') ++exact;
   s.value = &e.args[exact];
-  if (first > 0 && e.name[0] == '~') s.approximation = &e.args[1];
-  else if (exact < last) s.approximation = &e.args[exact + 1];
+  if (first > 0 && e.name[0] == '~')
+    s.approximation = &e.args[1];
+  else if (exact < last)
+    s.approximation = &e.args[exact + 1];
   return s;
 }
 
@@ -118,7 +120,8 @@ Truth Comparison::equal_equations(const Expr& gold, const Expr& answer) {
     for (size_t i = 0; i < n && all != Truth::kNo; ++i) {
       const size_t j = backwards ? n - 1 - i : i;
       const Expr g = difference(gold.args[i], gold.args[i + 1]);
-      const Expr a = backwards ? difference(answer.args[j + 1], answer.args[j]) : difference(answer.args[j], answer.args[j + 1]);
+      const Expr a =
+          backwards ? difference(answer.args[j + 1], answer.args[j]) : difference(answer.args[j], answer.args[j + 1]);
       const char relation = backwards ? mirrored(answer.name[j]) : answer.name[j];
       if (is_order(gold.name[i]) && gold.name[i] == mirrored(relation)) {
         all = both(all, n == 1 ? proportional(g, negated(a), true, seed_, budget_) : Truth::kNo);

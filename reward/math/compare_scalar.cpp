@@ -36,7 +36,9 @@ bool has_unbased_log(const Expr& e) {
 // "5 m" and "5 m^2" as 5 * m and 5 * m^2: a unit of one letter may have been a symbol.
 std::optional<Expr> as_product(const Expr& e) {
   const std::string& name = e.name;
-  if (!e.is(Kind::kUnit) || !(name.size() == 1 || (name.size() == 3 && name[1] == '^' && name[2] >= '0' && name[2] <= '9'))) return std::nullopt;
+  if (!e.is(Kind::kUnit) ||
+      !(name.size() == 1 || (name.size() == 3 && name[1] == '^' && name[2] >= '0' && name[2] <= '9')))
+    return std::nullopt;
   std::vector<Expr> power;
   power.push_back(symbol(name.substr(0, 1)));
   power.push_back(number(name.size() == 1 ? 1 : name[2] - '0'));
@@ -75,7 +77,8 @@ Truth Comparison::equal_measures(const Expr& gold, const Expr& answer) {
   if (answer.is(Kind::kDegree)) return either(equal_scalars(gold, answer.args[0]), equal_scalars(gold, answer));
   if (gold.is(Kind::kPercent) && answer.is(Kind::kPercent)) return equal_scalars(gold.args[0], answer.args[0]);
   if (options_.percent_either && (gold.is(Kind::kPercent) || answer.is(Kind::kPercent))) {
-    const Truth bare = gold.is(Kind::kPercent) ? equal_scalars(gold.args[0], answer) : equal_scalars(gold, answer.args[0]);
+    const Truth bare =
+        gold.is(Kind::kPercent) ? equal_scalars(gold.args[0], answer) : equal_scalars(gold, answer.args[0]);
     if (bare == Truth::kYes) return bare;
   }
   return equal_scalars(gold, answer);
@@ -89,7 +92,8 @@ Truth Comparison::equal_scalars(const Expr& gold, const Expr& answer) {
   if (same_tree(gold, answer)) return Truth::kYes;
   // A number in another base is answered in that base; the number that it means is no other way to write it.
   if (gold.is(Kind::kBased) && answer.is(Kind::kNumber) && answer.literal) return Truth::kNo;
-  if (answer.is(Kind::kBased) && gold.is(Kind::kNumber) && gold.literal && gold.value != answer.args[0].value) return Truth::kNo;
+  if (answer.is(Kind::kBased) && gold.is(Kind::kNumber) && gold.literal && gold.value != answer.args[0].value)
+    return Truth::kNo;
   Exact exact(budget_);
   const std::optional<Quotient> g = exact.evaluate(gold), a = g ? exact.evaluate(answer) : std::nullopt;
   Truth same = Truth::kUnknown;

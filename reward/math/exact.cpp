@@ -5,7 +5,7 @@
 namespace cohort::math {
 namespace {
 
-constexpr int64_t kMaxPolyPower = 64;     // of several terms
+constexpr int64_t kMaxPolyPower = 64;  // of several terms
 constexpr int64_t kMaxFactorial = 1000;
 
 Quotient constant(mpq_class value) {
@@ -50,9 +50,12 @@ bool settle(Quotient& q, Budget& budget) {
 bool times(const Quotient& a, const Quotient& b, Quotient& out, Budget& budget) {
   Quotient q;
   if (!multiply(q.top, a.top, b.top, budget)) return false;
-  if (is_one(a.bottom)) q.bottom = b.bottom;
-  else if (is_one(b.bottom)) q.bottom = a.bottom;
-  else if (!multiply(q.bottom, a.bottom, b.bottom, budget)) return false;
+  if (is_one(a.bottom))
+    q.bottom = b.bottom;
+  else if (is_one(b.bottom))
+    q.bottom = a.bottom;
+  else if (!multiply(q.bottom, a.bottom, b.bottom, budget))
+    return false;
   out = std::move(q);
   return settle(out, budget);
 }
@@ -111,7 +114,8 @@ bool Exact::walk(const Expr& e, Quotient& out) {
       return walk(e.args[0], out) && times(Quotient(out), constant(mpq_class(1, 100)), out, budget_);
     case Kind::kDegree:
       if (!walk(e.args[0], out)) return false;
-      return times(Quotient(out), constant(mpq_class(1, 180)), out, budget_) && times(Quotient(out), atom(kPi), out, budget_);
+      return times(Quotient(out), constant(mpq_class(1, 180)), out, budget_) &&
+             times(Quotient(out), atom(kPi), out, budget_);
     case Kind::kBased:
       return walk(e.args[0], out);
     case Kind::kFunction:

@@ -75,9 +75,9 @@ void write(const Expr& e, size_t limit, std::string& out) {
     default:
       break;
   }
-  static constexpr const char* kNames[] = {"", "", "", "", "", "", "root", "", "+-", "", "degrees", "minutes", "",
-                                           "based ", "", "", "such", "", "matrix", "", "union", "intersection",
-                                           "difference", ""};
+  static constexpr const char* kNames[] = {
+      "",       "", "", "",     "", "",       "root", "",      "+-",           "",           "degrees", "minutes", "",
+      "based ", "", "", "such", "", "matrix", "",     "union", "intersection", "difference", ""};
   out += kNames[static_cast<int>(e.kind)] + e.name + "(";
   write_args(e, ", ", limit, out);
   out += ")";

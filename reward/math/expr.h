@@ -36,8 +36,8 @@ enum class Kind : uint8_t {
   kText,  // name: words
 };
 
-// Relations in Expr::name: '=', '#' (not equal), '<', '>', '[' (at most), ']' (at least), '~' (about), 'e' (element of),
-// 'm' (congruent).
+// Relations in Expr::name: '=', '#' (not equal), '<', '>', '[' (at most), ']' (at least), '~' (about), 'e' (element
+// of), 'm' (congruent).
 struct Expr {
   Kind kind = Kind::kNumber;
   bool literal = false;  // a number that stands as such in the text, without sign

@@ -14,8 +14,8 @@
 namespace cohort::math {
 namespace {
 
-constexpr int kMaxTries = 16;       // boxes without an end, phrases without an answer
-constexpr size_t kMaxTail = 4096;   // what the flexible rules look at
+constexpr int kMaxTries = 16;      // boxes without an end, phrases without an answer
+constexpr size_t kMaxTail = 4096;  // what the flexible rules look at
 
 struct Span {
   size_t begin, end;  // of the whole box
@@ -30,16 +30,21 @@ std::optional<Span> box_at(std::string_view text, size_t at) {
   if (i >= text.size()) return std::nullopt;
   if (text[i] != '{') {  // \boxed 5
     size_t end = i;
-    while (end < text.size() && text[end] != '$' && text[end] != ' ' && text[end] != '\n' && text[end] != '.' && text[end] != '\\') ++end;
+    while (end < text.size() && text[end] != '$' && text[end] != ' ' && text[end] != '\n' && text[end] != '.' &&
+           text[end] != '\\')
+      ++end;
     if (end == i) return std::nullopt;
     return Span{at, end, text.substr(i, end - i)};
   }
   size_t depth = 0;
   const size_t limit = std::min(text.size(), i + kMaxAnswerBytes);
   for (size_t k = i; k < limit; ++k) {
-    if (text[k] == '\\') ++k;
-    else if (text[k] == '{') ++depth;
-    else if (text[k] == '}' && --depth == 0) return Span{at, k + 1, text.substr(i + 1, k - i - 1)};
+    if (text[k] == '\\')
+      ++k;
+    else if (text[k] == '{')
+      ++depth;
+    else if (text[k] == '}' && --depth == 0)
+      return Span{at, k + 1, text.substr(i + 1, k - i - 1)};
   }
   return std::nullopt;
 }
@@ -48,7 +53,9 @@ std::optional<Span> last_box(std::string_view text) {
   size_t before = text.size();
   for (int i = 0; i < kMaxTries && before > 0; ++i) {
     const size_t boxed = text.rfind("\\boxed", before - 1), fbox = text.rfind("\\fbox", before - 1);
-    const size_t at = boxed == std::string_view::npos ? fbox : fbox == std::string_view::npos ? boxed : std::max(boxed, fbox);
+    const size_t at = boxed == std::string_view::npos  ? fbox
+                      : fbox == std::string_view::npos ? boxed
+                                                       : std::max(boxed, fbox);
     if (at == std::string_view::npos) return std::nullopt;
     const std::optional<Span> box = box_at(text, at);
     if (box && !trim(box->inner).empty()) return box;
@@ -59,7 +66,8 @@ std::optional<Span> last_box(std::string_view text) {
 
 // Is there nothing but "and", "or" and commas in `text`, and at least one of them?
 bool connects(std::string_view text) {
-  static constexpr std::array<std::string_view, 12> kBlank = {" ", "$", "\\(", "\\)", "\\[", "\\]", "*", "\\text{", "}", "\\quad", "\\,", "\\ "};
+  static constexpr std::array<std::string_view, 12> kBlank = {" ", "$",       "\\(", "\\)",    "\\[", "\\]",
+                                                              "*", "\\text{", "}",   "\\quad", "\\,", "\\ "};
   static constexpr std::array<std::string_view, 4> kWords = {"and", "or", ",", ";"};
   bool joined = false;
   if (text.size() > 60) return false;
@@ -101,10 +109,12 @@ std::optional<Found> hashes(std::string_view text) {
   size_t begin = at + 4;
   const std::string_view line = text.substr(begin, std::min(text.find('\n', begin), text.size()) - begin);
   std::string_view answer = strip_wrapping(line);
-  if (answer.size() > 4 && (answer.starts_with("Answer:") || answer.starts_with("answer:"))) answer = strip_wrapping(answer.substr(7));
+  if (answer.size() > 4 && (answer.starts_with("Answer:") || answer.starts_with("answer:")))
+    answer = strip_wrapping(answer.substr(7));
   // "#### Step 3: ..." is a heading.
-  const bool heading = answer.size() > kMaxAnswerBytes || answer.empty() ||
-                       (answer.find_first_of("0123456789\\") == std::string_view::npos && answer.find(' ') != std::string_view::npos);
+  const bool heading =
+      answer.size() > kMaxAnswerBytes || answer.empty() ||
+      (answer.find_first_of("0123456789\\") == std::string_view::npos && answer.find(' ') != std::string_view::npos);
   if (heading || !parse_answer(answer).ok()) return std::nullopt;
   return Found{{std::string(answer), Source::kHashes}, at};
 }

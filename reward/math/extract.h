@@ -24,8 +24,9 @@ struct Extracted {
 
 const char* source_name(Source source);
 
-// Only what follows the last </think> is looked at, when there is such a tag. Linear in the text. Strict: boxes, hashes, tags and phrases. Flexible: also the last formula or
-// number, whichever comes later. One candidate is chosen by these rules alone, before anything is compared: a completion that names many numbers gains nothing.
+// Only what follows the last </think> is looked at, when there is such a tag. Linear in the text. Strict: boxes,
+// hashes, tags and phrases. Flexible: also the last formula or number, whichever comes later. One candidate is chosen
+// by these rules alone, before anything is compared: a completion that names many numbers gains nothing.
 Extracted extract_answer(std::string_view completion, bool flexible);
 
 // A gold column may hold the bare answer, or a whole solution with a box or "####".

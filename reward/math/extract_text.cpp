@@ -56,7 +56,8 @@ std::optional<Formula> formula_at(std::string_view text, size_t at) {
     if (end == npos) return std::nullopt;
     const std::string_view inner = rest.substr(open.size(), end - open.size());
     const bool single = open == "$";
-    if (single && (inner.empty() || (inner.front() == ' ' && inner.back() != ' ') || inner.find('\n') != npos)) return std::nullopt;
+    if (single && (inner.empty() || (inner.front() == ' ' && inner.back() != ' ') || inner.find('\n') != npos))
+      return std::nullopt;
     if (is_prose(inner)) return std::nullopt;
     return Formula{at, at + end + close.size(), inner};
   }
@@ -82,7 +83,8 @@ size_t sentence_end(std::string_view text) {
 // Words that begin a remark behind the answer.
 size_t remark_begin(std::string_view text) {
   static constexpr std::array<std::string_view, 22> kRemarks = {
-      "because", "since", "so", "as", "which", "where", "when", "for", "after", "if", "that", "but", "by", "rather", "not", "using", "given", "hence", "thus", "therefore", "assuming", "with"};
+      "because", "since", "so",     "as",  "which", "where", "when",  "for",  "after",     "if",       "that",
+      "but",     "by",    "rather", "not", "using", "given", "hence", "thus", "therefore", "assuming", "with"};
   for (size_t i = 1; i < text.size(); ++i) {
     if (!is_letter(text[i]) || is_letter(text[i - 1]) || text[i - 1] == '\\') continue;
     for (const std::string_view word : kRemarks) {
@@ -103,14 +105,18 @@ bool joins(std::string_view between) {
 }
 
 size_t skip_opening(std::string_view text, size_t at) {
-  while (at < text.size() && (is_space(text[at]) || text[at] == '*' || text[at] == ':' || text[at] == '_' || text[at] == '`' || text[at] == '>')) ++at;
+  while (at < text.size() && (is_space(text[at]) || text[at] == '*' || text[at] == ':' || text[at] == '_' ||
+                              text[at] == '`' || text[at] == '>'))
+    ++at;
   return at;
 }
 
 // The right side of an equation that stands in plain words.
 std::string_view right_side(std::string_view text) {
   size_t at = text.rfind('=');
-  if (at == npos || at + 1 >= text.size() || (at > 0 && (text[at - 1] == '<' || text[at - 1] == '>' || text[at - 1] == '!'))) return text;
+  if (at == npos || at + 1 >= text.size() ||
+      (at > 0 && (text[at - 1] == '<' || text[at - 1] == '>' || text[at - 1] == '!')))
+    return text;
   return trim(text.substr(at + 1));
 }
 
@@ -129,7 +135,10 @@ std::optional<Run> last_number(std::string_view text) {
     --begin;
   }
   if (begin > 0 && text[begin - 1] == '.' && (begin == 1 || !is_letter(text[begin - 2]))) --begin;
-  if (begin > 0 && text[begin - 1] == '-' && (begin == 1 || is_space(text[begin - 2]) || text[begin - 2] == '(' || text[begin - 2] == '$' || text[begin - 2] == '*')) --begin;
+  if (begin > 0 && text[begin - 1] == '-' &&
+      (begin == 1 || is_space(text[begin - 2]) || text[begin - 2] == '(' || text[begin - 2] == '$' ||
+       text[begin - 2] == '*'))
+    --begin;
   if (begin >= 3 && text.substr(begin - 3).starts_with("\u2212")) begin -= 3;
   if (begin > 0 && text[begin - 1] == '$') --begin;
   if (begin > 1 && text[begin - 1] == '-' && text[begin] == '$') --begin;
@@ -183,7 +192,8 @@ std::string statement(std::string_view text) {
       std::string_view rest = text.substr(formula->end);
       rest = rest.substr(0, sentence_end(rest));
       rest = trim(rest.substr(0, remark_begin(rest)));
-      if (i == 0 && !rest.empty() && rest.size() < 40 && is_letter(rest[0]) && std::ranges::none_of(rest, is_digit) && rest.find_first_of("$\\") == npos) {
+      if (i == 0 && !rest.empty() && rest.size() < 40 && is_letter(rest[0]) && std::ranges::none_of(rest, is_digit) &&
+          rest.find_first_of("$\\") == npos) {
         std::string with_words = formulas + " " + std::string(rest);
         if (parse_answer(with_words).ok()) return with_words;
       }
@@ -237,7 +247,8 @@ Extracted last_statement(std::string_view text) {
   const size_t stop = shift + sentence_end(line.substr(shift));
   line = strip_wrapping(line.substr(0, stop));
   const std::string_view side = strip_wrapping(right_side(line));
-  if (side.size() < 200 && side.find_first_of("0123456789") != npos && parse_answer(side).ok()) return {std::string(side), Source::kLast};
+  if (side.size() < 200 && side.find_first_of("0123456789") != npos && parse_answer(side).ok())
+    return {std::string(side), Source::kLast};
   return {std::string(tail.substr(number->begin, number->end - number->begin)), Source::kLast};
 }
 

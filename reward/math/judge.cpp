@@ -26,7 +26,9 @@ uint64_t seed_of(std::string_view gold) {
   return h;
 }
 
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80; }
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
+}
 
 // Words that the grammar has no place for ("the 5th of June"): no commands, a run of letters.
 bool is_words(std::string_view text) {
@@ -65,9 +67,12 @@ class Check {
     if (label_ && label_->rest.empty()) return;
     const std::string_view value = label_ ? std::string_view(label_->rest) : text_;
     Parsed parsed = parse_answer(value, gold_commas(value));
-    if (parsed.ok()) gold_ = std::move(parsed.expr);
-    else if (is_words(value)) gold_ = words(value);
-    else error_ = parsed.error;
+    if (parsed.ok())
+      gold_ = std::move(parsed.expr);
+    else if (is_words(value))
+      gold_ = words(value);
+    else
+      error_ = parsed.error;
   }
 
   const std::string& gold_error() const { return error_; }
@@ -79,9 +84,11 @@ class Check {
     if (same_text(text, text_)) return {1.0, from + " is the gold's text"};
     const std::optional<Label> label = read_label(text);
     if (label_) {
-      if (label && label->letter == label_->letter && (label->rest.empty() || label_->rest.empty())) return {1.0, from + " chooses the gold's letter"};
+      if (label && label->letter == label_->letter && (label->rest.empty() || label_->rest.empty()))
+        return {1.0, from + " chooses the gold's letter"};
       if (label_->rest.empty()) {
-        if (text.size() == 1 && text[0] - 'a' + 'A' == label_->letter) return {1.0, from + " chooses the gold's letter"};
+        if (text.size() == 1 && text[0] - 'a' + 'A' == label_->letter)
+          return {1.0, from + " chooses the gold's letter"};
         return {0.0, from + " is not the choice " + label_->letter};
       }
       if (label && label->letter != label_->letter) return {0.0, from + " chooses another letter"};

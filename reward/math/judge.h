@@ -13,8 +13,9 @@ struct JudgeOptions {
   CompareOptions compare;
 };
 
-// 1: the answer of `completion` is `gold`; 0: it is not, there is none, it cannot be read or the budgets do not suffice to tell; nothing: the gold is empty or cannot be read.
-// A pure function, safe on several threads, bounded in time and memory (budget.h) but for the one pass that looks for the answer.
+// 1: the answer of `completion` is `gold`; 0: it is not, there is none, it cannot be read or the budgets do not suffice
+// to tell; nothing: the gold is empty or cannot be read. A pure function, safe on several threads, bounded in time and
+// memory (budget.h) but for the one pass that looks for the answer.
 Verdict judge(std::string_view completion, std::string_view gold, const JudgeOptions& options);
 
 // The same for an answer by itself, without extraction.

@@ -24,8 +24,10 @@ class Lexer {
     for (size_t i = 0; i < text_.size(); ++i) dollars += text_[i] == '$' && (i == 0 || text_[i - 1] != '\\');
     money_ = dollars % 2 == 1;
     while (at_ < text_.size() && out_.error.empty()) {
-      if (out_.list.size() >= kMaxTokens) fail("it has too many parts");
-      else next();
+      if (out_.list.size() >= kMaxTokens)
+        fail("it has too many parts");
+      else
+        next();
     }
     push({.kind = Tok::kEnd});
     return std::move(out_);
@@ -43,8 +45,10 @@ class Lexer {
   bool after(Tok kind) const { return !out_.list.empty() && out_.list.back().kind == kind; }
 
   void push_meaning(const Meaning& meaning) {
-    if (meaning.use == Use::kToken) push({.kind = meaning.kind, .name = std::string(meaning.name)});
-    else space_ = true;
+    if (meaning.use == Use::kToken)
+      push({.kind = meaning.kind, .name = std::string(meaning.name)});
+    else
+      space_ = true;
   }
 
   char peek(size_t ahead = 0) const { return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0'; }
@@ -182,7 +186,8 @@ void Lexer::text(std::string_view words) {
     longest = std::max(longest, letters);
   }
   const std::string_view word = trim(words);
-  const bool behind_value = after(Tok::kNumber) || after(Tok::kClose) || after(Tok::kGroupClose) || after(Tok::kConstant);
+  const bool behind_value =
+      after(Tok::kNumber) || after(Tok::kClose) || after(Tok::kGroupClose) || after(Tok::kConstant);
   const bool unit = behind_value && !word.empty() && is_letter(word[0]);  // "5\text{ m/s}"
   if (longest >= 2 || unit || (word.size() == 1 && longest == 1)) return upright(words);
   Tokens inner = Lexer(words, commas_).run();
@@ -195,7 +200,8 @@ void Lexer::text(std::string_view words) {
 void Lexer::upright(std::string_view words) {
   words = trim(words);
   if (words == "e" || words == "i") return push({.kind = Tok::kConstant, .name = std::string(words)});
-  if (const Meaning* meaning = find_word(words); meaning && meaning->kind != Tok::kSymbol) return push_meaning(*meaning);
+  if (const Meaning* meaning = find_word(words); meaning && meaning->kind != Tok::kSymbol)
+    return push_meaning(*meaning);
   push({.kind = Tok::kText, .name = std::string(words)});
 }
 
@@ -257,17 +263,17 @@ void Lexer::sign() {
     std::string_view name;
   };
   static constexpr Sign kSigns[] = {
-      {"**", Tok::kPower, ""},        {"<=", Tok::kRelation, "["},   {">=", Tok::kRelation, "]"},
-      {"!=", Tok::kRelation, "#"},    {"==", Tok::kRelation, "="},   {"=>", Tok::kArrow, ""},
-      {"->", Tok::kArrow, ""},        {"...", Tok::kDots, ""},       {"+-", Tok::kPlusMinus, "+"},
-      {"+/-", Tok::kPlusMinus, "+"},  {"+", Tok::kPlus, ""},         {"-", Tok::kMinus, ""},
-      {"*", Tok::kTimes, ""},         {"/", Tok::kDivide, ""},       {"^", Tok::kPower, ""},
-      {"_", Tok::kSubscript, ""},     {"!", Tok::kFactorial, ""},    {"%", Tok::kPercent, ""},
-      {"'", Tok::kPrime, ""},         {"=", Tok::kRelation, "="},    {"<", Tok::kRelation, "<"},
-      {">", Tok::kRelation, ">"},     {"(", Tok::kOpen, "("},        {")", Tok::kClose, ")"},
-      {"[", Tok::kOpen, "["},         {"]", Tok::kClose, "]"},       {"{", Tok::kGroupOpen, ""},
-      {"}", Tok::kGroupClose, ""},    {"|", Tok::kBar, ""},          {",", Tok::kComma, ""},
-      {";", Tok::kSemicolon, ""},     {":", Tok::kColon, ""},        {"&", Tok::kAmpersand, ""},
+      {"**", Tok::kPower, ""},       {"<=", Tok::kRelation, "["}, {">=", Tok::kRelation, "]"},
+      {"!=", Tok::kRelation, "#"},   {"==", Tok::kRelation, "="}, {"=>", Tok::kArrow, ""},
+      {"->", Tok::kArrow, ""},       {"...", Tok::kDots, ""},     {"+-", Tok::kPlusMinus, "+"},
+      {"+/-", Tok::kPlusMinus, "+"}, {"+", Tok::kPlus, ""},       {"-", Tok::kMinus, ""},
+      {"*", Tok::kTimes, ""},        {"/", Tok::kDivide, ""},     {"^", Tok::kPower, ""},
+      {"_", Tok::kSubscript, ""},    {"!", Tok::kFactorial, ""},  {"%", Tok::kPercent, ""},
+      {"'", Tok::kPrime, ""},        {"=", Tok::kRelation, "="},  {"<", Tok::kRelation, "<"},
+      {">", Tok::kRelation, ">"},    {"(", Tok::kOpen, "("},      {")", Tok::kClose, ")"},
+      {"[", Tok::kOpen, "["},        {"]", Tok::kClose, "]"},     {"{", Tok::kGroupOpen, ""},
+      {"}", Tok::kGroupClose, ""},   {"|", Tok::kBar, ""},        {",", Tok::kComma, ""},
+      {";", Tok::kSemicolon, ""},    {":", Tok::kColon, ""},      {"&", Tok::kAmpersand, ""},
   };
   if (c == '$') {
     ++at_;
@@ -310,7 +316,8 @@ void Lexer::sign() {
     if (!rest.starts_with(d.text)) continue;
     at_ += d.text.size();
     if (d.denominator == 0) push({.kind = Tok::kPower});
-    push({.kind = Tok::kNumber, .name = d.denominator ? "fraction" : "",
+    push({.kind = Tok::kNumber,
+          .name = d.denominator ? "fraction" : "",
           .value = mpq_class(d.numerator, std::max(d.denominator, 1))});
     return;
   }

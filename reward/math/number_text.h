@@ -15,8 +15,8 @@ enum class Commas { kGroups, kSeparators, kDecimal };
 struct Literal {
   mpq_class value;  // without the power of ten
   int64_t power_of_ten = 0;
-  int decimals = 0;  // digits behind the point
-  size_t end = 0;    // behind the literal
+  int decimals = 0;        // digits behind the point
+  size_t end = 0;          // behind the literal
   bool ambiguous = false;  // another reading of the commas would give something else
 };
 

@@ -156,7 +156,8 @@ Truth equal_by_value(const Expr& a, const Expr& b, bool log_is_natural, uint64_t
     const std::optional<Ball> x = point.walk(a), y = x ? point.walk(b) : std::nullopt;
     if (!x || !y) continue;
     // Where a real function leaves the real numbers it has no value.
-    if (!constant && index >= kPoints / 2 && !(x->real_valued() && y->real_valued()) && !contains(a, Kind::kConstant)) continue;
+    if (!constant && index >= kPoints / 2 && !(x->real_valued() && y->real_valued()) && !contains(a, Kind::kConstant))
+      continue;
     const Ball difference = *x - *y;
     if (!difference.may_be_zero()) return Truth::kNo;
     if (agreement(difference, *x, *y) < kAgree) return Truth::kUnknown;

@@ -11,8 +11,9 @@ namespace {
 
 // Words before a value that say nothing about it.
 constexpr std::array<std::string_view, 25> kFillers = {
-    "about", "approximately", "approx", "exactly", "is", "are", "equals", "equal", "to", "the", "answer", "value", "of",
-    "around", "roughly", "only", "just", "final", "total", "at", "be", "a", "an", "or", "it"};
+    "about", "approximately", "approx",  "exactly", "is",   "are",   "equals", "equal", "to", "the", "answer", "value",
+    "of",    "around",        "roughly", "only",    "just", "final", "total",  "at",    "be", "a",   "an",     "or",
+    "it"};
 
 std::string lower(std::string_view word) {
   std::string out(word);
@@ -191,9 +192,12 @@ Expr Parser::side() {
     // In plain text a capital U between brackets is a union.
     const bool letter = is(Tok::kSymbol, "U") && is(Tok::kOpen, 1) && at_ > 0 &&
                         (tokens_[at_ - 1].kind == Tok::kClose || tokens_[at_ - 1].kind == Tok::kGroupClose);
-    if (is(Tok::kIntersection)) kind = Kind::kIntersection;
-    else if (is(Tok::kDifference)) kind = Kind::kDifference;
-    else if (!is(Tok::kUnion) && !letter) break;
+    if (is(Tok::kIntersection))
+      kind = Kind::kIntersection;
+    else if (is(Tok::kDifference))
+      kind = Kind::kDifference;
+    else if (!is(Tok::kUnion) && !letter)
+      break;
     ++at_;
     std::vector<Expr> args;
     args.push_back(std::move(left));
@@ -211,8 +215,11 @@ Expr Parser::with_unit(Expr value) {
     std::string_view word;
     int64_t factor;
   };
-  static constexpr Scale kScales[] = {{"hundred", 100}, {"thousand", 1000}, {"million", 1'000'000},
-                                      {"billion", 1'000'000'000}, {"trillion", 1'000'000'000'000}};
+  static constexpr Scale kScales[] = {{"hundred", 100},
+                                      {"thousand", 1000},
+                                      {"million", 1'000'000},
+                                      {"billion", 1'000'000'000},
+                                      {"trillion", 1'000'000'000'000}};
   for (const Scale& scale : kScales) {
     if (!words.starts_with(scale.word)) continue;
     const size_t length = scale.word.size();
@@ -264,11 +271,13 @@ std::string Parser::unit_words() {
                 tokens_[at_ - 1].kind == Tok::kMinus) &&
                t.value.get_den() == 1) {
       words += t.value.get_num().get_str().substr(0, 3);
-    } else if (t.kind == Tok::kMinus && at_ > 0 && (tokens_[at_ - 1].kind == Tok::kGroupOpen || tokens_[at_ - 1].kind == Tok::kPower)) {
+    } else if (t.kind == Tok::kMinus && at_ > 0 &&
+               (tokens_[at_ - 1].kind == Tok::kGroupOpen || tokens_[at_ - 1].kind == Tok::kPower)) {
       words += '-';
     } else if (t.kind == Tok::kGroupOpen && tokens_[at_ - 1].kind == Tok::kPower) {
       words += '{';
-    } else if (t.kind == Tok::kGroupClose && words.find('{') != std::string::npos && words.find('}') == std::string::npos) {
+    } else if (t.kind == Tok::kGroupClose && words.find('{') != std::string::npos &&
+               words.find('}') == std::string::npos) {
       words += '}';
     } else if (t.kind == Tok::kDivide) {
       words += '/';

@@ -12,7 +12,9 @@ bool plain_integer(const Token& token) {
          token.name.empty();
 }
 
-size_t bits(const Expr& e) { return mpz_sizeinbase(e.value.get_num_mpz_t(), 2) + mpz_sizeinbase(e.value.get_den_mpz_t(), 2); }
+size_t bits(const Expr& e) {
+  return mpz_sizeinbase(e.value.get_num_mpz_t(), 2) + mpz_sizeinbase(e.value.get_den_mpz_t(), 2);
+}
 
 // Numbers are multiplied while parsing, unless that would be much work.
 bool fold(const Expr& a, const Expr& b) {
@@ -97,15 +99,17 @@ bool Parser::factor_follows(const Expr& before) const {
       return true;
     case Tok::kNumber:
       // "x^23" in LaTeX is x^2 times 3.
-      return !before.is(Kind::kNumber) && (tokens_[at_ - 1].kind != Tok::kNumber || (latex_ && at_ > 1 && tokens_[at_ - 2].kind == Tok::kPower));
+      return !before.is(Kind::kNumber) &&
+             (tokens_[at_ - 1].kind != Tok::kNumber || (latex_ && at_ > 1 && tokens_[at_ - 2].kind == Tok::kPower));
     case Tok::kOpen:
       return peek().name != "{" && peek().name != "<" && !is(Tok::kMod, 1);
     case Tok::kBar:
       return bars_ == 0 && before.is(Kind::kNumber);
     case Tok::kWord:
       // Letters of a product, unless other words stand beside them.
-      return peek().name.size() <= 3 && !is_unit_word(peek().name) && static_cast<unsigned char>(peek().name[0]) < 0x80 &&
-             tokens_[at_ - 1].kind != Tok::kWord && !is(Tok::kWord, 1) && !is(Tok::kText, 1);
+      return peek().name.size() <= 3 && !is_unit_word(peek().name) &&
+             static_cast<unsigned char>(peek().name[0]) < 0x80 && tokens_[at_ - 1].kind != Tok::kWord &&
+             !is(Tok::kWord, 1) && !is(Tok::kText, 1);
     default:
       return false;
   }
@@ -125,8 +129,8 @@ bool Parser::symbol_is_unit(const Expr& before) const {
 }
 
 bool Parser::unit_fraction_follows() const {
-  return is(Tok::kFrac) && is(Tok::kGroupOpen, 1) && is(Tok::kText, 2) && is(Tok::kGroupClose, 3) && is(Tok::kGroupOpen, 4) &&
-         is(Tok::kText, 5) && is(Tok::kGroupClose, 6);
+  return is(Tok::kFrac) && is(Tok::kGroupOpen, 1) && is(Tok::kText, 2) && is(Tok::kGroupClose, 3) &&
+         is(Tok::kGroupOpen, 4) && is(Tok::kText, 5) && is(Tok::kGroupClose, 6);
 }
 
 bool Parser::mixed_fraction_follows(const Expr& before) const {
@@ -245,11 +249,13 @@ Expr Parser::based(Expr digits) {
   ++at_;
   const Expr base = is(Tok::kGroupOpen) ? group() : primary();
   if (failed()) return {};
-  if (!base.is_integer() || base.value < 2 || base.value > 36 || !digits.is_integer()) return fail("a base that is none");
+  if (!base.is_integer() || base.value < 2 || base.value > 36 || !digits.is_integer())
+    return fail("a base that is none");
   const int b = static_cast<int>(base.value.get_num().get_si());
   const std::string text = digits.value.get_num().get_str();
   mpz_class value;
-  if (value.set_str(text, b) != 0) return fail("the digits " + text.substr(0, 40) + " are not of base " + std::to_string(b));
+  if (value.set_str(text, b) != 0)
+    return fail("the digits " + text.substr(0, 40) + " are not of base " + std::to_string(b));
   std::vector<Expr> args;
   args.push_back(number(value));
   Expr result = node(Kind::kBased, std::move(args), text);

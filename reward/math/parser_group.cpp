@@ -152,7 +152,8 @@ std::vector<Expr> Parser::function_arguments() {
   }
   // Without brackets: the product that follows, up to the next function. "\sin 2x \cos x" has two factors.
   Expr value = is(Tok::kMinus) ? (++at_, negated(factor())) : factor();
-  while (!failed() && !is(Tok::kFunction) && !is(Tok::kOpen) && factor_follows(value)) value = product(std::move(value), factor());
+  while (!failed() && !is(Tok::kFunction) && !is(Tok::kOpen) && factor_follows(value))
+    value = product(std::move(value), factor());
   while (!failed() && is(Tok::kDivide) && (is(Tok::kNumber, 1) || is(Tok::kConstant, 1))) {
     // "sin pi/6"; "sin x / x" is a quotient of two things.
     if (!value.is(Kind::kNumber) && !value.is(Kind::kConstant) && has_symbols(value)) break;
@@ -172,8 +173,10 @@ Expr Parser::function() {
   ++at_;
   std::vector<Expr> base;
   if (name == "log" || name == "lg") {
-    if (take(Tok::kSubscript)) base.push_back(argument());
-    else if (is(Tok::kNumber) && !peek().space_before && is(Tok::kOpen, 1)) base.push_back(primary());  // log2(8)
+    if (take(Tok::kSubscript))
+      base.push_back(argument());
+    else if (is(Tok::kNumber) && !peek().space_before && is(Tok::kOpen, 1))
+      base.push_back(primary());  // log2(8)
   }
   Expr power;
   bool has_power = false;
@@ -222,9 +225,12 @@ Expr Parser::root() {
     index = item();
     if (!failed() && !take(Tok::kClose)) return fail("a '[' is not closed");
   }
-  if (is(Tok::kOpen, "(")) args[0] = brackets();
-  else if (is(Tok::kGroupOpen)) args[0] = group();
-  else args[0] = primary();
+  if (is(Tok::kOpen, "("))
+    args[0] = brackets();
+  else if (is(Tok::kGroupOpen))
+    args[0] = group();
+  else
+    args[0] = primary();
   args[0].literal = false;
   args.push_back(std::move(index));
   return node(Kind::kRoot, std::move(args));

@@ -87,8 +87,8 @@ class Parser {
   bool latex_;
   size_t at_ = 0;
   int depth_ = 0;
-  int bars_ = 0;     // open |...|
-  int angles_ = 0;   // open <...>
+  int bars_ = 0;           // open |...|
+  int angles_ = 0;         // open <...>
   std::string separator_;  // "or" or "and" when the last list had one
   std::string error_;
 };

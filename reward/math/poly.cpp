@@ -94,8 +94,10 @@ bool multiply_atom(Monomial& m, mpq_class& coefficient, Atom atom, int64_t num, 
     return true;
   }
   const Factor factor{atom, static_cast<int32_t>(num), static_cast<int32_t>(den)};
-  if (found) *it = factor;
-  else m.insert(it, factor);
+  if (found)
+    *it = factor;
+  else
+    m.insert(it, factor);
   return true;
 }
 

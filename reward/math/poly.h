@@ -23,7 +23,7 @@ struct Factor {
   int32_t num, den;
   auto operator<=>(const Factor&) const = default;
 };
-using Monomial = std::vector<Factor>;  // by atom
+using Monomial = std::vector<Factor>;        // by atom
 using Poly = std::map<Monomial, mpq_class>;  // without zeros
 
 // Each returns false when the budget, the bits of a coefficient or the number of terms do not suffice.

@@ -94,8 +94,10 @@ Real exp_of(const Real& x) {
   }
   for (int i = 0; i < kSquarings; ++i) sum *= Real(sum);
   const auto shift = static_cast<unsigned long>(std::abs(n));
-  if (n >= 0) mpf_mul_2exp(sum.get_mpf_t(), sum.get_mpf_t(), shift);
-  else mpf_div_2exp(sum.get_mpf_t(), sum.get_mpf_t(), shift);
+  if (n >= 0)
+    mpf_mul_2exp(sum.get_mpf_t(), sum.get_mpf_t(), shift);
+  else
+    mpf_div_2exp(sum.get_mpf_t(), sum.get_mpf_t(), shift);
   return sum;
 }
 
@@ -104,8 +106,10 @@ Real log_of(const Real& x) {
   long exponent = 0;
   const double guess = std::log(mpf_get_d_2exp(&exponent, x.get_mpf_t()));
   Real m = x;
-  if (exponent >= 0) mpf_div_2exp(m.get_mpf_t(), m.get_mpf_t(), static_cast<unsigned long>(exponent));
-  else mpf_mul_2exp(m.get_mpf_t(), m.get_mpf_t(), static_cast<unsigned long>(-exponent));
+  if (exponent >= 0)
+    mpf_div_2exp(m.get_mpf_t(), m.get_mpf_t(), static_cast<unsigned long>(exponent));
+  else
+    mpf_mul_2exp(m.get_mpf_t(), m.get_mpf_t(), static_cast<unsigned long>(-exponent));
   Real y = real(guess);
   for (int i = 0; i < 3; ++i) {
     const Real e = exp_of(y);

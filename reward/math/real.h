@@ -20,9 +20,9 @@ const Real& pi();
 // log2(|x|), accurate to 1e-9; -1e18 for zero.
 double log2_of(const Real& x);
 
-Real sqrt_of(const Real& x);               // x >= 0
-Real exp_of(const Real& x);                // |x| <= 20000
-Real log_of(const Real& x);                // x > 0
+Real sqrt_of(const Real& x);                   // x >= 0
+Real exp_of(const Real& x);                    // |x| <= 20000
+Real log_of(const Real& x);                    // x > 0
 std::pair<Real, Real> sin_cos(const Real& x);  // |x| < 2^60
 Real atan2_of(const Real& y, const Real& x);   // not both zero
 

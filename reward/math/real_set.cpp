@@ -75,8 +75,12 @@ std::optional<RealSet> intersection(const RealSet& set, const RealSet& other, Bu
       const int low = compare_bounds(a.low, b.low, budget), high = compare_bounds(a.high, b.high, budget);
       if (low == 2 || high == 2) return std::nullopt;
       Interval both{low >= 0 ? a.low : b.low, high <= 0 ? a.high : b.high,
-                    low > 0 ? a.low_closed : low < 0 ? b.low_closed : a.low_closed && b.low_closed,
-                    high < 0 ? a.high_closed : high > 0 ? b.high_closed : a.high_closed && b.high_closed};
+                    low > 0   ? a.low_closed
+                    : low < 0 ? b.low_closed
+                              : a.low_closed && b.low_closed,
+                    high < 0   ? a.high_closed
+                    : high > 0 ? b.high_closed
+                               : a.high_closed && b.high_closed};
       const int size = compare_bounds(both.low, both.high, budget);
       if (size == 2) return std::nullopt;
       if (size < 0 || (size == 0 && both.low_closed && both.high_closed)) out.push_back(std::move(both));

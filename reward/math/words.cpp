@@ -10,24 +10,42 @@ namespace {
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 bool is_alnum(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || static_cast<unsigned char>(c) >= 0x80;
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         static_cast<unsigned char>(c) >= 0x80;
 }
 
 // Different words for one answer.
 constexpr std::pair<std::string_view, std::string_view> kSame[] = {
-    {"no solutions", "no solution"}, {"no real solution", "no solution"}, {"no real solutions", "no solution"},
-    {"none", "no solution"}, {"no such values", "no solution"}, {"there is no solution", "no solution"},
-    {"there are no solutions", "no solution"}, {"no solution exists", "no solution"}, {"impossible", "no solution"},
-    {"dne", "does not exist"}, {"doesn't exist", "does not exist"}, {"not exist", "does not exist"},
-    {"not defined", "undefined"}, {"infinitely many solutions", "infinitely many"}, {"infinite solutions", "infinitely many"},
-    {"infinite", "infinitely many"}, {"infinitely many solution", "infinitely many"}, {"all reals", "all real numbers"},
-    {"true statement", "true"}, {"t", "true"}, {"f", "false"}, {"y", "yes"}, {"n", "no"},
+    {"no solutions", "no solution"},
+    {"no real solution", "no solution"},
+    {"no real solutions", "no solution"},
+    {"none", "no solution"},
+    {"no such values", "no solution"},
+    {"there is no solution", "no solution"},
+    {"there are no solutions", "no solution"},
+    {"no solution exists", "no solution"},
+    {"impossible", "no solution"},
+    {"dne", "does not exist"},
+    {"doesn't exist", "does not exist"},
+    {"not exist", "does not exist"},
+    {"not defined", "undefined"},
+    {"infinitely many solutions", "infinitely many"},
+    {"infinite solutions", "infinitely many"},
+    {"infinite", "infinitely many"},
+    {"infinitely many solution", "infinitely many"},
+    {"all reals", "all real numbers"},
+    {"true statement", "true"},
+    {"t", "true"},
+    {"f", "false"},
+    {"y", "yes"},
+    {"n", "no"},
 };
 
-constexpr std::array<std::string_view, 20> kOnes = {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
-                                                    "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen",
-                                                    "seventeen", "eighteen", "nineteen"};
-constexpr std::array<std::string_view, 8> kTens = {"twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"};
+constexpr std::array<std::string_view, 20> kOnes = {
+    "zero", "one",    "two",    "three",    "four",     "five",    "six",     "seven",     "eight",    "nine",
+    "ten",  "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"};
+constexpr std::array<std::string_view, 8> kTens = {"twenty", "thirty",  "forty",  "fifty",
+                                                   "sixty",  "seventy", "eighty", "ninety"};
 
 bool strip(std::string_view& text, std::string_view open, std::string_view close) {
   if (text.size() < open.size() + close.size() || !text.starts_with(open) || !text.ends_with(close)) return false;
@@ -35,9 +53,12 @@ bool strip(std::string_view& text, std::string_view open, std::string_view close
   if (close == "}") {  // the brace must close the one that opened
     int depth = 1;
     for (size_t i = 0; i < inner.size(); ++i) {
-      if (inner[i] == '\\') ++i;
-      else if (inner[i] == '{') ++depth;
-      else if (inner[i] == '}' && --depth == 0) return false;
+      if (inner[i] == '\\')
+        ++i;
+      else if (inner[i] == '{')
+        ++depth;
+      else if (inner[i] == '}' && --depth == 0)
+        return false;
     }
   } else if (inner.find(open) != std::string_view::npos || inner.find(close) != std::string_view::npos) {
     return false;
@@ -50,8 +71,9 @@ bool strip(std::string_view& text, std::string_view open, std::string_view close
 
 std::string_view strip_wrapping(std::string_view text) {
   static constexpr std::pair<std::string_view, std::string_view> kWrappings[] = {
-      {"$$", "$$"}, {"$", "$"}, {"\\(", "\\)"}, {"\\[", "\\]"}, {"**", "**"}, {"`", "`"}, {"\\text{", "}"}, {"\\textbf{", "}"},
-      {"\\boxed{", "}"}, {"\\mathbf{", "}"}, {"\\mathrm{", "}"}, {"\\fbox{", "}"}, {"*", "*"}, {"\"", "\""}, {"\\displaystyle", ""}};
+      {"$$", "$$"},       {"$", "$"},       {"\\(", "\\)"},     {"\\[", "\\]"},    {"**", "**"},
+      {"`", "`"},         {"\\text{", "}"}, {"\\textbf{", "}"}, {"\\boxed{", "}"}, {"\\mathbf{", "}"},
+      {"\\mathrm{", "}"}, {"\\fbox{", "}"}, {"*", "*"},         {"\"", "\""},      {"\\displaystyle", ""}};
   for (int round = 0; round < 8; ++round) {
     text = trim(text);
     const size_t before = text.size();
@@ -70,11 +92,15 @@ std::string normal_words(std::string_view text) {
   std::string words;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\\') {  // a command
-      while (i + 1 < text.size() && ((text[i + 1] >= 'a' && text[i + 1] <= 'z') || (text[i + 1] >= 'A' && text[i + 1] <= 'Z'))) ++i;
+      while (i + 1 < text.size() &&
+             ((text[i + 1] >= 'a' && text[i + 1] <= 'z') || (text[i + 1] >= 'A' && text[i + 1] <= 'Z')))
+        ++i;
       continue;
     }
-    if (is_alnum(text[i]) || text[i] == '\'') words += lower(text[i]);
-    else if (!words.empty() && words.back() != ' ') words += ' ';
+    if (is_alnum(text[i]) || text[i] == '\'')
+      words += lower(text[i]);
+    else if (!words.empty() && words.back() != ' ')
+      words += ' ';
   }
   std::string out;
   for (size_t at = 0; at < words.size();) {
@@ -128,7 +154,9 @@ std::optional<Label> read_label(std::string_view text) {
   const char letter = inner[0];
   inner.remove_prefix(1);
   // "(A) + 1" and "(B)^2" are expressions.
-  const auto operates = [](std::string_view rest) { return !rest.empty() && std::string_view("+*/^=<>_").find(trim(rest)[0]) != std::string_view::npos; };
+  const auto operates = [](std::string_view rest) {
+    return !rest.empty() && std::string_view("+*/^=<>_").find(trim(rest)[0]) != std::string_view::npos;
+  };
   if (round || square) {
     inner = trim(inner);
     if (!inner.starts_with(round ? ')' : ']')) return std::nullopt;

@@ -1,4 +1,5 @@
-// Counts what a fuzzed call holds of memory, whoever asks for it: bytes that are allocated now, and the most that ever were.
+// Counts what a fuzzed call holds of memory, whoever asks for it: bytes that are allocated now, and the most that ever
+// were.
 #pragma once
 
 #include <sanitizer/allocator_interface.h>

@@ -12,9 +12,32 @@
 using namespace cohort;
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  write_seeds({"\\frac{1}{2}", "3\\frac12x^{2y}", "1,234,567.89", "1.234.567,89", "0.1\\overline{23}", "{1,2}", "\\left\\{1,2\\right\\}", "[[1,2],[3,4]]", "|x-1| < 2",
-               "\\sin^{-1}\\left(\\frac{x}{2}\\right)", "\\log_{2} 8", "log2(8)", "\\sqrt[3]{8}", "12\\text{ cm}^2", "$5.00/hour", "30^\\circ 15'", "x \\equiv 3 \\pmod{5}", "3:2:1", "f(x) = 2x",
-               "\\begin{array}{cc} 1 & 2 \\\\ 3 & 4 \\end{array}", "\\text{(A)}", "2\u221A3 \u00B1 \u00BD", "x \\in \\mathbb{R} \\setminus \\{0\\}", "5 million dollars", "1.5e-3", "1011_{2}"});
+  write_seeds({"\\frac{1}{2}",
+               "3\\frac12x^{2y}",
+               "1,234,567.89",
+               "1.234.567,89",
+               "0.1\\overline{23}",
+               "{1,2}",
+               "\\left\\{1,2\\right\\}",
+               "[[1,2],[3,4]]",
+               "|x-1| < 2",
+               "\\sin^{-1}\\left(\\frac{x}{2}\\right)",
+               "\\log_{2} 8",
+               "log2(8)",
+               "\\sqrt[3]{8}",
+               "12\\text{ cm}^2",
+               "$5.00/hour",
+               "30^\\circ 15'",
+               "x \\equiv 3 \\pmod{5}",
+               "3:2:1",
+               "f(x) = 2x",
+               "\\begin{array}{cc} 1 & 2 \\\\ 3 & 4 \\end{array}",
+               "\\text{(A)}",
+               "2\u221A3 \u00B1 \u00BD",
+               "x \\in \\mathbb{R} \\setminus \\{0\\}",
+               "5 million dollars",
+               "1.5e-3",
+               "1011_{2}"});
   return 0;
 }
 

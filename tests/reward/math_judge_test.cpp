@@ -1,6 +1,4 @@
 // The whole check: extraction, scores and reasons, budgets, and the reward's options.
-#include "reward/math/judge.h"
-
 #include <gtest/gtest.h>
 
 #include <ctime>
@@ -8,6 +6,7 @@
 
 #include "core/check.h"
 #include "reward/math/extract.h"
+#include "reward/math/judge.h"
 #include "reward/reward.h"
 
 namespace cohort {
@@ -82,12 +81,14 @@ TEST(MathExtract, AGoldMayBeAWholeSolution) {
 
 // One candidate, chosen before anything is compared: naming many numbers does not help.
 TEST(MathJudge, AListOfGuessesIsNoAnswer) {
-  for (const char* completion : {"The answer is 5 or 6.", "\\boxed{5, 6}", "\\boxed{5} or \\boxed{6}", "5 or 6", "<answer>5 6</answer>", "The answer is 5. The answer is 6."})
+  for (const char* completion : {"The answer is 5 or 6.", "\\boxed{5, 6}", "\\boxed{5} or \\boxed{6}", "5 or 6",
+                                 "<answer>5 6</answer>", "The answer is 5. The answer is 6."})
     EXPECT_EQ(math::judge(completion, "5", {}).score, 0.0) << completion;
 }
 
 TEST(MathJudge, AGoldThatCannotBeReadCannotBeJudged) {
-  for (const char* gold : {"", "  ", "\\frac{1}{", "\\nosuchcommand{3}", "((1)", "1 +", "\\boxed{", "2 3", "= =", "\\int_0^1 x dx"}) {
+  for (const char* gold :
+       {"", "  ", "\\frac{1}{", "\\nosuchcommand{3}", "((1)", "1 +", "\\boxed{", "2 3", "= =", "\\int_0^1 x dx"}) {
     const Verdict v = math::judge("\\boxed{5}", gold, {});
     EXPECT_EQ(v.score, std::nullopt) << gold;
     EXPECT_NE(v.reason.find("the gold answer"), std::string::npos) << v.reason;
@@ -98,8 +99,10 @@ TEST(MathJudge, AGoldThatCannotBeReadCannotBeJudged) {
 TEST(MathJudge, ReasonsSayWhatWasFoundAndWhy) {
   const auto reason = [](const char* completion, const char* gold) { return math::judge(completion, gold, {}).reason; };
   EXPECT_EQ(reason("\\boxed{0.5}", "1/2"), "the answer '0.5' (the last box) equals the gold 1/2");
-  EXPECT_EQ(reason("The answer is 2x+1.", "2x"), "the answer '2x+1' (\"answer is\"), read as (2*x + 1), is not the gold 2*x");
-  EXPECT_EQ(reason("\\boxed{\\frac{1}{}}", "2"), "the answer '\\frac{1}{}' (the last box) cannot be read: a value is missing");
+  EXPECT_EQ(reason("The answer is 2x+1.", "2x"),
+            "the answer '2x+1' (\"answer is\"), read as (2*x + 1), is not the gold 2*x");
+  EXPECT_EQ(reason("\\boxed{\\frac{1}{}}", "2"),
+            "the answer '\\frac{1}{}' (the last box) cannot be read: a value is missing");
   EXPECT_EQ(math::judge("no idea", "2", {.flexible = false}).reason, "no answer was found");
   EXPECT_EQ(reason("(A)", "B"), "the answer '(A)' (the last number) is not the choice B");
 }
@@ -111,13 +114,58 @@ TEST(MathJudge, EveryInputEndsSoon) {
     while (text.size() < bytes) text += piece;
     return text;
   };
-  std::vector<std::string> answers = {
-      "5^{5^{5^{5^5}}}", "9^{9^{9^9}}", "2^{2^{2^{2^{2^{2^2}}}}}", "10^{10^{10}}", "(10^{4000})^{4000}", "1e999999999", "1e-999999999", "((((99999999!)!)!)!)", "1000!^{1000}", "\\binom{10000}{1000}^{100}",
-      "(a+b+c+d+e+f+g+h)^{64}", "(x+y+z+1)^{40}(x-y-z-1)^{40}", "\\frac{(a+b+c+d)^{30}}{(a-b-c-d)^{30}}+\\frac{(a+2b+c+d)^{30}}{(a-3b-c-d)^{31}}", "\\sqrt{" + std::string(600, '7') + "}", "\\sqrt[3]{" + std::string(600, '7') + "}",
-      "\\sin(10^{30})", "\\sin(10^{300})", "e^{e^{e^{e^{e^{e}}}}}", "\\ln\\ln\\ln\\ln 2", "\\tan\\frac{\\pi}{2}", "0^0", "0^{-1}", "\\log_1 5", "1/0", "\\sqrt[0]{5}",
-      repeated("(", 4000), repeated("{", 4000), repeated("\\frac", 4000), repeated("\\frac{1}{", 4000), repeated("-", 4000), repeated("2^", 4000), repeated("|", 4000), repeated("\\sqrt", 4000), repeated("\\sin ", 4000), repeated("x^y+", 4000) + "1",
-      repeated("\\pm 1 + ", 4000) + "1", repeated("\\{", 4000), repeated("1,", 4000), repeated("\\sqrt{2}+\\pi,", 4000), repeated("x!", 4000), repeated("'", 4000), repeated("\\text{a", 4000), repeated("\\begin{matrix}", 4000), repeated("(x+1)", 4000),
-      repeated("\\sin x\\cos y+", 4000) + "1", repeated("[0,1]\\cup", 4000) + "[0,1]", repeated("x<1 or ", 4000) + "x<1", std::string(4096, '9'), std::string(5000, '9'), repeated("\\sqrt{2}^{\\sqrt{2}}+", 4000) + "1", repeated("\\ln 2,", 4000), repeated("1<", 4000) + "x"};
+  std::vector<std::string> answers = {"5^{5^{5^{5^5}}}",
+                                      "9^{9^{9^9}}",
+                                      "2^{2^{2^{2^{2^{2^2}}}}}",
+                                      "10^{10^{10}}",
+                                      "(10^{4000})^{4000}",
+                                      "1e999999999",
+                                      "1e-999999999",
+                                      "((((99999999!)!)!)!)",
+                                      "1000!^{1000}",
+                                      "\\binom{10000}{1000}^{100}",
+                                      "(a+b+c+d+e+f+g+h)^{64}",
+                                      "(x+y+z+1)^{40}(x-y-z-1)^{40}",
+                                      "\\frac{(a+b+c+d)^{30}}{(a-b-c-d)^{30}}+\\frac{(a+2b+c+d)^{30}}{(a-3b-c-d)^{31}}",
+                                      "\\sqrt{" + std::string(600, '7') + "}",
+                                      "\\sqrt[3]{" + std::string(600, '7') + "}",
+                                      "\\sin(10^{30})",
+                                      "\\sin(10^{300})",
+                                      "e^{e^{e^{e^{e^{e}}}}}",
+                                      "\\ln\\ln\\ln\\ln 2",
+                                      "\\tan\\frac{\\pi}{2}",
+                                      "0^0",
+                                      "0^{-1}",
+                                      "\\log_1 5",
+                                      "1/0",
+                                      "\\sqrt[0]{5}",
+                                      repeated("(", 4000),
+                                      repeated("{", 4000),
+                                      repeated("\\frac", 4000),
+                                      repeated("\\frac{1}{", 4000),
+                                      repeated("-", 4000),
+                                      repeated("2^", 4000),
+                                      repeated("|", 4000),
+                                      repeated("\\sqrt", 4000),
+                                      repeated("\\sin ", 4000),
+                                      repeated("x^y+", 4000) + "1",
+                                      repeated("\\pm 1 + ", 4000) + "1",
+                                      repeated("\\{", 4000),
+                                      repeated("1,", 4000),
+                                      repeated("\\sqrt{2}+\\pi,", 4000),
+                                      repeated("x!", 4000),
+                                      repeated("'", 4000),
+                                      repeated("\\text{a", 4000),
+                                      repeated("\\begin{matrix}", 4000),
+                                      repeated("(x+1)", 4000),
+                                      repeated("\\sin x\\cos y+", 4000) + "1",
+                                      repeated("[0,1]\\cup", 4000) + "[0,1]",
+                                      repeated("x<1 or ", 4000) + "x<1",
+                                      std::string(4096, '9'),
+                                      std::string(5000, '9'),
+                                      repeated("\\sqrt{2}^{\\sqrt{2}}+", 4000) + "1",
+                                      repeated("\\ln 2,", 4000),
+                                      repeated("1<", 4000) + "x"};
   for (const std::string& answer : answers) {
     for (const std::string& gold : {answer, std::string("7"), std::string("x+\\sin y"), answers[1]}) {
       const std::clock_t start = std::clock();
@@ -133,7 +181,26 @@ TEST(MathJudge, EveryInputEndsSoon) {
 
 // Quadratic work would not end within the test's time limit.
 TEST(MathJudge, HostileCompletionsTakeLinearTime) {
-  for (const std::string piece : {"\\boxed{", "\\boxed{1} and ", "#### ", "<answer>", "</answer>", "answer ", "the answer is ", "$", "$1", "\\(", "1", "1,", "= ", "\\[1\\]", "{", "</think>", "answer: $", "**", " ", "\n"}) {
+  for (const std::string piece : {"\\boxed{",
+                                  "\\boxed{1} and ",
+                                  "#### ",
+                                  "<answer>",
+                                  "</answer>",
+                                  "answer ",
+                                  "the answer is ",
+                                  "$",
+                                  "$1",
+                                  "\\(",
+                                  "1",
+                                  "1,",
+                                  "= ",
+                                  "\\[1\\]",
+                                  "{",
+                                  "</think>",
+                                  "answer: $",
+                                  "**",
+                                  " ",
+                                  "\n"}) {
     std::string text;
     while (text.size() < (2u << 20)) text += piece;
     const std::clock_t start = std::clock();
@@ -143,21 +210,26 @@ TEST(MathJudge, HostileCompletionsTakeLinearTime) {
 }
 
 TEST(MathJudge, ScoresAreAPureFunctionOnAnyThread) {
-  const std::vector<std::pair<std::string, std::string>> pairs = {{"\\boxed{\\sin 18^\\circ}", "\\frac{\\sqrt5-1}{4}"}, {"\\boxed{2^{n+1}}", "2\\cdot 2^n"}, {"\\boxed{x\\ln x}", "x\\ln y"}, {"\\boxed{(x+1)^9}", "(1+x)^9"}};
+  const std::vector<std::pair<std::string, std::string>> pairs = {{"\\boxed{\\sin 18^\\circ}", "\\frac{\\sqrt5-1}{4}"},
+                                                                  {"\\boxed{2^{n+1}}", "2\\cdot 2^n"},
+                                                                  {"\\boxed{x\\ln x}", "x\\ln y"},
+                                                                  {"\\boxed{(x+1)^9}", "(1+x)^9"}};
   const std::vector<double> expected = {1, 1, 0, 1};
   std::vector<std::thread> threads;
   std::vector<int> wrong(4, 0);
   for (size_t t = 0; t < wrong.size(); ++t)
     threads.emplace_back([&, t] {
       for (int round = 0; round < 20; ++round)
-        for (size_t i = 0; i < pairs.size(); ++i) wrong[t] += math::judge(pairs[i].first, pairs[i].second, {}).score != expected[i];
+        for (size_t i = 0; i < pairs.size(); ++i)
+          wrong[t] += math::judge(pairs[i].first, pairs[i].second, {}).score != expected[i];
     });
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong, std::vector<int>(4, 0));
 }
 
 std::optional<double> score(Json options, std::string_view completion, const Json& columns) {
-  return make_reward({.name = "math", .options = std::move(options)})->score({.completion = completion, .columns = &columns});
+  return make_reward({.name = "math", .options = std::move(options)})
+      ->score({.completion = completion, .columns = &columns});
 }
 
 TEST(MathReward, ReadsItsColumnAndOptions) {
@@ -190,7 +262,8 @@ TEST(MathReward, RefusesWhatItDoesNotKnow) {
     ADD_FAILURE() << "was not refused";
     return "";
   };
-  EXPECT_EQ(refusal({{"mode", "strickt"}}), "reward 'math': 'mode' is 'strickt'; did you mean 'strict'? allowed are flexible, strict");
+  EXPECT_EQ(refusal({{"mode", "strickt"}}),
+            "reward 'math': 'mode' is 'strickt'; did you mean 'strict'? allowed are flexible, strict");
   EXPECT_EQ(refusal({{"mode", 5}}), "reward 'math': 'mode' is '5'; allowed are flexible, strict");
   EXPECT_NE(refusal({{"decimals", "rounded"}}).find("allowed are exact, round"), std::string::npos);
   EXPECT_NE(refusal({{"percent", "x"}}).find("allowed are exact, either"), std::string::npos);

@@ -34,8 +34,8 @@ Tally judge_file(const std::string& name) {
       ++tally.right;
     } else {
       tally.wrong_yes += verdict.score == 1.0;
-      tally.shown += where + " [" + get_string(record, "kind", where) + "] gold " + gold + (equal ? " equals" : " differs") +
-                     ", but: " + verdict.reason + "\n";
+      tally.shown += where + " [" + get_string(record, "kind", where) + "] gold " + gold +
+                     (equal ? " equals" : " differs") + ", but: " + verdict.reason + "\n";
     }
   }
   return tally;

@@ -58,7 +58,30 @@ TEST(MathParser, PrecedenceAndImplicitProducts) {
 }
 
 TEST(MathParser, WhatDoesNotFitIsAnError) {
-  for (const char* text : {"", "1 +", "* 2", "(1", "1)", "\\frac{1}", "\\frac{1}{2", "2 3", "x = = 2", "\\foo", "\\begin{matrix} 1", "\\begin{matrix}1\\end{pmatrix}", "[1;", "(1, 2}", "\\sqrt", "\\sin", "1..2", "2^", "5_1", "29_2", "a \\le", "()", "\\begin{matrix}1&2\\\\3\\end{matrix}", "#"}) {
+  for (const char* text : {"",
+                           "1 +",
+                           "* 2",
+                           "(1",
+                           "1)",
+                           "\\frac{1}",
+                           "\\frac{1}{2",
+                           "2 3",
+                           "x = = 2",
+                           "\\foo",
+                           "\\begin{matrix} 1",
+                           "\\begin{matrix}1\\end{pmatrix}",
+                           "[1;",
+                           "(1, 2}",
+                           "\\sqrt",
+                           "\\sin",
+                           "1..2",
+                           "2^",
+                           "5_1",
+                           "29_2",
+                           "a \\le",
+                           "()",
+                           "\\begin{matrix}1&2\\\\3\\end{matrix}",
+                           "#"}) {
     const Parsed parsed = parse_answer(text);
     EXPECT_FALSE(parsed.ok()) << text << " gave " << to_text(parsed.expr);
   }
@@ -101,7 +124,8 @@ TEST(MathWords, LabelsAndNumbers) {
   EXPECT_EQ(normal_words("  The \\text{Answer}! "), "answer");
 }
 
-// Random trees of + - * / over x, y, small numbers and square roots: what is equal by construction is equal, and adding one is not.
+// Random trees of + - * / over x, y, small numbers and square roots: what is equal by construction is equal, and adding
+// one is not.
 TEST(MathExact, RandomExpressionsEqualThemselvesRewritten) {
   const unsigned seed = 20261125;
   SCOPED_TRACE(testing::Message() << "seed " << seed);
@@ -158,8 +182,14 @@ TEST(MathBall, FunctionsAgreeWithDoublesAndKnowTheirError) {
     const Ball b = ball(real(x));
     EXPECT_NEAR(value(exp(b)), std::exp(x), 1e-12 * std::exp(x));
     EXPECT_NEAR(value(log(b)), std::log(x), 1e-14);
-    for (const auto& [name, f] : std::vector<std::pair<const char*, double (*)(double)>>{
-             {"sin", std::sin}, {"cos", std::cos}, {"tan", std::tan}, {"sinh", std::sinh}, {"cosh", std::cosh}, {"tanh", std::tanh}, {"arctan", std::atan}, {"arsinh", std::asinh}})
+    for (const auto& [name, f] : std::vector<std::pair<const char*, double (*)(double)>>{{"sin", std::sin},
+                                                                                         {"cos", std::cos},
+                                                                                         {"tan", std::tan},
+                                                                                         {"sinh", std::sinh},
+                                                                                         {"cosh", std::cosh},
+                                                                                         {"tanh", std::tanh},
+                                                                                         {"arctan", std::atan},
+                                                                                         {"arsinh", std::asinh}})
       EXPECT_NEAR(value(trigonometric(name, b)), f(x), 1e-12 * std::max(1.0, std::abs(f(x)))) << name << x;
     const std::optional<Ball> round_trip = exp(*log(b));
     EXPECT_TRUE((*round_trip - b).may_be_zero());

@@ -15,6 +15,14 @@ std::optional<double> score(const RewardSpec& spec, std::string_view completion,
   return make_reward(spec)->score({.completion = completion, .columns = &columns});
 }
 
+// What rewards cannot do without, by their names.
+Json needed_options() {
+  return {{"soft_overlong", {{"max_length", 9}, {"buffer", 3}}},
+          {"cosine_length", {{"max_length", 9}}},
+          {"keywords", {{"require", {"a"}}}},
+          {"language", {{"script", "latin"}}}};
+}
+
 // The message of the exit code 2 error that `action` must end in.
 template <typename Action>
 std::string refusal(Action action) {
@@ -31,11 +39,10 @@ std::string refusal(Action action) {
 #define EXPECT_SAYS(message, words) EXPECT_NE((message).find(words), std::string::npos) << (message)
 
 TEST(Rewards, EveryNameMakesOne) {
-  EXPECT_EQ(reward_names(), (std::vector<std::string>{"last_number", "exact", "format", "math", "length", "soft_overlong", "cosine_length", "repetition", "keywords", "language", "json"}));
-  const Json needed = {{"soft_overlong", {{"max_length", 9}, {"buffer", 3}}},
-                       {"cosine_length", {{"max_length", 9}}},
-                       {"keywords", {{"require", {"a"}}}},
-                       {"language", {{"script", "latin"}}}};
+  EXPECT_EQ(reward_names(), (std::vector<std::string>{
+                                "last_number", "exact", "format", "math", "length", "soft_overlong",
+                                "cosine_length", "repetition", "keywords", "language", "json"}));
+  const Json needed = needed_options();
   for (const std::string& name : reward_names())
     EXPECT_NE(make_reward({.name = name, .options = needed.value(name, Json::object())}), nullptr);
 }
@@ -66,7 +73,9 @@ TEST(Rewards, UnknownOptionsAreAnsweredWithTheNearest) {
 }
 
 TEST(Rewards, NoOptionsMayBeNullOrEmpty) {
+  const Json needed = needed_options();
   for (const std::string& name : reward_names()) {
+    if (needed.contains(name)) continue;
     EXPECT_NO_THROW(make_reward({.name = name, .options = nullptr}));
     EXPECT_NO_THROW(make_reward({.name = name, .options = Json::object()}));
   }
