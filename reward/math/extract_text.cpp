@@ -52,7 +52,9 @@ std::optional<Formula> formula_at(std::string_view text, size_t at) {
   const std::string_view rest = text.substr(at);
   for (const auto& [open, close] : kSigns) {
     if (!rest.starts_with(open)) continue;
-    const size_t end = rest.substr(0, kMaxAnswerBytes).find(close, open.size());
+    size_t end = rest.substr(0, kMaxAnswerBytes).find(close, open.size());
+    while (end != npos && open == "$" && rest[end - 1] == '\\' && rest[end - 2] != '\\')
+      end = rest.substr(0, kMaxAnswerBytes).find(close, end + 1);
     if (end == npos) return std::nullopt;
     const std::string_view inner = rest.substr(open.size(), end - open.size());
     const bool single = open == "$";
@@ -68,11 +70,12 @@ std::optional<Formula> formula_at(std::string_view text, size_t at) {
 size_t sentence_end(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\n') return i;
-    if (text[i] == '.' && i + 1 < text.size() && text[i + 1] == '.') {  // three dots
+    if (text.substr(i).starts_with("...")) {
       while (i + 1 < text.size() && text[i + 1] == '.') ++i;
       continue;
     }
-    if (text[i] == '.' && (i + 1 == text.size() || is_space(text[i + 1]) || text[i + 1] == '*' || text[i + 1] == '<')) {
+    if (text[i] == '.' && (i + 1 == text.size() || text[i + 1] == '.' || is_space(text[i + 1]) || text[i + 1] == '*' ||
+                           text[i + 1] == '<')) {
       return i;
     }
     if (text.substr(i).starts_with("\u3002")) return i;

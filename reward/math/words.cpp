@@ -77,7 +77,7 @@ std::string_view strip_wrapping(std::string_view text) {
   for (int round = 0; round < 8; ++round) {
     text = trim(text);
     const size_t before = text.size();
-    if (text.ends_with('.') && !text.ends_with("..")) text.remove_suffix(1);
+    while (text.ends_with('.') && !text.ends_with("...")) text.remove_suffix(1);
     while (text.ends_with('*')) text.remove_suffix(1);  // markdown, perhaps cut in two
     while (text.starts_with('*')) text.remove_prefix(1);
     text = trim(text);

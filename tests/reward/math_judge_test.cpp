@@ -51,6 +51,8 @@ TEST(MathExtract, Table) {
       {"The answer is $x=1$ and $x=2$.", "x=1 , x=2", "x=1 , x=2"},
       {"The answer is $18 per day.", "$18 per day", "$18 per day"},
       {"The answer is 1.5 m.", "1.5 m", "1.5 m"},
+      {"The answer is 5.. Really.", "5", "5"},
+      {"The answer is $\\$5.50$.", "\\$5.50", "\\$5.50"},
       {"The answer is 3. The answer is 4.", "4", "4"},
       {"\u7B54\u6848\u662F 12\u3002", "12", "12"},
       {"<think>The answer is 3.</think>The answer is 4.", "4", "4"},

@@ -132,8 +132,10 @@ TEST(JsonReward, ValueAndSchema) {
        {"", "{", "{\"a\": 1} and more", "{a: 1}", "{\"a\": 1, \"a\": 2}", "```python\n{}\n```", "\xFF"})
     EXPECT_EQ(score("json", Json::object(), text), 0.0) << text;
   const Json schema = parse_json(R"({"type": "object", "required": ["name", "age"], "additionalProperties": false,
-      "properties": {"name": {"type": "string", "minLength": 1, "maxLength": 3}, "age": {"type": "integer", "minimum": 0, "exclusiveMaximum": 150},
-                     "tags": {"type": "array", "items": {"enum": ["x", "y"]}, "minItems": 1, "maxItems": 2}, "more": {"anyOf": [{"type": "null"}, {"const": 7}]}, "size": {"type": ["number", "null"]}}})",
+      "properties": {"name": {"type": "string", "minLength": 1, "maxLength": 3},
+                     "age": {"type": "integer", "minimum": 0, "exclusiveMaximum": 150},
+                     "tags": {"type": "array", "items": {"enum": ["x", "y"]}, "minItems": 1, "maxItems": 2},
+                     "more": {"anyOf": [{"type": "null"}, {"const": 7}]}, "size": {"type": ["number", "null"]}}})",
                                  "schema");
   const std::vector<std::pair<std::string, double>> rows = {{R"({"name": "Ann", "age": 5})", 1},
                                                             {R"({"name": "Ann", "age": 5.0})", 1},
