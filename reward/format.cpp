@@ -21,27 +21,41 @@ size_t find_only(std::string_view text, std::string_view tag) {
 
 class Format : public Reward {
  public:
+  explicit Format(const RewardSpec& spec)
+      : tags_(word_option(spec, "tags", {"think_answer", "think"}) == "think" ? 2 : kTags.size()),
+        share_(word_option(spec, "score", {"all", "share"}) == "share") {}
+
   std::optional<double> score(const RewardInput& input) const override {
     const std::string whole =
         (input.opens_thinking ? std::string(kTags[0]) : "").append(input.completion);
     const std::string_view text = trim(whole);
     std::array<size_t, 4> at;
-    for (size_t i = 0; i < kTags.size(); ++i) {
+    size_t found = 0;
+    for (size_t i = 0; i < tags_; ++i) {
       at[i] = find_only(text, kTags[i]);
-      if (at[i] == std::string_view::npos || (i > 0 && at[i] < at[i - 1])) return 0.0;
+      found += at[i] != std::string_view::npos;
     }
+    if (share_) return static_cast<double>(found) / static_cast<double>(tags_);
+    if (found < tags_) return 0.0;
+    for (size_t i = 1; i < tags_; ++i)
+      if (at[i] < at[i - 1]) return 0.0;
     const size_t between = at[1] + kTags[1].size();
+    if (tags_ == 2) return at[0] == 0 && between < text.size() ? 1.0 : 0.0;
     const bool nothing_else = at[0] == 0 && trim(text.substr(between, at[2] - between)).empty() &&
                               at[3] + kTags[3].size() == text.size();
     return nothing_else ? 1.0 : 0.0;
   }
+
+ private:
+  size_t tags_;  // how many of kTags are wanted
+  bool share_;
 };
 
 }  // namespace
 
 std::unique_ptr<Reward> make_format(const RewardSpec& spec) {
-  check_options(spec, {});
-  return std::make_unique<Format>();
+  check_options(spec, {"tags", "score"});
+  return std::make_unique<Format>(spec);
 }
 
 }  // namespace cohort

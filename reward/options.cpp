@@ -50,6 +50,88 @@ std::string column_option(const RewardSpec& spec) {
   return it->get<std::string>();
 }
 
+std::string word_option(const RewardSpec& spec, const std::string& key,
+                        std::initializer_list<std::string> words) {
+  const auto it = spec.options.find(key);
+  if (it == spec.options.end()) return *words.begin();
+  const std::string found = it->is_string() ? it->get<std::string>() : it->dump();
+  if (it->is_string() && std::ranges::find(words, found) != words.end()) return found;
+  const std::string nearest = nearest_name(found, std::vector<std::string>(words));
+  fail(ExitCode::kUsage, "reward '{}': '{}' is '{}';{} allowed are {}", spec.name, key, found,
+       nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest), fmt::join(words, ", "));
+}
+
+double number_option(const RewardSpec& spec, const std::string& key, double low, double high,
+                     std::optional<double> fallback) {
+  const auto it = spec.options.find(key);
+  if (it == spec.options.end() && fallback) return *fallback;
+  CHECK_USAGE(it != spec.options.end(), "reward '{}' needs the option '{}', a number in [{}, {}]",
+              spec.name, key, low, high);
+  const bool fits = it->is_number() && it->get<double>() >= low && it->get<double>() <= high;
+  CHECK_USAGE(fits, "reward '{}': '{}' is {}; allowed is a number in [{}, {}]", spec.name, key,
+              it->dump(), low, high);
+  return it->get<double>();
+}
+
+int64_t whole_option(const RewardSpec& spec, const std::string& key, int64_t low, int64_t high,
+                     std::optional<int64_t> fallback) {
+  const auto it = spec.options.find(key);
+  if (it == spec.options.end() && fallback) return *fallback;
+  CHECK_USAGE(it != spec.options.end(),
+              "reward '{}' needs the option '{}', a whole number in [{}, {}]", spec.name, key, low,
+              high);
+  const bool fits =
+      it->is_number_integer() && it->get<int64_t>() >= low && it->get<int64_t>() <= high;
+  CHECK_USAGE(fits, "reward '{}': '{}' is {}; allowed is a whole number in [{}, {}]", spec.name,
+              key, it->dump(), low, high);
+  return it->get<int64_t>();
+}
+
+std::vector<std::string> list_option(const RewardSpec& spec, const std::string& key) {
+  const auto it = spec.options.find(key);
+  if (it == spec.options.end()) return {};
+  CHECK_USAGE(it->is_array(), "reward '{}': '{}' is {}; allowed is a list of texts", spec.name, key,
+              it->dump());
+  std::vector<std::string> list;
+  for (const Json& item : *it) {
+    CHECK_USAGE(item.is_string() && !item.get_ref<const std::string&>().empty(),
+                "reward '{}': '{}' holds {}; allowed are texts that are not empty", spec.name, key,
+                item.dump());
+    list.push_back(item.get<std::string>());
+  }
+  return list;
+}
+
+LengthUnit unit_option(const RewardSpec& spec) {
+  const std::string word = word_option(spec, "unit", {"tokens", "words", "characters"});
+  return word == "tokens"  ? LengthUnit::kTokens
+         : word == "words" ? LengthUnit::kWords
+                           : LengthUnit::kCharacters;
+}
+
+std::optional<int64_t> completion_length(const RewardInput& input, LengthUnit unit) {
+  int64_t length = 0;
+  switch (unit) {
+    case LengthUnit::kTokens:
+      if (input.ids.empty() && !input.completion.empty()) return std::nullopt;
+      return static_cast<int64_t>(input.ids.size());
+    case LengthUnit::kWords: {
+      bool inside = false;
+      for (const char c : input.completion) {
+        const bool space = kSpace.find(c) != std::string_view::npos;
+        length += !space && !inside;
+        inside = !space;
+      }
+      return length;
+    }
+    case LengthUnit::kCharacters:  // every byte that does not continue a code point
+      for (const char c : input.completion)
+        length += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+      return length;
+  }
+  return length;
+}
+
 std::optional<std::string> column_text(const RewardInput& input, const std::string& column) {
   if (input.columns == nullptr || !input.columns->is_object()) return std::nullopt;
   const auto it = input.columns->find(column);

@@ -22,6 +22,14 @@ constexpr std::array kRewards = {
     Entry{"last_number", make_last_number},
     Entry{"exact", make_exact},
     Entry{"format", make_format},
+    Entry{"math", make_math},
+    Entry{"length", make_length},
+    Entry{"soft_overlong", make_soft_overlong},
+    Entry{"cosine_length", make_cosine_length},
+    Entry{"repetition", make_repetition},
+    Entry{"keywords", make_keywords},
+    Entry{"language", make_language},
+    Entry{"json", make_json},
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/json.h"
+#include "reward/verdict.h"
 
 namespace cohort {
 
@@ -17,6 +18,7 @@ struct RewardInput {
   std::string_view finish_reason;  // "stop" or "length"
   const Json* columns;
   bool opens_thinking = false;  // the prompt ended with <think>, which the completion then lacks
+  std::span<const int32_t> ids = {};  // the completion's tokens; empty where they are not known
 };
 
 class Reward {
@@ -25,6 +27,8 @@ class Reward {
   // The score, or nothing when the row cannot be judged (left out and counted). A pure function of
   // the input.
   virtual std::optional<double> score(const RewardInput& input) const = 0;
+  // The same score, with the reason where the reward has one to give.
+  virtual Verdict explain(const RewardInput& input) const { return {score(input), ""}; }
 };
 
 // One entry of the config's `reward` list: {name: last_number, weight: 1.0, ...options}.

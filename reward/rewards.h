@@ -17,10 +17,60 @@ std::unique_ptr<Reward> make_last_number(const RewardSpec& spec);
 // number. Options: column (default answer).
 std::unique_ptr<Reward> make_exact(const RewardSpec& spec);
 
+// 1 when the completion's answer is the column's by the rules of mathematics (reward/math/,
+// docs/rewards.md), else 0. Nothing when the column is missing, neither text nor number, or cannot
+// be read as an answer. Options: column (default answer); mode: strict or flexible (default:
+// flexible; which parts of a completion may be its answer, reward/math/extract.h); decimals: exact
+// or round (default: exact; round: a decimal in the column stands for what rounds to it); percent:
+// exact or either (default: exact; either: 25 also answers 25 %, and the other way around).
+std::unique_ptr<Reward> make_math(const RewardSpec& spec);
+
 // 1 when the completion is <think>...</think><answer>...</answer>: each tag exactly once, in this
 // order, and nothing but white space around the two parts, else 0 (the format reward of DeepSeek-AI
-// 2025, DeepSeek-R1). Where the prompt ended with <think>, the completion must lack that tag. No
-// options.
+// 2025, DeepSeek-R1). Where the prompt ended with <think>, the completion must lack that tag.
+// Options: tags (think_answer, or think: <think>...</think> and then an answer without tags, which
+// must not be empty; default think_answer), score (all or share: the share of the tags that stand
+// there exactly once; default all).
 std::unique_ptr<Reward> make_format(const RewardSpec& spec);
+
+// 1 when the length of the completion is in [min_length, max_length], else 0. Options: min_length
+// (default 0), max_length (default: no limit), unit (tokens, words or characters; default tokens).
+std::unique_ptr<Reward> make_length(const RewardSpec& spec);
+
+// Soft overlong punishment (Yu et al. 2025, DAPO, equation 13): 0 up to max_length - buffer, then
+// falling linearly to -1 at max_length, -1 beyond. Options: max_length, buffer (at most
+// max_length), unit.
+std::unique_ptr<Reward> make_soft_overlong(const RewardSpec& spec);
+
+// Cosine length scaling (Yeo et al. 2025, Demystifying long chain-of-thought reasoning, appendix
+// C.1): for a length t and T = max_length, end + (start - end) (1 + cos(pi min(t / T, 1))) / 2. A
+// correct completion starts at max_value_correct and ends at min_value_correct; a wrong one starts
+// at min_value_wrong and ends at max_value_wrong. Which it is, another reward says: `correct`,
+// whose score 1 means so; nothing when that has none. Options: max_length, the four values
+// (defaults 1, 0.5, -1, -0.5), unit, correct (math, last_number or exact; default math) and that
+// reward's own.
+std::unique_ptr<Reward> make_cosine_length(const RewardSpec& spec);
+
+// Repetition penalty (Yeo et al. 2025, appendix C.2, as TRL has it): (1 - different n-grams / all
+// n-grams) * max_penalty, 0 for fewer than n. Options: n (default 3), max_penalty (default -1, at
+// most 0), unit (tokens or words; default tokens).
+std::unique_ptr<Reward> make_repetition(const RewardSpec& spec);
+
+// The share of the words in `require` that the completion has; 0 when it has one of `forbid`.
+// Options: require, forbid (lists of texts, at least one of them), case (sensitive or insensitive,
+// for ASCII letters; default sensitive).
+std::unique_ptr<Reward> make_keywords(const RewardSpec& spec);
+
+// The share of the completion's letters that are of one script (the language consistency reward of
+// DeepSeek-AI 2025, DeepSeek-R1, counts words of the target language; a script is what can be told
+// without a model). 1 when there are no letters. Options: script (latin, han, cyrillic, greek,
+// arabic, hebrew, devanagari, hangul, kana, japanese = han and kana, thai), part (all or thinking:
+// up to </think>; default all).
+std::unique_ptr<Reward> make_language(const RewardSpec& spec);
+
+// 1 when the completion is one JSON value, as core/json.h reads it, and fits the schema, else 0.
+// What follows the last </think> counts; a ```json fence around it is left away. Options: schema
+// (the part of JSON Schema in reward/json_schema.h; default: any value).
+std::unique_ptr<Reward> make_json(const RewardSpec& spec);
 
 }  // namespace cohort

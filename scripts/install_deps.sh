@@ -14,6 +14,7 @@ packages=(
   libpcre2-dev                     # the patterns of tokenizers
   libxxhash-dev                    # checksums of checkpoints
   libhwloc-dev                     # which cores there are, for placing threads
+  libgmp-dev                       # exact numbers of the math reward
   libeigen3-dev                    # the tests' reference for the operations
   libgtest-dev libbenchmark-dev    # tests and benchmarks
 )

@@ -158,7 +158,8 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
                                    .completion = scored.text,
                                    .finish_reason = finish_reason_name(scored.rollout.finish_reason),
                                    .columns = &problem.columns,
-                                   .opens_thinking = problem.opens_thinking});
+                                   .opens_thinking = problem.opens_thinking,
+                                   .ids = scored.rollout.tokens});
     put_rollout(mine, scored);
   }
   stats.reward_seconds = seconds_since(start);

@@ -1,0 +1,56 @@
+// The reward `json`: is the completion JSON, of the wanted shape?
+#include <string>
+
+#include "core/check.h"
+#include "reward/json_schema.h"
+#include "reward/options.h"
+#include "reward/rewards.h"
+
+namespace cohort {
+namespace {
+
+// The text without a fence ```json ... ``` around all of it.
+std::string_view without_fence(std::string_view text) {
+  if (!text.starts_with("```") || !text.ends_with("```") || text.size() < 6) return text;
+  const size_t line = text.find('\n');
+  if (line == std::string_view::npos) return text;
+  const std::string_view kind = trim(text.substr(3, line - 3));
+  if (!kind.empty() && kind != "json" && kind != "JSON") return text;
+  return trim(text.substr(line, text.size() - 3 - line));
+}
+
+class JsonShape : public Reward {
+ public:
+  explicit JsonShape(const RewardSpec& spec) : schema_(true) {
+    if (!spec.options.is_object() || !spec.options.contains("schema")) return;
+    schema_ = spec.options["schema"];
+    check_schema(schema_, "reward '" + spec.name + "': schema");
+  }
+
+  std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
+
+  Verdict explain(const RewardInput& input) const override {
+    std::string_view text = input.completion;
+    const size_t think = text.rfind("</think>");
+    if (think != std::string_view::npos) text.remove_prefix(think + 8);
+    try {
+      const Json value = parse_json(without_fence(trim(text)), "the completion");
+      return fits_schema(value, schema_) ? Verdict{1.0, "JSON that fits the schema"}
+                                         : Verdict{0.0, "JSON that does not fit the schema"};
+    } catch (const Error& error) {
+      return {0.0, error.what()};
+    }
+  }
+
+ private:
+  Json schema_;
+};
+
+}  // namespace
+
+std::unique_ptr<Reward> make_json(const RewardSpec& spec) {
+  check_options(spec, {"schema"});
+  return std::make_unique<JsonShape>(spec);
+}
+
+}  // namespace cohort

@@ -1,0 +1,195 @@
+#include "reward/math/extract.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <vector>
+
+#include "reward/math/budget.h"
+#include "reward/math/extract_text.h"
+#include "reward/math/parser.h"
+#include "reward/math/words.h"
+#include "reward/options.h"
+
+namespace cohort::math {
+namespace {
+
+constexpr int kMaxTries = 16;      // boxes without an end, phrases without an answer
+constexpr size_t kMaxTail = 4096;  // what the flexible rules look at
+
+struct Span {
+  size_t begin, end;  // of the whole box
+  std::string_view inner;
+};
+
+// The box whose backslash is at text[at].
+std::optional<Span> box_at(std::string_view text, size_t at) {
+  size_t i = at + (text.substr(at).starts_with("\\boxed") ? 6 : 5);
+  if (i < text.size() && text[i] >= 'a' && text[i] <= 'z') return std::nullopt;  // another command
+  while (i < text.size() && (text[i] == ' ' || text[i] == '\n')) ++i;
+  if (i >= text.size()) return std::nullopt;
+  if (text[i] != '{') {  // \boxed 5
+    size_t end = i;
+    while (end < text.size() && text[end] != '$' && text[end] != ' ' && text[end] != '\n' && text[end] != '.' &&
+           text[end] != '\\')
+      ++end;
+    if (end == i) return std::nullopt;
+    return Span{at, end, text.substr(i, end - i)};
+  }
+  size_t depth = 0;
+  const size_t limit = std::min(text.size(), i + kMaxAnswerBytes);
+  for (size_t k = i; k < limit; ++k) {
+    if (text[k] == '\\')
+      ++k;
+    else if (text[k] == '{')
+      ++depth;
+    else if (text[k] == '}' && --depth == 0)
+      return Span{at, k + 1, text.substr(i + 1, k - i - 1)};
+  }
+  return std::nullopt;
+}
+
+std::optional<Span> last_box(std::string_view text) {
+  size_t before = text.size();
+  for (int i = 0; i < kMaxTries && before > 0; ++i) {
+    const size_t boxed = text.rfind("\\boxed", before - 1), fbox = text.rfind("\\fbox", before - 1);
+    const size_t at = boxed == std::string_view::npos  ? fbox
+                      : fbox == std::string_view::npos ? boxed
+                                                       : std::max(boxed, fbox);
+    if (at == std::string_view::npos) return std::nullopt;
+    const std::optional<Span> box = box_at(text, at);
+    if (box && !trim(box->inner).empty()) return box;
+    before = at;
+  }
+  return std::nullopt;
+}
+
+// Is there nothing but "and", "or" and commas in `text`, and at least one of them?
+bool connects(std::string_view text) {
+  static constexpr std::array<std::string_view, 12> kBlank = {" ", "$",       "\\(", "\\)",    "\\[", "\\]",
+                                                              "*", "\\text{", "}",   "\\quad", "\\,", "\\ "};
+  static constexpr std::array<std::string_view, 4> kWords = {"and", "or", ",", ";"};
+  bool joined = false;
+  if (text.size() > 60) return false;
+  while (!text.empty()) {
+    const auto starts = [&](std::string_view piece) {
+      if (!text.starts_with(piece)) return false;
+      text.remove_prefix(piece.size());
+      return true;
+    };
+    if (std::ranges::any_of(kBlank, starts)) continue;
+    if (!std::ranges::any_of(kWords, starts)) return false;
+    joined = true;
+  }
+  return joined;
+}
+
+struct Found {
+  Extracted answer;
+  size_t at = 0;
+};
+
+std::optional<Found> boxes(std::string_view text) {
+  std::optional<Span> box = last_box(text);
+  if (!box) return std::nullopt;
+  std::string answer(box->inner);
+  const size_t at = box->begin;
+  for (int i = 0; i < kMaxTries; ++i) {
+    const std::optional<Span> earlier = last_box(text.substr(0, box->begin));
+    if (!earlier || !connects(text.substr(earlier->end, box->begin - earlier->end))) break;
+    answer = std::string(earlier->inner) + " , " + answer;
+    box = earlier;
+  }
+  return Found{{std::move(answer), Source::kBox}, at};
+}
+
+std::optional<Found> hashes(std::string_view text) {
+  const size_t at = text.rfind("####");
+  if (at == std::string_view::npos) return std::nullopt;
+  size_t begin = at + 4;
+  const std::string_view line = text.substr(begin, std::min(text.find('\n', begin), text.size()) - begin);
+  std::string_view answer = strip_wrapping(line);
+  if (answer.size() > 4 && (answer.starts_with("Answer:") || answer.starts_with("answer:")))
+    answer = strip_wrapping(answer.substr(7));
+  // "#### Step 3: ..." is a heading.
+  const bool heading =
+      answer.size() > kMaxAnswerBytes || answer.empty() ||
+      (answer.find_first_of("0123456789\\") == std::string_view::npos && answer.find(' ') != std::string_view::npos);
+  if (heading || !parse_answer(answer).ok()) return std::nullopt;
+  return Found{{std::string(answer), Source::kHashes}, at};
+}
+
+std::optional<std::string_view> tags(std::string_view text) {
+  const size_t close = text.rfind("</answer>");
+  if (close == std::string_view::npos) return std::nullopt;
+  const size_t open = text.rfind("<answer>", close);
+  if (open == std::string_view::npos) return std::nullopt;
+  return text.substr(open + 8, close - open - 8);
+}
+
+std::optional<Found> marked(std::string_view text) {
+  std::optional<Found> box = boxes(text), hash = hashes(text);
+  if (box && hash) return box->at > hash->at ? box : hash;
+  return box ? box : hash;
+}
+
+std::optional<Extracted> phrase(std::string_view text) {
+  size_t before = text.size();
+  for (int i = 0; i < kMaxTries; ++i) {
+    const std::optional<size_t> at = after_phrase(text, before);
+    if (!at) return std::nullopt;
+    std::string answer = statement(text.substr(*at, kMaxAnswerBytes));
+    if (!answer.empty()) return Extracted{std::move(answer), Source::kPhrase};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+const char* source_name(Source source) {
+  switch (source) {
+    case Source::kNone:
+      return "nothing";
+    case Source::kBox:
+      return "the last box";
+    case Source::kHashes:
+      return "####";
+    case Source::kTags:
+      return "<answer>";
+    case Source::kPhrase:
+      return "\"answer is\"";
+    case Source::kFormula:
+      return "the last formula";
+    case Source::kLast:
+      return "the last number";
+    case Source::kWhole:
+      return "all of it";
+  }
+  return "";
+}
+
+Extracted extract_answer(std::string_view completion, bool flexible) {
+  const size_t think = completion.rfind("</think>");
+  std::string_view text = think == std::string_view::npos ? completion : completion.substr(think + 8);
+  if (const std::optional<std::string_view> inner = tags(text)) {
+    if (std::optional<Found> found = marked(*inner)) return found->answer;
+    const std::string_view whole = strip_wrapping(*inner);
+    if (std::optional<Extracted> found = phrase(*inner)) return *found;
+    return {std::string(whole.substr(0, kMaxAnswerBytes)), Source::kTags};
+  }
+  if (std::optional<Found> found = marked(text)) return found->answer;
+  if (std::optional<Extracted> found = phrase(text)) return *found;
+  if (!flexible) return {};
+  if (text.size() > kMaxTail) text.remove_prefix(text.size() - kMaxTail);
+  return last_statement(text);
+}
+
+Extracted extract_gold(std::string_view gold) {
+  if (std::optional<Found> found = marked(gold)) return found->answer;
+  if (const std::optional<std::string_view> inner = tags(gold)) return {std::string(trim(*inner)), Source::kTags};
+  const std::string_view whole = trim(gold);
+  if (whole.empty()) return {};
+  return {std::string(whole), Source::kWhole};
+}
+
+}  // namespace cohort::math

@@ -1,0 +1,258 @@
+#include "reward/math/extract_text.h"
+
+#include <algorithm>
+#include <array>
+
+#include "reward/math/budget.h"
+#include "reward/math/number_text.h"
+#include "reward/math/parser.h"
+#include "reward/math/words.h"
+#include "reward/options.h"
+
+namespace cohort::math {
+namespace {
+
+constexpr size_t npos = std::string_view::npos;
+
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+bool word_at(std::string_view text, size_t at, std::string_view word) {
+  if (at + word.size() > text.size()) return false;
+  for (size_t i = 0; i < word.size(); ++i)
+    if (lower(text[at + i]) != word[i]) return false;
+  return true;
+}
+
+struct Formula {
+  size_t begin, end;
+  std::string_view inner;
+};
+
+// Two or more words of prose, or a blank line, inside a pair of dollars: the dollars are money.
+bool is_prose(std::string_view inner) {
+  if (inner.empty() || inner.find("\n\n") != npos || inner.size() > kMaxAnswerBytes) return true;
+  if (inner.find('\\') != npos) return false;
+  int words = 0;
+  for (size_t i = 0; i < inner.size(); ++i) {
+    size_t end = i;
+    while (end < inner.size() && is_letter(inner[end])) ++end;
+    if (end >= i + 3) ++words;
+    i = std::max(i, end);
+  }
+  return words >= 2;
+}
+
+// The formula whose opening sign is at text[at].
+std::optional<Formula> formula_at(std::string_view text, size_t at) {
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kSigns = {
+      {{"$$", "$$"}, {"\\(", "\\)"}, {"\\[", "\\]"}, {"$", "$"}}};
+  const std::string_view rest = text.substr(at);
+  for (const auto& [open, close] : kSigns) {
+    if (!rest.starts_with(open)) continue;
+    size_t end = rest.substr(0, kMaxAnswerBytes).find(close, open.size());
+    while (end != npos && open == "$" && rest[end - 1] == '\\' && rest[end - 2] != '\\')
+      end = rest.substr(0, kMaxAnswerBytes).find(close, end + 1);
+    if (end == npos) return std::nullopt;
+    const std::string_view inner = rest.substr(open.size(), end - open.size());
+    const bool single = open == "$";
+    if (single && (inner.empty() || (inner.front() == ' ' && inner.back() != ' ') || inner.find('\n') != npos))
+      return std::nullopt;
+    if (is_prose(inner)) return std::nullopt;
+    return Formula{at, at + end + close.size(), inner};
+  }
+  return std::nullopt;
+}
+
+// Where the sentence at the front of `text` ends.
+size_t sentence_end(std::string_view text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\n') return i;
+    if (text.substr(i).starts_with("...")) {
+      while (i + 1 < text.size() && text[i + 1] == '.') ++i;
+      continue;
+    }
+    if (text[i] == '.' && (i + 1 == text.size() || text[i + 1] == '.' || is_space(text[i + 1]) || text[i + 1] == '*' ||
+                           text[i + 1] == '<')) {
+      return i;
+    }
+    if (text.substr(i).starts_with("\u3002")) return i;
+  }
+  return text.size();
+}
+
+// Words that begin a remark behind the answer.
+size_t remark_begin(std::string_view text) {
+  static constexpr std::array<std::string_view, 22> kRemarks = {
+      "because", "since", "so",     "as",  "which", "where", "when",  "for",  "after",     "if",       "that",
+      "but",     "by",    "rather", "not", "using", "given", "hence", "thus", "therefore", "assuming", "with"};
+  for (size_t i = 1; i < text.size(); ++i) {
+    if (!is_letter(text[i]) || is_letter(text[i - 1]) || text[i - 1] == '\\') continue;
+    for (const std::string_view word : kRemarks) {
+      const size_t end = i + word.size();
+      if (word_at(text, i, word) && (end == text.size() || !is_letter(text[end]))) {
+        size_t begin = i;
+        while (begin > 0 && (is_space(text[begin - 1]) || text[begin - 1] == ',' || text[begin - 1] == '(')) --begin;
+        return begin;
+      }
+    }
+  }
+  return text.size();
+}
+
+bool joins(std::string_view between) {
+  const std::string_view word = trim(between);
+  return word == "and" || word == "or" || word == "," || word == ", and" || word == ", or" || word == ";";
+}
+
+size_t skip_opening(std::string_view text, size_t at) {
+  while (at < text.size() && (is_space(text[at]) || text[at] == '*' || text[at] == ':' || text[at] == '_' ||
+                              text[at] == '`' || text[at] == '>'))
+    ++at;
+  return at;
+}
+
+// The right side of an equation that stands in plain words.
+std::string_view right_side(std::string_view text) {
+  size_t at = text.rfind('=');
+  if (at == npos || at + 1 >= text.size() ||
+      (at > 0 && (text[at - 1] == '<' || text[at - 1] == '>' || text[at - 1] == '!')))
+    return text;
+  return trim(text.substr(at + 1));
+}
+
+// The number that ends at or before the last digit of `text`, with sign, fraction and percent.
+struct Run {
+  size_t begin, end;
+};
+std::optional<Run> last_number(std::string_view text) {
+  size_t end = text.find_last_of("0123456789");
+  if (end == npos) return std::nullopt;
+  size_t begin = end++;
+  while (begin > 0) {
+    const char c = text[begin - 1];
+    const bool joint = (c == '.' || c == ',' || c == '/') && begin > 1 && is_digit(text[begin - 2]);
+    if (!is_digit(c) && !joint) break;
+    --begin;
+  }
+  if (begin > 0 && text[begin - 1] == '.' && (begin == 1 || !is_letter(text[begin - 2]))) --begin;
+  if (begin > 0 && text[begin - 1] == '-' &&
+      (begin == 1 || is_space(text[begin - 2]) || text[begin - 2] == '(' || text[begin - 2] == '$' ||
+       text[begin - 2] == '*'))
+    --begin;
+  if (begin >= 3 && text.substr(begin - 3).starts_with("\u2212")) begin -= 3;
+  if (begin > 0 && text[begin - 1] == '$') --begin;
+  if (begin > 1 && text[begin - 1] == '-' && text[begin] == '$') --begin;
+  if (end < text.size() && text[end] == '%') ++end;
+  return Run{begin, end};
+}
+
+}  // namespace
+
+std::optional<size_t> after_phrase(std::string_view text, size_t& before) {
+  static constexpr std::string_view kWord = "answer", kChinese = "\u7B54\u6848";
+  while (before > 0) {
+    --before;
+    if (text.substr(before).starts_with(kChinese)) {
+      size_t at = before + kChinese.size();
+      for (const std::string_view skip : {"\u662F", "\u4E3A", "\uFF1A", ":", "\u662F", "\u4E3A"})
+        if (text.substr(at).starts_with(skip)) at += skip.size();
+      return skip_opening(text, at);
+    }
+    if (!word_at(text, before, kWord)) continue;
+    if (before > 0 && (is_letter(text[before - 1]) || text[before - 1] == '<' || text[before - 1] == '/')) continue;
+    // "is", "are", "be", ':' or '=' on the same line, in the same sentence, soon after.
+    const std::string_view rest = text.substr(before + kWord.size(), 80);
+    for (size_t i = 0; i < rest.size() && rest[i] != '\n' && rest[i] != '.' && rest[i] != ';'; ++i) {
+      if (rest[i] == ':' || rest[i] == '=') return skip_opening(text, before + kWord.size() + i + 1);
+      if (i == 0 || is_letter(rest[i - 1])) continue;
+      for (const std::string_view verb : {"is", "are", "be", "equals", "was"}) {
+        const size_t end = i + verb.size();
+        if (word_at(rest, i, verb) && end < rest.size() && !is_letter(rest[end])) {
+          const size_t at = skip_opening(text, before + kWord.size() + end);
+          return at;
+        }
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+std::string statement(std::string_view text) {
+  text = text.substr(std::min(skip_opening(text, 0), text.size()));
+  std::string formulas;
+  size_t at = 0;
+  for (int i = 0; i < 8; ++i) {
+    const std::optional<Formula> formula = formula_at(text, at);
+    if (!formula) break;
+    if (!formulas.empty()) formulas += " , ";
+    formulas += formula->inner;
+    const size_t next = text.find_first_of("$\\", formula->end);
+    if (next == npos || !joins(text.substr(formula->end, next - formula->end))) {
+      // "$5$ million", "$3$ cm": the words behind belong to it, if they are a unit.
+      std::string_view rest = text.substr(formula->end);
+      rest = rest.substr(0, sentence_end(rest));
+      rest = trim(rest.substr(0, remark_begin(rest)));
+      if (i == 0 && !rest.empty() && rest.size() < 40 && is_letter(rest[0]) && std::ranges::none_of(rest, is_digit) &&
+          rest.find_first_of("$\\") == npos) {
+        std::string with_words = formulas + " " + std::string(rest);
+        if (parse_answer(with_words).ok()) return with_words;
+      }
+      break;
+    }
+    at = next;
+  }
+  if (!formulas.empty()) return formulas;
+  std::string_view sentence = text.substr(0, sentence_end(text));
+  const std::string_view all = strip_wrapping(sentence);
+  if (all.find('$') == npos || all.starts_with('$') || all.starts_with("-$")) {
+    if (parse_answer(all).ok() && remark_begin(all) == all.size()) return std::string(all);
+    const std::string_view front = strip_wrapping(all.substr(0, remark_begin(all)));
+    if (!front.empty() && (parse_answer(front).ok() || all.find_first_of("$\\") == npos)) return std::string(front);
+  }
+  for (size_t i = 0; i < sentence.size(); ++i)  // "clearly $5$"
+    if (sentence[i] == '$' || sentence[i] == '\\')
+      if (const std::optional<Formula> formula = formula_at(sentence, i)) return std::string(formula->inner);
+  return std::string(strip_wrapping(all));
+}
+
+Extracted last_statement(std::string_view text) {
+  std::optional<Formula> formula;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '$' && text[i] != '\\') continue;
+    if (const std::optional<Formula> f = formula_at(text, i)) {
+      formula = f;
+      i = f->end - 1;
+    }
+  }
+  const std::string_view tail = formula ? text.substr(formula->end) : text;
+  const std::optional<Run> number = last_number(tail);
+  if (formula && !number) {
+    const std::string_view inner = trim(formula->inner);
+    return {std::string(inner), Source::kFormula};
+  }
+  if (!number) {
+    // Words alone: a short last line ("Yes.", "x + 1") may be the answer.
+    std::string_view line = trim(tail);
+    const size_t begin = line.rfind('\n');
+    if (begin != npos) line = trim(line.substr(begin + 1));
+    line = strip_wrapping(right_side(line));
+    if (line.empty() || line.size() > 200) return {};
+    return {std::string(line), Source::kLast};
+  }
+  // The end of the line that the number stands in, if all of it behind '=' is an expression or a value with a unit.
+  const size_t line_begin = tail.rfind('\n', number->begin) == npos ? 0 : tail.rfind('\n', number->begin) + 1;
+  std::string_view line = tail.substr(line_begin);
+  line = line.substr(0, std::min(line.find('\n'), line.size()));
+  const size_t shift = number->begin - line_begin;
+  const size_t stop = shift + sentence_end(line.substr(shift));
+  line = strip_wrapping(line.substr(0, stop));
+  const std::string_view side = strip_wrapping(right_side(line));
+  if (side.size() < 200 && side.find_first_of("0123456789") != npos && parse_answer(side).ok())
+    return {std::string(side), Source::kLast};
+  return {std::string(tail.substr(number->begin, number->end - number->begin)), Source::kLast};
+}
+
+}  // namespace cohort::math

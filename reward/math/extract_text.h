@@ -1,0 +1,22 @@
+// Answers in running text: behind "the answer is", in the last formula, as the last number.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "reward/math/extract.h"
+
+namespace cohort::math {
+
+// Behind the last "answer is", "answer:", "answer =" that begins before `before`, which moves to where it begins.
+std::optional<size_t> after_phrase(std::string_view text, size_t& before);
+
+// What the text states at its beginning: its formulas if it begins with one ("$x = 1$ and $x = 2$"), else the words up
+// to the end of the sentence or to a word that begins a remark ("because"). "" when there is nothing.
+std::string statement(std::string_view text);
+
+// The last formula or number of the text, whichever comes later; the right side if it is an equation.
+Extracted last_statement(std::string_view text);
+
+}  // namespace cohort::math

@@ -1,0 +1,173 @@
+#include "reward/math/words.h"
+
+#include <array>
+#include <utility>
+
+#include "reward/options.h"
+
+namespace cohort::math {
+namespace {
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+bool is_alnum(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         static_cast<unsigned char>(c) >= 0x80;
+}
+
+// Different words for one answer.
+constexpr std::pair<std::string_view, std::string_view> kSame[] = {
+    {"no solutions", "no solution"},
+    {"no real solution", "no solution"},
+    {"no real solutions", "no solution"},
+    {"none", "no solution"},
+    {"no such values", "no solution"},
+    {"there is no solution", "no solution"},
+    {"there are no solutions", "no solution"},
+    {"no solution exists", "no solution"},
+    {"impossible", "no solution"},
+    {"dne", "does not exist"},
+    {"doesn't exist", "does not exist"},
+    {"not exist", "does not exist"},
+    {"not defined", "undefined"},
+    {"infinitely many solutions", "infinitely many"},
+    {"infinite solutions", "infinitely many"},
+    {"infinite", "infinitely many"},
+    {"infinitely many solution", "infinitely many"},
+    {"all reals", "all real numbers"},
+    {"true statement", "true"},
+    {"t", "true"},
+    {"f", "false"},
+    {"y", "yes"},
+    {"n", "no"},
+};
+
+constexpr std::array<std::string_view, 20> kOnes = {
+    "zero", "one",    "two",    "three",    "four",     "five",    "six",     "seven",     "eight",    "nine",
+    "ten",  "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"};
+constexpr std::array<std::string_view, 8> kTens = {"twenty", "thirty",  "forty",  "fifty",
+                                                   "sixty",  "seventy", "eighty", "ninety"};
+
+bool strip(std::string_view& text, std::string_view open, std::string_view close) {
+  if (text.size() < open.size() + close.size() || !text.starts_with(open) || !text.ends_with(close)) return false;
+  const std::string_view inner = text.substr(open.size(), text.size() - open.size() - close.size());
+  if (close == "}") {  // the brace must close the one that opened
+    int depth = 1;
+    for (size_t i = 0; i < inner.size(); ++i) {
+      if (inner[i] == '\\')
+        ++i;
+      else if (inner[i] == '{')
+        ++depth;
+      else if (inner[i] == '}' && --depth == 0)
+        return false;
+    }
+  } else if (inner.find(open) != std::string_view::npos || inner.find(close) != std::string_view::npos) {
+    return false;
+  }
+  text = inner;
+  return true;
+}
+
+}  // namespace
+
+std::string_view strip_wrapping(std::string_view text) {
+  static constexpr std::pair<std::string_view, std::string_view> kWrappings[] = {
+      {"$$", "$$"},       {"$", "$"},       {"\\(", "\\)"},     {"\\[", "\\]"},    {"**", "**"},
+      {"`", "`"},         {"\\text{", "}"}, {"\\textbf{", "}"}, {"\\boxed{", "}"}, {"\\mathbf{", "}"},
+      {"\\mathrm{", "}"}, {"\\fbox{", "}"}, {"*", "*"},         {"\"", "\""},      {"\\displaystyle", ""}};
+  for (int round = 0; round < 8; ++round) {
+    text = trim(text);
+    const size_t before = text.size();
+    while (text.ends_with('.') && !text.ends_with("...")) text.remove_suffix(1);
+    while (text.ends_with('*')) text.remove_suffix(1);  // markdown, perhaps cut in two
+    while (text.starts_with('*')) text.remove_prefix(1);
+    text = trim(text);
+    for (const auto& [open, close] : kWrappings)
+      if (strip(text, open, close)) break;
+    if (text.size() == before) break;
+  }
+  return trim(text);
+}
+
+std::string normal_words(std::string_view text) {
+  std::string words;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\') {  // a command
+      while (i + 1 < text.size() &&
+             ((text[i + 1] >= 'a' && text[i + 1] <= 'z') || (text[i + 1] >= 'A' && text[i + 1] <= 'Z')))
+        ++i;
+      continue;
+    }
+    if (is_alnum(text[i]) || text[i] == '\'')
+      words += lower(text[i]);
+    else if (!words.empty() && words.back() != ' ')
+      words += ' ';
+  }
+  std::string out;
+  for (size_t at = 0; at < words.size();) {
+    const size_t end = std::min(words.find(' ', at), words.size());
+    const std::string_view word = std::string_view(words).substr(at, end - at);
+    at = end + 1;
+    if (word.empty() || ((word == "a" || word == "an" || word == "the") && words.size() > word.size() + 1)) continue;
+    if (!out.empty()) out += ' ';
+    out += word;
+  }
+  for (const auto& [word, same] : kSame)
+    if (out == word) return std::string(same);
+  return out;
+}
+
+std::optional<int> number_of_words(std::string_view text) {
+  const std::string words = normal_words(text);
+  for (size_t i = 0; i < kOnes.size(); ++i)
+    if (words == kOnes[i]) return static_cast<int>(i);
+  for (size_t t = 0; t < kTens.size(); ++t) {
+    if (!words.starts_with(kTens[t])) continue;
+    const std::string_view rest = std::string_view(words).substr(kTens[t].size());
+    const int tens = 10 * static_cast<int>(t + 2);
+    if (rest.empty()) return tens;
+    for (size_t i = 1; i < 10; ++i)
+      if (rest.substr(1) == kOnes[i]) return tens + static_cast<int>(i);
+  }
+  if (words == "hundred" || words == "one hundred") return 100;
+  return std::nullopt;
+}
+
+std::optional<Label> read_label(std::string_view text) {
+  text = strip_wrapping(text);
+  for (const std::string_view word : {"Option ", "option ", "Choice ", "choice "})
+    if (text.starts_with(word)) text.remove_prefix(word.size());
+  std::string_view inner = text;
+  for (const std::string_view command : {"\\textbf{", "\\text{", "\\mathbf{", "\\mathrm{"})
+    if (inner.starts_with(command)) {
+      const size_t close = inner.find('}');
+      if (close == std::string_view::npos) return std::nullopt;
+      const std::optional<Label> label = read_label(inner.substr(command.size(), close - command.size()));
+      if (!label || !label->rest.empty()) return std::nullopt;
+      std::string_view rest = trim(inner.substr(close + 1));
+      while (rest.starts_with(')') || rest.starts_with('.') || rest.starts_with(':')) rest = trim(rest.substr(1));
+      return Label{label->letter, std::string(rest)};
+    }
+  const bool round = inner.starts_with('('), square = inner.starts_with('[');
+  if (round || square) inner.remove_prefix(1);
+  inner = trim(inner);
+  if (inner.empty() || inner[0] < 'A' || inner[0] > 'J') return std::nullopt;
+  const char letter = inner[0];
+  inner.remove_prefix(1);
+  // "(A) + 1" and "(B)^2" are expressions.
+  const auto operates = [](std::string_view rest) {
+    return !rest.empty() && std::string_view("+*/^=<>_").find(trim(rest)[0]) != std::string_view::npos;
+  };
+  if (round || square) {
+    inner = trim(inner);
+    if (!inner.starts_with(round ? ')' : ']')) return std::nullopt;
+    inner.remove_prefix(1);
+    while (inner.starts_with(':') || inner.starts_with('.')) inner.remove_prefix(1);
+    if (operates(trim(inner))) return std::nullopt;
+    return Label{letter, std::string(trim(inner))};
+  }
+  if (inner.empty()) return Label{letter, ""};
+  if (inner[0] != ')' && inner[0] != '.' && inner[0] != ':') return std::nullopt;
+  return Label{letter, std::string(trim(inner.substr(1)))};
+}
+
+}  // namespace cohort::math

@@ -1,0 +1,61 @@
+// The math reward against pairs that are labelled by how they were made (scripts/goldens/make_math_pairs.py and
+// make_math_heldout.py).
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <string>
+
+#include "core/json.h"
+#include "reward/math/judge.h"
+
+namespace cohort {
+namespace {
+
+struct Tally {
+  int right = 0, all = 0;
+  int wrong_yes = 0;
+  std::string shown;  // what was judged wrongly
+};
+
+Tally judge_file(const std::string& name) {
+  std::ifstream in(std::string(GOLDEN_DIR) + "/math/" + name);
+  EXPECT_TRUE(in.is_open()) << name;
+  Tally tally;
+  const math::JudgeOptions options;
+  for (std::string line; std::getline(in, line);) {
+    const std::string where = name + ":" + std::to_string(tally.all + 1);
+    const Json record = parse_json(line, where);
+    const std::string gold = get_string(record, "gold", where), completion = get_string(record, "completion", where);
+    const bool equal = record.at("equal").get<bool>();
+    const Verdict verdict = math::judge(completion, gold, options);
+    ++tally.all;
+    if (verdict.score && (*verdict.score == 1.0) == equal) {
+      ++tally.right;
+    } else {
+      tally.wrong_yes += verdict.score == 1.0;
+      tally.shown += where + " [" + get_string(record, "kind", where) + "] gold " + gold +
+                     (equal ? " equals" : " differs") + ", but: " + verdict.reason + "\n";
+    }
+  }
+  return tally;
+}
+
+TEST(MathPairs, AtLeast98PercentAreJudgedAsAMathematicianWould) {
+  const Tally tally = judge_file("pairs.jsonl");
+  ASSERT_GE(tally.all, 1500);
+  RecordProperty("right", tally.right);
+  EXPECT_GE(tally.right, 0.98 * tally.all) << tally.right << " of " << tally.all << "\n" << tally.shown;
+  if (std::getenv("COHORT_SHOW_PAIRS")) std::fputs(tally.shown.c_str(), stderr);
+}
+
+TEST(MathPairs, SoAreThoseOfAnotherGenerator) {
+  const Tally tally = judge_file("heldout.jsonl");
+  ASSERT_GE(tally.all, 700);
+  RecordProperty("right", tally.right);
+  EXPECT_GE(tally.right, 0.98 * tally.all) << tally.right << " of " << tally.all << "\n" << tally.shown;
+  if (std::getenv("COHORT_SHOW_PAIRS")) std::fputs(tally.shown.c_str(), stderr);
+}
+
+}  // namespace
+}  // namespace cohort

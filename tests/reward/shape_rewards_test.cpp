@@ -1,0 +1,191 @@
+// The rewards of format and shape: length, soft_overlong, cosine_length, repetition, keywords, language, json, and
+// format's options.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numbers>
+
+#include "core/check.h"
+#include "reward/reward.h"
+
+namespace cohort {
+namespace {
+
+std::optional<double> score(const char* name, Json options, std::string_view completion, std::vector<int32_t> ids = {},
+                            const Json& columns = Json::object()) {
+  return make_reward({.name = name, .options = std::move(options)})
+      ->score({.completion = completion, .columns = &columns, .ids = ids});
+}
+
+std::string refusal(const char* name, Json options) {
+  try {
+    make_reward({.name = name, .options = std::move(options)});
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ExitCode::kUsage);
+    return e.what();
+  }
+  ADD_FAILURE() << "was not refused";
+  return "";
+}
+
+#define EXPECT_SAYS(message, words) EXPECT_NE((message).find(words), std::string::npos) << (message)
+
+TEST(Length, CountsTokensWordsOrCharacters) {
+  const Json two_to_three = {{"min_length", 2}, {"max_length", 3}};
+  EXPECT_EQ(score("length", two_to_three, "x", {1}), 0.0);
+  EXPECT_EQ(score("length", two_to_three, "x", {1, 2}), 1.0);
+  EXPECT_EQ(score("length", two_to_three, "x", {1, 2, 3}), 1.0);
+  EXPECT_EQ(score("length", two_to_three, "x", {1, 2, 3, 4}), 0.0);
+  EXPECT_EQ(score("length", two_to_three, "x"), std::nullopt) << "no tokens are known";
+  EXPECT_EQ(score("length", {{"min_length", 0}, {"max_length", 0}}, ""), 1.0);
+  const auto words = [](const char* text, int n) {
+    return score("length", {{"min_length", n}, {"max_length", n}, {"unit", "words"}}, text);
+  };
+  EXPECT_EQ(words(" a  bc\nd ", 3), 1.0);
+  EXPECT_EQ(words("", 0), 1.0);
+  EXPECT_EQ(score("length", {{"max_length", 3}, {"unit", "characters"}}, "\u00E9\u4E2D\u00DF"), 1.0);
+  EXPECT_EQ(score("length", {{"max_length", 2}, {"unit", "characters"}}, "\u00E9\u4E2D\u00DF"), 0.0);
+  EXPECT_SAYS(refusal("length", {{"min_length", 5}, {"max_length", 4}}), "min_length 5 is more than max_length 4");
+  EXPECT_SAYS(refusal("length", {{"min_length", -1}}), "'min_length' is -1; allowed is a whole number in [0, ");
+  EXPECT_SAYS(refusal("length", {{"min_length", 1.5}}), "allowed is a whole number");
+  EXPECT_SAYS(refusal("length", {{"unit", "bytes"}}), "allowed are tokens, words, characters");
+}
+
+// Yu et al. 2025, equation 13, point by point.
+TEST(SoftOverlong, IsTheEquation) {
+  const Json options = {{"max_length", 100}, {"buffer", 20}};
+  for (const auto& [length, expected] :
+       std::vector<std::pair<int, double>>{{0, 0}, {80, 0}, {81, -0.05}, {90, -0.5}, {100, -1}, {101, -1}, {1000, -1}})
+    EXPECT_EQ(score("soft_overlong", options, "x", std::vector<int32_t>(length, 7)),
+              length == 0 ? std::nullopt : std::optional<double>(expected))
+        << length;
+  EXPECT_EQ(score("soft_overlong", {{"max_length", 4}, {"buffer", 0}, {"unit", "words"}}, "a b c d"), 0.0);
+  EXPECT_EQ(score("soft_overlong", {{"max_length", 4}, {"buffer", 0}, {"unit", "words"}}, "a b c d e"), -1.0);
+  EXPECT_SAYS(refusal("soft_overlong", {{"buffer", 5}}), "needs the option 'max_length'");
+  EXPECT_SAYS(refusal("soft_overlong", {{"max_length", 5}}), "needs the option 'buffer'");
+  EXPECT_SAYS(refusal("soft_overlong", {{"max_length", 5}, {"buffer", 6}}), "'buffer' is 6");
+}
+
+TEST(CosineLength, IsTheFormulaAndAsksAnotherReward) {
+  const Json columns = {{"answer", "1/3"}};
+  const auto at = [&](int length, const char* text, Json options = {{"max_length", 100}}) {
+    return score("cosine_length", std::move(options), text, std::vector<int32_t>(length, 7), columns);
+  };
+  EXPECT_EQ(at(50, "\\boxed{\\frac{1}{3}}"), 0.75);  // as TRL's example
+  EXPECT_EQ(at(50, "\\boxed{\\frac{1}{2}}"), -0.75);
+  EXPECT_EQ(at(100, "\\boxed{\\frac{1}{3}}"), 0.5);
+  EXPECT_EQ(at(300, "\\boxed{\\frac{1}{3}}"), 0.5);
+  EXPECT_EQ(at(100, "no"), -0.5);
+  EXPECT_DOUBLE_EQ(*at(25, "\\boxed{1/3}"), 0.5 + 0.25 * (1 + std::cos(std::numbers::pi / 4)));
+  EXPECT_EQ(
+      at(50, "1/3", {{"max_length", 100}, {"correct", "exact"}, {"max_value_correct", 3}, {"min_value_correct", 1}}),
+      2.0);
+  EXPECT_EQ(score("cosine_length", {{"max_length", 9}}, "1", {1}), std::nullopt) << "no gold";
+  EXPECT_EQ(score("cosine_length", {{"max_length", 9}}, "1/3", {}, columns), std::nullopt) << "no tokens";
+  EXPECT_SAYS(refusal("cosine_length", {{"max_length", 9}, {"correct", "format"}}),
+              "allowed are math, last_number, exact");
+  EXPECT_SAYS(refusal("cosine_length", {{"max_length", 9}, {"min_value_wrong", 0}, {"max_value_wrong", -1}}),
+              "a minimum is more than its maximum");
+  EXPECT_SAYS(refusal("cosine_length", {{"max_length", 9}, {"correct", "exact"}, {"mode", "strict"}}),
+              "unknown option 'mode'");
+}
+
+TEST(Repetition, IsTheShareOfRepeatedNgrams) {
+  EXPECT_EQ(score("repetition", {{"n", 2}}, "x", {1, 2, 3, 4}), 0.0);
+  EXPECT_EQ(score("repetition", {{"n", 2}}, "x", {5, 5, 5, 5, 5}), -0.75);  // as TRL's example
+  EXPECT_EQ(score("repetition", {{"n", 3}}, "x", {5, 5}), 0.0);
+  EXPECT_EQ(score("repetition", {}, ""), 0.0);
+  EXPECT_EQ(score("repetition", {}, "x"), std::nullopt);
+  EXPECT_EQ(score("repetition", {{"n", 1}, {"unit", "words"}, {"max_penalty", -4}}, "a b a  b"), -2.0);
+  EXPECT_SAYS(refusal("repetition", {{"max_penalty", 1}}), "'max_penalty' is 1; allowed is a number in");
+  EXPECT_SAYS(refusal("repetition", {{"n", 0}}), "'n' is 0");
+}
+
+TEST(Keywords, RequiredShareAndForbidden) {
+  EXPECT_EQ(score("keywords", {{"require", {"first", "then"}}}, "first this, then that"), 1.0);
+  EXPECT_EQ(score("keywords", {{"require", {"first", "then"}}}, "First this, then that"), 0.5);
+  EXPECT_EQ(score("keywords", {{"require", {"First", "then"}}, {"case", "insensitive"}}, "fIRST THEN"), 1.0);
+  EXPECT_EQ(score("keywords", {{"require", {"a"}}, {"forbid", {"b"}}}, "a b"), 0.0);
+  EXPECT_EQ(score("keywords", {{"forbid", {"b"}}}, "a"), 1.0);
+  EXPECT_SAYS(refusal("keywords", Json::object()), "needs a list 'require' or 'forbid'");
+  EXPECT_SAYS(refusal("keywords", {{"require", "a"}}), "'require' is \"a\"; allowed is a list of texts");
+  EXPECT_SAYS(refusal("keywords", {{"require", {""}}}), "'require' holds \"\"");
+}
+
+TEST(Language, IsTheShareOfLettersOfAScript) {
+  EXPECT_EQ(score("language", {{"script", "latin"}}, "Na\u00EFve 12 + 3"), 1.0);
+  EXPECT_EQ(score("language", {{"script", "latin"}}, "ab\u4E2D\u6587"), 0.5);
+  EXPECT_EQ(score("language", {{"script", "han"}}, "ab\u4E2D\u6587"), 0.5);
+  EXPECT_EQ(score("language", {{"script", "japanese"}}, "\u65E5\u672C\u3054"), 1.0);
+  EXPECT_EQ(score("language", {{"script", "cyrillic"}}, "\u043F\u0440 \xFF"), 1.0);
+  EXPECT_EQ(score("language", {{"script", "latin"}}, "1 + 2 = 3"), 1.0);
+  EXPECT_EQ(score("language", {{"script", "latin"}, {"part", "thinking"}}, "ab</think>\u4E2D\u6587"), 1.0);
+  EXPECT_SAYS(refusal("language", Json::object()), "needs the option 'script'");
+  EXPECT_SAYS(refusal("language", {{"script", "english"}}), "'script' is 'english'");
+}
+
+TEST(JsonReward, ValueAndSchema) {
+  EXPECT_EQ(score("json", Json::object(), "{\"a\": [1, 2.5, null]}"), 1.0);
+  EXPECT_EQ(score("json", Json::object(), " ```json\n{\"a\": 1}\n``` "), 1.0);
+  EXPECT_EQ(score("json", Json::object(), "<think>{</think>\n[]"), 1.0);
+  for (const char* text :
+       {"", "{", "{\"a\": 1} and more", "{a: 1}", "{\"a\": 1, \"a\": 2}", "```python\n{}\n```", "\xFF"})
+    EXPECT_EQ(score("json", Json::object(), text), 0.0) << text;
+  const Json schema = parse_json(R"({"type": "object", "required": ["name", "age"], "additionalProperties": false,
+      "properties": {"name": {"type": "string", "minLength": 1, "maxLength": 3},
+                     "age": {"type": "integer", "minimum": 0, "exclusiveMaximum": 150},
+                     "tags": {"type": "array", "items": {"enum": ["x", "y"]}, "minItems": 1, "maxItems": 2},
+                     "more": {"anyOf": [{"type": "null"}, {"const": 7}]}, "size": {"type": ["number", "null"]}}})",
+                                 "schema");
+  const std::vector<std::pair<std::string, double>> rows = {{R"({"name": "Ann", "age": 5})", 1},
+                                                            {R"({"name": "Ann", "age": 5.0})", 1},
+                                                            {R"({"name": "Ann", "age": 5.5})", 0},
+                                                            {R"({"name": "Ann"})", 0},
+                                                            {R"({"name": "", "age": 5})", 0},
+                                                            {R"({"name": "\u00e9\u00e9\u00e9", "age": 5})", 1},
+                                                            {R"({"name": "Anna", "age": 5})", 0},
+                                                            {R"({"name": "Ann", "age": -1})", 0},
+                                                            {R"({"name": "Ann", "age": 150})", 0},
+                                                            {R"({"name": "Ann", "age": 5, "x": 1})", 0},
+                                                            {R"({"name": "Ann", "age": 5, "tags": ["x"]})", 1},
+                                                            {R"({"name": "Ann", "age": 5, "tags": []})", 0},
+                                                            {R"({"name": "Ann", "age": 5, "tags": ["z"]})", 0},
+                                                            {R"({"name": "Ann", "age": 5, "tags": ["x","y","x"]})", 0},
+                                                            {R"({"name": "Ann", "age": 5, "more": 7})", 1},
+                                                            {R"({"name": "Ann", "age": 5, "more": 8})", 0},
+                                                            {R"({"name": "Ann", "age": 5, "size": null})", 1},
+                                                            {R"([])", 0}};
+  for (const auto& [text, expected] : rows) EXPECT_EQ(score("json", {{"schema", schema}}, text), expected) << text;
+  EXPECT_SAYS(refusal("json", {{"schema", {{"requird", {"a"}}}}}),
+              "unknown keyword 'requird'; did you mean 'required'?");
+  EXPECT_SAYS(refusal("json", {{"schema", {{"type", "text"}}}}), "schema.type: type \"text\" is unknown");
+  EXPECT_SAYS(refusal("json", {{"schema", {{"properties", {{"a", {{"minItems", -1}}}}}}}}),
+              "schema.properties.a.minItems: found -1");
+  EXPECT_SAYS(refusal("json", {{"schema", 5}}), "a schema is an object or a boolean, found 5");
+  EXPECT_SAYS(refusal("json", {{"schema", {{"$ref", "#"}}}}), "unknown keyword '$ref'");
+}
+
+TEST(Format, ThinkAloneAndShares) {
+  EXPECT_EQ(score("format", {{"tags", "think"}}, "<think>a</think>b"), 1.0);
+  EXPECT_EQ(score("format", {{"tags", "think"}}, "<think>a</think>"), 0.0);
+  EXPECT_EQ(score("format", {{"tags", "think"}}, "x<think>a</think>b"), 0.0);
+  EXPECT_EQ(score("format", {{"tags", "think"}}, "</think>a<think>b"), 0.0);
+  EXPECT_EQ(score("format", {{"tags", "think"}}, "<think><think>a</think>b"), 0.0);
+  EXPECT_EQ(score("format", {{"score", "share"}}, "<think>a</think><answer>b"), 0.75);
+  EXPECT_EQ(score("format", {{"score", "share"}}, "<think>a</think></think>"), 0.25);
+  EXPECT_EQ(score("format", {{"score", "share"}}, "b"), 0.0);
+  EXPECT_SAYS(refusal("format", {{"tags", "thinking"}}), "did you mean 'think'? allowed are think_answer, think");
+}
+
+// Work that grows faster than n log n would not end within the test's time limit.
+TEST(ShapeRewards, HostileCompletionsEndSoon) {
+  std::string text;
+  while (text.size() < (1u << 20)) text += "a ";
+  for (const char* name : {"length", "repetition"}) score(name, {{"unit", "words"}}, text);
+  score("language", {{"script", "latin"}}, text);
+  EXPECT_EQ(score("json", Json::object(), std::string(1 << 20, '[')), 0.0);
+  EXPECT_EQ(score("keywords", {{"require", {"b"}}}, text), 0.0);
+}
+
+}  // namespace
+}  // namespace cohort
