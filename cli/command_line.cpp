@@ -27,6 +27,7 @@ constexpr std::array kCommands = {
     Command{"render", "chat messages to text with the model's template", add_render},
     Command{"inspect", "what a model folder or a run directory holds", add_inspect},
     Command{"import", "a GGUF file, or a folder, to a clean Hugging Face folder", add_import},
+    Command{"doctor", "what this build and this machine offer", add_doctor},
 };
 
 std::string command_list() {

@@ -22,6 +22,7 @@ constexpr std::array kRewards = {
     Entry{"last_number", make_last_number},
     Entry{"exact", make_exact},
     Entry{"format", make_format},
+    Entry{"code", make_code},
 };
 
 }  // namespace

@@ -23,4 +23,8 @@ std::unique_ptr<Reward> make_exact(const RewardSpec& spec);
 // options.
 std::unique_ptr<Reward> make_format(const RewardSpec& spec);
 
+// 1 when the program in the completion passes the row's test cases, run in a sandbox of its own (reward/code). Refused (exit code 2) unless
+// the options say sandbox: local. Options: docs/code-reward.md.
+std::unique_ptr<Reward> make_code(const RewardSpec& spec);
+
 }  // namespace cohort

@@ -13,8 +13,10 @@ packages=(
   libpcre2-dev                     # the patterns of tokenizers
   libxxhash-dev                    # checksums of checkpoints
   libhwloc-dev                     # which cores there are, for placing threads
+  libseccomp-dev                   # which system calls programs of the reward `code` may make
   libeigen3-dev                    # the tests' reference for the operations
   libgtest-dev libbenchmark-dev    # tests and benchmarks
+  python3                          # tests of the reward `code`, whose programs it runs
 )
 
 if ! command -v dpkg > /dev/null || ! command -v apt-get > /dev/null; then
