@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -18,6 +19,7 @@ namespace {
 // The system's own, where it has them.
 constexpr const char* kSystemPaths[] = {"/usr",   "/bin",  "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache",
                                         "/etc/alternatives", "/dev/null", "/dev/urandom", "/dev/random"};
+constexpr std::string_view kReserved[] = {"/work", "/tmp", "/dev", "/dev/shm", "/proc", "/sys", "/host", "/scratch"};
 // Where everything is put together; any folder that every system has does. It is covered in this namespace only.
 constexpr const char* kBase = "/tmp";
 
@@ -91,6 +93,7 @@ void write_file(const SandboxFile& file) {
 
 void mount_scratch(int64_t bytes) {
   const std::string options = fmt::format("size={},nr_inodes=8192,mode=0755", bytes);
+  make_folders("/dev/shm/");
   must(mkdir("/scratch", 0755), "mkdir", "/scratch");
   must(mount("tmpfs", "/scratch", "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()), "mount tmpfs", "/scratch");
   constexpr std::pair<const char*, const char*> kPlaces[] = {{"/scratch/work", "/work"}, {"/scratch/tmp", "/tmp"}, {"/scratch/shm", "/dev/shm"}};
@@ -116,6 +119,7 @@ Fd enter_file_view(const SandboxProgram& program) {
   for (const std::string& path : program.binds) {
     CHECK_USAGE(path.starts_with('/') && path.size() > 1 && !path.ends_with('/') && path.find("/..") == std::string::npos,
                 "'{}' cannot be shown in the sandbox: allowed are absolute paths without .. and without / at the end", path);
+    CHECK_USAGE(std::ranges::find(kReserved, path) == std::end(kReserved), "'{}' cannot be shown in the sandbox: it has its own, or none", path);
     all.push_back(*look_at(path, true));
   }
 
@@ -126,8 +130,8 @@ Fd enter_file_view(const SandboxProgram& program) {
   must(mkdir("host", 0755), "mkdir", "host");
   must(static_cast<int>(syscall(SYS_pivot_root, ".", "host")), "pivot_root", kBase);
   must(chdir("/"), "chdir", "/");
+  mount_scratch(program.limits.scratch_bytes);  // first, as a bind may lie below /tmp
   for (const Shown& shown : all) show(shown);
-  mount_scratch(program.limits.scratch_bytes);
   must(umount2("/host", MNT_DETACH), "umount", "the host's root");
   must(rmdir("/host"), "rmdir", "/host");
   mount_attr read_only{};
