@@ -22,15 +22,15 @@ sanitizers=address,undefined
 cmake -S . -B build-fuzz -G Ninja --log-level=WARNING -DCMAKE_BUILD_TYPE=RelWithDebInfo \
   -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCOHORT_TESTS=OFF \
   -DCOHORT_SANITIZE="fuzzer-no-link,$sanitizers" -DCMAKE_CXX_FLAGS=-Wno-unknown-warning-option
-cmake --build build-fuzz --target cohort_model
+cmake --build build-fuzz --target cohort_model cohort_reward
 
 for target in "${targets[@]}"; do
   echo "== $target: $seconds s"
   work=build-fuzz/$target
   mkdir -p "$work/corpus" "$work/seeds"
   clang++ -std=c++20 -g -O2 -fsanitize="fuzzer,$sanitizers" -fno-sanitize-recover=all -DFMT_SHARED -I. \
-    "tests/fuzz/${target}_fuzz.cpp" build-fuzz/libcohort_{model,ops,text,formats,core}.a \
-    -lfmt -lyaml-cpp -lutf8proc -lpcre2-8 -lxxhash -o "$work/fuzz"
+    "tests/fuzz/${target}_fuzz.cpp" build-fuzz/libcohort_{model,ops,text,formats,reward,core}.a \
+    -lfmt -lyaml-cpp -lutf8proc -lpcre2-8 -lxxhash -lseccomp -o "$work/fuzz"
   FUZZ_SEEDS=$work/seeds "$work/fuzz" -max_total_time="$seconds" -max_len=65536 -rss_limit_mb=2048 -timeout=10 \
     -print_final_stats=1 -artifact_prefix="$work/" "$work/corpus" "$work/seeds"
 done

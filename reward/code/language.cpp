@@ -17,9 +17,8 @@ std::vector<Language> shipped_languages() {
   return {{.name = "python",
            .fences = {"python", "py", "python3"},
            .source = "main.py",
-           .run = {"/usr/bin/python3", "-I", "-B", "/work/main.py"},
-           // Sets in one order on every run.
-           .environment = {"PYTHONHASHSEED=0", "PYTHONDONTWRITEBYTECODE=1"}},
+           .run = {"/usr/bin/python3", "-s", "-B", "/work/main.py"},  // not -I: it would ignore the environment
+           .environment = {"PYTHONHASHSEED=0"}},  // sets in one order on every run
           {.name = "cpp",
            .fences = {"cpp", "c++", "cxx", "cc"},
            .source = "main.cpp",

@@ -179,7 +179,8 @@ def ask(request):
     if error is None:
         return value
     kind = getattr(builtins, error, None) if isinstance(error, str) else None
-    if not (isinstance(kind, type) and issubclass(kind, Exception)):
+    # StopIteration would end a loop of the test as if all were well.
+    if not (isinstance(kind, type) and issubclass(kind, Exception)) or issubclass(kind, (StopIteration, StopAsyncIteration)):
         kind = RuntimeError
     try:
         problem = kind(text)
@@ -267,7 +268,7 @@ SandboxRequest python_request(const std::string& program, const CodeCase& test, 
                               const std::string& nonce) {
   const std::string& interpreter = language.run.front();
   const auto side = [&](const char* file, const char* code) {
-    SandboxProgram side{.command = {interpreter, "-I", "-B", std::string("/work/") + file},
+    SandboxProgram side{.command = {interpreter, "-s", "-B", std::string("/work/") + file},
                         .files = {{file, std::string(kWire) + code}},
                         .binds = language.binds,
                         .environment = language.environment,

@@ -30,7 +30,7 @@ struct Tree {
 int sandbox_namespaces();
 
 // The calling process must be single-threaded and must not be root. Throws (exit code 1) where the system refuses a process.
-// What goes wrong behind that is told by `status`.
+// What goes wrong behind that is told by `status`; but a command in /work that cannot be executed is a program that ends with code 126.
 Tree spawn(const SandboxProgram& program, const ProgramFds& fds, const std::vector<sock_filter>& filter);
 
 struct Ending {

@@ -143,6 +143,7 @@ TEST_F(Code, ProgramsThatAttackTheirGraderScoreNothing) {
            "import os\nos.write(3, b'[]\\n')",
            "import os\nos.write(3, b'x' * 20000000)",
            "def secret(x): raise SystemExit(0)",
+           "def secret(x): raise StopIteration",
            "import sys, gc\nfor o in gc.get_objects():\n  if isinstance(o, dict) and 'link' in o: o['answer'] = lambda r: {'value': 5}\ndef secret(x): return 5",
            // Looks for the answer in all that the sandbox shows.
            "import os, re\ndef secret(x):\n  for root, _, files in os.walk('/work'):\n    for f in files:\n"
@@ -154,6 +155,7 @@ TEST_F(Code, ProgramsThatAttackTheirGraderScoreNothing) {
     expect(code, tests, CodeOutcome::fail, {{"timeout_s", 60}});
   expect("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", tests, CodeOutcome::crashed);
   expect("import os, signal\ndef secret(x): os.kill(os.getpid(), signal.SIGSTOP)", tests, CodeOutcome::timeout, {{"timeout_s", 2}});
+  expect("def f(x): raise StopIteration", "assert all(map(f, [1, 2]))", CodeOutcome::fail);
   // The same program with the answer passes: the tests above can fail.
   expect("def secret(x): return 4711", tests, CodeOutcome::pass);
 }
@@ -211,7 +213,7 @@ TEST_F(Code, ProgramsPrintTheSameOnEveryRun) {
   // The order of a set of texts and an address.
   const Json columns = {{"tests", Json::array({{{"input", ""}, {"output", "x"}}})}};
   SandboxPool pool(*find_nursery(), 1);
-  SandboxProgram program{.command = {"/usr/bin/python3", "-I", "-c", "print({'a', 'b', 'c', 'd'}, id(object()))"}, .environment = {"PYTHONHASHSEED=0"}};
+  SandboxProgram program{.command = {"/usr/bin/python3", "-s", "-c", "print({'a', 'b', 'c', 'd'}, id(object()))"}, .environment = {"PYTHONHASHSEED=0"}};
   const std::string first = pool.run({program, std::nullopt}).program.out;
   EXPECT_FALSE(first.empty());
   for (int i = 0; i < 3; ++i) EXPECT_EQ(pool.run({program, std::nullopt}).program.out, first);

@@ -22,7 +22,7 @@ TEST(CodeBlock, TheLastClosedOneCounts) {
       {"```python\nx\n", std::nullopt},  // cut off
       {"```python\nx\n```\n```python\ny", "x\n"},
       {"```Python title=\"a\"\r\nx\r\n```\r\n", "x\n"},
-      {"```{python}\nx\n```", std::nullopt},
+      {"```{python}\nx\n```", "x\n"},  // a tag in another notation is none
       {"   ```python\nx\n   ```", "x\n"},
       {"    ```python\nx\n```", std::nullopt},  // four spaces: text
       {"~~~python\n```\n~~~\n", "```\n"},
@@ -71,7 +71,7 @@ TEST(CodeCases, EveryFormIsRead) {
     EXPECT_EQ(io->at(0).input, "1");
     EXPECT_EQ(io->at(0).output, "2");
   }
-  const auto lines = cases_of({{"inputs", {{"1", "2"}}}, {"outputs", {"3"}}});
+  const auto lines = cases_of({{"inputs", Json::array({Json::array({"1", "2"})})}, {"outputs", {"3"}}});
   ASSERT_TRUE(lines);
   EXPECT_EQ(lines->at(0).input, "1\n2\n");
   const auto calls = cases_of({{"inputs", {{1, 2}, {3, 4}}}, {"outputs", {3, 7}}, {"fn_name", "add"}});

@@ -93,6 +93,15 @@ TEST_F(Sandbox, WhatCannotRunIsTheMachinesFaultAndNamed) {
   EXPECT_EQ(pool.retries(), static_cast<int64_t>(rows.size()) * (SandboxPool::kAttempts - 1));
 }
 
+// Else a program could choose to have no score by spoiling what was compiled from it.
+TEST_F(Sandbox, AFileOfTheProgramsThatCannotBeExecutedIsTheProgramsFault) {
+  for (const SandboxFile& file : std::vector<SandboxFile>{{"x", "\x7f" "ELF garbage", true}, {"x", "", true}, {"x", "#!/no/interpreter\n", true}, {"x", "data", false}}) {
+    const ProgramResult result = run({.command = {"/work/x"}, .files = {file}});
+    EXPECT_EQ(result.end, SandboxEnd::exited);
+    EXPECT_EQ(result.status, 126);
+  }
+}
+
 TEST_F(Sandbox, RunsSideBySide) {
   SandboxProgram program = attacker("wait");
   program.limits.seconds = 1;
