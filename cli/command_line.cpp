@@ -28,6 +28,7 @@ constexpr std::array kCommands = {
     Command{"inspect", "what a model folder or a run directory holds", add_inspect},
     Command{"compare", "the first step and field at which two runs differ", add_compare},
     Command{"import", "a GGUF file, or a folder, to a clean Hugging Face folder", add_import},
+    Command{"doctor", "what this build and this machine offer", add_doctor},
 };
 
 std::string command_list() {

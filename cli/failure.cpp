@@ -10,6 +10,7 @@
 
 #include "core/check.h"
 #include "core/text.h"
+#include "reward/code/nursery.h"
 
 namespace cohort {
 namespace {
@@ -54,6 +55,7 @@ std::string rank_name(const Comm& comm) {
 }
 
 int run_on_ranks(const std::function<int(Comm&)>& body) {
+  start_nursery();  // forks, which nothing may do once MPI and threads run; whether it is needed, the config says later
   const std::unique_ptr<Comm> comm = make_comm();
   Failure failure;
   try {

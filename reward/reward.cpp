@@ -30,6 +30,7 @@ constexpr std::array kRewards = {
     Entry{"keywords", make_keywords},
     Entry{"language", make_language},
     Entry{"json", make_json},
+    Entry{"code", make_code},
 };
 
 }  // namespace

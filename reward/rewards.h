@@ -72,5 +72,8 @@ std::unique_ptr<Reward> make_language(const RewardSpec& spec);
 // What follows the last </think> counts; a ```json fence around it is left away. Options: schema
 // (the part of JSON Schema in reward/json_schema.h; default: any value).
 std::unique_ptr<Reward> make_json(const RewardSpec& spec);
+// 1 when the program in the completion passes the row's test cases, run in a sandbox of its own (reward/code). Refused (exit code 2) unless
+// the options say sandbox: local. Options: docs/code-reward.md.
+std::unique_ptr<Reward> make_code(const RewardSpec& spec);
 
 }  // namespace cohort

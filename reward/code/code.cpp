@@ -1,0 +1,128 @@
+#include "reward/code/code.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/check.h"
+#include "reward/options.h"
+#include "reward/rewards.h"
+
+namespace cohort {
+namespace {
+
+constexpr int64_t kMega = 1 << 20;
+
+double number_option(const RewardSpec& spec, const char* name, double fallback, double low, double high, bool whole = true) {
+  const auto it = spec.options.find(name);
+  if (it == spec.options.end()) return fallback;
+  const double value = it->is_number() ? it->get<double>() : NAN;
+  CHECK_USAGE(value >= low && value <= high && (!whole || value == std::floor(value)), "reward '{}': '{}' is a {} from {} to {}, found {}", spec.name, name,
+              whole ? "whole number" : "number", low, high, it->dump());
+  return value;
+}
+
+// One of `words`, the first when the option is absent.
+std::string word_option(const RewardSpec& spec, const char* name, const std::vector<std::string>& words) {
+  const auto it = spec.options.find(name);
+  if (it == spec.options.end()) return words.front();
+  for (const std::string& word : words)
+    if (*it == word) return word;
+  fail(ExitCode::kUsage, "reward '{}': '{}' is one of {}, found {}", spec.name, name, fmt::join(words, ", "), it->dump());
+}
+
+std::string column_name(const RewardSpec& spec, const char* option, const char* fallback) {
+  const auto it = spec.options.find(option);
+  if (it == spec.options.end()) return fallback;
+  CHECK_USAGE(it->is_string() && !it->get_ref<const std::string&>().empty(), "reward '{}': '{}' is the name of a data column, found {}", spec.name, option,
+              it->dump());
+  return *it;
+}
+
+void require_opt_in(const RewardSpec& spec) {
+  const auto it = spec.options.find("sandbox");
+  CHECK_USAGE(it != spec.options.end() && *it == "local",
+              "reward '{}' runs programs that the model writes, on this machine, and is off until the config says so: allowed is 'sandbox: local', found {}; "
+              "`cohort doctor --sandbox` shows whether this machine can, docs/sandbox.md what it protects",
+              spec.name, it == spec.options.end() ? "nothing" : it->dump());
+}
+
+SandboxLimits read_limits(const RewardSpec& spec) {
+  SandboxLimits l;
+  l.seconds = number_option(spec, "timeout_s", 10, 0.1, 3600, false);
+  l.memory_bytes = kMega * static_cast<int64_t>(number_option(spec, "memory_mb", 512, 16, 1 << 20));
+  l.output_bytes = 1024 * static_cast<int64_t>(number_option(spec, "output_kb", 1024, 1, 1 << 16));
+  l.scratch_bytes = kMega * static_cast<int64_t>(number_option(spec, "scratch_mb", 64, 1, 1 << 16));
+  l.processes = static_cast<int64_t>(number_option(spec, "processes", 16, 1, 4096));
+  l.open_files = static_cast<int64_t>(number_option(spec, "open_files", 64, 16, 4096));
+  return l;
+}
+
+}  // namespace
+
+CodeReward::CodeReward(const RewardSpec& spec) {
+  check_options(spec, {"sandbox", "language", "languages", "column", "entry_point", "code", "score", "compare", "tolerance", "workers", "timeout_s", "memory_mb",
+                       "output_kb", "scratch_mb", "processes", "open_files", "compile_timeout_s", "compile_memory_mb"});
+  require_opt_in(spec);
+  column_ = column_name(spec, "column", "tests");
+  entry_point_ = column_name(spec, "entry_point", "entry_point");
+  fraction_ = word_option(spec, "score", {"all", "fraction"}) == "fraction";
+  whole_completion_ = word_option(spec, "code", {"block", "completion"}) == "completion";
+  const std::string compare = word_option(spec, "compare", {"lines", "tokens", "exact"});
+  const int workers = static_cast<int>(number_option(spec, "workers", 2, 1, 1024));
+
+  grader_.language = find_language(spec);
+  grader_.compare = compare == "lines" ? CompareOutput::lines : compare == "tokens" ? CompareOutput::tokens : CompareOutput::exact;
+  grader_.tolerance = number_option(spec, "tolerance", 0, 0, 1, false);
+  grader_.stop_at_failure = !fraction_;
+  grader_.limits = read_limits(spec);
+  grader_.limits.address_space_bytes = kMega * grader_.language.address_space_mb;
+  grader_.compile_limits.seconds = number_option(spec, "compile_timeout_s", 30, 0.1, 3600, false);
+  grader_.compile_limits.memory_bytes = kMega * static_cast<int64_t>(number_option(spec, "compile_memory_mb", 2048, 16, 1 << 20));
+  grader_.compile_limits.scratch_bytes = 256 * kMega;
+
+  Nursery* nursery = find_nursery();
+  CHECK(nursery != nullptr, "reward '{}': the process that runs programs was not started before threads and MPI were", spec.name);
+  pool_ = std::make_unique<SandboxPool>(*nursery, workers);
+  require_means(pool_->examine(), fmt::format("reward '{}'", spec.name));
+}
+
+CodeVerdict CodeReward::find_verdict(const RewardInput& input) const {
+  CodeVerdict verdict;
+  if (input.columns == nullptr) return verdict.why = "the row has no columns", verdict;
+  const auto cases = read_cases(*input.columns, column_, entry_point_, verdict.why);
+  if (!cases) return verdict;
+  const bool functions = std::ranges::any_of(*cases, [](const CodeCase& c) { return c.kind != CodeCase::Kind::io; });
+  if (functions && grader_.language.name != "python")
+    return verdict.why = fmt::format("column '{}' tests functions, which only python programs can be", column_), verdict;
+  const auto program = whole_completion_ ? std::optional(std::string(input.completion)) : last_code_block(input.completion, grader_.language);
+  if (!program || trim(*program).empty()) {
+    verdict.outcome = CodeOutcome::fail, verdict.total = static_cast<int64_t>(cases->size());
+    verdict.why = fmt::format("the completion has no closed block of {} code", grader_.language.name);
+    return verdict;
+  }
+  return grade(*program, *cases, grader_, *pool_);
+}
+
+CodeVerdict CodeReward::judge(const RewardInput& input) const {
+  CodeVerdict verdict = find_verdict(input);
+  ++outcomes_[static_cast<size_t>(verdict.outcome)];
+  return verdict;
+}
+
+std::optional<double> CodeReward::score_of(const CodeVerdict& verdict) const {
+  if (verdict.outcome == CodeOutcome::infra_error || verdict.outcome == CodeOutcome::not_judged) return std::nullopt;
+  if (!fraction_) return verdict.outcome == CodeOutcome::pass ? 1.0 : 0.0;
+  return static_cast<double>(verdict.passed) / static_cast<double>(verdict.total);
+}
+
+std::optional<double> CodeReward::score(const RewardInput& input) const { return score_of(judge(input)); }
+
+std::array<int64_t, kCodeOutcomes> CodeReward::outcomes() const {
+  std::array<int64_t, kCodeOutcomes> counts;
+  for (int i = 0; i < kCodeOutcomes; ++i) counts[static_cast<size_t>(i)] = outcomes_[static_cast<size_t>(i)];
+  return counts;
+}
+
+std::unique_ptr<Reward> make_code(const RewardSpec& spec) { return std::make_unique<CodeReward>(spec); }
+
+}  // namespace cohort

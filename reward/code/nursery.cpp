@@ -1,0 +1,155 @@
+#include "reward/code/nursery.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "core/check.h"
+#include "reward/code/wire.h"
+#include "reward/code/worker.h"
+
+namespace cohort {
+namespace {
+
+// What the parent asks: pid 0 for a new worker, else the worker to be killed.
+struct Order {
+  int32_t pid;
+};
+
+// Programs find nothing of the run's here: no tokens in the environment, no open files, no terminal, no signals.
+void detach(int socket) {
+  for (char** entry = ::environ; *entry != nullptr; ++entry) std::memset(*entry, 0, std::strlen(*entry));
+  clearenv();
+  setsid();
+  // Descriptors: the socket as 3, nothing behind it, /dev/null before it.
+  const int null = open("/dev/null", O_RDWR);
+  const int kept = fcntl(socket, F_DUPFD, 10);
+  if (null < 0 || kept < 0) _exit(1);
+  for (int fd = 0; fd < 3; ++fd) dup2(null, fd);
+  dup3(kept, 3, O_CLOEXEC);
+  syscall(SYS_close_range, 4u, ~0u, 0);
+  if (chdir("/") != 0) _exit(1);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE}) ::signal(number, SIG_IGN);
+  ::signal(SIGCHLD, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+void dies_with(pid_t parent) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(0);
+}
+
+[[noreturn]] void tend(pid_t parent) {
+  dies_with(parent);
+  const int socket = 3;
+  std::vector<pid_t> workers;
+  while (true) {
+    pollfd entry{socket, POLLIN, 0};
+    poll(&entry, 1, 1000);  // a second: then dead workers are looked for
+    for (pid_t dead; (dead = waitpid(-1, nullptr, WNOHANG)) > 0;) std::erase(workers, dead);
+    if (entry.revents == 0) continue;
+    Order order;
+    if (recv(socket, &order, sizeof order, 0) != sizeof order) _exit(0);  // the parent is gone
+    if (order.pid != 0) {
+      // Only a child that was not waited for yet: its number cannot have gone to another process.
+      if (std::erase(workers, order.pid) > 0) kill(order.pid, SIGKILL);
+      continue;
+    }
+    auto [mine, workers_side] = socket_pair(SOCK_STREAM);
+    const pid_t nursery = getpid(), worker = fork();
+    if (worker == 0) {
+      dup3(workers_side.get(), 3, O_CLOEXEC);
+      syscall(SYS_close_range, 4u, ~0u, 0);
+      run_worker(3, nursery);
+    }
+    const Order answer{worker};
+    if (worker > 0) workers.push_back(worker);
+    if (send(socket, &answer, sizeof answer, MSG_NOSIGNAL) < 0 || (worker > 0 && !send_fd(socket, mine.get()))) _exit(0);
+  }
+}
+
+std::unique_ptr<Nursery>& process_nursery() {
+  static std::unique_ptr<Nursery> nursery;
+  return nursery;
+}
+
+// /proc/self/task has one entry a thread, and its number of links is theirs plus two.
+bool has_one_thread() {
+  struct stat info;
+  return stat("/proc/self/task", &info) == 0 && info.st_nlink == 3;
+}
+
+}  // namespace
+
+Nursery::Nursery() {
+  auto [mine, childs] = socket_pair(SOCK_SEQPACKET);
+  const pid_t parent = getpid();
+  pid_ = fork();
+  if (pid_ < 0) fail(ExitCode::kResources, "fork: {}", std::strerror(errno));
+  if (pid_ == 0) {
+    try {
+      detach(childs.get());
+      tend(parent);
+    } catch (...) {
+    }
+    _exit(1);
+  }
+  socket_ = std::move(mine);
+}
+
+Nursery::~Nursery() {
+  socket_.reset();
+  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+std::optional<WorkerHandle> Nursery::make_worker(Clock::time_point deadline) {
+  const std::lock_guard lock(mutex_);
+  if (!socket_) return std::nullopt;
+  Order order{0};
+  WorkerHandle worker;
+  if (send(socket_.get(), &order, sizeof order, MSG_NOSIGNAL) == sizeof order) {
+    pollfd entry{socket_.get(), POLLIN, 0};
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    if (poll(&entry, 1, static_cast<int>(std::max<int64_t>(left, 0))) == 1 &&
+        recv(socket_.get(), &order, sizeof order, MSG_DONTWAIT) == sizeof order) {
+      worker.pid = order.pid;
+      if (worker.pid < 0) return std::nullopt;  // the system has no process for us now; it may later
+      worker.socket = receive_fd(socket_.get(), deadline);
+    }
+  }
+  if (worker.socket) return worker;
+  socket_.reset();  // what it may answer later would be taken for the answer to another question
+  return std::nullopt;
+}
+
+void Nursery::kill_worker(pid_t worker) {
+  const std::lock_guard lock(mutex_);
+  const Order order{worker};
+  if (socket_) send(socket_.get(), &order, sizeof order, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void start_nursery() {
+  if (!process_nursery()) process_nursery() = std::make_unique<Nursery>();
+}
+
+Nursery* find_nursery() {
+  if (!process_nursery() && has_one_thread()) start_nursery();
+  return process_nursery().get();
+}
+
+}  // namespace cohort

@@ -1,0 +1,48 @@
+// The trainer's side: runs requests on up to so many workers at a time, whatever becomes of them.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "reward/code/means.h"
+#include "reward/code/nursery.h"
+#include "reward/code/sandbox.h"
+
+namespace cohort {
+
+// Thread-safe.
+class SandboxPool {
+ public:
+  // `workers` >= 1; they are made when they are first needed. The nursery outlives the pool. `grace`: how much longer than a request's own
+  // seconds a worker may take, to set up, to end a tree, to send files, on a machine that is busy with training.
+  SandboxPool(Nursery& nursery, int workers, std::chrono::milliseconds grace = std::chrono::seconds(20));
+
+  // Returns within the request's seconds and some more: a worker that dies or hangs is replaced and the request tried again, kAttempts times
+  // in all; then the result says infra_error. Waits while all workers are busy.
+  SandboxResult run(const SandboxRequest& request);
+  static constexpr int kAttempts = 3;
+
+  // What the machine offers, as a worker finds it. Throws (exit code 2) when no worker answers.
+  std::vector<Means> examine();
+
+  int workers() const { return workers_; }
+  int64_t retries() const;  // so far
+
+ private:
+  WorkerHandle borrow();
+  void give_back(WorkerHandle worker);
+  SandboxResult attempt(const SandboxRequest& request);
+
+  Nursery& nursery_;
+  const int workers_;
+  const std::chrono::milliseconds grace_;
+  mutable std::mutex mutex_;
+  std::condition_variable freed_;
+  std::vector<WorkerHandle> idle_;
+  int busy_ = 0;
+  int64_t retries_ = 0;
+};
+
+}  // namespace cohort

@@ -1,0 +1,305 @@
+#include "reward/code/python_harness.h"
+
+#include <algorithm>
+
+#include "core/check.h"
+
+namespace cohort {
+namespace {
+
+// Values on the way, in both directions: JSON's own for None, bool, str and list, and one-key maps for the rest.
+constexpr const char* kWire = R"py(
+import json, os
+
+def to_wire(value, handle, depth=0):
+    if depth > 200:
+        raise TypeError("nested too deeply")
+    again = lambda item: to_wire(item, handle, depth + 1)
+    if value is None or value is True or value is False:
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return {"i": hex(int(value))}
+    if isinstance(value, float):
+        return {"f": float.hex(float(value))}
+    if isinstance(value, complex):
+        return {"c": [complex(value).real.hex(), complex(value).imag.hex()]}
+    if isinstance(value, (bytes, bytearray)):
+        return {"b": bytes(value).hex()}
+    if isinstance(value, list):
+        return [again(item) for item in value]
+    if isinstance(value, tuple):
+        return {"t": [again(item) for item in value]}
+    if isinstance(value, set):
+        return {"s": [again(item) for item in value]}
+    if isinstance(value, frozenset):
+        return {"z": [again(item) for item in value]}
+    if isinstance(value, dict):
+        return {"d": [[again(key), again(item)] for key, item in value.items()]}
+    if isinstance(value, range):
+        return {"r": [value.start, value.stop, value.step]}
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        return again(value.tolist())
+    return handle(value)
+
+def from_wire(wire, handle):
+    if wire is None or isinstance(wire, (bool, str)):
+        return wire
+    if isinstance(wire, list):
+        return [from_wire(item, handle) for item in wire]
+    ((kind, data),) = wire.items()
+    if kind == "i":
+        return int(data, 16)
+    if kind == "f":
+        return float.fromhex(data)
+    if kind == "c":
+        return complex(float.fromhex(data[0]), float.fromhex(data[1]))
+    if kind == "b":
+        return bytes.fromhex(data)
+    if kind == "r":
+        return range(*[int(item) for item in data])
+    if kind == "o":
+        return handle(data)
+    if kind == "d":
+        return {from_wire(key, handle): from_wire(item, handle) for key, item in data}
+    items = [from_wire(item, handle) for item in data]
+    return {"t": tuple, "s": set, "z": frozenset, "g": iter}[kind](items)
+
+class Link:
+    LIMIT = 8 << 20
+
+    def __init__(self):
+        self.waiting = b""
+
+    def send(self, message):
+        line = (json.dumps(message) + "\n").encode()
+        if len(line) > self.LIMIT:
+            raise ValueError("a value of more than 8 MB")
+        while line:
+            line = line[os.write(3, line):]
+
+    def receive(self):
+        parts, size = [self.waiting], len(self.waiting)
+        while b"\n" not in parts[-1]:
+            part = os.read(3, 1 << 16)
+            size += len(part)
+            if not part or size > self.LIMIT + (1 << 16):
+                raise EOFError
+            parts.append(part)
+        line, self.waiting = b"".join(parts).split(b"\n", 1)
+        return json.loads(line)
+)py";
+
+constexpr const char* kCandidate = R"py(
+import itertools
+
+link = Link()
+objects = []
+
+def keep(value):
+    if hasattr(value, "__next__"):
+        items = list(itertools.islice(value, 100001))
+        if len(items) > 100000:
+            raise ValueError("an iterator of more than 100000 items")
+        return {"g": [to_wire(item, keep) for item in items]}
+    objects.append(value)
+    return {"o": len(objects) - 1}
+
+def find(name):
+    if name not in names and "Solution" in names and hasattr(names["Solution"], name):
+        return getattr(names["Solution"](), name)
+    if name not in names:
+        raise NameError("the program defines no " + name)
+    return names[name]
+
+def answer(request):
+    give = lambda wire: from_wire(wire, lambda number: objects[number])
+    if "find" in request:
+        value = find(request["find"])
+    elif "name" in request:
+        value = getattr(objects[request["object"]], request["name"])
+    else:
+        value = objects[request["object"]](*give(request["arguments"]), **give(request["named"]))
+    return {"value": to_wire(value, keep)}
+
+names = {"__name__": "candidate", "__builtins__": __builtins__}
+failure = None
+try:
+    exec(compile(open("/work/main.py").read(), "main.py", "exec"), names)
+except Exception as error:
+    failure = error
+while True:
+    request = link.receive()
+    try:
+        if failure is not None:
+            raise failure
+        reply = answer(request)
+        link.send(reply)
+    except Exception as error:
+        link.send({"error": type(error).__name__, "text": str(error)[:500]})
+)py";
+
+constexpr const char* kChecker = R"py(
+import ast, builtins, importlib, math, sys
+
+class Broken(BaseException):
+    pass
+
+class Failed(BaseException):
+    pass
+
+job = json.loads(sys.stdin.buffer.read())
+link = Link()
+asked = 0
+
+def report(verdict, why=""):
+    line = job["nonce"] + " " + json.dumps([verdict, why[:1000]]) + "\n"
+    os.write(4, line.encode())
+    os._exit(0)
+
+def no_handle(value):
+    if isinstance(value, Remote):
+        return {"o": value._number}
+    if hasattr(value, "__next__"):  # what an earlier call gave
+        return {"g": [to_wire(item, no_handle) for item in value]}
+    raise Broken("the test gives the program a value of type " + type(value).__name__)
+
+def ask(request):
+    global asked
+    asked += 1
+    try:
+        link.send(request)
+        reply = link.receive()
+        error = reply.get("error")
+        value = None if error else from_wire(reply["value"], lambda number: Remote(int(number)))
+        text = str(reply.get("text"))
+    except Exception as problem:
+        raise Failed("the program gave no answer (" + type(problem).__name__ + ")")
+    if error is None:
+        return value
+    kind = getattr(builtins, error, None) if isinstance(error, str) else None
+    # StopIteration would end a loop of the test as if all were well.
+    if not (isinstance(kind, type) and issubclass(kind, Exception)) or issubclass(kind, (StopIteration, StopAsyncIteration)):
+        kind = RuntimeError
+    try:
+        problem = kind(text)
+    except Exception:
+        problem = RuntimeError(text)
+    raise problem
+
+# An object of the program. It compares by identity: nothing of the program's decides an ==.
+class Remote:
+    def __init__(self, number):
+        self._number = number
+
+    def __call__(self, *arguments, **named):
+        return ask({"object": self._number, "arguments": to_wire(list(arguments), no_handle), "named": to_wire(named, no_handle)})
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return ask({"object": self._number, "name": name})
+
+def function(name):
+    def call(*arguments, **named):
+        found = ask({"find": name})
+        return found(*arguments, **named) if isinstance(found, Remote) else found
+    return call
+
+# Modules that tests use without importing them, relying on the program's imports.
+MODULES = ("bisect", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "itertools", "json", "math", "operator", "random",
+           "re", "string")
+
+def namespace_of(tree):
+    used, own = set(), set(dir(builtins))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else own).add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            own.add(node.name)
+        elif isinstance(node, ast.arg):
+            own.add(node.arg)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            own.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            own.add(node.name)
+    names = {"__name__": "test"}
+    for name in used - own:
+        names[name] = importlib.import_module(name) if name in MODULES else function(name)
+    return names
+
+def run_script():
+    tree = ast.parse(job["script"])
+    exec(compile(tree, "test", "exec"), namespace_of(tree))
+
+# JSON has lists only, so tuples count as lists here.
+def alike(a, b):
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(alike(x, y) for x, y in zip(a, b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        a, b = ({str(key): item for key, item in d.items()} for d in (a, b))
+        return a.keys() == b.keys() and all(alike(a[key], b[key]) for key in a)
+    if job["tolerance"] > 0 and isinstance(a, (int, float)) and isinstance(b, (int, float)):
+        return math.isclose(a, b, rel_tol=job["tolerance"], abs_tol=job["tolerance"])
+    return a == b
+
+def run_call():
+    value = function(job["function"])(*job["arguments"])
+    if hasattr(value, "__next__"):
+        value = list(value)
+    if not alike(value, job["expected"]):
+        raise AssertionError("another answer than expected")
+
+try:
+    run_call() if "function" in job else run_script()
+except Broken as problem:
+    report("broken", str(problem))
+except Failed as problem:
+    report("fail", str(problem))
+except BaseException as problem:
+    report("fail" if asked else "broken", type(problem).__name__ + ": " + str(problem))
+report("pass")
+)py";
+
+}  // namespace
+
+SandboxRequest python_request(const std::string& program, const CodeCase& test, const Language& language, const SandboxLimits& limits, double tolerance,
+                              const std::string& nonce) {
+  const std::string& interpreter = language.run.front();
+  const auto side = [&](const char* file, const char* code) {
+    SandboxProgram side{.command = {interpreter, "-s", "-B", std::string("/work/") + file},
+                        .files = {{file, std::string(kWire) + code}},
+                        .binds = language.binds,
+                        .environment = language.environment,
+                        .limits = limits};
+    return side;
+  };
+  SandboxRequest request{side("candidate.py", kCandidate), side("checker.py", kChecker)};
+  request.program.files.push_back({"main.py", program});
+  Json job = {{"nonce", nonce}, {"tolerance", tolerance}};
+  if (test.kind == CodeCase::Kind::call) {
+    job["function"] = test.function, job["arguments"] = test.arguments, job["expected"] = test.expected;
+  } else {
+    job["script"] = test.script;
+  }
+  request.checker->input = dump_json(job);
+  // The checker holds an answer of up to 8 MB in several forms, whatever the program may hold.
+  request.checker->limits.memory_bytes = std::max(limits.memory_bytes, int64_t{512} << 20);
+  return request;
+}
+
+PythonReport read_python_report(std::string_view report, const std::string& nonce) {
+  if (!report.starts_with(nonce + " ") || !report.ends_with('\n')) return {};
+  try {
+    const Json line = parse_json(report.substr(nonce.size() + 1), "the checker's report");
+    if (!line.is_array() || line.size() != 2 || !line[0].is_string() || !line[1].is_string()) return {};
+    const std::string& verdict = line[0].get_ref<const std::string&>();
+    using Verdict = PythonReport::Verdict;
+    return {verdict == "pass" ? Verdict::pass : verdict == "broken" ? Verdict::broken : Verdict::fail, line[1]};
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+}  // namespace cohort

@@ -1,0 +1,57 @@
+// cohort doctor, and runs whose reward executes programs.
+#include <gtest/gtest.h>
+
+#include "run_cohort.h"
+
+namespace cohort {
+namespace {
+
+TEST(Doctor, TellsOfTheBuildAndTheMachine) {
+  const Outcome outcome = run_cohort({"doctor"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  for (const char* words : {"cohort ", "kernels ", "cores ", "memory ", "sandbox   not tested; see --sandbox"})
+    EXPECT_NE(outcome.out.find(words), std::string::npos) << words << " in " << outcome.out;
+}
+
+TEST(Doctor, TheSandboxesTableSaysWhatTheExitCodeSays) {
+  const Outcome outcome = run_cohort({"doctor", "--sandbox"});
+  const bool missing = outcome.out.find("MISSING") != std::string::npos;
+  EXPECT_EQ(outcome.exit_code, missing ? 2 : 0) << outcome.err;
+  EXPECT_EQ(outcome.out.find("does not work: the reward 'code' is refused") != std::string::npos, missing) << outcome.out;
+  for (const char* words : {"user namespace", "pid namespace", "network namespace", "mount namespace", "seccomp filters", "Landlock"})
+    EXPECT_NE(outcome.out.find(words), std::string::npos) << words << " in " << outcome.out;
+}
+
+std::string code_config(const TemporaryFolder& folder, const std::string& reward) {
+  std::string rows;
+  for (int i = 0; i < 8; ++i) rows += R"({"prompt": "write", "tests": [{"input": "", "output": "x"}]})" "\n";
+  std::string config = jsonl_config(folder / "runs", write_all(folder / "rows.jsonl", rows));
+  const std::string standard = "{name: last_number}";
+  config.replace(config.find(standard), standard.size(), reward);
+  return write_all(folder / "code.yaml", config);
+}
+
+TEST(CodeRuns, AreRefusedUntilTheConfigEnablesThem) {
+  const TemporaryFolder folder;
+  const std::string config = code_config(folder, "{name: code}");
+  EXPECT_REFUSED(run_cohort({"train", config}), 2, "code.yaml:", "'sandbox: local'", "cohort doctor --sandbox");
+  EXPECT_FALSE(std::filesystem::exists(folder / "runs/tiny"));
+}
+
+TEST(CodeRuns, TrainOnSeveralRanks) {
+  if (run_cohort({"doctor", "--sandbox"}).exit_code != 0) GTEST_SKIP() << "this machine cannot run the sandbox: cohort doctor --sandbox";
+  const TemporaryFolder folder;
+  // A language in which the noise of an untrained model is a program: the shell.
+  const std::string config = code_config(
+      folder, "{name: code, sandbox: local, code: completion, language: shell, languages: {shell: {source: a.sh, run: [/bin/sh, /work/a.sh]}}}");
+  for (const char* ranks : {"1", "2"}) {
+    const Outcome outcome = run_program("mpirun", {"--oversubscribe", "--bind-to", "none", "-n", ranks, COHORT_BINARY, "train", config, "run.name=ranks" + std::string(ranks)});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    const std::string metrics = read_all(folder / ("runs/ranks" + std::string(ranks) + "/metrics.jsonl"));
+    EXPECT_NE(metrics.find("\"rewards/code/none\":0"), std::string::npos) << metrics;
+    EXPECT_NE(metrics.find("\"rewards/code/mean\":"), std::string::npos) << metrics;
+  }
+}
+
+}  // namespace
+}  // namespace cohort
