@@ -92,7 +92,7 @@ class Scorer {
     std::vector<float> logprobs(pack_.targets.size()), entropies(pack_.targets.size());
     if (!pack_.targets.empty()) {
       const auto rows = static_cast<int64_t>(std::max(kPackTokens, pack_.tokens.size()));
-      if (!state_ || state_->max_tokens() < rows) {
+      if (!state_ || state_->limits().tokens < rows) {
         state_.reset();  // free the smaller one first
         state_ = std::make_unique<TrainState>(*model_.policy, rows, rows);
       }

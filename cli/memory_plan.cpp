@@ -74,8 +74,11 @@ int64_t rollout_activations(const Sizes& s, int64_t rows, int64_t sequences) {
          sequences * (s.act * s.C + 4 * s.V);
 }
 
-// As TrainState: what each layer keeps (checkpointing: its input; the rest once), and what the backward pass works in.
-int64_t training_activations(const Sizes& s, int64_t rows, bool checkpointing) {
+// Which layers' activations a TrainState keeps for the rows of a pass.
+enum class Kept { all_layers, inputs_and_one_layer, all_layers_and_one, one_layer };
+
+// As TrainState: what each layer keeps, and what the backward pass works in.
+int64_t training_activations(const Sizes& s, int64_t rows, Kept kept) {
   const int64_t qkv = s.width + 2 * s.kv_width;
   int64_t layer = 4 * (2 * s.C + s.heads + 2) + s.act * (2 * s.C + qkv + s.width + 3 * s.F);
   int64_t once =
@@ -83,7 +86,33 @@ int64_t training_activations(const Sizes& s, int64_t rows, bool checkpointing) {
   if (s.qk_norm) layer += 4 * (s.width + s.kv_width + s.heads + s.kv_heads), once += 4 * qkv;
   if (s.sandwich_norms) layer += 4 * (2 * s.C + 2), once += 4 * s.C;
   const int64_t input = 4 * s.C;
-  return rows * (once + (checkpointing ? s.L * input + layer - input : s.L * layer));
+  switch (kept) {
+    case Kept::all_layers: return rows * (once + s.L * layer);
+    case Kept::inputs_and_one_layer: return rows * (once + s.L * input + layer - input);
+    case Kept::all_layers_and_one: return rows * (once + (s.L + 1) * layer);
+    case Kept::one_layer: return rows * (once + layer);
+  }
+  return 0;
+}
+
+// Weights and the like are there before cache and tape are chosen from what is free.
+std::optional<int64_t> free_after_loading(const ModelConfig& model, const Config& config, int ranks, const CacheNeed& need,
+                                          std::optional<int64_t> free_bytes) {
+  if (!free_bytes) return free_bytes;
+  const CacheSize no_cache{.need = need, .limit = {}, .pages = 0};
+  const TapeSize no_tape{.needed = 0, .slots = 0, .slot_bytes = 0};
+  const uint64_t others = total_bytes(training_memory(model, config, ranks, no_cache, no_tape));
+  return std::max<int64_t>(0, *free_bytes - static_cast<int64_t>(others));
+}
+
+CacheNeed cache_need(const ModelConfig& model, const Config& config, int ranks) {
+  const DType dtype = dtype_in_memory(config.model.dtype, exact_dtype(model.dtype));
+  const RolloutSection& r = config.rollout;
+  const int64_t sequences = config.trainer.prompts_per_step * r.num_generations;
+  return {.sequences = std::min(r.max_num_seqs, std::max<int64_t>(1, (sequences + ranks - 1) / ranks)),
+          .positions = config.data.max_prompt_length + r.max_completion_length,
+          .page_tokens = kPageTokens,
+          .page_bytes = kv_page_bytes(model, dtype, kPageTokens)};
 }
 
 }  // namespace
@@ -115,7 +144,7 @@ std::vector<MemoryPiece> generation_memory(const ModelConfig& model, DType dtype
 }
 
 std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config& config, int ranks,
-                                         const std::optional<CacheSize>& cache) {
+                                         const std::optional<CacheSize>& cache, const std::optional<TapeSize>& tape) {
   const DType dtype = dtype_in_memory(config.model.dtype, exact_dtype(model.dtype));
   const Sizes s(model, dtype);
   const RolloutSection& r = config.rollout;
@@ -152,28 +181,29 @@ std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config&
       kv.bytes());
   add(pieces, "rollout activations",
       rollout_activations(s, std::max(r.max_num_batched_tokens, r.max_num_seqs), r.max_num_seqs));
+  const TapeSize kept = tape ? *tape : planned_tape(model, config, ranks, std::nullopt);
+  if (kept.slots > 0) add(pieces, fmt::format("activations of sampled rows ({})", kept.slots), kept.bytes());
+  // A rank may have to train what another one sampled, and a second iteration runs everything forward.
+  const bool all_reused = kept.slots > 0 && kept.holds_all() && ranks == 1 && config.algorithm.num_iterations == 1;
   add(pieces, fmt::format("training activations ({} rows)", rows),
-      training_activations(s, rows, config.trainer.gradient_checkpointing));
+      training_activations(s, rows, config.trainer.gradient_checkpointing ? Kept::inputs_and_one_layer
+                                    : all_reused                         ? Kept::one_layer
+                                    : kept.slots > 0                     ? Kept::all_layers_and_one
+                                                                         : Kept::all_layers));
   return pieces;
 }
 
 CacheSize planned_cache(const ModelConfig& model, const Config& config, int ranks,
                         std::optional<int64_t> free_bytes) {
-  const DType dtype = dtype_in_memory(config.model.dtype, exact_dtype(model.dtype));
-  const RolloutSection& r = config.rollout;
-  const int64_t sequences = config.trainer.prompts_per_step * r.num_generations;
-  const CacheNeed need{
-      .sequences = std::min(r.max_num_seqs, std::max<int64_t>(1, (sequences + ranks - 1) / ranks)),
-      .positions = config.data.max_prompt_length + r.max_completion_length,
-      .page_tokens = kPageTokens,
-      .page_bytes = kv_page_bytes(model, dtype, kPageTokens)};
-  if (free_bytes) {  // weights, optimizer and the like are there before the cache is chosen
-    CacheSize none = choose_cache_size(need, {});
-    none.pages = 0;
-    const uint64_t others = total_bytes(training_memory(model, config, ranks, none));
-    free_bytes = std::max<int64_t>(0, *free_bytes - static_cast<int64_t>(others));
-  }
-  return choose_cache_size(need, {.gb = r.kv_cache_gb, .free_bytes = free_bytes});
+  const CacheNeed need = cache_need(model, config, ranks);
+  return choose_cache_size(need, {.gb = config.rollout.kv_cache_gb,
+                                  .free_bytes = free_after_loading(model, config, ranks, need, free_bytes)});
+}
+
+TapeSize planned_tape(const ModelConfig& model, const Config& config, int ranks, std::optional<int64_t> free_bytes) {
+  return choose_tape_size(config, model, dtype_in_memory(config.model.dtype, exact_dtype(model.dtype)), ranks,
+                          config.data.max_prompt_length,
+                          free_after_loading(model, config, ranks, cache_need(model, config, ranks), free_bytes));
 }
 
 ModelConfig planned_model(const Config& config) {

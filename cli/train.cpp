@@ -32,7 +32,8 @@ int dry_run(const Config& config, Comm& comm) {
   const std::optional<int64_t> free = cache_limit(config, host_ranks).free_bytes;
   const CacheSize cache = planned_cache(model, config, comm.size(), free);
   fmt::print("\n# memory of one rank of {}, at most:\n", comm.size());
-  std::string table = memory_table(training_memory(model, config, comm.size(), cache));
+  std::string table = memory_table(
+      training_memory(model, config, comm.size(), cache, planned_tape(model, config, comm.size(), free)));
   for (size_t at = 0; at < table.size(); at = table.find('\n', at) + 1) table.insert(at, "#");
   fmt::print("{}", table);
   fmt::print("# {}\n", cache.text());

@@ -39,26 +39,36 @@ Set rows_of(Set set, Tensor Set::* const (&pieces)[N], int64_t rows) {
 
 void plan_block(BlockTensors& b, const ModelConfig& c, DType act, int64_t rows, BlockUse use, const PlanPiece& plan) {
   const int64_t C = c.hidden_size, F = c.intermediate_size, D = c.head_size, H = c.num_heads, K = c.num_kv_heads;
-  const bool training = use == BlockUse::training;
-  const auto rstd = [&](Tensor& tensor, int64_t cols = 1) {
-    if (training) plan(tensor, "rstd", DType::f32, rows, cols);
-  };
-  plan(b.h_in, "h_in", act, rows, C), rstd(b.rstd_in);
-  if (c.qk_norm) {
-    if (training) plan(b.qk_raw, "qk_raw", DType::f32, rows, (H + K) * D);
-    rstd(b.rstd_qk, H + K);
+  const bool backward = use != BlockUse::sampling, cheap = use != BlockUse::tape;
+  if (cheap) plan(b.h_in, "h_in", act, rows, C), plan(b.h_mid, "h_mid", act, rows, C), plan(b.mlp, "mlp", act, rows, F);
+  if (cheap && backward) plan(b.rstd_in, "rstd", DType::f32, rows, 1), plan(b.rstd_mid, "rstd", DType::f32, rows, 1);
+  if (c.qk_norm && backward) {
+    plan(b.qk_raw, "qk_raw", DType::f32, rows, (H + K) * D);
+    plan(b.rstd_qk, "rstd", DType::f32, rows, H + K);
   }
   plan(b.q, "q", act, rows, H * D), plan(b.k, "k", act, rows, K * D), plan(b.v, "v", act, rows, K * D);
   plan(b.attention, "attention", act, rows, H * D);
-  plan(b.h_mid, "h_mid", act, rows, C), rstd(b.rstd_mid);
-  plan(b.gate_up, "gate_up", act, rows, 2 * F), plan(b.mlp, "mlp", act, rows, F);
+  plan(b.gate_up, "gate_up", act, rows, 2 * F);
   if (c.sandwich_norms) {
-    plan(b.out, "out", DType::f32, rows, C), rstd(b.rstd_out);
-    plan(b.mlp_out, "mlp_out", DType::f32, rows, C), rstd(b.rstd_mlp_out);
+    plan(b.out, "out", DType::f32, rows, C), plan(b.mlp_out, "mlp_out", DType::f32, rows, C);
+    if (backward) plan(b.rstd_out, "rstd", DType::f32, rows, 1), plan(b.rstd_mlp_out, "rstd", DType::f32, rows, 1);
   }
 }
 
 BlockTensors first_rows(const BlockTensors& block, int64_t rows) { return rows_of(block, kBlockPieces, rows); }
+
+BlockTensors rows_on_tape(const BlockTensors& block, const BlockTensors& tape, int64_t first, int64_t rows) {
+  BlockTensors set = first_rows(block, rows);
+  for (Tensor BlockTensors::* piece : kBlockPieces)
+    if (tape.*piece) set.*piece = (tape.*piece).slice_rows(first, rows);
+  return set;
+}
+
+void gather_block(const BlockTensors& to, const BlockTensors& tape, std::span<const int32_t> rows,
+                  const BlockTensors& other, const Exec& ex) {
+  for (Tensor BlockTensors::* piece : kBlockPieces)
+    if (tape.*piece) gather_rows(to.*piece, tape.*piece, rows, ex, other.*piece);
+}
 
 HeadLayout head_layout(const ModelConfig& c, int64_t layer) {
   return {.num_heads = c.num_heads,
@@ -101,12 +111,29 @@ void block_attention_out(const Policy& policy, int64_t layer, Tensor x, const Bl
     rmsnorm_add(x, b.rstd_out, to, policy.weight(at.attention_out_norm, 1, c.hidden_size), norm_params(c), ex);
 }
 
+namespace {
+
+void glu(const ModelConfig& c, Tensor mlp, Tensor gate_up, const Exec& ex) {
+  c.activation == Activation::silu ? swiglu(mlp, gate_up, ex) : geglu(mlp, gate_up, ex);
+}
+
+}  // namespace
+
 void block_mlp_in(const Policy& policy, int64_t layer, Tensor x, const BlockTensors& b, const Exec& ex) {
   const ModelConfig& c = policy.config;
   rmsnorm(b.h_mid, b.rstd_mid, x, policy.weight(policy.table.layers[layer].mlp_norm, 1, c.hidden_size), norm_params(c),
           ex);
   matmul(b.gate_up, b.h_mid, policy.packed_layers[layer].gate_up, ex);
-  c.activation == Activation::silu ? swiglu(b.mlp, b.gate_up, ex) : geglu(b.mlp, b.gate_up, ex);
+  glu(c, b.mlp, b.gate_up, ex);
+}
+
+void block_compute_again(const Policy& policy, int64_t layer, Tensor x_in, Tensor x_mid, const BlockTensors& b,
+                         const Exec& ex) {
+  const ModelConfig& c = policy.config;
+  const LayerParams& at = policy.table.layers[layer];
+  rmsnorm(b.h_in, b.rstd_in, x_in, policy.weight(at.attention_norm, 1, c.hidden_size), norm_params(c), ex);
+  rmsnorm(b.h_mid, b.rstd_mid, x_mid, policy.weight(at.mlp_norm, 1, c.hidden_size), norm_params(c), ex);
+  glu(c, b.mlp, b.gate_up, ex);
 }
 
 void block_mlp(const Policy& policy, int64_t layer, Tensor x, const BlockTensors& b, const Exec& ex) {

@@ -17,19 +17,20 @@
 namespace cohort {
 
 // A layer's activations, views of the same number of rows T. Sampling uses one set for all layers and leaves out what only
-// the backward pass reads (marked B); absent parts of a family are null.
+// the backward pass reads (marked B), a tape (activation_tape.h) what is soon computed again from the rest (marked A);
+// absent parts of a family are null.
 struct BlockTensors {
-  Tensor h_in, rstd_in;        // (T, C) act; (T) B
+  Tensor h_in, rstd_in;        // (T, C) act A; (T) A B
   Tensor qkv;                  // (T, (H + 2K) D) f32, scratch
   Tensor qk_raw, rstd_qk;      // (T, (H + K) D) f32 B; (T, H + K) B: with qk_norm
   Tensor q, k, v;              // (T, H D), (T, K D), (T, K D) act
   Tensor attention;            // (T, H D) act
   Tensor out, rstd_out;        // (T, C) f32; (T) B: with sandwich norms
-  Tensor h_mid, rstd_mid;      // (T, C) act; (T) B
-  Tensor gate_up, mlp;         // (T, 2F), (T, F) act
+  Tensor h_mid, rstd_mid;      // (T, C) act A; (T) A B
+  Tensor gate_up, mlp;         // (T, 2F), (T, F) act; mlp A
   Tensor mlp_out, rstd_mlp_out;  // (T, C) f32; (T) B: with sandwich norms
 };
-enum class BlockUse : uint8_t { sampling, training };
+enum class BlockUse : uint8_t { sampling, training, tape };
 // Calls plan(tensor, name, dtype, rows, cols) for each piece that the model's family has but qkv, which the caller plans:
 // one serves all layers.
 using PlanPiece = std::function<void(Tensor&, const char* name, DType, int64_t rows, int64_t cols)>;
@@ -37,6 +38,11 @@ void plan_block(BlockTensors& block, const ModelConfig& config, DType act, int64
                 const PlanPiece& plan);
 // The same set, its first `rows` rows.
 BlockTensors first_rows(const BlockTensors& block, int64_t rows);
+// Rows [first, first + rows) of the pieces that `tape` has, the first rows of the others.
+BlockTensors rows_on_tape(const BlockTensors& block, const BlockTensors& tape, int64_t first, int64_t rows);
+// Each piece that `tape` has: to[i] = tape[rows[i]], or other[-1 - rows[i]] where rows[i] < 0.
+void gather_block(const BlockTensors& to, const BlockTensors& tape, std::span<const int32_t> rows,
+                  const BlockTensors& other, const Exec& ex);
 
 // What the attention of a layer looks like.
 HeadLayout head_layout(const ModelConfig& config, int64_t layer);
@@ -52,6 +58,10 @@ void block_attention_out(const Policy& policy, int64_t layer, Tensor x, const Bl
 // x += the MLP of x. The first half of it, up to block.mlp, leaves x alone.
 void block_mlp(const Policy& policy, int64_t layer, Tensor x, const BlockTensors& block, const Exec& ex);
 void block_mlp_in(const Policy& policy, int64_t layer, Tensor x, const BlockTensors& block, const Exec& ex);
+// What a tape leaves out (marked A), from what it keeps.   x_in, x_mid: the residual stream before the attention and
+// before the MLP, (T, C) f32
+void block_compute_again(const Policy& policy, int64_t layer, Tensor x_in, Tensor x_mid, const BlockTensors& block,
+                         const Exec& ex);
 // The norm before the head.   h (T, C) act   rstd (T) f32 or null
 void final_norm(const Policy& policy, Tensor h, Tensor rstd, Tensor x, const Exec& ex);
 

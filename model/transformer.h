@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "model/activation_tape.h"
 #include "model/block.h"
 #include "model/kv_cache.h"
 #include "model/policy.h"
@@ -22,6 +23,12 @@ struct ForwardRun {
   const PageTable* pages;  // covers first_position + tokens
 };
 
+// Where a forward pass leaves its rows for the trainer: in slots first, first + 1, ... of the tape. No tape: nowhere.
+struct TapeSlots {
+  ActivationTape* tape = nullptr;
+  int64_t first = 0;
+};
+
 // Activations for up to `max_tokens` rows, allocated once.
 class ForwardState {
  public:
@@ -30,7 +37,8 @@ class ForwardState {
   size_t bytes() const { return arena_.bytes(); }
 
  private:
-  friend Tensor forward_cached(const Policy&, KvCache&, ForwardState&, std::span<const ForwardRun>, const Exec&);
+  friend Tensor forward_cached(const Policy&, KvCache&, ForwardState&, std::span<const ForwardRun>, const Exec&,
+                               const TapeSlots&);
   int64_t max_tokens_;
   Arena arena_{"rollout activations"};
   Tensor x_;
@@ -42,7 +50,7 @@ class ForwardState {
 // Runs all tokens of all runs and returns the final hidden states (T, C) act, rows in the order of the runs; valid until
 // the next call. Sum of tokens <= state.max_tokens().
 Tensor forward_cached(const Policy& policy, KvCache& cache, ForwardState& state, std::span<const ForwardRun> runs,
-                      const Exec& ex);
+                      const Exec& ex, const TapeSlots& to = {});
 
 // --- training ------------------------------------------------------------------------------------------------------
 // Tokens, positions and runs of one pack; `rows` / `targets` name what the loss looks at: the log-prob of targets[i]
@@ -66,21 +74,33 @@ struct PackPart {
   int merges;
 };
 
-// Activations kept for the backward pass, for packs of up to `max_tokens` rows and `max_targets` targets. With
-// `checkpointing` only each layer's input is kept, and the backward pass runs the layer forward again (Chen et al.
-// 2016): the same bits, a third more work, a fraction of the memory.
+// What a TrainState has room for.
+struct TrainLimits {
+  int64_t tokens, targets;  // of a pack
+  int64_t forward_tokens;   // rows of it that pack_loss runs forward
+  bool tape;                // the others come from a tape, layer by layer
+  bool holds(const TrainLimits& other) const {
+    return tokens >= other.tokens && targets >= other.targets && forward_tokens >= other.forward_tokens &&
+           tape >= other.tape;
+  }
+};
+
+// Activations kept for the backward pass. With `checkpointing` only each layer's input is kept, and the backward pass
+// runs the layer forward again (Chen et al. 2016): the same bits, a third more work, a fraction of the memory; not with a
+// tape.
 class TrainState {
  public:
-  TrainState(const Policy& policy, int64_t max_tokens, int64_t max_targets, bool checkpointing = false);
+  TrainState(const Policy& policy, const TrainLimits& limits, bool checkpointing = false);
+  TrainState(const Policy& policy, int64_t max_tokens, int64_t max_targets, bool checkpointing = false)
+      : TrainState(policy, {max_tokens, max_targets, max_tokens, false}, checkpointing) {}
   ~TrainState();
-  int64_t max_tokens() const;
-  int64_t max_targets() const;
+  const TrainLimits& limits() const;
   size_t bytes() const;
   struct Impl;
   std::unique_ptr<Impl> impl;
 };
 
-// Hidden states (n, C) act of pack.rows; keeps what the backward pass needs.
+// Hidden states (n, C) act of pack.rows.
 Tensor forward_pack(const Policy& policy, TrainState& state, const TokenPack& pack, const Exec& ex);
 // Log-probs (and entropies, when the span is not empty) of pack.targets: forward only.
 void pack_logprobs(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
@@ -90,10 +110,16 @@ void pack_scores(const Policy& policy, TrainState& state, const TokenPack& pack,
                  const Exec& ex);
 // The token whose score is the text's: the last that is not padding, as transformers pools it.
 size_t score_position(const ModelConfig& config, std::span<const int32_t> tokens);
-// Forward, loss and backward in one go. `gradient` as in ops/head.h. gradients (table.size) f32: every parameter's is
+// Rows of a pack that were run before: row t lies in slot slots[t] of the tape, or, where that is -1, is run forward. A
+// run has all of its rows and of its prefix on the tape, or none. No tape: every row is run forward.
+struct TapedRows {
+  const ActivationTape* tape = nullptr;
+  std::span<const int32_t> slots;
+};
+// Forward, loss and backward in one go, with the same bits whatever comes from a tape. `gradient` as in ops/head.h. gradients (table.size) f32: every parameter's is
 // overwritten, the gaps between them stay. `parts` cover the pack; none: one part.
 void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
                const std::function<float(int64_t, float, float)>& gradient, Tensor gradients, const Exec& ex,
-               std::span<const PackPart> parts = {});
+               std::span<const PackPart> parts = {}, const TapedRows& taped = {});
 
 }  // namespace cohort

@@ -1,4 +1,5 @@
 // The sampling side of the transformer: new tokens of many sequences in one pass, keys and values in a cache.
+#include "model/ops/elementwise.h"
 #include "model/transformer.h"
 
 namespace cohort {
@@ -18,10 +19,12 @@ ForwardState::ForwardState(const Policy& policy, int64_t max_tokens) : max_token
 }
 
 Tensor forward_cached(const Policy& policy, KvCache& cache, ForwardState& state, std::span<const ForwardRun> runs,
-                      const Exec& ex) {
+                      const Exec& ex, const TapeSlots& to) {
   const ModelConfig& c = policy.config;
   CHECK(cache.version == policy.version, "the kv cache holds keys of policy version {}, the policy is at {}",
         cache.version, policy.version);
+  CHECK(to.tape == nullptr || to.tape->version() == policy.version,
+        "the tape holds rows of policy version {}, the policy is at {}", to.tape->version(), policy.version);
 
   state.tokens_.clear();
   state.positions_.clear();
@@ -37,18 +40,31 @@ Tensor forward_cached(const Policy& policy, KvCache& cache, ForwardState& state,
   const int64_t T = static_cast<int64_t>(state.tokens_.size());
   CHECK(T > 0 && T <= state.max_tokens(), "{} tokens in a forward pass of at most {}", T, state.max_tokens());
 
-  const Tensor x = state.x_.slice_rows(0, T);
-  const BlockTensors block = first_rows(state.block_, T);
+  const LayerActivations nothing;
+  const auto kept = [&](int64_t layer) -> const LayerActivations& { return to.tape ? to.tape->layer(layer) : nothing; };
+  // Rows of the tape, or nothing.
+  const auto rows = [&](Tensor all) { return all ? all.slice_rows(to.first, T) : Tensor(); };
+  Tensor x = to.tape ? rows(kept(0).x_in) : state.x_.slice_rows(0, T);
+  const auto go_on_in = [&](Tensor copy) {  // what was there stays on the tape
+    if (!copy) return;
+    cast(copy, x, ex);
+    x = copy;
+  };
   embed_tokens(policy, x, state.tokens_, ex);
   for (int64_t layer = 0; layer < c.num_layers; ++layer) {
+    const BlockTensors block = rows_on_tape(state.block_, kept(layer).block, to.first, T);
     block_attention_in(policy, layer, x, state.positions_, block, ex);
     store_cached(cache.layer(layer), block.k, block.v, state.runs_, head_layout(c, layer), ex);
-    attention_cached(block.attention, block.q, cache.layer(layer), state.runs_, head_layout(c, layer), ex);
+    attention_cached(block.attention, block.q, cache.layer(layer), state.runs_, head_layout(c, layer), ex,
+                     rows(kept(layer).lse));
+    go_on_in(rows(kept(layer).x_mid));
     block_attention_out(policy, layer, x, block, ex);
+    if (to.tape) go_on_in(rows(layer + 1 < c.num_layers ? kept(layer + 1).x_in : to.tape->x_out()));
     block_mlp(policy, layer, x, block, ex);
   }
-  final_norm(policy, block.h_in, {}, x, ex);
-  return block.h_in;
+  const Tensor h = state.block_.h_in.slice_rows(0, T);
+  final_norm(policy, h, {}, x, ex);
+  return h;
 }
 
 }  // namespace cohort

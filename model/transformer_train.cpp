@@ -10,18 +10,14 @@
 
 namespace cohort {
 
-// What the backward pass needs of one layer.
-struct LayerActivations {
-  BlockTensors block;
-  Tensor x_in, x_mid;  // (T, C) f32: the residual stream before the attention and before the MLP
-  Tensor lse;          // (T, H) f32
-};
+using Layers = std::vector<LayerActivations>;
 
 struct TrainState::Impl {
   Arena arena{"training activations"};
-  int64_t max_tokens, max_targets;
+  TrainLimits limits;
   bool checkpointing;
-  std::vector<LayerActivations> layers;     // checkpointing: all but x_in are one layer's, of whichever ran last
+  Layers layers;  // of rows that are run forward; checkpointing: all but x_in are one layer's, of whichever ran last
+  Layers shared;  // with a tape: one layer's for all of them, of all rows
   Tensor x_out, rstd_out, h_out, selected;  // after the last layer; selected (n, C) act
   Tensor qkv;                               // forward scratch (T, (H + 2K) D) f32
   Tensor dx, dselected;                     // (T, C) f32, (n, C) f32
@@ -59,56 +55,64 @@ void append_pack(TokenPack& to, const TokenPack& from) {
 }
 
 TrainState::~TrainState() = default;
-int64_t TrainState::max_tokens() const { return impl->max_tokens; }
-int64_t TrainState::max_targets() const { return impl->max_targets; }
+const TrainLimits& TrainState::limits() const { return impl->limits; }
 size_t TrainState::bytes() const { return impl->arena.bytes() + impl->kept_sums.capacity() * sizeof(float); }
 
-TrainState::TrainState(const Policy& policy, int64_t max_tokens, int64_t max_targets, bool checkpointing)
+TrainState::TrainState(const Policy& policy, const TrainLimits& limits, bool checkpointing)
     : impl(std::make_unique<Impl>()) {
+  CHECK(!(limits.tape && checkpointing) && limits.forward_tokens <= limits.tokens &&
+            (limits.tape || limits.forward_tokens == limits.tokens),
+        "a state of {} rows, {} of them run forward{}{}", limits.tokens, limits.forward_tokens,
+        limits.tape ? ", with a tape" : "", checkpointing ? ", with checkpointing" : "");
   const ModelConfig& c = policy.config;
   const DType act = policy.dtype, f32 = DType::f32;
-  const int64_t T = max_tokens, C = c.hidden_size;
-  impl->max_tokens = max_tokens;
-  impl->max_targets = max_targets;
+  const int64_t T = limits.tokens, C = c.hidden_size;
+  impl->limits = limits;
   impl->checkpointing = checkpointing;
-  impl->layers.resize(c.num_layers);
+  if (limits.forward_tokens > 0) impl->layers.resize(static_cast<size_t>(c.num_layers));
+  if (limits.tape) impl->shared.resize(static_cast<size_t>(c.num_layers));
 
   // Plan everything, then carve: each entry is where the tensor goes and its index in the arena.
   std::vector<std::pair<Tensor*, size_t>> planned;
   const PlanPiece plan = [&](Tensor& tensor, const char* name, DType dtype, int64_t rows, int64_t cols) {
     planned.emplace_back(&tensor, impl->arena.plan(name, dtype, {rows, cols}));
   };
-  for (LayerActivations& a : impl->layers) {
-    plan(a.x_in, "x_in", f32, T, C);
-    if (checkpointing && &a != &impl->layers.front()) continue;
-    plan(a.x_mid, "x_mid", f32, T, C), plan(a.lse, "lse", f32, T, c.num_heads);
-    plan_block(a.block, c, act, T, BlockUse::training, plan);
-  }
+  const auto plan_layer = [&](LayerActivations& a, int64_t rows, bool input_only = false) {
+    plan(a.x_in, "x_in", f32, rows, C);
+    if (input_only) return;
+    plan(a.x_mid, "x_mid", f32, rows, C), plan(a.lse, "lse", f32, rows, c.num_heads);
+    plan_block(a.block, c, act, rows, BlockUse::training, plan);
+  };
+  for (LayerActivations& a : impl->layers) plan_layer(a, limits.forward_tokens, checkpointing && &a != &impl->layers.front());
+  if (limits.tape) plan_layer(impl->shared.front(), T);
   plan(impl->x_out, "x_out", f32, T, C), plan(impl->rstd_out, "rstd", f32, T, 1), plan(impl->h_out, "h_out", act, T, C);
-  plan(impl->selected, "selected", act, max_targets, C);
+  plan(impl->selected, "selected", act, limits.targets, C);
   plan(impl->qkv, "qkv", f32, T, (c.num_heads + 2 * c.num_kv_heads) * c.head_size);
-  plan(impl->dx, "dx", f32, T, C), plan(impl->dselected, "dselected", f32, max_targets, C);
+  plan(impl->dx, "dx", f32, T, C), plan(impl->dselected, "dselected", f32, limits.targets, C);
   plan_block_gradients(impl->scratch, c, act, T, plan);
   impl->arena.commit();
   for (auto& [tensor, index] : planned) *tensor = impl->arena[index];
   for (LayerActivations& a : impl->layers) {
     if (checkpointing) {
-      const LayerActivations& shared = impl->layers.front();
-      a.x_mid = shared.x_mid, a.lse = shared.lse, a.block = shared.block;
+      const LayerActivations& first = impl->layers.front();
+      a.x_mid = first.x_mid, a.lse = first.lse, a.block = first.block;
     }
     a.block.qkv = impl->qkv;
   }
+  if (!limits.tape) return;
+  impl->shared.front().block.qkv = impl->qkv;
+  std::fill(impl->shared.begin() + 1, impl->shared.end(), impl->shared.front());
 }
 
 namespace {
 
 void check_pack(const Policy& policy, const TrainState& state, const TokenPack& pack) {
   const int64_t T = static_cast<int64_t>(pack.tokens.size());
-  CHECK(T > 0 && T <= state.max_tokens() && pack.positions.size() == pack.tokens.size(),
-        "a pack of {} tokens ({} positions) for a state of {}", T, pack.positions.size(), state.max_tokens());
-  CHECK(pack.rows.size() == pack.targets.size() && static_cast<int64_t>(pack.rows.size()) <= state.max_targets(),
-        "a pack of {} rows and {} targets for a state of {}", pack.rows.size(), pack.targets.size(),
-        state.max_targets());
+  const TrainLimits& limits = state.limits();
+  CHECK(T > 0 && T <= limits.tokens && pack.positions.size() == pack.tokens.size(),
+        "a pack of {} tokens ({} positions) for a state of {}", T, pack.positions.size(), limits.tokens);
+  CHECK(pack.rows.size() == pack.targets.size() && static_cast<int64_t>(pack.rows.size()) <= limits.targets,
+        "a pack of {} rows and {} targets for a state of {}", pack.rows.size(), pack.targets.size(), limits.targets);
   for (int32_t row : pack.rows) CHECK(row >= 0 && row < T, "target row {} of {}", row, T);
   for (int32_t token : pack.targets)
     CHECK(token >= 0 && token < policy.config.vocab_size, "target {} of a vocabulary of {}", token,
@@ -116,10 +120,9 @@ void check_pack(const Policy& policy, const TrainState& state, const TokenPack& 
 }
 
 // The attention of layer `layer`: from x_in to x_mid.
-void forward_attention(const Policy& policy, const TrainState::Impl& s, int64_t layer, const TokenPack& pack,
+void forward_attention(const Policy& policy, const LayerActivations& a, int64_t layer, const TokenPack& pack,
                        const Exec& ex) {
   const int64_t T = static_cast<int64_t>(pack.tokens.size());
-  const LayerActivations& a = s.layers[layer];
   const BlockTensors block = first_rows(a.block, T);
   const Tensor x_in = a.x_in.slice_rows(0, T), x_mid = a.x_mid.slice_rows(0, T);
   block_attention_in(policy, layer, x_in, pack.positions, block, ex);
@@ -127,6 +130,74 @@ void forward_attention(const Policy& policy, const TrainState::Impl& s, int64_t 
                  head_layout(policy.config, layer), ex);
   cast(x_mid, x_in, ex);
   block_attention_out(policy, layer, x_mid, block, ex);
+}
+
+// From tokens to x_out (T, C) f32.
+void forward_layers(const Policy& policy, const Layers& layers, Tensor x_out, const TokenPack& pack, const Exec& ex) {
+  const int64_t T = static_cast<int64_t>(pack.tokens.size()), L = policy.config.num_layers;
+  const auto rows = [T](Tensor t) { return t.slice_rows(0, T); };
+  embed_tokens(policy, rows(layers[0].x_in), pack.tokens, ex);
+  for (int64_t layer = 0; layer < L; ++layer) {
+    const LayerActivations& a = layers[layer];
+    forward_attention(policy, a, layer, pack, ex);
+    const Tensor x_next = rows(layer + 1 < L ? layers[layer + 1].x_in : x_out);
+    cast(x_next, rows(a.x_mid), ex);
+    block_mlp(policy, layer, x_next, first_rows(a.block, T), ex);
+  }
+}
+
+// From x_out to the hidden states of pack.rows.
+Tensor select_hidden(const Policy& policy, const TrainState::Impl& s, const TokenPack& pack, const Exec& ex) {
+  const auto rows = [T = static_cast<int64_t>(pack.tokens.size())](Tensor t) { return t.slice_rows(0, T); };
+  final_norm(policy, rows(s.h_out), rows(s.rstd_out), rows(s.x_out), ex);
+  const Tensor selected = s.selected.slice_rows(0, static_cast<int64_t>(pack.rows.size()));
+  gather_rows(selected, rows(s.h_out), pack.rows, ex);
+  return selected;
+}
+
+// The runs of a pack that are not on the tape, as a pack of their own (without targets): its row i becomes slot -1 - i.
+TokenPack rows_to_run(const TokenPack& pack, std::span<int32_t> slots) {
+  TokenPack own;
+  size_t seen = 0;
+  for (const PackRun& run : pack.runs) {
+    const auto begin = static_cast<size_t>(run.begin), count = static_cast<size_t>(run.count);
+    seen += count;
+    const bool taped = run.count > 0 && slots[begin] >= 0;
+    const auto alike = [&](int64_t first, int64_t rows) {
+      return std::ranges::all_of(slots.subspan(static_cast<size_t>(first), static_cast<size_t>(rows)),
+                                 [&](int32_t slot) { return (slot >= 0) == taped; });
+    };
+    CHECK(alike(run.begin, run.count) && alike(run.prefix_begin, run.prefix_count),
+          "rows {} to {}, or those before them, are on the tape in part", begin, begin + count);
+    if (taped || count == 0) continue;
+    const auto at = static_cast<int32_t>(own.tokens.size());
+    own.runs.push_back({at, run.count, run.prefix_count > 0 ? -1 - slots[static_cast<size_t>(run.prefix_begin)] : at,
+                        run.prefix_count});
+    for (size_t i = 0; i < count; ++i) {
+      own.tokens.push_back(pack.tokens[begin + i]);
+      own.positions.push_back(pack.positions[begin + i]);
+      slots[begin + i] = -1 - (at + static_cast<int32_t>(i));
+    }
+  }
+  CHECK(seen == slots.size(), "{} rows of a pack are in its runs, it has {}", seen, slots.size());
+  return own;
+}
+
+// Layer `layer` of all rows of the pack, from the tape and from rows that were run forward.
+void take_layer(const Policy& policy, TrainState::Impl& s, int64_t layer, const TapedRows& taped, const Exec& ex) {
+  const auto T = static_cast<int64_t>(taped.slots.size());
+  const LayerActivations &to = s.shared[layer], &tape = taped.tape->layer(layer);
+  const LayerActivations other = s.layers.empty() ? LayerActivations() : s.layers[layer];
+  const auto take = [&](Tensor LayerActivations::* piece) {
+    const Tensor rows = (to.*piece).slice_rows(0, T);
+    gather_rows(rows, tape.*piece, taped.slots, ex, other.*piece);
+    return rows;
+  };
+  const Tensor x_in = take(&LayerActivations::x_in), x_mid = take(&LayerActivations::x_mid);
+  take(&LayerActivations::lse);
+  const BlockTensors block = first_rows(to.block, T);
+  gather_block(block, tape.block, taped.slots, other.block, ex);
+  block_compute_again(policy, layer, x_in, x_mid, block, ex);
 }
 
 // Only rows of the pack's tokens get a gradient as an embedding.
@@ -139,8 +210,8 @@ KeptRows keep_rows(TrainState::Impl& s, const TokenPack& pack, int64_t parts, in
   return {s.kept_rows, {s.kept_sums.data(), DType::f32, {sums, C}}};
 }
 
-void backward(const Policy& policy, TrainState::Impl& s, const TokenPack& pack, const Gradients& gradients,
-              const KeptRows& kept, const Exec& ex) {
+void backward(const Policy& policy, TrainState::Impl& s, const TokenPack& pack, const TapedRows& taped,
+              const Gradients& gradients, const KeptRows& kept, const Exec& ex) {
   const ModelConfig& c = policy.config;
   const int64_t T = static_cast<int64_t>(pack.tokens.size());
   const auto rows = [T](Tensor t) { return t.slice_rows(0, T); };
@@ -154,10 +225,12 @@ void backward(const Policy& policy, TrainState::Impl& s, const TokenPack& pack, 
   final_norm_backward(policy, dx, scratch.dh, rows(s.x_out), rows(s.rstd_out), gradients, ex);
 
   for (int64_t layer = c.num_layers - 1; layer >= 0; --layer) {
-    const LayerActivations& a = s.layers[layer];
+    const LayerActivations& a = taped.tape ? s.shared[layer] : s.layers[layer];
     const BlockTensors block = first_rows(a.block, T);
-    if (s.checkpointing && layer + 1 < c.num_layers) {
-      forward_attention(policy, s, layer, pack, ex);
+    if (taped.tape) {
+      take_layer(policy, s, layer, taped, ex);
+    } else if (s.checkpointing && layer + 1 < c.num_layers) {
+      forward_attention(policy, a, layer, pack, ex);
       if (c.sandwich_norms) {  // whose backward pass reads the MLP's output; x_out has served
         cast(rows(s.x_out), rows(a.x_mid), ex);
         block_mlp(policy, layer, rows(s.x_out), block, ex);
@@ -179,22 +252,9 @@ void backward(const Policy& policy, TrainState::Impl& s, const TokenPack& pack, 
 
 Tensor forward_pack(const Policy& policy, TrainState& state, const TokenPack& pack, const Exec& ex) {
   check_pack(policy, state, pack);
-  TrainState::Impl& s = *state.impl;
-  const int64_t T = static_cast<int64_t>(pack.tokens.size()), layers = policy.config.num_layers;
-  const auto rows = [T](Tensor t) { return t.slice_rows(0, T); };
-
-  embed_tokens(policy, rows(s.layers[0].x_in), pack.tokens, ex);
-  for (int64_t layer = 0; layer < layers; ++layer) {
-    forward_attention(policy, s, layer, pack, ex);
-    const LayerActivations& a = s.layers[layer];
-    const Tensor x_next = rows(layer + 1 < layers ? s.layers[layer + 1].x_in : s.x_out);
-    cast(x_next, rows(a.x_mid), ex);
-    block_mlp(policy, layer, x_next, first_rows(a.block, T), ex);
-  }
-  final_norm(policy, rows(s.h_out), rows(s.rstd_out), rows(s.x_out), ex);
-  const Tensor selected = s.selected.slice_rows(0, static_cast<int64_t>(pack.rows.size()));
-  gather_rows(selected, rows(s.h_out), pack.rows, ex);
-  return selected;
+  const TrainState::Impl& s = *state.impl;
+  forward_layers(policy, s.limits.tape ? s.shared : s.layers, s.x_out, pack, ex);
+  return select_hidden(policy, s, pack, ex);
 }
 
 void pack_logprobs(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
@@ -222,16 +282,34 @@ size_t score_position(const ModelConfig& config, std::span<const int32_t> tokens
 
 void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
                const std::function<float(int64_t, float, float)>& gradient, Tensor flat, const Exec& ex,
-               std::span<const PackPart> parts) {
+               std::span<const PackPart> parts, const TapedRows& taped) {
   require_language_model(policy.config);
   CHECK(policy.use == PolicyUse::training, "gradients of a policy for inference");
+  check_pack(policy, state, pack);
+  TrainState::Impl& s = *state.impl;
+  std::vector<int32_t> slots(taped.slots.begin(), taped.slots.end());
   const Tensor selected = [&] {
     const Span span(ex.trace, "forward");
-    return forward_pack(policy, state, pack, ex);
+    const int64_t T = static_cast<int64_t>(pack.tokens.size());
+    if (taped.tape == nullptr) {
+      CHECK(T <= s.limits.forward_tokens, "{} rows to run forward in a state for {}", T, s.limits.forward_tokens);
+      forward_layers(policy, s.layers, s.x_out, pack, ex);
+    } else {
+      CHECK(taped.tape->version() == policy.version, "the tape holds rows of policy version {}, the policy is at {}",
+            taped.tape->version(), policy.version);
+      CHECK(s.limits.tape && taped.slots.size() == pack.tokens.size(), "slots of {} rows, the pack has {}{}",
+            taped.slots.size(), T, s.limits.tape ? "" : "; the state is not for a tape");
+      const TokenPack own = rows_to_run(pack, slots);
+      const auto count = static_cast<int64_t>(own.tokens.size());
+      CHECK(count <= s.limits.forward_tokens, "{} rows to run forward in a state for {}", count, s.limits.forward_tokens);
+      const Tensor own_out = s.dx.slice_rows(0, count);  // until the backward pass begins
+      if (count > 0) forward_layers(policy, s.layers, own_out, own, ex);
+      gather_rows(s.x_out.slice_rows(0, T), taped.tape->x_out(), slots, ex, own_out);
+    }
+    return select_hidden(policy, s, pack, ex);
   }();
   const Span span(ex.trace, "backward");  // with the head, whose two directions are one pass
   const ModelConfig& c = policy.config;
-  TrainState::Impl& s = *state.impl;
   std::vector<RowPart> row_parts, target_parts;
   int64_t row = 0, target = 0;
   for (const PackPart& part : parts) {
@@ -251,7 +329,7 @@ void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, f
     std::memset(embedding.data, 0, embedding.bytes());
     std::memset(kept.sums.data, 0, kept.sums.bytes());
   }
-  backward(policy, s, pack, gradients, kept, ex);
+  backward(policy, s, pack, {taped.tape, slots}, gradients, kept, ex);
 }
 
 }  // namespace cohort

@@ -14,10 +14,12 @@ void Generator::Impl::run_pass(const Exec& ex) {
   plan_pass();
   prompts_run.clear();
   if (runs.empty()) return;
+  const TapeSlots slots = take_slots();
   const bool prompts = std::ranges::any_of(runs, [](const auto& run) { return run.tokens.size() > 1; });
   const Span span(ex.trace, prompts ? "prefill" : "decode");
   const Clock::time_point start = Clock::now();
-  const Tensor h = forward_cached(policy, cache, state, runs, ex);
+  const Tensor h = forward_cached(policy, cache, state, runs, ex, slots);
+  note_slots(slots);
   int64_t row = -1, decoded = 0;
   for (size_t r = 0; r < runs.size(); ++r) {
     const size_t index = running[r];
@@ -79,6 +81,7 @@ void Generator::Impl::finish(size_t request, FinishReason reason) {
   rollout.finish_reason = reason;
   if (!rollout.tokens.empty()) rollout.kept_mass = static_cast<float>(kept[request] / static_cast<double>(rollout.tokens.size()));
   rollout.policy_version = policy.version;
+  complete_slots(request);
   if (!texts.empty()) texts[request].reset();
 }
 
@@ -120,7 +123,7 @@ size_t Generator::bytes() const {
 
 std::vector<Rollout> Generator::generate(std::span<const GenerateRequest> requests, uint32_t step, const Exec& ex,
                                          const std::function<void(int64_t)>& progress,
-                                         const std::function<bool()>& cancelled) {
+                                         const std::function<bool()>& cancelled, ActivationTape* tape) {
   for (const GenerateRequest& request : requests) {
     const int64_t length = static_cast<int64_t>(request.prompt.size());
     CHECK(length > 0 && length <= max_prompt_length_, "a prompt of {} tokens, at most {} fit", length,
@@ -129,7 +132,7 @@ std::vector<Rollout> Generator::generate(std::span<const GenerateRequest> reques
   }
   if (!impl_) impl_ = std::make_unique<Impl>(policy_, config_, cache_size_, stats_);
   stats_ = {};
-  impl_->start(requests, step);
+  impl_->start(requests, step, tape);
   const auto most = static_cast<double>(std::min(config_.max_num_seqs, static_cast<int64_t>(requests.size())));
   while (!impl_->waiting.empty() || !impl_->active.empty()) {
     const Clock::time_point start = Clock::now();

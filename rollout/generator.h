@@ -58,6 +58,8 @@ struct Rollout {
   float kept_mass = 1.0f;       // mean over tokens of what top-k / top-p / min-p left
   FinishReason finish_reason = FinishReason::length;
   int64_t policy_version = 0;
+  // Where the tape of the call holds the rows of the prompt and of all tokens but the last; empty unless it holds each.
+  std::vector<int32_t> slots;
 };
 
 class Generator {
@@ -69,10 +71,11 @@ class Generator {
 
   // Completions in the order of the requests. `step` is part of every draw's key. `progress(done)` is called after each
   // pass, and `cancelled()` asked: when it says true the call is left, and completions that are not done have what was drawn
-  // so far and FinishReason::abort. Both may be empty.
+  // so far and FinishReason::abort. Both may be empty. `tape`, begun at the policy's version, keeps the rows of as many of
+  // the requests as it has slots for (rollout/taped_rows.h); no result depends on it.
   std::vector<Rollout> generate(std::span<const GenerateRequest> requests, uint32_t step, const Exec& ex,
                                 const std::function<void(int64_t)>& progress = {},
-                                const std::function<bool()>& cancelled = {});
+                                const std::function<bool()>& cancelled = {}, ActivationTape* tape = nullptr);
   const GenerateStats& stats() const { return stats_; }
   const GeneratorConfig& config() const { return config_; }
   const CacheSize& cache_size() const { return cache_size_; }

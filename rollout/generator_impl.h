@@ -1,4 +1,5 @@
-// What a Generator holds between passes and within one: scheduling is in schedule.cpp, the passes in generator.cpp.
+// What a Generator holds between passes and within one: scheduling is in schedule.cpp, the passes in generator.cpp,
+// what a tape keeps of them in taped_rows.cpp.
 #pragma once
 
 #include <cstring>
@@ -49,11 +50,14 @@ struct Generator::Impl {
     prompt.hidden.resize(hidden_bytes);
   }
 
-  void start(std::span<const GenerateRequest> all, uint32_t at_step);
+  void start(std::span<const GenerateRequest> all, uint32_t at_step, ActivationTape* onto);
   void admit();
   bool take_pages(size_t index, int64_t positions);
   void give_back_last();
   void plan_pass();
+  TapeSlots take_slots();
+  void note_slots(const TapeSlots& to);
+  void complete_slots(size_t request);
   void run_pass(const Exec& ex);
   void share_prompts();
   void draw_next(const Exec& ex);
@@ -101,6 +105,9 @@ struct Generator::Impl {
   std::unordered_map<int64_t, size_t> leaders;  // of a group whose prompt is being run: the request that others may wait for
   SharedPrompt prompt;
   int64_t finished = 0;
+  ActivationTape* tape = nullptr;
+  std::vector<bool> taped;  // of each request
+  std::unordered_map<int64_t, std::vector<int32_t>> prompt_slots;  // of a group; -1: not on the tape
 
   // Of one pass.
   std::vector<ForwardRun> runs;

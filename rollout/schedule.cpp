@@ -5,10 +5,11 @@
 #include "core/check.h"
 #include "rollout/admission.h"
 #include "rollout/generator_impl.h"
+#include "rollout/taped_rows.h"
 
 namespace cohort {
 
-void Generator::Impl::start(std::span<const GenerateRequest> all, uint32_t at_step) {
+void Generator::Impl::start(std::span<const GenerateRequest> all, uint32_t at_step, ActivationTape* onto) {
   requests = all;
   step = at_step;
   rollouts.assign(all.size(), {});
@@ -23,6 +24,9 @@ void Generator::Impl::start(std::span<const GenerateRequest> all, uint32_t at_st
   forget_prompt();  // its keys may be another policy version's
   cache.version = policy.version;
   finished = 0;
+  tape = onto;
+  taped = tape != nullptr ? taped_requests(all, tape->free_slots(), config.max_completion_length) : std::vector<bool>(all.size());
+  prompt_slots.clear();
 }
 
 // Takes in what waits while there is room: a sample of a prompt that is in the cache shares its pages, one of a prompt that

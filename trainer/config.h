@@ -104,6 +104,7 @@ struct TrainerSection {
   int64_t pack_tokens =
       0;  // rows per training pack; 0: chosen from the step's tokens and logical_ranks
   bool gradient_checkpointing = false;  // keep less, compute more; changes no bit
+  bool reuse_activations = true;        // of sampled rows, instead of a forward pass; changes no bit
   bool skip_zero_advantage = true;
   int64_t eval_steps = 0;  // 0: before and after only
   bool eval_before = true;
@@ -157,7 +158,7 @@ std::string config_to_yaml(const Config& config);
 // checkpoints: a run may be resumed only under the same ones. Left out, because they cannot change
 // what is computed:
 //   run.name, dir, threads, resume; comm.*; log.*; trainer.save_*; rollout.max_num_seqs,
-//   max_num_batched_tokens, kv_cache_gb; trainer.gradient_checkpointing; what evaluation alone reads (data.eval,
+//   max_num_batched_tokens, kv_cache_gb; trainer.gradient_checkpointing, reuse_activations; what evaluation alone reads (data.eval,
 //   max_eval_samples, rollout.eval_temperature, trainer.eval_*); data.train, as the checkpoint holds the data's
 //   fingerprint and files may move; trainer.max_steps while the learning rate does not depend on it
 //   (constant and no warm-up): such a run may go on.

@@ -212,6 +212,10 @@ std::vector<KeyRow> make_keys() {
        .help = "rows of one training pass; 0: chosen from the step's tokens"},
       {.section = "trainer", .name = "gradient_checkpointing", .value = trainer<&T::gradient_checkpointing>,
        .decides_bits = false, .help = "keep each layer's input only and run it again in the backward pass: less memory"},
+      {.section = "trainer", .name = "reuse_activations", .value = trainer<&T::reuse_activations>,
+       .decides_bits = false,
+       .help = "keep what sampling computed for the update, which then needs no forward pass; with up to a quarter of the free "
+               "memory, and not with gradient_checkpointing"},
       {.section = "trainer", .name = "skip_zero_advantage", .value = trainer<&T::skip_zero_advantage>,
        .help = "do not run groups whose rewards are all equal"},
       {.section = "trainer", .name = "eval_steps", .value = trainer<&T::eval_steps>, .bounds = from(0, kMaxSteps),

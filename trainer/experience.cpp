@@ -138,7 +138,7 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
   std::vector<Rollout> rollouts;
   if (!requests.empty()) {
     const Span span(ex.trace, "rollout");
-    rollouts = generator.generate(requests, step, ex, report);
+    rollouts = generator.generate(requests, step, ex, report, {}, tape);
   }
   for (const Rollout& rollout : rollouts) stats.decode_tokens += static_cast<int64_t>(rollout.tokens.size());
   stats.rollout_seconds = seconds_since(start);
@@ -149,6 +149,7 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
   const GenerateStats& generated = generator.stats();
   mine.put(requests.empty() ? 0.0 : generated.pass_seconds);
   mine.put(requests.empty() ? 0.0 : generated.occupied_seconds);
+  std::vector<std::vector<int32_t>> slots;  // they mean something on this rank only
   std::optional<Span> span(std::in_place, ex.trace, "reward");
   for (size_t i = 0; i < rollouts.size(); ++i) {
     const Problem& problem = *problems[(begin + static_cast<int64_t>(i)) / samples];
@@ -161,6 +162,7 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
                                    .opens_thinking = problem.opens_thinking,
                                    .ids = scored.rollout.tokens});
     put_rollout(mine, scored);
+    slots.push_back(std::move(scored.rollout.slots));
   }
   stats.reward_seconds = seconds_since(start);
   span.emplace(ex.trace, "comm");
@@ -176,6 +178,7 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
   }
   stats.occupancy = everywhere.occupancy();
   CHECK(static_cast<int64_t>(all.size()) == total, "{} completions arrived, {} were dealt out", all.size(), total);
+  for (size_t i = 0; i < slots.size(); ++i) all[static_cast<size_t>(begin) + i].rollout.slots = std::move(slots[i]);
   if (lengths != nullptr) lengths->learn(problems, samples, all);
   return all;
 }

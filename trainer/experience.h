@@ -59,6 +59,7 @@ struct ExperienceMaker {
                                   const std::function<void(int64_t done, int64_t total)>& progress = {},
                                   const std::function<void()>& scoring = {});
   ExpectedLengths* lengths = nullptr;  // asked and told; outlives the maker
+  ActivationTape* tape = nullptr;      // keeps rows of what this rank generates: those rollouts have slots
   ExperienceStats stats;
 };
 

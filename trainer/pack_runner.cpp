@@ -17,6 +17,13 @@ constexpr size_t kPassPacks = 16;
 
 int64_t rows_of(const TrainPack& pack) { return static_cast<int64_t>(pack.tokens.tokens.size()); }
 
+bool any_taped(std::span<const PackPass> passes, std::span<const TrainPack> packs, const ActivationTape* tape) {
+  return tape != nullptr && std::ranges::any_of(passes, [&](const PackPass& pass) {
+    return std::ranges::any_of(packs.subspan(pass.first, pass.last - pass.first),
+                               [](const TrainPack& pack) { return taped_rows(pack) > 0; });
+  });
+}
+
 }  // namespace
 
 std::vector<PackPass> plan_passes(std::span<const TrainPack> packs, LogicalRange range, int64_t max_rows) {
@@ -46,36 +53,44 @@ std::vector<PackPass> plan_passes(std::span<const TrainPack> packs, LogicalRange
   return passes;
 }
 
-TrainState& PackRunner::state_for(std::span<const PackPass> passes, std::span<const TrainPack> packs) {
-  int64_t rows = 0, targets = 0;
+TrainState& PackRunner::state_for(std::span<const PackPass> passes, std::span<const TrainPack> packs,
+                                  const ActivationTape* tape) {
+  TrainLimits need{.tape = any_taped(passes, packs, tape)};
   for (const PackPass& pass : passes) {
-    int64_t pass_rows = 0, pass_targets = 0;
+    TrainLimits of_pass{};
     for (size_t p = pass.first; p < pass.last; ++p) {
-      pass_rows += rows_of(packs[p]);
-      pass_targets += static_cast<int64_t>(packs[p].tokens.targets.size());
+      of_pass.tokens += rows_of(packs[p]);
+      of_pass.targets += static_cast<int64_t>(packs[p].tokens.targets.size());
+      of_pass.forward_tokens += rows_of(packs[p]) - (need.tape ? taped_rows(packs[p]) : 0);
     }
-    rows = std::max(rows, pass_rows), targets = std::max(targets, pass_targets);
+    need.tokens = std::max(need.tokens, of_pass.tokens), need.targets = std::max(need.targets, of_pass.targets);
+    need.forward_tokens = std::max(need.forward_tokens, of_pass.forward_tokens);
   }
-  if (!state_ || state_->max_tokens() < rows || state_->max_targets() < targets) {
-    const int64_t more_rows = std::max(round_rows(rows), state_ ? state_->max_tokens() : 0);
-    const int64_t more_targets = std::max(round_rows(targets), state_ ? state_->max_targets() : 0);
+  if (!state_ || !state_->limits().holds(need)) {
+    const TrainLimits old = state_ ? state_->limits() : TrainLimits{};
+    const TrainLimits more{.tokens = std::max(round_rows(need.tokens), old.tokens),
+                           .targets = std::max(round_rows(need.targets), old.targets),
+                           .forward_tokens = std::max(round_rows(need.forward_tokens), old.forward_tokens),
+                           .tape = need.tape || old.tape};
     state_.reset();  // free the smaller one first
-    state_ = std::make_unique<TrainState>(policy_, more_rows, more_targets, checkpointing_);
+    state_ = std::make_unique<TrainState>(policy_, more, checkpointing_);
   }
   return *state_;
 }
 
 void PackRunner::run(const PackPass& pass, std::span<const TrainPack> packs, TrainState& state, float temperature,
-                     const Gradient& gradient, const Exec& ex) {
+                     const Gradient& gradient, const ActivationTape* tape, const Exec& ex) {
   std::vector<int> leaves;
   for (size_t p = pass.first; p < pass.last; ++p) leaves.push_back(packs[p].logical_rank);
   const std::vector<int> merges = tree_merges(leaves);
   TokenPack joined;
+  std::vector<int32_t> slots;
   std::vector<PackPart> parts;
   std::vector<int64_t> ends;  // of each pack's targets
   for (size_t p = pass.first; p < pass.last; ++p) {
     const TokenPack& tokens = packs[p].tokens;
     append_pack(joined, tokens);
+    slots.insert(slots.end(), packs[p].slots.begin(), packs[p].slots.end());
     parts.push_back({rows_of(packs[p]), static_cast<int64_t>(tokens.targets.size()), merges[p - pass.first]});
     ends.push_back(static_cast<int64_t>(joined.targets.size()));
   }
@@ -85,20 +100,22 @@ void PackRunner::run(const PackPass& pass, std::span<const TrainPack> packs, Tra
     return gradient(pass.first + pack, target - (pack > 0 ? ends[pack - 1] : 0), logprob, entropy);
   };
   GradientSum& sum = optimizer_.gradients();
-  pack_loss(policy_, state, joined, temperature, gradient_of, sum.begin(leaves, ex), ex, parts);
+  pack_loss(policy_, state, joined, temperature, gradient_of, sum.begin(leaves, ex), ex, parts,
+            any_taped({&pass, 1}, packs, tape) ? TapedRows{tape, slots} : TapedRows{});
   sum.end(ex, pass.leaf_goes_on);
 }
 
 double PackRunner::step(std::span<const TrainPack> packs, float temperature, double learning_rate, const Gradient& gradient,
-                        const std::function<void(size_t, TrainState&)>& prepare, const Exec& ex) {
+                        const std::function<void(size_t, TrainState&)>& prepare, const Exec& ex,
+                        const ActivationTape* tape) {
   CHECK(!packs.empty(), "an optimizer step without packs");
   std::vector<bool> leaf_used(static_cast<size_t>(optimizer_.logical_ranks()));
   for (const TrainPack& pack : packs) leaf_used[static_cast<size_t>(pack.logical_rank)] = true;
   const std::vector<PackPass> passes = plan_passes(packs, optimizer_.owned_shards(), kPassRows);
   for (const PackPass& pass : passes) {
-    TrainState& state = state_for(passes, packs);
+    TrainState& state = state_for(passes, packs, tape);
     for (size_t p = pass.first; prepare && p < pass.last; ++p) prepare(p, state);
-    run(pass, packs, state, temperature, gradient, ex);
+    run(pass, packs, state, temperature, gradient, tape, ex);
   }
   return optimizer_.step(learning_rate, leaf_used, ex);
 }

@@ -29,7 +29,7 @@ std::vector<PackPass> plan_passes(std::span<const TrainPack> packs, LogicalRange
 
 class PackRunner {
  public:
-  // `checkpointing`: see TrainState; changes memory and time, no bit.
+  // `checkpointing`: see TrainState; changes memory and time, no bit; not with a tape.
   PackRunner(Policy& policy, Optimizer& optimizer, bool checkpointing = false)
       : policy_(policy), optimizer_(optimizer), checkpointing_(checkpointing) {}
 
@@ -37,10 +37,12 @@ class PackRunner {
   using Gradient = std::function<float(size_t pack, int64_t row, float logprob, float entropy)>;
 
   // `packs` is the same list on every rank, not empty, of ascending logical ranks. prepare(pack, state), if given, is called
-  // for each pack before the gradient of any of its targets is asked for, e.g. for the reference's log-probs. Returns the gradient norm before clipping. Non-finite gradients throw
-  // (exit code 5) and leave the weights as they are.
+  // for each pack before the gradient of any of its targets is asked for, e.g. for the reference's log-probs. `tape`, if
+  // given, holds the rows that the packs' slots name; no bit depends on it. Returns the gradient norm before clipping.
+  // Non-finite gradients throw (exit code 5) and leave the weights as they are.
   double step(std::span<const TrainPack> packs, float temperature, double learning_rate, const Gradient& gradient,
-              const std::function<void(size_t pack, TrainState& state)>& prepare, const Exec& ex);
+              const std::function<void(size_t pack, TrainState& state)>& prepare, const Exec& ex,
+              const ActivationTape* tape = nullptr);
 
   // Whether packs[i] is run on this rank.
   bool is_mine(const TrainPack& pack) const {
@@ -49,14 +51,14 @@ class PackRunner {
   size_t bytes() const { return state_ ? state_->bytes() : 0; }
 
  private:
-  TrainState& state_for(std::span<const PackPass> passes, std::span<const TrainPack> packs);
+  TrainState& state_for(std::span<const PackPass> passes, std::span<const TrainPack> packs, const ActivationTape* tape);
   void run(const PackPass& pass, std::span<const TrainPack> packs, TrainState& state, float temperature,
-           const Gradient& gradient, const Exec& ex);
+           const Gradient& gradient, const ActivationTape* tape, const Exec& ex);
 
   Policy& policy_;
   Optimizer& optimizer_;
   bool checkpointing_;
-  std::unique_ptr<TrainState> state_;  // grows to the largest pass seen
+  std::unique_ptr<TrainState> state_;  // grows to what the passes seen needed
 };
 
 }  // namespace cohort

@@ -16,6 +16,26 @@ int64_t group_rows(const PackInput& input) {
   return rows;
 }
 
+// Slots [first, first + rows) of a completion's, or as many that say nowhere.
+void append_slots(TrainPack& pack, std::span<const int32_t> slots, size_t first, size_t rows) {
+  if (slots.empty()) return pack.slots.resize(pack.slots.size() + rows, -1);
+  CHECK(first + rows <= slots.size(), "{} slots of a completion, {} are needed", slots.size(), first + rows);
+  const auto begin = slots.begin() + static_cast<ptrdiff_t>(first);
+  pack.slots.insert(pack.slots.end(), begin, begin + static_cast<ptrdiff_t>(rows));
+}
+
+// The rows of a prompt and those behind it are all on the tape, or none is.
+void settle_slots(TrainPack& pack) {
+  const std::vector<PackRun>& runs = pack.tokens.runs;
+  for (size_t r = 0; r < runs.size();) {
+    const auto begin = pack.slots.begin() + runs[r].begin;
+    do ++r;
+    while (r < runs.size() && runs[r].prefix_count > 0);
+    const auto end = r < runs.size() ? pack.slots.begin() + runs[r].begin : pack.slots.end();
+    if (std::find(begin, end, -1) != end) std::fill(begin, end, -1);
+  }
+}
+
 // Appends the prompt of a group; returns its first row.
 int64_t append_prompt(TokenPack& pack, std::span<const int32_t> prompt) {
   const int64_t begin = static_cast<int64_t>(pack.tokens.size());
@@ -45,6 +65,10 @@ void append_completion(TrainPack& pack, int64_t prompt_begin, int64_t prompt_cou
 
 }  // namespace
 
+int64_t taped_rows(const TrainPack& pack) {
+  return std::ranges::count_if(pack.slots, [](int32_t slot) { return slot >= 0; });
+}
+
 std::vector<TrainPack> build_packs(std::span<const PackInput> inputs, int64_t pack_tokens, int64_t logical_ranks) {
   CHECK(logical_ranks > 0 && pack_tokens >= 0, "packs for {} logical ranks, {} tokens", logical_ranks, pack_tokens);
   int64_t total = 0;
@@ -67,15 +91,21 @@ std::vector<TrainPack> build_packs(std::span<const PackInput> inputs, int64_t pa
       if (completion.empty()) continue;
       const bool full = prompt_begin >= 0 && rows_of(packs.back()) + completion_rows(completion) > hard;
       if (full) packs.emplace_back(), prompt_begin = -1;
-      if (prompt_begin < 0) prompt_begin = append_prompt(packs.back().tokens, input.prompt);
+      const std::span<const int32_t> slots = input.slots.empty() ? std::span<const int32_t>() : input.slots[sample];
+      if (prompt_begin < 0) {
+        prompt_begin = append_prompt(packs.back().tokens, input.prompt);
+        append_slots(packs.back(), slots, 0, input.prompt.size());
+      }
       append_completion(packs.back(), prompt_begin, prompt_count, completion, static_cast<int32_t>(g),
                         static_cast<int32_t>(sample));
+      append_slots(packs.back(), slots, input.prompt.size(), static_cast<size_t>(completion_rows(completion)));
     }
   }
 
   int64_t rows = 0, before = 0;
   for (const TrainPack& pack : packs) rows += rows_of(pack);
   for (TrainPack& pack : packs) {
+    settle_slots(pack);
     const int64_t twice_middle = 2 * before + rows_of(pack);
     pack.logical_rank = static_cast<int>(twice_middle * logical_ranks / (2 * rows));
     before += rows_of(pack);

@@ -32,13 +32,16 @@ struct TargetRef {
 struct TrainPack {
   TokenPack tokens;
   std::vector<TargetRef> refs;  // one per target
+  std::vector<int32_t> slots;   // where this rank's tape holds each row; -1 for all of a prompt and what is behind it: nowhere
   int logical_rank = 0;
 };
+int64_t taped_rows(const TrainPack& pack);  // rows of it that have a slot
 
 // A completion and where it comes from, for the packing rule alone.
 struct PackInput {
   std::span<const int32_t> prompt;
   std::vector<std::span<const int32_t>> completions;  // an empty one is left out
+  std::vector<std::span<const int32_t>> slots = {};   // of each completion, Rollout::slots; or of none
 };
 
 // Rows of a pack where the config names no number. A group that is split has so many beside its prompt, which each of its

@@ -10,6 +10,7 @@
 #include "trainer/advantage.h"
 #include "trainer/generator_setup.h"
 #include "trainer/loss.h"
+#include "trainer/tape_size.h"
 #include "trainer/warm_start.h"
 
 namespace cohort {
@@ -153,7 +154,12 @@ void TrainRun::start_policy() {
   generator_ = std::make_unique<Generator>(
       *model_->policy, generator_config(config_, *model_, Sampling::training, sequences, comm_, host_ranks_),
       longest_prompt(data_.train));
-  if (comm_.rank() == 0) observer_.message(generator_->cache_size().text());
+  const TapeSize tape = choose_tape_size(config_, model_->policy->config, model_->policy->dtype, comm_.size(),
+                                         longest_prompt(data_.train), cache_limit(config_, host_ranks_).free_bytes);
+  if (tape.slots > 0) tape_.emplace(model_->policy->config, model_->policy->dtype, tape.slots);
+  if (comm_.rank() != 0) return;
+  observer_.message(generator_->cache_size().text());
+  if (tape_) observer_.message(tape.text());
 }
 
 // Accuracy on the evaluation data with the weights as they are; nothing when there are no such data.
@@ -203,7 +209,9 @@ std::vector<Group> TrainRun::sample_groups() {
     names_.push_back(problem.id);
     groups.push_back({.problem = index, .prompt = problem.tokens});
   }
-  ExperienceMaker maker{*generator_, model_->tokenizer, rewards_, comm_, ex_, &lengths_};
+  ExperienceMaker maker{*generator_, model_->tokenizer, rewards_, comm_, ex_, &lengths_,
+                        tape_ ? &*tape_ : nullptr};
+  if (tape_) tape_->begin(model_->policy->version);
   const Clock::time_point start = Clock::now();
   std::vector<ScoredRollout> scored = maker.make(problems, samples, static_cast<uint32_t>(step), {},
                                                  [&] { enter("reward", config_.comm.reward_timeout_s); });
@@ -270,7 +278,7 @@ void TrainRun::set_advantages(std::vector<Group>& groups) {
 void TrainRun::update(const std::vector<Group>& groups) {
   enter("update", config_.comm.update_timeout_s);
   const Clock::time_point start = Clock::now();
-  updater_->update(groups, names_, state_.step + 1, metrics_, ex_);
+  updater_->update(groups, names_, state_.step + 1, metrics_, ex_, tape_ ? &*tape_ : nullptr);
   const double seconds = seconds_since(start);
   state_.step += 1;
   state_.optimizer_steps = optimizer_->steps_done();

@@ -68,6 +68,7 @@ class TrainRun {
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<Updater> updater_;
   std::unique_ptr<Generator> generator_;
+  std::optional<ActivationTape> tape_;  // of a step's rows, for its update
   ExpectedLengths lengths_;
   RunIdentity identity_;
   CheckpointState state_;

@@ -13,11 +13,13 @@ namespace {
 // Sums over the tokens of one pack, in order. Packs are added in global order, so ranks do not change the result.
 struct PackStats {
   double loss = 0, kl = 0, entropy = 0, clipped_low = 0, clipped_high = 0, tokens = 0;
+  double rows = 0, reused_rows = 0;
   double logp_difference = 0, max_logp_difference = 0;
   double min_ratio = std::numeric_limits<double>::infinity(), max_ratio = 0;
 
   void add(const PackStats& o) {
     loss += o.loss, kl += o.kl, entropy += o.entropy, clipped_low += o.clipped_low, clipped_high += o.clipped_high;
+    rows += o.rows, reused_rows += o.reused_rows;
     tokens += o.tokens, logp_difference += o.logp_difference;
     max_logp_difference = std::max(max_logp_difference, o.max_logp_difference);
     min_ratio = std::min(min_ratio, o.min_ratio), max_ratio = std::max(max_ratio, o.max_ratio);
@@ -44,10 +46,11 @@ bool is_masked(const Rollout& rollout, bool mask_truncated) {
 std::vector<PackInput> pack_inputs(std::span<const Group> groups, bool all_groups, bool mask_truncated) {
   std::vector<PackInput> inputs;
   for (const Group& group : groups) {
-    PackInput input{group.prompt, {}};
+    PackInput input{group.prompt, {}, {}};
     for (const Rollout& rollout : group.rollouts) {
       const bool run = (all_groups || group.has_signal) && !is_masked(rollout, mask_truncated);
       input.completions.push_back(run ? std::span<const int32_t>(rollout.tokens) : std::span<const int32_t>());
+      input.slots.push_back(rollout.slots);
     }
     inputs.push_back(std::move(input));
   }
@@ -75,7 +78,7 @@ Updater::Updater(Policy& policy, const Policy* reference, Optimizer& optimizer, 
 }
 
 void Updater::update(std::span<const Group> groups, std::span<const std::string> names, int64_t step, Metrics& metrics,
-                     const Exec& ex) {
+                     const Exec& ex, const ActivationTape* tape) {
   const bool all_groups = loss_.beta > 0 || !config_.trainer.skip_zero_advantage;
   const bool any_signal = std::ranges::any_of(groups, &Group::has_signal);
   const float temperature = config_.rollout.temperature;
@@ -105,6 +108,8 @@ void Updater::update(std::span<const Group> groups, std::span<const std::string>
     const auto prepare = [&](size_t p, TrainState& state) {
       if (stats.empty()) first_pack = p;
       stats.emplace_back();
+      stats.back().rows = static_cast<double>(packs[p].tokens.tokens.size());
+      if (tape != nullptr && iteration == 0) stats.back().reused_rows = static_cast<double>(taped_rows(packs[p]));
       if (loss_.beta == 0) return;
       std::vector<float>& logprobs = reference_logprobs_[p];
       logprobs.resize(packs[p].tokens.targets.size());
@@ -140,13 +145,14 @@ void Updater::update(std::span<const Group> groups, std::span<const std::string>
     };
     const double iteration_rate =
         learning_rate_at(config_.optim, (step - 1) * iterations + iteration, config_.trainer.max_steps * iterations);
-    norm += runner_.step(packs, temperature, iteration_rate, gradient, prepare, ex);
+    norm += runner_.step(packs, temperature, iteration_rate, gradient, prepare, ex, iteration == 0 ? tape : nullptr);
     const PackStats total = sum_over_ranks(stats, comm_);
     if (iteration == 0) first = total;
     sum.add(total);
   }
 
   trained_tokens_ = static_cast<int64_t>(sum.tokens);
+  metrics.set("perf/reused_rows", sum.reused_rows / sum.rows);
   const auto times = static_cast<double>(iterations);
   metrics.set("loss", sum.loss / times);
   metrics.set("grad_norm", norm / times);

@@ -21,8 +21,10 @@ class Updater {
   // num_iterations optimizer steps on the groups (equal on every rank); adds to `metrics`: loss, grad_norm, learning_rate, entropy,
   // kl, clip_ratio/..., sampling/... A batch in which no group has a signal changes nothing: no weight, no moment.
   // `step` (1-based) sets the learning rate. `names[g]`: the id of group g's problem, for messages. Exit code 5, naming prompt and completion,
-  // when a log-prob or loss is not finite: before the optimizer is touched.
-  void update(std::span<const Group> groups, std::span<const std::string> names, int64_t step, Metrics& metrics, const Exec& ex);
+  // when a log-prob or loss is not finite: before the optimizer is touched. `tape`: of this rank, holds the rows that the
+  // rollouts' slots name, so that the first iteration need not run them forward; no bit depends on it.
+  void update(std::span<const Group> groups, std::span<const std::string> names, int64_t step, Metrics& metrics, const Exec& ex,
+              const ActivationTape* tape = nullptr);
 
   // Completion tokens that the last update trained on, all ranks together.
   int64_t trained_tokens() const { return trained_tokens_; }

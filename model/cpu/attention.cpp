@@ -298,9 +298,10 @@ void attend_runs(int64_t runs, const SourceOf& source_of, const SharedKeys& shar
 }  // namespace
 
 void attention_cached(Tensor out, Tensor q, const KeyPages& cache, std::span<const CachedRun> runs,
-                      const HeadLayout& heads, const Exec& ex) {
+                      const HeadLayout& heads, const Exec& ex, Tensor lse) {
   check_heads(heads);
   check_rows("out", out, q.rows(), heads.num_heads * heads.head_size, q.dtype);
+  if (lse) check_rows("lse", lse, q.rows(), heads.num_heads, DType::f32);
   check_rows("q", q, q.rows(), heads.num_heads * heads.head_size, q.dtype);
   check_cache(cache, runs, q.rows());
   const int shift = std::countr_zero(static_cast<uint64_t>(cache.page_tokens));
@@ -318,7 +319,7 @@ void attention_cached(Tensor out, Tensor q, const KeyPages& cache, std::span<con
               {static_cast<const T*>(cache.keys), static_cast<const T*>(cache.values), run.pages.data(), shift,
                cache.stride, heads.head_size}};
     };
-    attend_runs<T>(static_cast<int64_t>(runs.size()), source_of, shared_keys, out, nullptr, q, heads, ex);
+    attend_runs<T>(static_cast<int64_t>(runs.size()), source_of, shared_keys, out, lse ? lse.f32() : nullptr, q, heads, ex);
   };
   if (q.dtype == DType::bf16) return go(bf16{});
   go(float{});

@@ -138,16 +138,19 @@ void cast(Tensor y, Tensor x, const Exec& ex) {
   });
 }
 
-void gather_rows(Tensor y, Tensor x, std::span<const int32_t> rows, const Exec& ex) {
-  const int64_t n = static_cast<int64_t>(rows.size()), C = x.cols();
+void gather_rows(Tensor y, Tensor x, std::span<const int32_t> rows, const Exec& ex, Tensor other) {
+  const int64_t n = static_cast<int64_t>(rows.size()), C = x.cols(), others = other ? other.rows() : 0;
   check_matrix("gather_rows", "y", y, n, C);
-  check_ids("gather_rows", rows, x.rows());
-  CHECK(y.dtype == x.dtype, "gather_rows: {} to {}", dtype_name(x.dtype), dtype_name(y.dtype));
+  if (other) check_matrix("gather_rows", "the other matrix", other, others, C);
+  for (int32_t row : rows)
+    CHECK(row < x.rows() && row >= -others, "gather_rows: row {} of matrices of {} and {} rows", row, x.rows(), others);
+  CHECK(y.dtype == x.dtype && (!other || other.dtype == x.dtype), "gather_rows: {} to {}", dtype_name(x.dtype),
+        dtype_name(y.dtype));
   const size_t bytes = static_cast<size_t>(C) * dtype_size(x.dtype);
+  const auto at = [&](Tensor t, int64_t row) { return static_cast<std::byte*>(t.data) + static_cast<size_t>(row) * bytes; };
   for_rows(ex, n, C, [&](int64_t i) {
-    std::memcpy(static_cast<std::byte*>(y.data) + static_cast<size_t>(i) * bytes,
-                static_cast<const std::byte*>(x.data) + static_cast<size_t>(rows[static_cast<size_t>(i)]) * bytes,
-                bytes);
+    const int64_t row = rows[static_cast<size_t>(i)];
+    std::memcpy(at(y, i), row >= 0 ? at(x, row) : at(other, -1 - row), bytes);
   });
 }
 

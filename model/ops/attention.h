@@ -45,9 +45,9 @@ struct CachedRun {
 // Puts the runs' rows of k and v (T, K D) act into the cache.
 void store_cached(const KeyPages& cache, Tensor k, Tensor v, std::span<const CachedRun> runs, const HeadLayout& heads,
                   const Exec& ex);
-// q, out (T, H D) act
+// q, out (T, H D) act   lse (T, H) f32, or nothing: as attention_pack's
 void attention_cached(Tensor out, Tensor q, const KeyPages& cache, std::span<const CachedRun> runs,
-                      const HeadLayout& heads, const Exec& ex);
+                      const HeadLayout& heads, const Exec& ex, Tensor lse = {});
 
 // --- training: a pack of rows with shared prompts ------------------------------------------------------------------
 // Rows [begin, begin + count) at positions prefix_count + i. Their keys are rows [prefix_begin, prefix_begin +

@@ -28,8 +28,8 @@ void bias_backward(Tensor dbias, Tensor dy, const Exec& ex, std::span<const RowP
 // y = x in y's dtype (f32 <-> bf16, round to nearest even). Same shape.
 void cast(Tensor y, Tensor x, const Exec& ex);
 
-// y[i] = x[rows[i]].   x (T, C)  y (n, C), one dtype
-void gather_rows(Tensor y, Tensor x, std::span<const int32_t> rows, const Exec& ex);
+// y[i] = x[rows[i]], or other[-1 - rows[i]] where rows[i] < 0.   x, other (T, C)  y (n, C), one dtype
+void gather_rows(Tensor y, Tensor x, std::span<const int32_t> rows, const Exec& ex, Tensor other = {});
 // dx[rows[i]] += dy[i], in the order of i.    dx (T, C) f32  dy (n, C) f32
 void scatter_add_rows(Tensor dx, Tensor dy, std::span<const int32_t> rows, const Exec& ex);
 

@@ -44,6 +44,14 @@ std::string metrics_of(const std::string& run) {
   return text;
 }
 
+// The smallest part of the rows of a step's update that sampling had kept.
+double least_reused(const std::string& run) {
+  std::istringstream lines(read_all(run + "/metrics.jsonl"));
+  double least = 1;
+  for (std::string line; std::getline(lines, line);) least = std::min(least, parse_json(line, "metrics.jsonl").value("perf/reused_rows", 1.0));
+  return least;
+}
+
 struct Result {
   std::string metrics, weights, completions;
   bool operator==(const Result&) const = default;
@@ -63,14 +71,17 @@ TEST(SameBits, ForAnyNumberOfRanksAndThreads) {
   const Outcome threads = run_cohort({"train", config, "--quiet", "run.name=threads", "run.threads=2"});
   ASSERT_EQ(threads.exit_code, 0) << threads.err;
   EXPECT_TRUE(result_of(folder / "runs/threads") == expected);
+  EXPECT_EQ(least_reused(folder / "runs/one"), 1) << "no row is run forward twice";
   for (const int ranks : {1, 2, 3, 4}) {
     const std::string name = "ranks" + std::to_string(ranks);
-    const Outcome outcome = train_on_ranks(ranks, config, {"run.name=" + name});
+    const Outcome outcome = train_on_ranks(ranks, config, {"run.name=" + name, "trainer.reuse_activations=" + std::string(ranks == 1 ? "false" : "true")});
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
     const Result result = result_of(folder / ("runs/" + name));
     EXPECT_EQ(result.metrics, expected.metrics) << ranks;
     EXPECT_TRUE(result.weights == expected.weights) << ranks;
     EXPECT_TRUE(result.completions == expected.completions) << ranks;
+    const double reused = least_reused(folder / ("runs/" + name));
+    EXPECT_TRUE(ranks == 1 ? reused == 0 : reused > 0.3) << reused << " of the rows on " << ranks << " ranks";
   }
 }
 

@@ -1,4 +1,5 @@
-// The gradient of packs: run as one they give the bits of each alone, and so they do with checkpointing.
+// The gradient of packs: run as one they give the bits of each alone, and so they do with checkpointing and with rows that
+// were run before, while sampling.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -73,10 +74,17 @@ TokenPack random_pack(std::mt19937& random) {
 
 float weight_of(int64_t target, float logprob) { return static_cast<float>(target % 5 - 2) * 0.1f * logprob; }
 
+TrainLimits limits_of(const TokenPack& pack, const TapedRows& taped) {
+  const auto T = static_cast<int64_t>(pack.tokens.size());
+  return {.tokens = T,
+          .targets = static_cast<int64_t>(pack.targets.size()),
+          .forward_tokens = taped.tape == nullptr ? T : std::ranges::count(taped.slots, -1),
+          .tape = taped.tape != nullptr};
+}
+
 std::vector<float> gradient_of(const Policy& policy, const TokenPack& pack, std::span<const PackPart> parts,
-                               bool checkpointing, const Exec& ex) {
-  TrainState state(policy, static_cast<int64_t>(pack.tokens.size()), static_cast<int64_t>(pack.targets.size()),
-                   checkpointing);
+                               bool checkpointing, const Exec& ex, const TapedRows& taped = {}) {
+  TrainState state(policy, limits_of(pack, taped), checkpointing);
   std::vector<float> gradient(static_cast<size_t>(policy.table.size), NAN);
   std::vector<int64_t> starts = {0};
   for (const PackPart& part : parts) starts.push_back(starts.back() + part.targets);
@@ -87,7 +95,7 @@ std::vector<float> gradient_of(const Policy& policy, const TokenPack& pack, std:
         while (part + 2 < starts.size() && target >= starts[part + 1]) ++part;
         return weight_of(target - starts[part], logprob);
       },
-      {gradient.data(), DType::f32, {policy.table.size}}, ex, parts);
+      {gradient.data(), DType::f32, {policy.table.size}}, ex, parts, taped);
   std::vector<bool> is_parameter(gradient.size());
   for (const ParamEntry& entry : policy.table.entries)
     std::fill_n(is_parameter.begin() + entry.offset, entry.size(), true);
@@ -150,6 +158,101 @@ TEST_F(PackLoss, CheckpointingChangesNoBit) {
       EXPECT_EQ(gradient_of(policy, pack, {}, true, ex_), gradient_of(policy, pack, {}, false, ex_));
     }
   });
+}
+
+// Runs a pack's tokens as sampling does, in pieces of random size, and leaves each prompt with its completions on the tape
+// or not. Returns the rows' slots.
+std::vector<int32_t> sample_rows(const Policy& policy, const TokenPack& pack, ActivationTape& tape, std::mt19937& random,
+                                 const Exec& ex) {
+  KvCache cache(policy, 16, 16);
+  ForwardState state(policy, 8);
+  std::vector<int32_t> slots(pack.tokens.size(), -1);
+  PageTable prompt;
+  bool keep = false;
+  for (const PackRun& run : pack.runs) {
+    PageTable pages;
+    if (run.prefix_count > 0) {
+      EXPECT_TRUE(cache.fork(pages, prompt, run.prefix_count));
+    } else {
+      keep = random() % 3 > 0;
+    }
+    EXPECT_TRUE(cache.grow(pages, run.prefix_count + run.count));
+    for (int64_t done = 0; done < run.count;) {
+      const int64_t count = std::min<int64_t>(run.count - done, 1 + random() % 5);
+      const auto at = static_cast<size_t>(run.begin + done);
+      const ForwardRun piece{std::span(pack.tokens).subspan(at, static_cast<size_t>(count)), run.prefix_count + done, &pages};
+      tape.take(random() % 2);  // nobody's
+      const int64_t first = keep ? tape.take(count).value() : -1;
+      forward_cached(policy, cache, state, {&piece, 1}, ex, keep ? TapeSlots{&tape, first} : TapeSlots{});
+      for (int64_t i = 0; keep && i < count; ++i) slots[at + static_cast<size_t>(i)] = static_cast<int32_t>(first + i);
+      done += count;
+    }
+    if (run.prefix_count == 0) cache.release(prompt), std::swap(prompt, pages);
+    cache.release(pages);
+  }
+  return slots;
+}
+
+TEST_F(PackLoss, RowsFromSamplingChangeNoBit) {
+  int64_t rows = 0, taped = 0;
+  for_models([&](const Policy& policy) {
+    for (int round = 0; round < 6; ++round) {
+      TokenPack joined;
+      std::vector<PackPart> parts;
+      for (size_t p = 0; p < 3; ++p) {
+        const TokenPack pack = random_pack(random_);
+        append_pack(joined, pack);
+        parts.push_back({static_cast<int64_t>(pack.tokens.size()), static_cast<int64_t>(pack.targets.size()), p == 2 ? 2 : 0});
+      }
+      ActivationTape tape(policy.config, policy.dtype, 600);
+      tape.begin(policy.version);
+      const std::vector<int32_t> slots = sample_rows(policy, joined, tape, random_, ex_);
+      EXPECT_EQ(gradient_of(policy, joined, parts, false, ex_, {&tape, slots}), gradient_of(policy, joined, parts, false, ex_));
+      rows += static_cast<int64_t>(slots.size());
+      taped += std::ranges::count_if(slots, [](int32_t slot) { return slot >= 0; });
+    }
+  });
+  EXPECT_GT(taped, rows / 3);
+  EXPECT_LT(taped, rows);
+}
+
+TEST_F(PackLoss, AStateForATapeServesWithoutOne) {
+  const auto policy = make_random_policy(config_of(false, true), DType::bf16, ex_);
+  const TokenPack pack = random_pack(random_);
+  const auto n = static_cast<int64_t>(pack.targets.size()), T = static_cast<int64_t>(pack.tokens.size());
+  const auto logprobs = [&](TrainState&& state) {
+    std::vector<float> found(pack.targets.size());
+    pack_logprobs(*policy, state, pack, 0.9f, found, {}, ex_);
+    return found;
+  };
+  EXPECT_EQ(logprobs(TrainState(*policy, {T, n, 0, true})), logprobs(TrainState(*policy, T, n)));
+  EXPECT_LT(TrainState(*policy, {T, n, 0, true}).bytes(), TrainState(*policy, T, n).bytes());
+}
+
+TEST_F(PackLoss, RefusesSlotsThatAreNotThePack) {
+  const auto policy = make_random_policy(tiny_config(), DType::f32, ex_);
+  TokenPack pack;
+  append_text(pack, std::vector<int32_t>{5, 6, 7, 8});
+  ActivationTape tape(policy->config, policy->dtype, 8);
+  const auto run = [&](std::vector<int32_t> slots, const TrainLimits& limits) {
+    TrainState state(*policy, limits);
+    std::vector<float> gradient(static_cast<size_t>(policy->table.size));
+    pack_loss(*policy, state, pack, 1.0f, [](int64_t, float, float) { return 0.0f; },
+              {gradient.data(), DType::f32, {policy->table.size}}, ex_, {}, {&tape, slots});
+  };
+  EXPECT_ERROR(run({0, 1, 2, 3}, {4, 4, 0, true}), kInternal, "the tape holds rows of policy version -1");
+  tape.begin(policy->version);
+  EXPECT_ERROR(run({0, 1, 2}, {4, 4, 0, true}), kInternal, "slots of 3 rows, the pack has 4");
+  EXPECT_ERROR(run({0, 1, 2, 3}, {4, 4, 4, false}), kInternal, "the state is not for a tape");
+  EXPECT_ERROR(run({0, 1, -1, 3}, {4, 4, 4, true}), kInternal, "on the tape in part");
+  EXPECT_ERROR(run({-1, -1, -1, -1}, {4, 4, 3, true}), kInternal, "4 rows to run forward in a state for 3");
+  EXPECT_ERROR(run({0, 1, 2, 8}, {4, 4, 0, true}), kInternal, "row 8 of matrices of 8");
+  EXPECT_ERROR(TrainState(*policy, {4, 4, 4, true}, /*checkpointing=*/true), kInternal, "with a tape, with checkpointing");
+  TrainState state(*policy, {4, 4, 2, true});
+  std::vector<float> gradient(static_cast<size_t>(policy->table.size));
+  EXPECT_ERROR(pack_loss(*policy, state, pack, 1.0f, [](int64_t, float, float) { return 0.0f; },
+                         {gradient.data(), DType::f32, {policy->table.size}}, ex_),
+               kInternal, "4 rows to run forward in a state for 2");
 }
 
 TEST_F(PackLoss, CheckpointingKeepsLittleOfALayer) {

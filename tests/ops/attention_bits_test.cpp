@@ -19,8 +19,11 @@ TEST(AttentionBits, AnyChunkingGivesTheSameBits) {
     std::vector<int64_t> chunks;
     for (int64_t left = rows; left > 0; left -= chunks.back())
       chunks.push_back(std::min<int64_t>(left, random.between(1, 40)));
-    EXPECT_TRUE(cached(s, in, chunks) == whole) << "random chunks, seed 7";
-    EXPECT_TRUE(forward(s, in, {{0, rows, 0, 0}}).out == whole) << "the training pack";
+    Matrix lse(DType::f32, rows, s.heads.num_heads);
+    EXPECT_TRUE(cached(s, in, chunks, 1, 64, &lse) == whole) << "random chunks, seed 7";
+    const Forward pack = forward(s, in, {{0, rows, 0, 0}});
+    EXPECT_TRUE(pack.out == whole) << "the training pack";
+    EXPECT_TRUE(pack.lse == lse) << "log-sum-exps of the training pack and of random chunks, seed 7";
   }
 }
 
@@ -93,12 +96,13 @@ TEST(AttentionBits, SharedPagesDoNotChangeBits) {
     }
     std::vector<const Inputs*> sequences;
     const int64_t n = static_cast<int64_t>(texts.size());
-    Matrix last_q(s.dtype, n, s.width()), alone(s.dtype, n, s.width());
+    Matrix last_q(s.dtype, n, s.width()), alone(s.dtype, n, s.width()), alone_lse(DType::f32, n, s.heads.num_heads);
     for (size_t i = 0; i < texts.size(); ++i) {
       sequences.push_back(&texts[i]);
       const int64_t last = texts[i].q.rows - 1;
       last_q.set_row(static_cast<int64_t>(i), texts[i].q, last);
-      alone.set_row(static_cast<int64_t>(i), forward(s, texts[i], {{0, last + 1, 0, 0}}).out, last);
+      const Forward f = forward(s, texts[i], {{0, last + 1, 0, 0}});
+      alone.set_row(static_cast<int64_t>(i), f.out, last), alone_lse.set_row(static_cast<int64_t>(i), f.lse, last);
     }
     for (int64_t page_tokens : {16, 64, 128}) {
       const Pages pages(s, sequences, page_tokens, shared);
@@ -106,8 +110,9 @@ TEST(AttentionBits, SharedPagesDoNotChangeBits) {
       for (int64_t i = 0; i < n; ++i) last.push_back({i, 1, texts[i].k.rows - 1, pages.of[static_cast<size_t>(i)]});
       for (int threads : {1, 2, 5}) {
         ExecOwner owner(threads);
-        Matrix out(s.dtype, n, s.width());
-        attention_cached(out.t(), last_q.t(), pages.view(), last, s.heads, owner.exec());
+        Matrix out(s.dtype, n, s.width()), lse(DType::f32, n, s.heads.num_heads);
+        attention_cached(out.t(), last_q.t(), pages.view(), last, s.heads, owner.exec(), lse.t());
+        EXPECT_TRUE(lse == alone_lse) << threads << " threads, pages of " << page_tokens;
         EXPECT_TRUE(out == alone) << threads << " threads, pages of " << page_tokens;
       }
     }

@@ -139,9 +139,9 @@ struct Pages {
   }
 };
 
-// Attends all rows of one sequence whose keys lie in a cache of their own, chunk by chunk.
+// Attends all rows of one sequence whose keys lie in a cache of their own, chunk by chunk. `lse`, if given, is filled.
 inline Matrix cached(const Shape& s, const Inputs& in, const std::vector<int64_t>& chunks, int threads = 1,
-                     int64_t page_tokens = 64) {
+                     int64_t page_tokens = 64, Matrix* lse = nullptr) {
   ExecOwner owner(threads);
   Matrix out(s.dtype, in.q.rows, s.width());
   const Pages pages(s, {&in}, page_tokens);
@@ -149,7 +149,7 @@ inline Matrix cached(const Shape& s, const Inputs& in, const std::vector<int64_t
   for (int64_t count : chunks) {
     const CachedRun run{0, count, at, pages.of[0]};
     attention_cached(out.t().slice_rows(at, count), in.q.t().slice_rows(at, count), pages.view(), {&run, 1}, s.heads,
-                     owner.exec());
+                     owner.exec(), lse != nullptr ? lse->t().slice_rows(at, count) : Tensor());
     at += count;
   }
   EXPECT_EQ(at, in.q.rows);

@@ -135,6 +135,14 @@ TEST_F(Elementwise, GatherAndScatterAreTransposes) {
     Matrix y(dtype, 30, 70);
     gather_rows(y.t(), x.t(), rows, ex_);
     for (int64_t i = 0; i < 30; ++i) ASSERT_EQ(y.row_bytes(i), x.row_bytes(rows[static_cast<size_t>(i)]));
+    const Matrix other = Matrix::random(dtype, 5, 70, 7);
+    std::vector<int32_t> of_two = random_ids(30, 17, 8);
+    for (int32_t& row : of_two) row -= 5;  // below zero: of the other
+    gather_rows(y.t(), x.t(), of_two, ex_, other.t());
+    for (int64_t i = 0; i < 30; ++i) {
+      const int32_t row = of_two[static_cast<size_t>(i)];
+      ASSERT_EQ(y.row_bytes(i), row >= 0 ? x.row_bytes(row) : other.row_bytes(-1 - row));
+    }
   }
   // <gather(x), dy> = <x, scatter_add(dy)>, and the scatter adds in the order of i to what is there.
   Matrix x = Matrix::random(DType::f32, 12, 70, 3);
@@ -170,6 +178,9 @@ TEST_F(Elementwise, RefusesWrongShapesIdsAndTypes) {
   EXPECT_THROW(embedding_backward(x.t(), {known, three.t()}, x.t(), std::vector<int32_t>{0, 1, 2, 3}, ex_), Error);
   EXPECT_THROW(embedding_backward(x.t(), {known, x.t()}, x.t(), std::vector<int32_t>{0, 1, 2, 2}, ex_), Error);
   EXPECT_THROW(gather_rows(x.t(), x.t(), ids, ex_), Error);
+  EXPECT_THROW(gather_rows(x.t(), x.t(), std::vector<int32_t>{0, 1, 2, -1}, ex_), Error) << "there is no other matrix";
+  EXPECT_THROW(gather_rows(x.t(), x.t(), std::vector<int32_t>{0, 1, 2, -5}, ex_, x.t()), Error) << "of 4 rows";
+  EXPECT_THROW(gather_rows(x.t(), x.t(), std::vector<int32_t>{0, 1, 2, 3}, ex_, half.t()), Error);
   EXPECT_THROW(scatter_add_rows(x.t(), x.t(), ids, ex_), Error);
   EXPECT_THROW(gather_rows(half.t(), x.t(), std::vector<int32_t>{0, 1, 2, 3}, ex_), Error);
   EXPECT_THROW(add_bias(wide.t(), gain.t(), ex_), Error);

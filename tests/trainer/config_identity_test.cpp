@@ -53,6 +53,7 @@ TEST(ConfigIdentity, LeavesOutWhatCannotChangeThem) {
   other.trainer.save_steps = 3;
   other.trainer.save_total_limit = 9;
   other.trainer.gradient_checkpointing = true;
+  other.trainer.reuse_activations = false;
   other.comm.timeout_s = 1;
   other.log.progress = false;
   other.log.trace = true;

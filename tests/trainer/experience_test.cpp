@@ -92,5 +92,27 @@ TEST(Experience, DependsOnNeitherLengthsNorRanks) {
   }
 }
 
+TEST(Experience, EachRankKeepsTheRowsOfWhatItSampled) {
+  Maker maker;
+  run_on_threads(2, [&](Comm& comm) {
+    ExecOwner owner(1);
+    const auto policy = tiny_policy(DType::bf16, 9, owner.exec());
+    GeneratorConfig c;
+    c.max_completion_length = 20;
+    Generator generator(*policy, c, 8);
+    ActivationTape tape(policy->config, policy->dtype, 400);
+    tape.begin(policy->version);
+    std::vector<const Problem*> all;
+    for (const Problem& problem : maker.problems) all.push_back(&problem);
+    ExperienceMaker experience{generator, maker.tokenizer, maker.rewards, comm, owner.exec(), nullptr, &tape};
+    const std::vector<ScoredRollout> made = experience.make(all, 3, 1);
+    for (size_t i = 0; i < made.size(); ++i) {
+      const size_t rows = all[i / 3]->tokens.size() + made[i].rollout.tokens.size() - 1;
+      const bool mine = comm.rank() == 0 ? i < 7 : i >= 7;
+      EXPECT_EQ(made[i].rollout.slots.size(), mine ? rows : 0) << "completion " << i << " on rank " << comm.rank();
+    }
+  });
+}
+
 }  // namespace
 }  // namespace cohort

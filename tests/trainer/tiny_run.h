@@ -39,11 +39,12 @@ struct TinyRun {
 
   // num_generations completions a prompt, sampled by the policy, with the given rewards.
   std::vector<Group> sample(uint32_t step, const std::vector<std::vector<double>>& rewards) {
-    GeneratorConfig g;
+    GeneratorConfig g = generator;
     g.sampling.temperature = config.rollout.temperature;
     g.max_completion_length = config.rollout.max_completion_length;
     g.stop_token_ids = {1};
-    Generator generator(*policy, g, 16);
+    Generator sampler(*policy, g, 16);
+    if (tape) tape->begin(policy->version);
     std::vector<Group> groups;
     for (size_t p = 0; p < rewards.size(); ++p) {
       Group group;
@@ -51,7 +52,7 @@ struct TinyRun {
       std::vector<GenerateRequest> requests;
       for (size_t i = 0; i < rewards[p].size(); ++i)
         requests.push_back({prompts[p], static_cast<int64_t>(p), static_cast<uint32_t>(p * 16 + i)});
-      group.rollouts = generator.generate(requests, step, owner.exec());
+      group.rollouts = sampler.generate(requests, step, owner.exec(), {}, {}, tape ? &*tape : nullptr);
       std::vector<std::optional<double>> totals(rewards[p].begin(), rewards[p].end());
       group.advantages.resize(totals.size());
       group.has_signal = group_advantages(group.advantages, totals, ScaleRewards::group);
@@ -64,7 +65,7 @@ struct TinyRun {
     if (!optimizer) make_optimizer();
     Updater updater(*policy, reference, *optimizer, config, *comm);
     Metrics metrics;
-    updater.update(groups, names, step, metrics, owner.exec());
+    updater.update(groups, names, step, metrics, owner.exec(), tape ? &*tape : nullptr);
     return metrics;
   }
 
@@ -78,6 +79,8 @@ struct TinyRun {
   std::unique_ptr<Policy> policy;
   std::unique_ptr<Optimizer> optimizer;
   Config config;
+  GeneratorConfig generator;           // what the config does not say
+  std::optional<ActivationTape> tape;  // for sample and update
   std::vector<std::vector<int32_t>> prompts;
   std::vector<std::string> names;
 };

@@ -2,6 +2,7 @@
 #include "trainer/update.h"
 
 #include <cmath>
+#include <random>
 
 #include "tests/core/expect_error.h"
 #include "tests/trainer/tiny_run.h"
@@ -143,6 +144,58 @@ TEST(Update, MaskedCompletionsTeachNothing) {
   const std::vector<std::byte> before = run.weights();
   run.update(groups, 1);
   EXPECT_EQ(run.weights(), before);
+}
+
+TEST(Update, ActivationsKeptWhileSamplingChangeNoBit) {
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE(fmt::format("seed {}", seed));
+  Random random(seed, Stream::kTest);
+  int whole = 0, in_part = 0;
+  for (int setting = 0; setting < 24; ++setting) {
+    const DType dtype = random.below(2) == 0 ? DType::f32 : DType::bf16;
+    const int threads = static_cast<int>(random.between(1, 3));
+    const int64_t pack_tokens[] = {0, 20, 44, 1000};
+    Config config = TinyRun().config;
+    config.trainer.pack_tokens = pack_tokens[random.below(4)];
+    config.trainer.logical_ranks = int64_t{1} << random.between(0, 2);
+    config.trainer.skip_zero_advantage = random.below(2) == 0;
+    config.algorithm.num_iterations = random.below(3) == 0 ? 2 : 1;
+    config.algorithm.beta = random.below(3) == 0 ? 0.1f : 0;
+    const int64_t slots = random.below(3) > 0 ? random.between(10, 160) : 160;
+    const int64_t sequences = random.between(1, 8), budget = random.between(1, 60);
+    std::vector<std::byte> weights;
+    std::string line;
+    for (const bool with_tape : {false, true}) {
+      TinyRun run(dtype, threads);
+      run.config = config;
+      const auto reference = tiny_policy(dtype, 5, run.owner.exec());
+      if (with_tape) {
+        run.tape.emplace(run.policy->config, dtype, slots);
+        run.generator.max_num_seqs = sequences, run.generator.max_num_batched_tokens = budget;
+      }
+      Metrics metrics;
+      for (int64_t step = 1; step <= 3; ++step) {
+        metrics = run.update(run.sample(static_cast<uint32_t>(step), kMixed), step, reference.get());
+        const double reused = metrics.get("perf/reused_rows") * static_cast<double>(config.algorithm.num_iterations);
+        EXPECT_TRUE(with_tape || reused == 0);
+        whole += reused == 1, in_part += reused > 0 && reused < 1;
+        metrics.set("perf/reused_rows", 0.0);
+      }
+      if (!with_tape) weights = run.weights(), line = dump_json(metrics.values());
+      EXPECT_EQ(run.weights(), weights) << "setting " << setting << ", " << slots << " slots";
+      EXPECT_EQ(dump_json(metrics.values()), line);
+    }
+  }
+  EXPECT_GT(whole, 0);
+  EXPECT_GT(in_part, 0);
+}
+
+TEST(Update, ATapeOfAnotherVersionIsRefused) {
+  TinyRun run(DType::f32);
+  run.tape.emplace(run.policy->config, DType::f32, 160);
+  const std::vector<Group> groups = run.sample(1, kMixed);
+  run.update(groups, 1);
+  EXPECT_ERROR(run.update(groups, 2), kInternal, "the tape holds rows of policy version 0, the policy is at 1");
 }
 
 TEST(Update, NonFiniteNumbersStopBeforeTheWeightsChange) {

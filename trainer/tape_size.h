@@ -1,0 +1,34 @@
+// How many rows of a step a rank keeps for its update: all that its completions can have, cut to a share of the memory
+// that is free.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "model/config.h"
+#include "model/tensor.h"
+#include "trainer/config.h"
+
+namespace cohort {
+
+// Of the memory that is free for a rank, at most this part. The KV cache may take half of it (rollout/cache_size.h), and
+// gradients come after both.
+constexpr double kTapeFreeShare = 0.25;
+
+struct TapeSize {
+  int64_t needed;  // rows of the rank's completions and their prompts if each is as long as allowed
+  int64_t slots;   // 0: no tape
+  int64_t slot_bytes;
+  bool holds_all() const { return slots >= needed; }
+  int64_t bytes() const { return slots * slot_bytes; }
+  // "activations of sampled rows: up to 1824, 759 MB; memory is taken as rows are kept"
+  std::string text() const;
+};
+
+// prompt: tokens of the longest.   free_bytes: for this rank; nothing: unknown, and no limit.   No slots without
+// trainer.reuse_activations, or with trainer.gradient_checkpointing, which is chosen where memory is short.
+TapeSize choose_tape_size(const Config& config, const ModelConfig& model, DType dtype, int ranks, int64_t prompt,
+                          std::optional<int64_t> free_bytes);
+
+}  // namespace cohort
