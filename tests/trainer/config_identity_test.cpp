@@ -31,6 +31,17 @@ TEST(ConfigIdentity, HoldsWhatDecidesTheBits) {
                 "run.seed (now 43, was 42)", "trainer.logical_ranks (now 4, was 8)"}));
 }
 
+TEST(ConfigIdentity, StopsAreSets) {
+  Config config = minimal_config(), other = config;
+  config.rollout.stop = {"b", "a"};
+  config.rollout.stop_token_ids = {10, 9};
+  other.rollout.stop = {"a", "b", "a"};
+  other.rollout.stop_token_ids = {9, 10, 9};
+  EXPECT_EQ(identity_differences(other, config_identity(config)), std::vector<std::string>{});
+  other.rollout.stop = {"a"};
+  EXPECT_EQ(identity_differences(other, config_identity(config)).size(), 1u);
+}
+
 TEST(ConfigIdentity, LeavesOutWhatCannotChangeThem) {
   const Config config = minimal_config();
   Config other = config;
