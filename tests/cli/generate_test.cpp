@@ -103,7 +103,7 @@ TEST_F(Generate, LogitsThatAreNotFiniteNameTheRecordAndTheRemedy) {
     std::memcpy(image.data() + 8 + header + at, &gain, 4);
   }
   write_all(folder / "model/model.safetensors", image);
-  EXPECT_REFUSED(run_cohort({"generate", folder / "model"}, "\n" + prompts(1)), 5, "standard input:2: the logits of token 1 of the completion",
+  EXPECT_REFUSED(run_cohort({"generate", folder / "model"}, fmt::format("\n{}", prompts(1))), 5, "standard input:2: the logits of token 1 of the completion",
                  "--dtype float32");
   EXPECT_REFUSED(run_cohort({"generate", folder / "model", "--prompt", "a"}), 5, "--prompt: the logits of token 1");
 }

@@ -26,7 +26,7 @@ TEST(ConfigIdentity, HoldsWhatDecidesTheBits) {
                 "optim.learning_rate (now 1.0e-05, was 1.0e-06)",
                 "reward (now [{\"name\":\"last_number\",\"weight\":2.0}], was "
                 "[{\"name\":\"last_number\",\"weight\":1.0}])",
-                "rollout.stop (now [\"</answer>\", \"\\n\\n\"], was [])",
+                "rollout.stop (now [\"\\n\\n\", \"</answer>\"], was [])",
                 "rollout.stop_token_ids (now [7], was [])",
                 "run.seed (now 43, was 42)", "trainer.logical_ranks (now 4, was 8)"}));
 }
