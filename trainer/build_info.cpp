@@ -34,7 +34,7 @@ Json build_info() {
 }
 
 std::string resume_note(const Json& then, int64_t ranks_then, const Json& now, int64_t ranks_now) {
-  const std::string ranks = ranks_then == ranks_now ? "" : fmt::format("{} ranks, was {}", ranks_now, ranks_then);
+  const std::string ranks = ranks_then == ranks_now ? "" : fmt::format("ranks {}, was {}", ranks_now, ranks_then);
   if (!then.is_object())
     return fmt::format("the checkpoint does not say which build wrote it{}: the run goes on from the same state, but its bits from here "
                        "on need not be those of the run unbroken",

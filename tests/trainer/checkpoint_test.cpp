@@ -127,7 +127,7 @@ TEST_F(Checkpoint, SaysWhichBuildWroteItAndIsCheckedBeforeItIsLoaded) {
   save(1);
   const fs::path path = folder / "step_1";
   EXPECT_EQ(resume_note(path, 1), "");
-  EXPECT_EQ(resume_note(path, 2), "resuming with 2 ranks, was 1: the run goes on with the same bits");
+  EXPECT_EQ(resume_note(path, 2), "resuming with ranks 2, was 1: the run goes on with the same bits");
   check_resumable(path, identity, run.config);
   RunIdentity other = identity;
   other.data = "other";

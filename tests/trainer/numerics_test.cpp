@@ -89,7 +89,7 @@ TEST(Numerics, TheBitsOfARunAreThoseOfTheirVersion) {
 TEST(ResumeNote, SaysWhatDiffersAndWhichPromiseHolds) {
   const Json now = build_info();
   EXPECT_EQ(resume_note(now, 2, now, 2), "");
-  EXPECT_EQ(resume_note(now, 1, now, 3), "resuming with 3 ranks, was 1: the run goes on with the same bits");
+  EXPECT_EQ(resume_note(now, 1, now, 3), "resuming with ranks 3, was 1: the run goes on with the same bits");
   const auto with = [&](const char* key, const Json& value) {
     Json other = now;
     other[key] = value;
@@ -105,7 +105,7 @@ TEST(ResumeNote, SaysWhatDiffersAndWhichPromiseHolds) {
   EXPECT_NE(with("device", "cuda").find("device cpu, was cuda: "), std::string::npos);
   EXPECT_NE(with("compiler", "GCC 1").find("may differ"), std::string::npos);
   EXPECT_NE(with("libc", nullptr).find(", was null: "), std::string::npos);
-  EXPECT_EQ(resume_note(Json(), 1, now, 2).rfind("the checkpoint does not say which build wrote it (2 ranks, was 1): ", 0), 0u);
+  EXPECT_EQ(resume_note(Json(), 1, now, 2).rfind("the checkpoint does not say which build wrote it (ranks 2, was 1): ", 0), 0u);
 }
 
 }  // namespace
