@@ -7,6 +7,8 @@
 #include <cstring>
 #include <span>
 
+#include "cli/failure.h"
+
 namespace cohort {
 namespace {
 
@@ -71,7 +73,7 @@ ThreadPlan choose_threads(const RunConfig& run, Comm& comm) {
   const std::string mine = oversubscription(topology, run.threads, plan.threads, sharing, comm.host());
   for (const std::vector<std::byte>& bytes : comm.all_gather(std::as_bytes(std::span(mine)), "threads")) {
     if (bytes.empty() || comm.rank() != 0) continue;
-    fmt::print(stderr, "cohort: warning: {}\n", std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+    tell(fmt::format("cohort: warning: {}\n", std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())));
     break;  // the hosts of a job are alike: one line says it
   }
   return plan;

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <vector>
 
 #include "cli/command.h"
@@ -78,7 +78,7 @@ int run_command(const Command& command, std::vector<std::string> args) {
 
 int dispatch(std::vector<std::string> args) {
   if (args.empty()) {
-    fmt::print(stderr, "{}", usage());
+    tell(usage());
     return static_cast<int>(ExitCode::kUsage);
   }
   std::string name = args.front();
@@ -105,14 +105,13 @@ int dispatch(std::vector<std::string> args) {
 std::span<const Command> commands() { return kCommands; }
 
 int run_command_line(int argc, char** argv) {
+  // Whoever reads what a command says may go before it ends: a training run goes on, and a command whose answers nobody reads
+  // ends when it writes.
+  std::signal(SIGPIPE, SIG_IGN);
   try {
     check_cpu();
     const int code = dispatch({argv + 1, argv + argc});
-    if (std::fflush(stdout) != 0) {
-      const int error = errno;
-      fail(error == ENOSPC ? ExitCode::kResources : ExitCode::kInput, "standard output cannot be written: {}",
-           std::strerror(error));
-    }
+    if (std::fflush(stdout) != 0) fail_output("standard output", errno);
     return code;
   } catch (...) {
     const Failure failure = describe(std::current_exception());

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <new>
@@ -15,9 +16,17 @@
 namespace cohort {
 namespace {
 
-int code_of(const std::error_code& error) {
+ExitCode code_of(const std::error_code& error) {
   const bool full = error == std::errc::no_space_on_device || error == std::errc::not_enough_memory;
-  return static_cast<int>(full ? ExitCode::kResources : ExitCode::kInput);
+  return full ? ExitCode::kResources : ExitCode::kInput;
+}
+
+Failure system_failure(const std::error_code& error, const char* what) {
+  return {static_cast<int>(code_of(error)), error == std::errc::broken_pipe ? "" : what};
+}
+
+bool write_all(std::FILE* file, const std::string& text) {
+  return std::fwrite(text.data(), 1, text.size(), file) == text.size() && std::fflush(file) == 0;
 }
 
 }  // namespace
@@ -31,9 +40,9 @@ Failure describe(const std::exception_ptr& error) {
     return {static_cast<int>(ExitCode::kResources),
             "out of memory; `cohort train CONFIG --dry-run` shows what takes how much"};
   } catch (const std::filesystem::filesystem_error& e) {
-    return {code_of(e.code()), e.what()};
+    return system_failure(e.code(), e.what());
   } catch (const std::system_error& e) {  // fmt::print to a full disk, among others
-    return {code_of(e.code()), e.what()};
+    return system_failure(e.code(), e.what());
   } catch (const std::exception& e) {
     return {static_cast<int>(ExitCode::kInternal), fmt::format("internal error: {}", e.what())};
   } catch (...) {
@@ -43,11 +52,23 @@ Failure describe(const std::exception_ptr& error) {
 
 void print_failure(const std::string& who, const std::string& message) {
   std::fflush(stdout);
+  if (message.empty()) return;
   // One write, so that the lines of several ranks do not mix.
-  const std::string line =
-      fmt::format("cohort: error: {}{}{}\n", who, who.empty() ? "" : ": ", printable(message));
-  std::fwrite(line.data(), 1, line.size(), stderr);
-  std::fflush(stderr);
+  tell(fmt::format("cohort: error: {}{}{}\n", who, who.empty() ? "" : ": ", printable(message)));
+}
+
+void fail_output(const std::string& name, int error) {
+  const std::error_code code(error, std::generic_category());
+  if (code == std::errc::broken_pipe) throw Error(code_of(code), "");
+  fail(code_of(code), "{} cannot be written: {}", name, code.message());
+}
+
+void tell(const std::string& text) { write_all(stderr, text); }
+
+void tell_result(const std::string& text) {
+  if (write_all(stdout, text) || errno != EPIPE) return;
+  // What is left in the buffer would fail once more at the end.
+  if (std::freopen("/dev/null", "w", stdout) == nullptr) std::clearerr(stdout);
 }
 
 std::string rank_name(const Comm& comm) {

@@ -2,12 +2,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <memory>
 #include <optional>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/failure.h"
 #include "cli/progress.h"
 #include "cli/prompts.h"
 #include "cli/records.h"
@@ -57,6 +59,16 @@ std::vector<int32_t> prompt_tokens(const Json& record, const LoadedModel& model,
   return chat(Json::array({{{"role", "user"}, {"content", text}}}));
 }
 
+// The cache of one sequence: what it must hold whatever the other records are.
+CacheSize cache_of_one(int64_t prompt_length, const LoadedModel& model, const GeneratorConfig& generator) {
+  const Policy& policy = *model.policy;
+  return choose_cache_size({.sequences = 1,
+                            .positions = prompt_length + generator.max_completion_length,
+                            .page_tokens = generator.page_tokens,
+                            .page_bytes = kv_page_bytes(policy.config, policy.dtype, generator.page_tokens)},
+                           generator.kv_cache);
+}
+
 Prompt make_prompt(Record record, const LoadedModel& model, const Options& o) {
   Prompt prompt{.record = std::move(record)};
   if (!prompt.served()) return prompt;
@@ -69,6 +81,8 @@ Prompt make_prompt(Record record, const LoadedModel& model, const Options& o) {
                 "the prompt has {} tokens and --max-completion-length is {}: together more than "
                 "the model's {} positions",
                 length, o.generator.max_completion_length, limit);
+    const std::string shortage = cache_of_one(length, model, o.generator).shortage();
+    CHECK_INPUT(shortage.empty(), "{}", shortage);
     return nullptr;
   });
   return prompt;
@@ -100,12 +114,11 @@ void print_stats(const GenerateStats& stats, const CacheSize& cache) {
   const auto rate = [](int64_t tokens, double seconds) {
     return seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0;
   };
-  fmt::print(stderr, "prefill {:.0f} tok/s\ndecode {:.0f} tok/s\n",
-             rate(stats.prefill_tokens, stats.prefill_seconds),
-             rate(stats.decode_tokens, stats.decode_seconds));
-  fmt::print(stderr, "batch occupancy {:.1f} %\npreemptions {}\ncached prompt tokens {} of {}\n{}\n",
-             100 * stats.occupancy(), stats.preemptions, stats.cached_tokens,
-             stats.cached_tokens + stats.prefill_tokens, cache.text());
+  tell(fmt::format("prefill {:.0f} tok/s\ndecode {:.0f} tok/s\nbatch occupancy {:.1f} %\npreemptions {}\n",
+                   rate(stats.prefill_tokens, stats.prefill_seconds), rate(stats.decode_tokens, stats.decode_seconds),
+                   100 * stats.occupancy(), stats.preemptions));
+  tell(fmt::format("cached prompt tokens {} of {}\n{}\n", stats.cached_tokens, stats.cached_tokens + stats.prefill_tokens,
+                   cache.text()));
 }
 
 // The ids of "2,107".
@@ -120,6 +133,14 @@ std::vector<int64_t> token_ids(const std::optional<std::string>& list) {
     at = end + 1;
   }
   return ids;
+}
+
+// Empty for a seed. CLI11 alone takes what is too large for the largest that fits.
+std::string check_seed(const std::string& text) {
+  uint64_t seed = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
+  if (error == std::errc() && end == text.data() + text.size()) return "";
+  return fmt::format("found '{}'; allowed is a whole number from 0 to {}", text, UINT64_MAX);
 }
 
 // Prompts [begin, end) of all prompts; a request's draws are keyed by its place among all.
@@ -138,7 +159,13 @@ std::vector<Rollout> generate_some(const std::vector<Prompt>& prompts, size_t be
     }
   }
   if (requests.empty()) return {};
-  return generator.generate(requests, 0, ex, progress, cancelled);
+  try {
+    return generator.generate(requests, 0, ex, progress, cancelled);
+  } catch (const NonFiniteLogits& error) {
+    const Prompt& prompt = prompts[error.sequence() / num_generations];
+    fail(error.code(), "{}: {}; the model's weights are broken, or overflow in bfloat16: try --dtype float32",
+         prompt.record.where.empty() ? "--prompt" : prompt.record.where, error.what());
+  }
 }
 
 // The completions of prompts [begin, end), in order; of a call that was left, up to the last prompt that has one begun.
@@ -185,6 +212,8 @@ int run(Options& o) {
   CHECK_USAGE(o.generator.min_completion_length <= o.generator.max_completion_length,
               "--min-completion-length {} is more than --max-completion-length {}",
               o.generator.min_completion_length, o.generator.max_completion_length);
+  o.generator.kv_cache.free_bytes = free_memory();
+  cache_of_one(1, model, o.generator).require_one();  // else no record could be served
   std::vector<Prompt> prompts = read_prompts(o, model);
 
   int64_t longest = 1, sequences = 0;
@@ -195,10 +224,9 @@ int run(Options& o) {
   }
   o.generator.max_num_seqs = std::clamp<int64_t>(sequences, 1, o.generator.max_num_seqs);
   add_stops(o.generator, model, o.stop, token_ids(o.stop_token_ids), {.stop = "--stop", .stop_token_ids = "--stop-token-ids"});
-  o.generator.kv_cache.free_bytes = free_memory();
   // When no record can be served there is nothing to generate, and no length that fits.
   std::optional<Generator> generator;
-  if (sequences > 0) generator.emplace(*model.policy, o.generator, longest);
+  if (sequences > 0) generator.emplace(*model.policy, o.generator, longest).cache_size().require_free();
 
   StatusLine line;
   StageProgress stage(line);
@@ -229,8 +257,8 @@ int run(Options& o) {
   if (o.stats && generator) print_stats(stats, generator->cache_size());
   const int code = writer.finish();
   if (answers.written == static_cast<int64_t>(prompts.size()) && answers.cut_short == 0) return code;
-  fmt::print(stderr, "cohort: stopped on request: {} of {} records are written, {} of their completions cut short (finish_reason \"{}\")\n",
-             answers.written, prompts.size(), answers.cut_short, finish_reason_name(FinishReason::abort));
+  tell(fmt::format("cohort: stopped on request: {} of {} records are written, {} of their completions cut short (finish_reason \"{}\")\n",
+                   answers.written, prompts.size(), answers.cut_short, finish_reason_name(FinishReason::abort)));
   return static_cast<int>(ExitCode::kStopped);
 }
 
@@ -265,13 +293,12 @@ Action add_generate(CLI::App& app) {
   option("--temperature", g.sampling.temperature, "0: the most likely token each time")
       ->check(CLI::Range(0.0, 100.0));
   option("--top-k", g.sampling.top_k, "draw among the k most likely tokens; 0: all")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, INT32_MAX));
   option("--top-p", g.sampling.top_p, "draw among the fewest tokens with this probability")
       ->check(CLI::Range(1e-6, 1.0));
   option("--min-p", g.sampling.min_p, "drop tokens less likely than this times the most likely one")
       ->check(CLI::Range(0.0, 1.0));
-  option("--seed", g.seed, "of the draws; the same seed gives the same completions")
-      ->check(CLI::NonNegativeNumber);
+  option("--seed", g.seed, "of the draws; the same seed gives the same completions")->check(CLI::Validator(check_seed, ""));
   option("--max-num-seqs", g.max_num_seqs, "sequences decoded together; no result depends on it")
       ->check(CLI::Range(1, 65536));
   g.kv_cache.key = "--kv-cache-gb";

@@ -4,10 +4,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
+#include <vector>
 
+#include "cli/failure.h"
 #include "core/text.h"
 
 namespace cohort {
@@ -38,29 +41,24 @@ bool terminal() {
   return (isatty(STDERR_FILENO) == 1 || launcher_on_terminal()) && term != nullptr && std::string_view(term) != "dumb";
 }
 
-void put(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stderr);
-  std::fflush(stderr);
-}
-
 }  // namespace
 
 StatusLine::StatusLine() : live_(terminal()), color_(live_ && !is_set("NO_COLOR")) {}
 
 void StatusLine::show(const std::string& text) {
-  if (!live_) return put(text + "\n");
-  put("\r" + text +
+  if (!live_) return tell(text + "\n");
+  tell("\r" + text +
       "\x1b[K");  // back to the first column, and clear what an older, longer text left
   open_ = true;
 }
 
 void StatusLine::print(const std::string& text) {
   close();
-  put(text + "\n");
+  tell(text + "\n");
 }
 
 void StatusLine::close() {
-  if (open_) put("\n");
+  if (open_) tell("\n");
   open_ = false;
 }
 
@@ -89,6 +87,19 @@ void StageProgress::update(const std::string& name, int64_t done, int64_t total)
   }
 }
 
+void StepTime::add(double seconds) {
+  latest_.push_back(seconds);
+  if (latest_.size() > kLatest) latest_.pop_front();
+}
+
+double StepTime::seconds() const {
+  if (latest_.empty()) return 0;
+  std::vector<double> sorted(latest_.begin(), latest_.end());
+  const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>((sorted.size() - 1) / 2);
+  std::ranges::nth_element(sorted, middle);
+  return *middle;
+}
+
 void TrainProgress::message(const std::string& text) { line_.print(text); }
 
 void TrainProgress::stage(const std::string& name, int64_t done, int64_t total) {
@@ -101,9 +112,12 @@ void TrainProgress::step(int64_t step, int64_t max_steps, const Metrics& metrics
   double seconds = last_ == Clock::time_point{} ? 0 : seconds_between(last_, now);
   if (metrics.values().contains("timing_s/step")) seconds = metrics.get("timing_s/step");
   last_ = now;
-  seconds_per_step_ = seconds_per_step_ == 0 ? seconds : 0.9 * seconds_per_step_ + 0.1 * seconds;
+  const double evaluation = metrics.values().contains("timing_s/evaluation") ? metrics.get("timing_s/evaluation") : 0;
+  step_time_.add(seconds - evaluation);
+  steps_ += 1;
+  evaluating_s_ += evaluation;
   std::string text = step_line(step, max_steps, metrics,
-                               seconds_per_step_ * static_cast<double>(max_steps - step));
+                               (step_time_.seconds() + evaluating_s_ / steps_) * static_cast<double>(max_steps - step));
   if (line_.color()) text = "\x1b[1m" + text + "\x1b[0m";
   line_.show(text);
 }

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <string>
 
@@ -41,6 +42,18 @@ class StageProgress {
   bool visible_ = false;
 };
 
+// How long a step takes now: the median of the latest ones. The first steps of a run are slow (memory is taken, completions
+// are long), and a mean would believe them for long.
+class StepTime {
+ public:
+  void add(double seconds);
+  double seconds() const;  // the lower one of two in the middle; 0 before the first
+
+ private:
+  static constexpr size_t kLatest = 15;
+  std::deque<double> latest_;
+};
+
 // Progress of a train run.
 class TrainProgress : public TrainObserver {
  public:
@@ -52,7 +65,8 @@ class TrainProgress : public TrainObserver {
  private:
   StatusLine line_;
   StageProgress stage_{line_};
-  double seconds_per_step_ = 0;  // a moving average
+  StepTime step_time_;                   // evaluations aside, which not every step has
+  double steps_ = 0, evaluating_s_ = 0;  // of this process
   std::chrono::steady_clock::time_point last_{};
 };
 

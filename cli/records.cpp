@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "cli/failure.h"
 #include "core/check.h"
 
 namespace cohort {
@@ -59,7 +60,7 @@ RecordWriter::RecordWriter(const RecordFiles& files)
 
 void RecordWriter::write_line(const std::string& line) {
   out_ << line << '\n';
-  if (!out_) fail(ExitCode::kResources, "{} cannot be written: {}", name_, std::strerror(errno));
+  if (!out_) fail_output(name_, errno);
 }
 
 void RecordWriter::write(const Json& record) { write_line(dump_json(record)); }
@@ -71,10 +72,10 @@ void RecordWriter::write_error(const std::string& what) {
 
 int RecordWriter::finish() {
   out_.flush();
-  if (!out_) fail(ExitCode::kResources, "{} cannot be written: {}", name_, std::strerror(errno));
+  if (!out_) fail_output(name_, errno);
   if (errors_ == 0) return 0;
-  fmt::print(stderr, "cohort: {} {} could not be served; see \"error\" in the output\n", errors_,
-             errors_ == 1 ? "record" : "records");
+  tell(fmt::format("cohort: {} {} could not be served; see \"error\" in the output\n", errors_,
+                   errors_ == 1 ? "record" : "records"));
   return static_cast<int>(ExitCode::kInput);
 }
 

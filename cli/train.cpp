@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <csignal>
 #include <memory>
 
 #include "cli/arguments.h"
@@ -28,6 +27,7 @@ int dry_run(const Config& config, Comm& comm) {
   const int host_ranks = ranks_on_host(comm);
   if (comm.rank() != 0) return 0;
   const ModelConfig model = planned_model(config);
+  check_stops(tokenizer_of(config.model), model.vocab_size, config.rollout.stop, config.rollout.stop_token_ids);
   fmt::print("{}", config_to_yaml(config));
   const std::optional<int64_t> free = cache_limit(config, host_ranks).free_bytes;
   const CacheSize cache = planned_cache(model, config, comm.size(), free);
@@ -40,12 +40,11 @@ int dry_run(const Config& config, Comm& comm) {
   fmt::print("# surely used of it: {}, one sequence of {} tokens; chosen again when the run has loaded\n",
              human_bytes(static_cast<uint64_t>(cache.whole_bytes())), cache.need.positions);
   cache.require_one();
+  cache.require_free();
   return 0;
 }
 
 int run(const Options& o, Comm& comm) {
-  // Whoever read the log may have gone; the run goes on.
-  std::signal(SIGPIPE, SIG_IGN);
   const Config config = o.config.load();
   if (o.dry_run) return dry_run(config, comm);
   if (config.run.device == "cuda") require_cuda();
@@ -63,7 +62,7 @@ int run(const Options& o, Comm& comm) {
   const TrainSummary summary = train(
       config, comm, watchdog, show ? static_cast<TrainObserver&>(progress) : silent, owner.exec());
   progress.close();
-  if (comm.rank() == 0) fmt::print("{}", summary_table(summary));
+  if (comm.rank() == 0) tell_result(summary_table(summary));
   return static_cast<int>(summary.stopped_early ? ExitCode::kStopped : ExitCode::kOk);
 }
 

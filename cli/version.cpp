@@ -2,22 +2,19 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "trainer/build_info.h"
 
 namespace cohort {
 
 std::string version_text() {
-#ifdef __clang__
-  const char* compiler = "Clang " __clang_version__;
-#else
-  const char* compiler = "GCC " __VERSION__;
-#endif
   return fmt::format(
       "cohort {}\n"
       "build     {}\n"
-      "kernels   -march={}\n"
+      "kernels   -march={} ({})\n"
+      "numerics  {}\n"
       "compiler  {}\n"
       "CUDA      off (not written yet)\n",
-      COHORT_VERSION, COHORT_BUILD_NAME, COHORT_ARCH_NAME, compiler);
+      COHORT_VERSION, COHORT_BUILD_NAME, COHORT_ARCH_NAME, kernel_sets(), kNumericsVersion, compiler_name());
 }
 
 }  // namespace cohort

@@ -83,6 +83,26 @@ bool quote_is_closed(std::string_view text, size_t at) {
   return false;
 }
 
+// Whether the list or map that begins at text[at] ends; where it does not, yaml-cpp takes it for a key.
+bool bracket_is_closed(std::string_view text, size_t at) {
+  int depth = 0;
+  bool value_begins = true;  // else a quote is part of a plain text: [it's]
+  for (; at < text.size(); ++at) {
+    const char c = text[at];
+    if (value_begins && (c == '"' || c == '\'')) {
+      if (!quote_is_closed(text, at)) return false;
+      for (++at; text[at] != c; ++at)
+        if (c == '"' && text[at] == '\\') ++at;
+      value_begins = false;
+      continue;
+    }
+    if (c == '[' || c == '{') ++depth;
+    if ((c == ']' || c == '}') && --depth == 0) return true;
+    if (c != ' ' && c != '\n' && c != '\r') value_begins = c == '[' || c == '{' || c == ',' || c == ':';
+  }
+  return false;
+}
+
 // Follows the parser's events and refuses while it goes, before yaml-cpp recurses or builds nodes.
 class StrictEvents : public YAML::EventHandler {
  public:
@@ -144,7 +164,11 @@ class StrictEvents : public YAML::EventHandler {
                          bool is_map) {
     refuse_anchor(mark, anchor);
     refuse_tag(mark, tag);
-    if (key_is_next()) refuse(mark, "a key must be text, not a list or a map");
+    if (key_is_next()) {
+      const char first = byte_at(mark);
+      const bool open = (first == '[' || first == '{') && !bracket_is_closed(text_, static_cast<size_t>(mark.pos));
+      refuse(mark, open ? fmt::format("a '{}' that is not closed", first) : "a key must be text, not a list or a map");
+    }
     if (frames_.size() == kMaxYamlDepth) {
       refuse(mark, fmt::format("nested deeper than {} levels", kMaxYamlDepth));
     }

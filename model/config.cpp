@@ -26,13 +26,14 @@ const Family& family_of(const std::string& model_type, std::string_view where) {
        fmt::join(known, ", "));
 }
 
-// The one entry of `architectures`. Where there is none, a language model of the family: so does transformers.
+// The one entry of `architectures`. Without the key, a language model of the family: so does transformers. An empty list names
+// no model, and is refused.
 void read_architecture(const ConfigReader& reader, const Family& family, ModelConfig& m) {
   const std::string_view classifier = family.classifier.empty() ? family.architecture : family.classifier;
   const std::string causal = fmt::format("{}ForCausalLM", family.architecture);
   const std::string scoring = fmt::format("{}ForSequenceClassification", classifier);
   m.architecture = causal;
-  if (reader.has("architectures") && reader.json()["architectures"] != Json::array()) {
+  if (reader.has("architectures")) {
     const Json& list = reader.json()["architectures"];
     if (list != Json::array({causal}) && list != Json::array({scoring}))
       reader.refuse("architectures", list, fmt::format("[{}] or [{}] for model_type {}", causal, scoring, m.model_type));

@@ -28,19 +28,32 @@ CacheSize choose_cache_size(const CacheNeed& need, const CacheLimit& limit) {
   return size;
 }
 
-void CacheSize::require_one() const {
-  if (holds_one()) return;
+std::string CacheSize::shortage() const {
+  if (holds_one()) return "";
   const std::string needs = fmt::format("one sequence of up to {} tokens needs {:.9g} GB", need.positions,
                                         std::ceil(static_cast<double>(whole_bytes()) / 1e3) / 1e6);  // up: to be copied
   if (limit.gb > 0) {
-    fail(ExitCode::kUsage, "{} is {:.9g}, and {} of KV cache; raise it, or allow shorter prompts or completions", limit.key,
-         limit.gb, needs);
+    return fmt::format("{} is {:.9g}, and {} of KV cache; raise it, or allow shorter prompts or completions", limit.key, limit.gb,
+                       needs);
   }
+  return fmt::format(
+      "{} of KV cache, and half of the {:.3g} GB that is free for this rank is {:.3g} GB; set {} to take more of it, run fewer "
+      "ranks on this host, or allow shorter prompts or completions",
+      needs, static_cast<double>(limit.free_bytes.value_or(0)) / 1e9,
+      static_cast<double>(limit.free_bytes.value_or(0)) * kFreeMemoryShare / 1e9, limit.key);
+}
+
+void CacheSize::require_one() const {
+  const std::string why = shortage();
+  if (!why.empty()) fail(limit.gb > 0 ? ExitCode::kUsage : ExitCode::kResources, "{}", why);
+}
+
+void CacheSize::require_free() const {
+  if (limit.gb <= 0 || !limit.free_bytes || bytes() <= *limit.free_bytes) return;
   fail(ExitCode::kResources,
-       "{} of KV cache, and half of the {:.3g} GB that is free for this rank is {:.3g} GB; set {} to take more of it, run fewer "
-       "ranks on this host, or allow shorter prompts or completions",
-       needs, static_cast<double>(limit.free_bytes.value_or(0)) / 1e9,
-       static_cast<double>(limit.free_bytes.value_or(0)) * kFreeMemoryShare / 1e9, limit.key);
+       "{} is {:.9g}, and the KV cache would take {:.3g} GB of it, but {:.3g} GB is free for this rank; lower it (0: half of what "
+       "is free), or run fewer ranks on this host",
+       limit.key, limit.gb, static_cast<double>(bytes()) / 1e9, static_cast<double>(*limit.free_bytes) / 1e9);
 }
 
 std::string CacheSize::text() const {

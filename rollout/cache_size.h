@@ -41,9 +41,13 @@ struct CacheSize {
   int64_t whole_bytes() const { return whole_pages() * need.page_bytes; }
   bool holds_one() const { return pages >= whole_pages(); }
   bool holds_all() const { return pages >= need.sequences * whole_pages(); }
-  // Nothing when it holds the longest sequence; else exit code 2 (kv_cache_gb is too small) or 6 (too little memory is
-  // free), naming the key and the numbers.
+  // Why the longest sequence does not fit, naming the key and the numbers; empty when it does.
+  std::string shortage() const;
+  // Fails where there is a shortage: exit code 2 (kv_cache_gb is too small) or 6 (too little memory is free).
   void require_one() const;
+  // Exit code 6 when it would take more than what is free, as kv_cache_gb lets it: to be asked where it is all that is
+  // about to be taken, at a start. Memory is taken as pages are used, so that nothing else would say so in time.
+  void require_free() const;
   // "KV cache: up to 64 sequences of 320 tokens, 944 MB; memory is taken as pages are used"
   std::string text() const;
 };

@@ -12,6 +12,7 @@
 #include "core/check.h"
 #include "core/files.h"
 #include "core/hash.h"
+#include "trainer/build_info.h"
 
 namespace cohort {
 namespace {
@@ -116,6 +117,38 @@ void check_config(const Json& manifest, std::string_view where, const Config& co
               where, fmt::join(differ, ", "));
 }
 
+// The manifest of a complete checkpoint, as it was written.
+Json read_manifest(const fs::path& checkpoint) {
+  const fs::path file = checkpoint / "manifest.json";
+  const std::string where = file.string();
+  CHECK_INPUT(fs::exists(file), "{}: no complete checkpoint: manifest.json is missing", checkpoint.string());
+  Json manifest = parse_json(read_file(file), where);
+  const int64_t version = get_int(manifest, "format_version", where, 0, INT64_MAX);
+  CHECK_INPUT(version == kFormatVersion, "{}: format version {}, this program reads {}", where, version, kFormatVersion);
+  const std::string hash = get_string(manifest, "manifest_hash", where);
+  manifest.erase("manifest_hash");
+  CHECK_INPUT(fingerprint(dump_json(manifest)) == hash, "{}: the content does not match its own hash: the file was changed",
+              where);
+  return manifest;
+}
+
+void check_manifest(const Json& manifest, std::string_view where, const RunIdentity& identity, const Config& config) {
+  CHECK_INPUT(get_string(manifest, "model", where) == identity.model,
+              "{}: the checkpoint is of another model: parameters, dtype, or the config, tokenizer or template files differ; put back the files "
+              "that the run began with, or start anew with run.resume=never", where);
+  check_config(manifest, where, config);
+  CHECK_USAGE(get_string(manifest, "data", where) == identity.data,
+              "{}: the training data differ from the checkpoint's; use another run.name, or run.resume: never to start anew",
+              where);
+  const Json shards = manifest.contains("shards") ? manifest["shards"] : Json();
+  CHECK_INPUT(shards.is_array() && static_cast<int64_t>(shards.size()) == config.trainer.logical_ranks,
+              "{}: 'shards' must list {} files", where, config.trainer.logical_ranks);
+  const int64_t step = get_int(manifest, "step", where, 1, INT64_MAX);
+  CHECK_USAGE(step <= config.trainer.max_steps,
+              "{}: the checkpoint is of step {}, trainer.max_steps is {}; raise it, or resume from an earlier checkpoint", where,
+              step, config.trainer.max_steps);
+}
+
 }  // namespace
 
 void save_checkpoint(const fs::path& checkpoints, const CheckpointState& state, const RunIdentity& identity,
@@ -145,6 +178,7 @@ void save_checkpoint(const fs::path& checkpoints, const CheckpointState& state, 
                            {"data", identity.data},
                            {"reference", identity.reference},
                            {"ranks", comm.size()},
+                           {"build", build_info()},
                            {"config", identity.config},
                            {"extra", state.extra},
                            {"shards", shards}};
@@ -166,35 +200,23 @@ std::optional<fs::path> newest_checkpoint(const fs::path& checkpoints) {
   return found.empty() ? std::nullopt : std::optional(found.back());
 }
 
-void check_resumable(const fs::path& checkpoint, const Config& config) {
-  const std::string where = (checkpoint / "manifest.json").string();
-  check_config(parse_json(read_file(where), where), where, config);
+void check_resumable(const fs::path& checkpoint, const RunIdentity& identity, const Config& config) {
+  check_manifest(read_manifest(checkpoint), (checkpoint / "manifest.json").string(), identity, config);
+}
+
+std::string resume_note(const fs::path& checkpoint, int ranks) {
+  const Json manifest = read_manifest(checkpoint);
+  const int64_t ranks_then = get_int(manifest, "ranks", (checkpoint / "manifest.json").string(), 1, INT64_MAX);
+  return resume_note(manifest.value("build", Json()), ranks_then, build_info(), ranks);
 }
 
 CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& identity, const Config& config,
                                 Optimizer& optimizer, Comm& comm, const Exec& ex) {
-  const fs::path file = checkpoint / "manifest.json";
-  const std::string where = file.string();
-  CHECK_INPUT(fs::exists(file), "{}: no complete checkpoint: manifest.json is missing", checkpoint.string());
-  Json manifest = parse_json(read_file(file), where);
-  const int64_t version = get_int(manifest, "format_version", where, 0, INT64_MAX);
-  CHECK_INPUT(version == kFormatVersion, "{}: format version {}, this program reads {}", where, version, kFormatVersion);
-  const std::string hash = get_string(manifest, "manifest_hash", where);
-  manifest.erase("manifest_hash");
-  CHECK_INPUT(fingerprint(dump_json(manifest)) == hash, "{}: the content does not match its own hash: the file was changed",
-              where);
-  CHECK_INPUT(get_string(manifest, "model", where) == identity.model,
-              "{}: the checkpoint is of another model: parameters, dtype, or the config, tokenizer or template files differ; put back the files "
-              "that the run began with, or start anew with run.resume=never", where);
-  check_config(manifest, where, config);
-  CHECK_USAGE(get_string(manifest, "data", where) == identity.data,
-              "{}: the training data differ from the checkpoint's; use another run.name, or run.resume: never to start anew",
-              where);
+  const Json manifest = read_manifest(checkpoint);
+  const std::string where = (checkpoint / "manifest.json").string();
+  check_manifest(manifest, where, identity, config);
   CHECK_INPUT(get_string(manifest, "reference", where) == identity.reference,
               "{}: the reference model of the KL term has other weights than when the checkpoint was written", where);
-  const Json shards = manifest.contains("shards") ? manifest["shards"] : Json();
-  CHECK_INPUT(shards.is_array() && static_cast<int64_t>(shards.size()) == config.trainer.logical_ranks,
-              "{}: 'shards' must list {} files", where, config.trainer.logical_ranks);
 
   for (int k = optimizer.owned_shards().first; k < optimizer.owned_shards().last; ++k) {
     const Optimizer::Shard shard = optimizer.shard(k);
@@ -203,7 +225,7 @@ CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& i
     const uint64_t expected = 3 * shard.master.size_bytes();
     CHECK_INPUT(mapped.bytes().size() == expected, "{}: {} bytes, expected {}: the file is cut short or of another model",
                 path.string(), mapped.bytes().size(), expected);
-    CHECK_INPUT(fingerprint(mapped.bytes()) == get_string(shards[k], "hash", where),
+    CHECK_INPUT(fingerprint(mapped.bytes()) == get_string(manifest["shards"][static_cast<size_t>(k)], "hash", where),
                 "{}: the content does not match the hash in manifest.json: the file is corrupted; resume from another "
                 "checkpoint with run.resume: PATH",
                 path.string());
@@ -218,9 +240,6 @@ CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& i
   state.optimizer_steps = get_int(manifest, "optimizer_steps", where, 0, INT64_MAX);
   state.num_tokens = get_int(manifest, "num_tokens", where, 0, INT64_MAX);
   if (manifest.contains("extra")) state.extra = manifest["extra"];
-  CHECK_USAGE(state.step <= config.trainer.max_steps,
-              "{}: the checkpoint is of step {}, trainer.max_steps is {}; raise it, or resume from an earlier checkpoint", where,
-              state.step, config.trainer.max_steps);
   comm.barrier("checkpoint loaded");  // a rank that refuses its shard must end the others before they go on
   optimizer.restore(state.optimizer_steps, ex);
   return state;

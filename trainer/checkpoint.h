@@ -39,13 +39,17 @@ void save_checkpoint(const std::filesystem::path& checkpoints, const CheckpointS
 // The newest complete checkpoint of the folder, if there is one; what a kill left half-written is passed over.
 std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& checkpoints);
 
-// Refuses (exit codes as load_checkpoint) what can be refused by the manifest and the config alone, before a run directory is
-// touched.
-void check_resumable(const std::filesystem::path& checkpoint, const Config& config);
+// Refuses, as load_checkpoint, what the manifest alone tells: all but shards and reference. Before a run directory is touched.
+void check_resumable(const std::filesystem::path& checkpoint, const RunIdentity& identity, const Config& config);
+
+// What differs between who wrote the checkpoint and this build on `ranks` ranks, and which promise then holds; empty where
+// nothing does (trainer/build_info.h).
+std::string resume_note(const std::filesystem::path& checkpoint, int ranks);
 
 // Called by all ranks: reads and verifies the manifest and this rank's shards, and puts the optimizer and the policy's
 // weights back. Refused (exit code 3), naming file and reason: an incomplete folder, an unknown format version, a file of
 // another size or hash, another model. Another data set or config (exit code 2) is answered with the keys that differ.
+// Another build or number of ranks is not refused: see resume_note.
 CheckpointState load_checkpoint(const std::filesystem::path& checkpoint, const RunIdentity& identity,
                                 const Config& config, Optimizer& optimizer, Comm& comm, const Exec& ex);
 

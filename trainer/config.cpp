@@ -132,6 +132,8 @@ void Reader::override_key(const std::string& text) {
   const size_t equals = text.find('=');
   CHECK_USAGE(equals != std::string::npos && equals > 0,
               "{}: expected section.key=value, e.g. trainer.max_steps=20", source.name);
+  CHECK_USAGE(text.find_first_of("\r\n") == text.npos,
+              "{}: it has a line break, which YAML would take for a space; write \\n in double quotes", source.name);
   const std::string path = text.substr(0, equals);
   const YAML::Node value = parse_yaml(text.substr(equals + 1), source.name, false);
   const size_t dot = path.find_last_of('.');

@@ -25,10 +25,20 @@ std::string model_path(const Config& config) {
   return (path.has_filename() ? path : path.parent_path()).string();
 }
 
+// What ends a completion is a set: neither the order of a list nor what it repeats matters.
+template <typename T>
+void make_set(std::vector<T>& list) {
+  std::ranges::sort(list);
+  const auto repeated = std::ranges::unique(list);
+  list.erase(repeated.begin(), repeated.end());
+}
+
 using Entries = std::map<std::string, std::string>;  // path: value
 
 Entries identity_entries(Config config) {
   config.model.path = config.model.path.empty() ? "" : model_path(config);
+  make_set(config.rollout.stop);
+  make_set(config.rollout.stop_token_ids);
   Entries entries;
   for (const SectionRow& row : config_sections()) {
     if (row.optional()) entries[row.name] = row.present(config) ? "given" : "absent";

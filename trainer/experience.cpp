@@ -138,7 +138,15 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
   std::vector<Rollout> rollouts;
   if (!requests.empty()) {
     const Span span(ex.trace, "rollout");
-    rollouts = generator.generate(requests, step, ex, report, {}, tape);
+    try {
+      rollouts = generator.generate(requests, step, ex, report, {}, tape);
+    } catch (const NonFiniteLogits& error) {
+      const int64_t at = error.sequence();
+      fail(error.code(),
+           "problem '{}', sample {}: {}; the weights have left what the model computes with: go back to an earlier checkpoint "
+           "(run.resume: PATH) with a lower optim.learning_rate, or, where the model itself overflows, use model.dtype: float32",
+           problems[static_cast<size_t>(at / samples)]->id, at % samples, error.what());
+    }
   }
   for (const Rollout& rollout : rollouts) stats.decode_tokens += static_cast<int64_t>(rollout.tokens.size());
   stats.rollout_seconds = seconds_since(start);

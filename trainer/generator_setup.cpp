@@ -24,26 +24,30 @@ CacheLimit cache_limit(const Config& config, int host_ranks) {
   return limit;
 }
 
-void add_stops(GeneratorConfig& generator, const LoadedModel& model, std::span<const std::string> stop,
-               std::span<const int64_t> stop_token_ids, const StopKeys& keys) {
-  generator.stop_token_ids = stop_tokens(model);
-  for (const int64_t id : stop_token_ids) {
-    CHECK_USAGE(id >= 0 && id < model.policy->config.vocab_size, "{}: found {}; the model's tokens are 0 to {}", keys.stop_token_ids,
-                id, model.policy->config.vocab_size - 1);
-    if (std::ranges::find(generator.stop_token_ids, id) == generator.stop_token_ids.end())
-      generator.stop_token_ids.push_back(static_cast<int32_t>(id));
-  }
+void check_stops(const Tokenizer& tokenizer, int64_t vocab_size, std::span<const std::string> stop,
+                 std::span<const int64_t> stop_token_ids, const StopKeys& keys) {
+  for (const int64_t id : stop_token_ids)
+    CHECK_USAGE(id >= 0 && id < vocab_size, "{}: found {}; the model's tokens are 0 to {}", keys.stop_token_ids, id, vocab_size - 1);
   for (const std::string& text : stop) {
     CHECK_USAGE(!text.empty(), "{}: found an empty text, which every completion holds", keys.stop);
     CHECK_USAGE(is_utf8(text), "{}: '{}' is not UTF-8, and a completion always is", keys.stop, printable(text));
-    const std::optional<int32_t> id = model.tokenizer.id_of(text);
-    CHECK_USAGE(!id || !model.tokenizer.is_special(*id),
+    const std::optional<int32_t> id = tokenizer.id_of(text);
+    CHECK_USAGE(!id || !tokenizer.is_special(*id),
                 "{}: '{}' is a special token, which is not part of the text; give its id {} in {}", keys.stop, text, *id,
                 keys.stop_token_ids);
-    for (const std::string& special : model.tokenizer.special_token_texts())
+    for (const std::string& special : tokenizer.special_token_texts())
       CHECK_USAGE(text.find(special) == text.npos, "{}: '{}' holds the special token '{}', which is not part of the text", keys.stop,
                   text, special);
   }
+}
+
+void add_stops(GeneratorConfig& generator, const LoadedModel& model, std::span<const std::string> stop,
+               std::span<const int64_t> stop_token_ids, const StopKeys& keys) {
+  check_stops(model.tokenizer, model.policy->config.vocab_size, stop, stop_token_ids, keys);
+  generator.stop_token_ids = stop_tokens(model);
+  for (const int64_t id : stop_token_ids)
+    if (std::ranges::find(generator.stop_token_ids, id) == generator.stop_token_ids.end())
+      generator.stop_token_ids.push_back(static_cast<int32_t>(id));
   generator.stop.assign(stop.begin(), stop.end());
   generator.tokenizer = &model.tokenizer;
 }

@@ -24,6 +24,9 @@ struct StopKeys {
 };
 void add_stops(GeneratorConfig& generator, const LoadedModel& model, std::span<const std::string> stop,
                std::span<const int64_t> stop_token_ids, const StopKeys& keys = {});
+// Its refusals alone, for a model that is not loaded.
+void check_stops(const Tokenizer& tokenizer, int64_t vocab_size, std::span<const std::string> stop,
+                 std::span<const int64_t> stop_token_ids, const StopKeys& keys = {});
 
 // How many ranks share this host and its memory. A collective.
 int ranks_on_host(Comm& comm);

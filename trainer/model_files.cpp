@@ -7,6 +7,7 @@
 #include "core/files.h"
 #include "core/hash.h"
 #include "core/json.h"
+#include "model/formats/hub_cache.h"
 #include "model/formats/safetensors.h"
 
 namespace cohort {
@@ -25,6 +26,12 @@ constexpr const char* kMoreTemplates = "additional_chat_templates";  // a folder
 template <size_t N>
 bool among(const std::array<const char*, N>& names, std::string_view name) {
   return std::ranges::any_of(names, [&](const char* known) { return name == known; });
+}
+
+// A licence or notice that is the folder's own: another link may lead to what is nobody's licence.
+bool is_notice(const fs::path& file) {
+  std::error_code error;
+  return fs::is_regular_file(fs::symlink_status(file, error)) || (fs::is_regular_file(file, error) && is_hub_link(file));
 }
 
 // The dtype of each parameter in `source`.
@@ -56,9 +63,7 @@ ModelFiles read_model_files(const fs::path& source, const ParamTable& table) {
   for (const char* name : kModelFiles)
     if (fs::exists(source / name)) take(name);
   for (const char* name : kNotices) {
-    // A link may lead out of the folder, to what is nobody's licence.
-    std::error_code error;
-    if (!fs::is_regular_file(fs::symlink_status(source / name, error))) continue;
+    if (!is_notice(source / name)) continue;
     try {
       take(name);
     } catch (const Error&) {
@@ -79,7 +84,7 @@ std::vector<std::string> files_left_out(const fs::path& source) {
     const std::string name = entry.path().filename().string();
     const bool weights = name.ends_with(".safetensors") || name == "model.safetensors.index.json";
     if (weights || name.starts_with(".") || name == kMoreTemplates) continue;
-    const bool notice = among(kNotices, name) && fs::is_regular_file(fs::symlink_status(entry.path()));
+    const bool notice = among(kNotices, name) && is_notice(entry.path());
     if (!notice && !among(kModelFiles, name)) names.push_back(name);
   }
   std::ranges::sort(names);

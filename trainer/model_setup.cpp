@@ -56,7 +56,21 @@ void check_text_ids(std::span<const int32_t> ids, const Tokenizer& tokenizer, in
                 tokenizer.token(id), id, vocab_size);
 }
 
+namespace {
+
+// transformers would apply an adapter that lies in the folder: the same folder must not be another model here.
+void refuse_adapter(const fs::path& dir) {
+  for (const char* name : {"adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"})
+    CHECK_INPUT(!fs::exists(dir / name),
+                "{}: holds {}, and adapters are not applied; merge it into the weights (in Python with peft: merge_and_unload, then "
+                "save_pretrained to a new folder), or remove it to use the model without",
+                dir.string(), name);
+}
+
+}  // namespace
+
 void check_model_folder(const fs::path& dir) {
+  refuse_adapter(dir);
   const ModelConfig config = load_model_config(dir);
   check_weights(config, SafetensorsFolder::open(dir), dir.string());
   check_vocabulary(Tokenizer::load(dir), config, dir);
@@ -66,6 +80,7 @@ void check_model_folder(const fs::path& dir) {
 namespace {
 
 LoadedModel load(const fs::path& dir, const std::string& dtype, int64_t shards, const Exec& ex, PolicyUse use) {
+  refuse_adapter(dir);
   const ModelConfig config = load_model_config(dir);
   std::future<Text> text = load_text(dir);
   const SafetensorsFolder folder = SafetensorsFolder::open(dir);
@@ -118,9 +133,21 @@ void read_masters(const ParamTable& table, const fs::path& model_dir, int64_t be
   }
 }
 
+namespace {
+
+std::string initial_tokenizer_json() {
+  const std::array<std::string, 1> special = {kEndOfText};
+  return byte_tokenizer_json(special);
+}
+
+}  // namespace
+
+Tokenizer tokenizer_of(const ModelSection& model) {
+  return model.init ? Tokenizer::from_json(initial_tokenizer_json(), "model.init") : Tokenizer::load(model.path);
+}
+
 void write_initial_model(const ModelInitConfig& init, const std::string& dtype, const fs::path& dir) {
   fs::create_directories(dir);
-  const std::array<std::string, 1> special = {kEndOfText};
   ModelConfig config;
   config.vocab_size = 272;  // 256 bytes and <|endoftext|>, rounded up to the row tile of the head
   config.hidden_size = init.hidden_size;
@@ -137,7 +164,7 @@ void write_initial_model(const ModelInitConfig& init, const std::string& dtype, 
   const Json json = model_config_json(config);
   parse_model_config(json, "model.init");  // refuses what would be refused on the way back in
   write_file_atomic(dir / "config.json", dump_json(json, 2) + "\n");
-  write_file_atomic(dir / "tokenizer.json", byte_tokenizer_json(special));
+  write_file_atomic(dir / "tokenizer.json", initial_tokenizer_json());
   write_file_atomic(dir / "tokenizer_config.json", byte_tokenizer_config_json("", kEndOfText, ""));
 }
 

@@ -47,6 +47,9 @@ void read_masters(const ParamTable& table, const std::filesystem::path& model_di
 // token <|endoftext|> as EOS), so that it is a model folder like any other, but for its weights.
 void write_initial_model(const ModelInitConfig& init, const std::string& dtype, const std::filesystem::path& dir);
 
+// The tokenizer of a config's model, which need be neither loaded nor made.
+Tokenizer tokenizer_of(const ModelSection& model);
+
 // A fresh policy for a folder written by write_initial_model; weights are a function of `seed`.
 LoadedModel init_model(const std::filesystem::path& dir, const std::string& dtype, int64_t shards, uint64_t seed,
                        const Exec& ex);
@@ -61,7 +64,8 @@ struct SaveOptions {
 void check_vocabulary(const Tokenizer& tokenizer, const ModelConfig& config, const std::filesystem::path& dir);
 // A text that spells such a token cannot be run: exit code 3. `where` leads the message: "the text".
 void check_text_ids(std::span<const int32_t> ids, const Tokenizer& tokenizer, int64_t vocab_size, std::string_view where);
-// What loading would refuse, but for the numbers themselves: config, names and shapes of the weights, tokenizer, template.
+// What loading would refuse, but for the numbers themselves: adapters, config, names and shapes of the weights, tokenizer,
+// template.
 void check_model_folder(const std::filesystem::path& dir);
 
 // Writes a Hugging Face folder that transformers and vLLM load: config, tokenizer files and chat templates byte for byte as

@@ -1,14 +1,16 @@
 #include "trainer/train_run.h"
 
+#include <stdlib.h>
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 
 #include "core/check.h"
 #include "core/hash.h"
 #include "trainer/advantage.h"
-#include "trainer/generator_setup.h"
 #include "trainer/loss.h"
 #include "trainer/tape_size.h"
 #include "trainer/warm_start.h"
@@ -26,6 +28,26 @@ std::string model_fingerprint(const Policy& policy, const ModelFiles& files) {
     text += fmt::format("\n{} {} {} {}", entry.name, entry.shape[0], entry.shape[1], entry.offset);
   return fingerprint(text);
 }
+
+// A folder of this process, gone with its owner.
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "cohort-XXXXXX").string();
+    CHECK_INPUT(mkdtemp(name.data()) != nullptr, "a temporary folder {} cannot be made: {}", name, std::strerror(errno));
+    path_ = name;
+  }
+  ~ScratchFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
 
 struct Moments {
   double count = 0, sum = 0, squares = 0;
@@ -75,15 +97,12 @@ void TrainRun::load() {
   data_ = load_data(config_.data);
   const int64_t shards = config_.trainer.logical_ranks;
   logical_range(static_cast<int>(shards), comm_.rank(), comm_.size());
-  if (!config_.model.init) model_ = load_model(config_.model.path, config_.model.dtype, shards, ex_);
-  if (dir_.resume_from()) check_resumable(*dir_.resume_from(), config_);
-  dir_.begin(config_, comm_);
-  if (!dir_.message().empty()) observer_.message(dir_.message());
-  if (trace_ && comm_.rank() == 0) trace_file_.emplace(dir_.path() / "trace.json");
+  std::optional<ScratchFolder> scratch;  // for the files of model.init, whose place is in the run directory
   if (config_.model.init) {
-    if (comm_.rank() == 0) write_initial_model(*config_.model.init, config_.model.dtype, dir_.initial());
-    comm_.barrier("initial model");
-    model_ = init_model(dir_.initial(), config_.model.dtype, shards, config_.run.seed, ex_);
+    write_initial_model(*config_.model.init, config_.model.dtype, scratch.emplace().path());
+    model_ = init_model(scratch->path(), config_.model.dtype, shards, config_.run.seed, ex_);
+  } else {
+    model_ = load_model(config_.model.path, config_.model.dtype, shards, ex_);
   }
   for (Dataset* data : {&data_.train, &data_.eval})
     encode_prompts(*data, model_->tokenizer, model_->chat_template, config_.data, model_->policy->config.vocab_size);
@@ -91,7 +110,29 @@ void TrainRun::load() {
   identity_ = {config_identity(config_), data_.train.fingerprint, model_fingerprint(*model_->policy, model_files_)};
   CHECK_USAGE(!stop_tokens(*model_).empty(), "{}: neither config.json nor the tokenizer names a token that ends a completion",
               model_->source.string());
+  make_generator(Sampling::training, data_.train)->cache_size().require_free();
+  if (!data_.eval.problems.empty()) make_generator(Sampling::evaluation, data_.eval);
+  if (dir_.resume_from()) check_resumable(*dir_.resume_from(), identity_, config_);
+
+  dir_.begin(config_, comm_);
+  if (!dir_.message().empty()) observer_.message(dir_.message());
+  if (comm_.rank() == 0 && dir_.resume_from())
+    if (const std::string note = resume_note(*dir_.resume_from(), comm_.size()); !note.empty()) observer_.message(note);
+  if (trace_ && comm_.rank() == 0) trace_file_.emplace(dir_.path() / "trace.json");
+  if (config_.model.init) {
+    if (comm_.rank() == 0) write_initial_model(*config_.model.init, config_.model.dtype, dir_.initial());
+    model_->source = model_files_.source = dir_.initial();
+    comm_.barrier("initial model");
+  }
   observer_.stage("loading", 1, 1);
+}
+
+// Its memory is taken when it is used.
+std::unique_ptr<Generator> TrainRun::make_generator(Sampling sampling, const Dataset& data) const {
+  const int64_t sequences = sampling == Sampling::evaluation ? static_cast<int64_t>(data.problems.size())
+                                                             : config_.trainer.prompts_per_step * config_.rollout.num_generations;
+  return std::make_unique<Generator>(*model_->policy, generator_config(config_, *model_, sampling, sequences, comm_, host_ranks_),
+                                     longest_prompt(data));
 }
 
 // Where the model after the warm start lies: with the checkpoint, which may be of a run under another name.
@@ -150,10 +191,8 @@ void TrainRun::start_policy() {
     dir_.drop_metrics_after(state_.step);
   }
   updater_ = std::make_unique<Updater>(*model_->policy, reference_.get(), *optimizer_, config_, comm_);
-  const int64_t sequences = config_.trainer.prompts_per_step * config_.rollout.num_generations;
-  generator_ = std::make_unique<Generator>(
-      *model_->policy, generator_config(config_, *model_, Sampling::training, sequences, comm_, host_ranks_),
-      longest_prompt(data_.train));
+  generator_ = make_generator(Sampling::training, data_.train);
+  generator_->cache_size().require_free();
   const TapeSize tape = choose_tape_size(config_, model_->policy->config, model_->policy->dtype, comm_.size(),
                                          longest_prompt(data_.train), cache_limit(config_, host_ranks_).free_bytes);
   if (tape.slots > 0) tape_.emplace(model_->policy->config, model_->policy->dtype, tape.slots);
@@ -167,11 +206,9 @@ std::optional<double> TrainRun::measure(const char* stage, EvalResult* result) {
   if (data_.eval.problems.empty()) return std::nullopt;
   enter("evaluation", config_.comm.rollout_timeout_s);
   const Span span(ex_.trace, "evaluate");
-  const int64_t problems = static_cast<int64_t>(data_.eval.problems.size());
-  Generator generator(*model_->policy, generator_config(config_, *model_, Sampling::evaluation, problems, comm_, host_ranks_),
-                      longest_prompt(data_.eval));
+  const std::unique_ptr<Generator> generator = make_generator(Sampling::evaluation, data_.eval);
   EvalResult measured =
-      evaluate(data_.eval, generator, model_->tokenizer, rewards_, kEvalDraws | static_cast<uint32_t>(state_.step), comm_, ex_,
+      evaluate(data_.eval, *generator, model_->tokenizer, rewards_, kEvalDraws | static_cast<uint32_t>(state_.step), comm_, ex_,
                [&](int64_t done, int64_t total) { observer_.stage(stage, done, total); });
   const double accuracy = measured.accuracy;
   if (result != nullptr) *result = std::move(measured);

@@ -13,6 +13,7 @@
 #include "trainer/dataset.h"
 #include "trainer/evaluate.h"
 #include "trainer/experience.h"
+#include "trainer/generator_setup.h"
 #include "trainer/grpo.h"
 #include "trainer/run_dir.h"
 #include "trainer/update.h"
@@ -42,6 +43,7 @@ class TrainRun {
   void enter(const char* section, double deadline_s);
   void load();
   void start_policy();
+  std::unique_ptr<Generator> make_generator(Sampling sampling, const Dataset& data) const;
   std::filesystem::path warm_start_source() const;
   bool rounded() const;
   std::optional<double> measure(const char* stage, EvalResult* result = nullptr);

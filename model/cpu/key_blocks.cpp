@@ -75,8 +75,8 @@ void accumulate_half(float* sums, const Word* weights, int64_t rows, const Word*
 #endif
 }
 
-// Two rows of bf16 as one row of pairs.  out (padded) words; a null row is zeros
-void interleave(Word* out, const bf16* even, const bf16* odd, int64_t head_size, int64_t padded) {
+// Two rows of bf16 as one row of pairs, for those that do.  out (padded) words; a null row is zeros
+[[maybe_unused]] void interleave(Word* out, const bf16* even, const bf16* odd, int64_t head_size, int64_t padded) {
   for (int64_t d = 0; d < padded; d += kLanes) {
 #if COHORT_VECTOR_AVX512
     const auto mask = static_cast<__mmask16>(first_lanes(std::clamp<int64_t>(head_size - d, 0, kLanes)));

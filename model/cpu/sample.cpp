@@ -74,10 +74,10 @@ SampledToken sample_row(const Row& row, const float* logits, int64_t vocab, cons
   const float inverse_temperature = greedy ? 1.0f : 1.0f / params.temperature;
   const RowStats stats = logit_row_stats(logits, vocab, inverse_temperature);
   if (!std::isfinite(stats.lse))
-    fail(ExitCode::kNonFinite,
-         "the logits of row {} (sequence {}, position {}) are not finite at temperature {}: largest "
-         "{}, log-sum-exp {}",
-         index, key.sequence, key.position, params.temperature, stats.max, stats.lse);
+    throw NonFiniteLogits(key.sequence,
+                          fmt::format("the logits of token {} of the completion are not finite at temperature {}: largest {}, "
+                                      "log-sum-exp {}",
+                                      key.position + 1, params.temperature, stats.max, stats.lse));
   load_row(row, logits, vocab, inverse_temperature, banned);
   CHECK(row.largest() > -kInfinity, "every token of row {} with a probability above 0 is banned", index);
 

@@ -106,7 +106,8 @@ void read_weights(const SafetensorsFolder& folder, std::span<const WeightTarget>
   for (size_t p = 0; p < pieces.size(); ++p)
     if (bad[p] < pieces[p].count) {
       const size_t t = pieces[p].target;
-      refuse_not_finite(*stored[t], dtypes[t], fmt::format("{}: tensor {}", where, in_quotes(targets[t].name)),
+      refuse_not_finite(*stored[t], dtypes[t],
+                        fmt::format("{}: tensor {}", folder.file_of(*stored[t]).string(), in_quotes(targets[t].name)),
                         pieces[p].begin + bad[p], to == StoredDType::bf16);
     }
 }

@@ -36,8 +36,8 @@ void check_weights(const SafetensorsFolder& folder, std::span<const WeightTarget
                    std::string_view where);
 
 // Converts into memory, `to` f32 or bf16, on the pool's threads, dropping the file's pages behind it: beside the targets
-// the process holds a few MB. After check_weights. NaN, infinite, or finite but beyond bfloat16: exit code 3 with tensor and
-// place, the first of the first target that has one.
+// the process holds a few MB. After check_weights. NaN, infinite, or finite but beyond bfloat16: exit code 3 with file, tensor
+// and place, the first of the first target that has one.
 void read_weights(const SafetensorsFolder& folder, std::span<const WeightTarget> targets, StoredDType to,
                   std::string_view where, ThreadPool& pool);
 

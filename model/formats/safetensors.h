@@ -34,6 +34,8 @@ class SafetensorsFolder {
   const std::map<std::string, StoredTensor>& tensors() const { return tensors_; }
   // In the order of their names.
   const std::vector<MappedFile>& files() const { return files_; }
+  // The file that holds one of the folder's tensors.
+  const std::filesystem::path& file_of(const StoredTensor& tensor) const;
   // What is wrong but changes no weight, a line each: an index whose total_size is not the shards'.
   const std::vector<std::string>& warnings() const { return warnings_; }
 

@@ -1,8 +1,10 @@
 // A model folder: one safetensors file, or the shards that its index names.
 #include <algorithm>
+#include <functional>
 
 #include "core/check.h"
 #include "core/json.h"
+#include "model/formats/hub_cache.h"
 #include "model/formats/in_quotes.h"
 #include "model/formats/safetensors.h"
 
@@ -33,8 +35,8 @@ bool is_pickle(const fs::path& file) {
   fail(ExitCode::kInput, "{}: neither {} nor {} is in it", dir.string(), kSingle, kIndex);
 }
 
-// The names come from a file that someone else wrote: a shard is a plain file of the folder. The
-// hub's download cache keeps links into its own ../../blobs, which are let through.
+// The names come from a file that someone else wrote: a shard is a plain file of the folder, or a link
+// of the hub's download cache.
 fs::path shard_path(const fs::path& dir, const std::string& name, const std::string& where) {
   CHECK_INPUT(name.ends_with(".safetensors"),
               "{}: weight_map names the shard {}; a shard's name ends in .safetensors", where,
@@ -49,9 +51,7 @@ fs::path shard_path(const fs::path& dir, const std::string& name, const std::str
   CHECK_INPUT(fs::exists(path, error), "{}: weight_map names the shard {}, which is missing", where,
               in_quotes(name));
   const fs::path home = fs::canonical(dir, error), target = fs::canonical(path, error);
-  const bool in_cache = home.parent_path().filename() == "snapshots" &&
-                        target.parent_path() == home.parent_path().parent_path() / "blobs";
-  CHECK_INPUT(!error && (target.parent_path() == home || in_cache),
+  CHECK_INPUT(!error && (target.parent_path() == home || is_hub_link(path)),
               "{}: the shard {} is a link to {}, outside the folder", where, in_quotes(name),
               target.string());
   return path;
@@ -81,6 +81,16 @@ Index read_index(const fs::path& file) {
 }
 
 }  // namespace
+
+const fs::path& SafetensorsFolder::file_of(const StoredTensor& tensor) const {
+  const auto holds = [&](const MappedFile& file) {  // an empty tensor may stand at the end
+    const std::byte* begin = file.bytes().data();
+    return std::less_equal()(begin, tensor.data.data()) && std::less_equal()(tensor.data.data(), begin + file.bytes().size());
+  };
+  const auto found = std::ranges::find_if(files_, holds);
+  CHECK(found != files_.end(), "a tensor of another folder");
+  return found->path();
+}
 
 SafetensorsFolder SafetensorsFolder::open_file(const fs::path& file) {
   SafetensorsFolder folder;

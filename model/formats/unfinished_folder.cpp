@@ -1,6 +1,10 @@
 #include "model/formats/unfinished_folder.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
+
+#include <string>
 
 #include "core/check.h"
 #include "core/files.h"
@@ -28,6 +32,29 @@ fs::path new_folder(const fs::path& wanted) {
   return target;
 }
 
+// The folder, locked for this process alone; -1 when another process holds it, or locks are not known here.
+int lock_folder(const fs::path& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 || ::flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+  ::close(fd);
+  return -1;
+}
+
+// What killed processes left of the same target: the lock of a folder goes with whoever made it, also one of another host or
+// container, where numbers of processes mean nothing.
+void remove_leftovers(const fs::path& parent, const std::string& prefix) {
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(parent, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(prefix) || name.find_first_not_of("0123456789", prefix.size()) != name.npos) continue;
+    if (!fs::is_directory(entry.symlink_status(ignored))) continue;
+    const int lock = lock_folder(entry.path());
+    if (lock < 0) continue;
+    fs::remove_all(entry.path(), ignored);
+    ::close(lock);
+  }
+}
+
 }  // namespace
 
 UnfinishedFolder::UnfinishedFolder(const fs::path& target) : target_(new_folder(target)) {
@@ -35,16 +62,20 @@ UnfinishedFolder::UnfinishedFolder(const fs::path& target) : target_(new_folder(
   std::error_code error;
   fs::create_directories(parent, error);
   if (error) fail(code_of(error), "{}: cannot be created: {}", parent.string(), error.message());
-  const fs::path path = parent / fmt::format(".{}.import-{}", target_.filename().string(), ::getpid());
+  const std::string prefix = fmt::format(".{}.import-", target_.filename().string());
+  remove_leftovers(parent, prefix);
+  const fs::path path = parent / fmt::format("{}{}", prefix, ::getpid());
   const bool fresh = fs::create_directory(path, error);
   if (error) fail(code_of(error), "{}: cannot be created: {}", path.string(), error.message());
   CHECK_INPUT(fresh, "{}: is left from an import that was killed; remove it", path.string());
   path_ = path;
+  lock_ = lock_folder(path_);
 }
 
 UnfinishedFolder::~UnfinishedFolder() {
   std::error_code ignored;
   if (!path_.empty()) fs::remove_all(path_, ignored);
+  if (lock_ >= 0) ::close(lock_);
 }
 
 void UnfinishedFolder::finish() {

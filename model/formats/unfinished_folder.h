@@ -5,7 +5,8 @@
 
 namespace cohort {
 
-// A new folder beside `target` that becomes `target` when it is finished, and disappears otherwise.
+// A new folder beside `target` that becomes `target` when it is finished, and disappears otherwise. What a process that was
+// killed left of the same target is removed by the next one.
 class UnfinishedFolder {
  public:
   // `target` must not exist, or be an empty folder; its parents are made. Exit code 3 otherwise.
@@ -21,6 +22,7 @@ class UnfinishedFolder {
 
  private:
   std::filesystem::path target_, path_;
+  int lock_ = -1;  // of path_: says that its maker is alive
 };
 
 }  // namespace cohort

@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
+#include "core/check.h"
 #include "model/exec.h"
 #include "model/tensor.h"
 
@@ -38,9 +40,19 @@ struct Ban {
   uint32_t before = UINT32_MAX;
 };
 
+// Thrown (exit code 5) for logits that are not finite; `sequence` is the row's key, by which callers know the prompt.
+class NonFiniteLogits : public Error {
+ public:
+  NonFiniteLogits(uint32_t sequence, const std::string& message) : Error(ExitCode::kNonFinite, message), sequence_(sequence) {}
+  uint32_t sequence() const { return sequence_; }
+
+ private:
+  uint32_t sequence_;
+};
+
 // logits (B, V) f32. Gumbel-max: argmax(logit / temperature + g), g = -log(-log(u)), u from Philox at (key, token id); the
 // lower id wins a tie, in filters too.
-// A logit of -infinity is a token of probability 0. NaN, +infinity, or nothing but -infinity in a row: exit code 5.
+// A logit of -infinity is a token of probability 0. NaN, +infinity, or nothing but -infinity in a row: NonFiniteLogits.
 void sample_tokens(std::span<SampledToken> out, Tensor logits, const SamplingParams& params,
                    std::span<const DrawKey> keys, const Ban& ban, const Exec& ex);
 

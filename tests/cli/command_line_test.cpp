@@ -49,5 +49,50 @@ TEST(CommandLine, AMissingArgumentAndAnUnknownOptionAreRefused) {
   EXPECT_REFUSED(run_cohort({"generate", "model", "--prompt", "a", "--input", "b"}), 2, "--prompt");
 }
 
+TEST(CommandLine, ASeedIsAWholeNumberThatFits) {
+  for (const char* seed : {"-1", "1.5", "0x10", "", "1 ", "18446744073709551616"})
+    EXPECT_REFUSED(run_cohort({"generate", "model", "--prompt", "a", "--seed", seed}), 2, "--seed",
+                   "allowed is a whole number from 0 to 18446744073709551615");
+  // Taken: what is refused next is the folder.
+  EXPECT_REFUSED(run_cohort({"generate", "absent", "--prompt", "a", "--seed", "18446744073709551615"}), 3, "absent");
+  EXPECT_REFUSED(run_cohort({"generate", "model", "--prompt", "a", "--top-k", "-1"}), 2, "--top-k: Value -1 not in range");
+}
+
+// Runs `cohort ARGS` in a shell, its output through a pipe whose reader is gone; returns its exit code and what it said besides.
+Outcome into_a_closed_pipe(const std::string& args, const std::string& redirect) {
+  const TemporaryFolder folder;
+  const std::string command = "( '" COHORT_BINARY "' " + args + " " + redirect + "; echo $? > '" + (folder / "code") + "' ) 2> '" +
+                              (folder / "err") + "' | true";
+  const Outcome shell = run_program("bash", {"-c", command});
+  EXPECT_EQ(shell.exit_code, 0) << shell.err;
+  return {std::stoi(read_all(folder / "code")), "", read_all(folder / "err")};
+}
+
+TEST(CommandLine, AnOutputThatNobodyReadsEndsACommandQuietly) {
+  const TrainedModel trained;
+  std::string texts;
+  for (int i = 0; i < 20000; ++i) texts += "{\"text\": \"abcdefghij\"}\n";
+  const std::string input = write_all(trained.folder / "texts.jsonl", texts);
+  const Outcome records = into_a_closed_pipe("tokenize '" + trained.model() + "' --input '" + input + "'", "");
+  EXPECT_EQ(records.exit_code, 3);
+  EXPECT_EQ(records.err, "");
+  const Outcome eval = into_a_closed_pipe("eval '" + trained.config() + "' --model '" + trained.model() + "'", "");
+  EXPECT_EQ(eval.exit_code, 3);
+  EXPECT_EQ(eval.err, "");
+}
+
+TEST(CommandLine, MessagesThatNobodyReadsDoNotEndACommand) {
+  const TrainedModel trained;
+  const std::string out = trained.folder / "out.jsonl", input = write_all(trained.folder / "in.jsonl", "{\"ids\": [1]}\n{}\n");
+  const Outcome stats = into_a_closed_pipe("generate '" + trained.model() + "' --stats --max-completion-length 4 --input '" + input +
+                                               "' --output '" + out + "'", "2>&1");
+  EXPECT_EQ(stats.exit_code, 3) << "of the second record";
+  EXPECT_NE(read_all(out).find("\"error\""), std::string::npos);
+  // A run is done when its model is saved, whoever hears of it.
+  const Outcome train = into_a_closed_pipe("train '" + trained.config() + "' run.name=unheard", "2>&1");
+  EXPECT_EQ(train.exit_code, 0);
+  EXPECT_TRUE(std::filesystem::exists(trained.folder / "runs/unheard/final/model.safetensors"));
+}
+
 }  // namespace
 }  // namespace cohort

@@ -68,6 +68,15 @@ TEST(EndToEnd, TheDryRunPrintsAConfigThatIsOne) {
   const Outcome small = run_cohort({"train", config, "rollout.kv_cache_gb=1.0e-6", "--dry-run"});
   EXPECT_EQ(small.exit_code, 2);
   EXPECT_NE(small.err.find("rollout.kv_cache_gb is 1e-06, and one sequence of up to 40 tokens"), std::string::npos) << small.err;
+  EXPECT_REFUSED(run_cohort({"train", config, "rollout.stop_token_ids=[272]", "--dry-run"}), 2,
+                 "rollout.stop_token_ids: found 272; the model's tokens are 0 to 271");
+  EXPECT_REFUSED(run_cohort({"train", config, "rollout.stop=[<|endoftext|>]", "--dry-run"}), 2, "is a special token");
+  // 64 sequences of a million positions of 64 layers: 137 TB.
+  const Outcome huge = run_cohort({"train", config, "--dry-run", "rollout.kv_cache_gb=1000000", "rollout.max_completion_length=1000000",
+                                   "model.init={hidden_size: 4096, num_layers: 64, num_heads: 32, num_kv_heads: 32, max_positions: 1048576}",
+                                   "trainer.prompts_per_step=64"});
+  EXPECT_EQ(huge.exit_code, 6);
+  EXPECT_NE(huge.err.find("rollout.kv_cache_gb is 1000000, and the KV cache would take"), std::string::npos) << huge.err;
   EXPECT_FALSE(fs::exists(folder / "runs"));
   const std::string resolved = write_all(folder / "resolved.yaml", outcome.out);
   const Outcome again = run_cohort({"train", resolved, "--dry-run"});

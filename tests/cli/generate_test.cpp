@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <cstring>
+
 #include "tests/cli/run_cohort.h"
 
 namespace cohort {
@@ -65,6 +67,57 @@ TEST_F(Generate, TheCacheIsBoundedAndShown) {
   EXPECT_NE(small.err.find("(--kv-cache-gb)"), std::string::npos) << small.err;
   EXPECT_REFUSED(generate({"--kv-cache-gb", "0.00001"}, input), 2, "--kv-cache-gb is 1e-05, and one sequence of up to");
   EXPECT_REFUSED(generate({"--kv-cache-gb", "nan"}, input), 2, "--kv-cache-gb");
+}
+
+TEST_F(Generate, ARecordThatIsTooLongIsAnsweredInItsPlace) {
+  const Outcome longer = run_cohort({"train", trained_->config(), "--quiet", "run.name=longer", "trainer.max_steps=0",
+                                     "model.init.max_positions=256"});
+  ASSERT_EQ(longer.exit_code, 0) << longer.err;
+  std::string input;
+  for (const int length : {4, 50, 250, 3}) input += fmt::format("{{\"prompt\": \"{}\"}}\n", std::string(static_cast<size_t>(length), '1'));
+  const auto answers = [&](const char* cache_gb) {
+    return run_cohort({"generate", trained_->folder / "runs/longer/final", "--threads", "1", "--max-completion-length", "20",
+                       "--kv-cache-gb", cache_gb}, input);
+  };
+  const Outcome outcome = answers("0.00002");  // one page of 64 positions
+  EXPECT_EQ(outcome.exit_code, 3) << outcome.err;
+  EXPECT_NE(outcome.err.find("2 records could not be served"), std::string::npos) << outcome.err;
+  const std::vector<Json> records = outcome.records(), all = answers("0").records();
+  ASSERT_EQ(records.size(), 4u) << outcome.out;
+  for (const size_t i : {0, 3}) EXPECT_EQ(records[i], all.at(i)) << "as if the others were not there";
+  const std::string cache = records[1]["error"], positions = records[2]["error"];
+  EXPECT_NE(cache.find("standard input:2: --kv-cache-gb is 2e-05, and one sequence of up to 70 tokens needs"), std::string::npos) << cache;
+  EXPECT_NE(positions.find("more than the model's 256 positions"), std::string::npos) << positions;
+}
+
+TEST_F(Generate, LogitsThatAreNotFiniteNameTheRecordAndTheRemedy) {
+  const TemporaryFolder folder;
+  std::filesystem::copy(trained_->model(), folder / "model");
+  // The gains of the last norm, as the file holds them: finite, and too large to compute with.
+  std::string image = read_all(folder / "model/model.safetensors");
+  uint64_t header = 0;
+  std::memcpy(&header, image.data(), 8);
+  const Json offsets = parse_json(image.substr(8, header), "header")["model.norm.weight"]["data_offsets"];
+  for (uint64_t at = offsets[0]; at < offsets[1].get<uint64_t>(); at += 4) {
+    const float gain = 3e38f;
+    std::memcpy(image.data() + 8 + header + at, &gain, 4);
+  }
+  write_all(folder / "model/model.safetensors", image);
+  EXPECT_REFUSED(run_cohort({"generate", folder / "model"}, fmt::format("\n{}", prompts(1))), 5, "standard input:2: the logits of token 1 of the completion",
+                 "--dtype float32");
+  EXPECT_REFUSED(run_cohort({"generate", folder / "model", "--prompt", "a"}), 5, "--prompt: the logits of token 1");
+}
+
+TEST_F(Generate, ACacheBeyondFreeMemoryIsRefused) {
+  const TemporaryFolder folder;
+  std::filesystem::copy(trained_->model(), folder / "model");
+  Json config = parse_json(read_all(folder / "model/config.json"), "config.json");
+  config["max_position_embeddings"] = 1 << 20;
+  write_all(folder / "model/config.json", config.dump());
+  // 256 bytes a position: 65,536 sequences of a million positions are 17 TB.
+  std::vector<std::string> args = {"generate", folder / "model", "--num-generations", "65536", "--max-num-seqs", "65536",
+                                   "--max-completion-length", "1000000", "--kv-cache-gb", "100000"};
+  EXPECT_REFUSED(run_cohort(args, prompts(1)), 6, "--kv-cache-gb is 100000, and the KV cache would take", "is free for this rank");
 }
 
 TEST_F(Generate, StoppedOnRequestItWritesWhatIsThere) {

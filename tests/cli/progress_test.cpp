@@ -5,6 +5,7 @@
 
 #include "cli/failure.h"
 #include "core/check.h"
+#include "core/text.h"
 
 namespace cohort {
 namespace {
@@ -18,6 +19,33 @@ TEST(Progress, AStepLineNamesWhatIsKnown) {
   EXPECT_EQ(line.rfind("step   7/100  reward 0.531  length 34.1  1240 tok/s  ", 0), 0u) << line;
   EXPECT_NE(line.find("left"), std::string::npos);
   EXPECT_EQ(step_line(100, 100, Metrics(), 0), "step 100/100");
+}
+
+TEST(Progress, SlowFirstStepsAreForgottenAtOnce) {
+  StepTime time;
+  EXPECT_EQ(time.seconds(), 0);
+  time.add(40);
+  EXPECT_EQ(time.seconds(), 40);
+  time.add(10);
+  EXPECT_EQ(time.seconds(), 10);
+  time.add(11);
+  EXPECT_EQ(time.seconds(), 11);
+  for (int i = 0; i < 15; ++i) time.add(5);
+  EXPECT_EQ(time.seconds(), 5) << "of the latest steps alone";
+}
+
+TEST(Progress, TimeLeftHoldsTheEvaluationsToCome) {
+  TrainProgress progress;
+  testing::internal::CaptureStderr();
+  for (int step = 1; step <= 4; ++step) {
+    Metrics metrics;
+    metrics.set("timing_s/step", step == 4 ? 18.0 : 10.0);
+    if (step == 4) metrics.set("timing_s/evaluation", 8.0);
+    progress.step(step, 14, metrics);
+  }
+  // Ten steps of 10 s, and 8 s of evaluation each four.
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_NE(text.find("step  4/14  " + human_seconds(120) + " left"), std::string::npos) << text;
 }
 
 TEST(Progress, APlainLineHasNoEscapeCodes) {

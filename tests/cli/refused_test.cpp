@@ -96,6 +96,33 @@ TEST_F(Refused, ARefusedConfigLeavesTheRunAsItIs) {
   EXPECT_FALSE(fs::exists(runs + "/tiny.1"));
 }
 
+TEST_F(Refused, AStartThatIsRefusedLeavesNothingBehind) {
+  const auto untouched = [&](const Outcome& outcome, int code, const char* words) {
+    EXPECT_REFUSED(outcome, code, words);
+    EXPECT_FALSE(fs::exists(runs)) << words;
+  };
+  const std::string quiet = "log.progress=false";
+  untouched(train(tiny, {quiet, "data.max_prompt_length=2"}), 3, "prompt");
+  untouched(train(tiny, {quiet, "rollout.stop_token_ids=[1000]"}), 2, "rollout.stop_token_ids: found 1000");
+  untouched(train(tiny, {quiet, "rollout.kv_cache_gb=1.0e-6"}), 2, "one sequence of up to");
+  untouched(train(tiny, {quiet, "rollout.kv_cache_gb=1000000", "rollout.max_completion_length=1000000",
+                         "rollout.num_generations=4096", "trainer.prompts_per_step=16", "rollout.max_num_seqs=65536",
+                         "model.init.max_positions=1048576"}),
+            6, "rollout.kv_cache_gb is 1000000, and the KV cache would take");
+  untouched(train(jsonl_config(runs, write_all(folder / "t.jsonl", "{\"prompt\": [{\"role\": \"user\", \"content\": \"a\"}]}\n")), {quiet}), 3,
+            "chat template");
+  untouched(train(jsonl_config(runs, folder / "absent.jsonl"), {quiet}), 3, "absent.jsonl");
+}
+
+TEST_F(Refused, AResumeThatIsRefusedChangesNothing) {
+  const std::string row = "{\"prompt\": \"1+1=\", \"answer\": 2}\n";
+  ASSERT_EQ(train_on(row).exit_code, 0);
+  const std::string before = read_all(runs + "/tiny/config.yaml");
+  EXPECT_REFUSED(train_on(row + row), 2, "training data differ");
+  EXPECT_EQ(read_all(runs + "/tiny/config.yaml"), before);
+  EXPECT_FALSE(fs::exists(runs + "/tiny.1"));
+}
+
 TEST_F(Refused, OptionsThatAreNoNumbers) {
   const TrainedModel trained;
   for (const char* option : {"--temperature", "--top-p", "--min-p"})

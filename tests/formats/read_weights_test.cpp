@@ -100,7 +100,7 @@ TEST_F(ReadWeights, TheFirstNumberThatIsNotFiniteIsNamedWhateverTheThreads) {
   for (const int threads : {1, 2, 3}) {
     ThreadPool pool(threads);
     expect_refused([&] { read_weights(*opened, both, StoredDType::f32, "m", pool); },
-                   {fmt::format("m: tensor 'z': element [{}, {}] is nan", 600000 / 1024, 600000 % 1024)});
+                   {fmt::format("/model.safetensors: tensor 'z': element [{}, {}] is nan", 600000 / 1024, 600000 % 1024)});
   }
 }
 

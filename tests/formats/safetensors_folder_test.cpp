@@ -143,6 +143,26 @@ TEST_F(SafetensorsFolderTest, FollowsLinksInsideTheFolderAndInTheHubCache) {
       R"({"weight_map":{"a":"one.safetensors"}})");
   fs::create_symlink("../../blobs/0123abcd", snapshot / "one.safetensors");
   EXPECT_EQ(SafetensorsFolder::open(snapshot).tensors().size(), 1u);
+  fs::create_directories(snapshot / "sub");
+  fs::copy(snapshot / "model.safetensors.index.json", snapshot / "sub");
+  fs::create_symlink("../../../blobs/0123abcd", snapshot / "sub/one.safetensors");
+  EXPECT_EQ(SafetensorsFolder::open(snapshot / "sub").tensors().size(), 1u);
+  fs::create_symlink("hub/snapshots/main", folder / "link");
+  EXPECT_EQ(SafetensorsFolder::open(folder / "link").tensors().size(), 1u);
+}
+
+TEST_F(SafetensorsFolderTest, RefusesLinksToTheBlobsOfAnotherModel) {
+  put("other/blobs/0123abcd", one_tensor_image("a"));
+  put("hub/snapshots/main/model.safetensors.index.json", R"({"weight_map":{"a":"one.safetensors"}})");
+  fs::create_symlink("../../../other/blobs/0123abcd", folder / "hub/snapshots/main/one.safetensors");
+  expect_refused([&] { SafetensorsFolder::open(folder / "hub/snapshots/main"); }, {"is a link to", "outside the folder"});
+}
+
+TEST_F(SafetensorsFolderTest, KnowsTheFileOfATensor) {
+  put_good_shards();
+  const SafetensorsFolder opened = SafetensorsFolder::open(folder / "m");
+  EXPECT_EQ(opened.file_of(opened.tensors().at("a")).filename(), "model-1.safetensors");
+  EXPECT_EQ(opened.file_of(opened.tensors().at("b")).filename(), "model-2.safetensors");
 }
 
 TEST_F(SafetensorsFolderTest, RefusesMissingShardsByName) {

@@ -64,7 +64,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                                                       .kwargs = conversation["kwargs"],
                                                       .add_generation_prompt = !continues,
                                                       .continue_final_message = continues},
-                                                     {"<s>", "</s>", {"<|im_end|>", "<s>"}, std::tm{}});
+                                                     {.bos_token = "<s>",
+                                                      .eos_token = "</s>",
+                                                      .special_tokens = {"<|im_end|>", "<s>"},
+                                                      .markers = {"<|m|>"},
+                                                      .named_tokens = {{"pad_token", "<pad>"}},
+                                                      .now = std::tm{}});
       if (chat.text.find(jinja::kGuard) != std::string::npos) std::abort();
       for (const size_t guard : chat.guards)
         if (guard > chat.text.size()) std::abort();

@@ -114,6 +114,8 @@ TEST(ModelConfig, TwoRotationsInOneFileMustAgree) {
 TEST(ModelConfig, WithoutArchitecturesItIsTheFamilysLanguageModel) {
   Json config = smollm2();
   config["architectures"] = Json::array();
+  EXPECT_ERROR(parse_model_config(config, "c"), kInput, "c: architectures: [] is not supported; allowed: [LlamaForCausalLM]");
+  config["architectures"] = nullptr;
   EXPECT_EQ(parse_model_config(config, "c").architecture, "LlamaForCausalLM");
   config.erase("architectures");
   EXPECT_EQ(parse_model_config(config, "c").architecture, "LlamaForCausalLM");

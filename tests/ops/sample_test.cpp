@@ -302,7 +302,13 @@ TEST(Sample, RefusesNonFiniteRowsAndImpossibleParameters) {
   EXPECT_THROW(sample_tokens(out, logits.t(), {}, keys_of(1, 1), {}, owner.exec()), Error) << "1 token, 2 rows";
 
   logits.set(150, std::nanf(""));
-  expect_refused(logits, {}, {}, "the logits of row 1 (sequence 1, position 7) are not finite", ExitCode::kNonFinite);
+  expect_refused(logits, {}, {}, "the logits of token 8 of the completion are not finite at temperature 1", ExitCode::kNonFinite);
+  try {
+    sample_tokens(out = std::vector<SampledToken>(2), logits.t(), {}, keys_of(2, 1), {}, owner.exec());
+    ADD_FAILURE() << "not refused";
+  } catch (const NonFiniteLogits& error) {
+    EXPECT_EQ(error.sequence(), keys_of(2, 1)[1].sequence);
+  }
   logits.set(150, kInf);
   expect_refused(logits, {}, {}, "are not finite", ExitCode::kNonFinite);
   for (int64_t v = 0; v < 100; ++v) logits.set(100 + v, -kInf);

@@ -49,6 +49,20 @@ TEST(CacheSize, OneThatHoldsNoWholeSequenceIsRefused) {
   choose_cache_size(kNeed, {.free_bytes = 14'000'000}).require_one();
 }
 
+TEST(CacheSize, AShortageIsToldWithoutFailing) {
+  EXPECT_EQ(choose_cache_size(kNeed, {.gb = 0.007}).shortage(), "");
+  EXPECT_EQ(choose_cache_size(kNeed, {.gb = 0.0065, .key = "--kv-cache-gb"}).shortage().rfind("--kv-cache-gb is 0.0065, and one", 0), 0u);
+}
+
+TEST(CacheSize, MoreThanIsFreeIsRefusedWhereItWouldBeTaken) {
+  choose_cache_size(kNeed, {.gb = 0.05, .free_bytes = 50'000'000}).require_free();
+  choose_cache_size(kNeed, {.gb = 5, .free_bytes = 70'000'000}).require_free();  // it never takes more than it needs
+  choose_cache_size(kNeed, {.gb = 5}).require_free();                            // nothing is known
+  choose_cache_size(kNeed, {.free_bytes = 10}).require_free();                   // a share of what is free, by itself
+  EXPECT_ERROR(choose_cache_size(kNeed, {.gb = 0.06, .free_bytes = 50'000'000}).require_free(), kResources,
+               "rollout.kv_cache_gb is 0.06, and the KV cache would take 0.06 GB of it, but 0.05 GB is free for this rank");
+}
+
 TEST(CacheSize, AGeneratorRefusesItToo) {
   ExecOwner owner(1);
   const auto policy = tiny_policy(DType::f32, 9, owner.exec());

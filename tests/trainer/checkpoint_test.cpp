@@ -122,6 +122,23 @@ TEST_F(Checkpoint, EveryDamageIsRefusedByName) {
   EXPECT_EQ(load(other, path).step, 1);
 }
 
+TEST_F(Checkpoint, SaysWhichBuildWroteItAndIsCheckedBeforeItIsLoaded) {
+  train(run, 1, 1);
+  save(1);
+  const fs::path path = folder / "step_1";
+  EXPECT_EQ(resume_note(path, 1), "");
+  EXPECT_EQ(resume_note(path, 2), "resuming with ranks 2, was 1: the run goes on with the same bits");
+  check_resumable(path, identity, run.config);
+  RunIdentity other = identity;
+  other.data = "other";
+  EXPECT_ERROR(check_resumable(path, other, run.config), kUsage, "training data differ");
+  other = identity;
+  other.model = "other";
+  EXPECT_ERROR(check_resumable(path, other, run.config), kInput, "another model");
+  run.config.trainer.max_steps = 0;
+  EXPECT_ERROR(check_resumable(path, identity, run.config), kUsage, "trainer.max_steps is 0");
+}
+
 TEST_F(Checkpoint, AnotherRunIsRefused) {
   train(run, 1, 1);
   save(1);

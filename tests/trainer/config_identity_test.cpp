@@ -26,9 +26,20 @@ TEST(ConfigIdentity, HoldsWhatDecidesTheBits) {
                 "optim.learning_rate (now 1.0e-05, was 1.0e-06)",
                 "reward (now [{\"name\":\"last_number\",\"weight\":2.0}], was "
                 "[{\"name\":\"last_number\",\"weight\":1.0}])",
-                "rollout.stop (now [\"</answer>\", \"\\n\\n\"], was [])",
+                "rollout.stop (now [\"\\n\\n\", \"</answer>\"], was [])",
                 "rollout.stop_token_ids (now [7], was [])",
                 "run.seed (now 43, was 42)", "trainer.logical_ranks (now 4, was 8)"}));
+}
+
+TEST(ConfigIdentity, StopsAreSets) {
+  Config config = minimal_config(), other = config;
+  config.rollout.stop = {"b", "a"};
+  config.rollout.stop_token_ids = {10, 9};
+  other.rollout.stop = {"a", "b", "a"};
+  other.rollout.stop_token_ids = {9, 10, 9};
+  EXPECT_EQ(identity_differences(other, config_identity(config)), std::vector<std::string>{});
+  other.rollout.stop = {"a"};
+  EXPECT_EQ(identity_differences(other, config_identity(config)).size(), 1u);
 }
 
 TEST(ConfigIdentity, LeavesOutWhatCannotChangeThem) {

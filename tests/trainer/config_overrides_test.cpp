@@ -87,7 +87,10 @@ TEST(ConfigOverrides, MistakesNameTheOverride) {
            {"run.name=a: b: c", "not YAML"},
            {"run.=1", "unknown key 'run.'"},
            {".name=1", "command line: .name=1: unknown"},
-           {"run.name=\xFF", "invalid UTF-8"}}) {
+           {"run.name=\xFF", "invalid UTF-8"},
+           {"run.name=a\nb", "command line: run.name=a b: it has a line break"},
+           {"rollout.stop=[a", "command line: rollout.stop=[a: a '[' that is not closed"},
+           {"data.chat_template_kwargs={a: 1", "a '{' that is not closed"}}) {
     EXPECT_ERROR(with("", {w.text}), kUsage, w.message);
   }
   EXPECT_ERROR(

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/core/expect_error.h"
 #include "tests/rollout/tiny_text.h"
 #include "tests/trainer/thread_comm.h"
 
@@ -69,6 +70,22 @@ void expect_same(const std::vector<ScoredRollout>& a, const std::vector<ScoredRo
     EXPECT_EQ(a[i].text, b[i].text) << i;
     EXPECT_EQ(a[i].scores.total, b[i].scores.total) << i;
   }
+}
+
+TEST(Experience, LogitsThatAreNotFiniteNameTheProblemAndTheRemedy) {
+  const auto comm = make_self_comm();
+  Maker maker;
+  for (size_t i = 0; i < maker.problems.size(); ++i) maker.problems[i].id = fmt::format("p{}", i);
+  ExecOwner owner(1);
+  const auto policy = tiny_policy(DType::f32, 9, owner.exec());
+  policy->weights.f32()[policy->table.final_norm] = INFINITY;
+  Generator generator(*policy, {.max_completion_length = 4}, 8);
+  const std::vector<const Problem*> last = {&maker.problems[3], &maker.problems[4]};
+  ExperienceMaker experience{generator, maker.tokenizer, maker.rewards, *comm, owner.exec()};
+  EXPECT_ERROR(experience.make(last, 1, 1), kNonFinite, "problem 'p");
+  EXPECT_ERROR(experience.make(std::span(last).subspan(1), 1, 1), kNonFinite,
+               "problem 'p4', sample 0: the logits of token 1 of the completion are not finite");
+  EXPECT_ERROR(experience.make(last, 1, 1), kNonFinite, "lower optim.learning_rate");
 }
 
 TEST(Experience, DependsOnNeitherLengthsNorRanks) {

@@ -42,6 +42,29 @@ TEST_F(ModelFilesTest, ALicenceThatIsALinkIsLeftBehind) {
   EXPECT_EQ(files_left_out(dir), std::vector<std::string>{"LICENSE"});
 }
 
+// As `huggingface_hub` keeps a model: every file a link into ../../blobs.
+TEST_F(ModelFilesTest, TheHubsCacheIsAModelLikeAnyOther) {
+  const fs::path dir = make_model("m", StoredDType::bf16), snapshot = folder / "models--x/snapshots/abc";
+  std::ofstream(dir / "LICENSE") << "MIT";
+  fs::create_directories(snapshot);
+  fs::create_directories(folder / "models--x/blobs");
+  for (const std::string& name : files(dir)) {
+    fs::copy(dir / name, folder / "models--x/blobs" / ("hash_" + name));
+    fs::create_symlink("../../blobs/hash_" + name, snapshot / name);
+  }
+  check_model_folder(snapshot);
+  const LoadedModel model = load_model(snapshot, "auto", 1, owner.exec());
+  save_model(*model.policy, snapshot, folder / "out");
+  EXPECT_EQ(files(folder / "out"), files(dir));
+  for (const std::string& name : files(dir)) {
+    const bool same = name == "model.safetensors" || read_file(folder / "out" / name) == read_file(dir / name);
+    EXPECT_TRUE(same) << name;
+    EXPECT_FALSE(fs::is_symlink(folder / "out" / name));
+  }
+  expect_same_weights(dir, folder / "out");
+  EXPECT_EQ(files_left_out(snapshot), std::vector<std::string>{});
+}
+
 TEST_F(ModelFilesTest, OtherFilesAreCarriedOverByteForByte) {
   const fs::path dir = make_model("m", StoredDType::f32);
   const std::string odd("\xEF\xBB\xBF{%- raw -%}\r\n\0\xFF", 18);

@@ -235,6 +235,21 @@ TEST_F(ModelSetup, RefusesFilesThatAreNotTheModelOfTheConfig) {
   EXPECT_ERROR(load_model(dir, "auto", 1, owner.exec()), kInput, "'lm_head.weight' is missing");
 }
 
+TEST_F(ModelSetup, RefusesAdaptersByName) {
+  const fs::path dir = make_model("m", StoredDType::f32);
+  for (const char* name : {"adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"}) {
+    std::ofstream(dir / name) << "{}";
+    const std::string words = fmt::format("m: holds {}, and adapters are not applied; merge it", name);
+    EXPECT_ERROR(load_model(dir, "auto", 1, owner.exec()), kInput, words);
+    EXPECT_ERROR(load_model_unpacked(dir, "auto", 1, owner.exec()), kInput, words);
+    EXPECT_ERROR(check_model_folder(dir), kInput, words);
+    fs::remove(dir / name);
+  }
+  std::ofstream(dir / "adapter_config.json") << "{}";
+  fs::remove(dir / "config.json");
+  EXPECT_ERROR(load_model(dir, "auto", 1, owner.exec()), kInput, "holds adapter_config.json");
+}
+
 TEST_F(ModelSetup, RefusesFoldersThatAreNoModel) {
   EXPECT_ERROR(load_model(folder / "none", "auto", 1, owner.exec()), kInput, "none");
   const fs::path dir = make_model("m", StoredDType::f32);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "comm/comm.h"
@@ -43,7 +44,9 @@ struct TinyRun {
     g.sampling.temperature = config.rollout.temperature;
     g.max_completion_length = config.rollout.max_completion_length;
     g.stop_token_ids = {1};
-    Generator sampler(*policy, g, 16);
+    size_t longest = 0;
+    for (const std::vector<int32_t>& prompt : prompts) longest = std::max(longest, prompt.size());
+    Generator sampler(*policy, g, static_cast<int64_t>(longest));
     if (tape) tape->begin(policy->version);
     std::vector<Group> groups;
     for (size_t p = 0; p < rewards.size(); ++p) {
