@@ -27,7 +27,9 @@ bool print_sandbox() {
   const std::vector<Means> means = SandboxPool(*find_nursery(), 1).examine();
   bool fit = true;
   for (const Means& m : means) fit = fit && (m.present || !m.required);
-  fmt::print("sandbox   {}\n{}", fit ? "works: the reward 'code' can be enabled" : "does not work: the reward 'code' is refused", means_table(means));
+  fmt::print("sandbox   {}\n{}",
+             fit ? "works: the reward 'code' can be enabled" : "does not work: the reward 'code' is refused",
+             means_table(means));
   return fit;
 }
 
@@ -45,7 +47,8 @@ int run(bool sandbox) {
 
 Action add_doctor(CLI::App& app) {
   auto sandbox = std::make_shared<bool>(false);
-  app.add_flag("--sandbox", *sandbox, "test what the reward 'code' needs to run programs safely; exit code 2 when something is missing");
+  app.add_flag("--sandbox", *sandbox,
+               "test what the reward 'code' needs to run programs safely; exit code 2 when something is missing");
   app.footer("What the lines mean and how to get what is missing: docs/sandbox.md.");
   return [sandbox] { return run(*sandbox); };
 }

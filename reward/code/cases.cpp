@@ -70,14 +70,16 @@ class Reader {
   }
   bool columns(const Json& value) {
     const Json &inputs = value["inputs"], &outputs = value["outputs"];
-    if (!inputs.is_array() || !outputs.is_array() || inputs.size() != outputs.size()) return refuse("has inputs and outputs of other lengths");
+    if (!inputs.is_array() || !outputs.is_array() || inputs.size() != outputs.size())
+      return refuse("has inputs and outputs of other lengths");
     const auto function = value.find("fn_name");
     const bool calls = function != value.end() && !function->is_null();
     if (calls && !function->is_string()) return refuse("has an fn_name that is no text");
     for (size_t i = 0; i < inputs.size(); ++i) {
       if (calls && !inputs[i].is_array()) return refuse("has arguments that are no list");
       if (calls)
-        cases.push_back({.kind = CodeCase::Kind::call, .function = *function, .arguments = inputs[i], .expected = outputs[i]});
+        cases.push_back(
+            {.kind = CodeCase::Kind::call, .function = *function, .arguments = inputs[i], .expected = outputs[i]});
       else if (!io(inputs[i], outputs[i]))
         return false;
     }
@@ -90,7 +92,8 @@ class Reader {
 
 }  // namespace
 
-std::optional<std::vector<CodeCase>> read_cases(const Json& columns, const std::string& column, const std::string& entry_point, std::string& why) {
+std::optional<std::vector<CodeCase>> read_cases(const Json& columns, const std::string& column,
+                                                const std::string& entry_point, std::string& why) {
   why.clear();
   const auto found = columns.is_object() ? columns.find(column) : columns.end();
   if (found == columns.end()) return why = fmt::format("the row has no column '{}'", column), std::nullopt;
@@ -108,9 +111,12 @@ std::optional<std::vector<CodeCase>> read_cases(const Json& columns, const std::
   const bool read = reader.read(value);
   if (read && reader.cases.empty()) why = "has no case";
   // Whoever prints nothing would pass.
-  const auto asks_nothing = [](const CodeCase& c) { return c.kind == CodeCase::Kind::io && c.output.find_first_not_of(" \t\r\n") == std::string::npos; };
+  const auto asks_nothing = [](const CodeCase& c) {
+    return c.kind == CodeCase::Kind::io && c.output.find_first_not_of(" \t\r\n") == std::string::npos;
+  };
   if (read && why.empty() && std::ranges::all_of(reader.cases, asks_nothing)) why = "has only empty outputs";
-  if (reader.cases.size() > kMaxCases) why = fmt::format("has {} cases; allowed are {}", reader.cases.size(), kMaxCases);
+  if (reader.cases.size() > kMaxCases)
+    why = fmt::format("has {} cases; allowed are {}", reader.cases.size(), kMaxCases);
   if (!why.empty()) return why = fmt::format("column '{}' {}", column, why), std::nullopt;
   return std::move(reader.cases);
 }

@@ -31,6 +31,7 @@ struct CodeCase {
 // A row whose column `entry_point` names a function f gets `check(f)` behind each script (HumanEval's form).
 // Nothing, and why, when the row has no such column, no case, more than kMaxCases, or another form.
 constexpr size_t kMaxCases = 1000;
-std::optional<std::vector<CodeCase>> read_cases(const Json& columns, const std::string& column, const std::string& entry_point, std::string& why);
+std::optional<std::vector<CodeCase>> read_cases(const Json& columns, const std::string& column,
+                                                const std::string& entry_point, std::string& why);
 
 }  // namespace cohort

@@ -12,12 +12,14 @@ namespace {
 
 constexpr int64_t kMega = 1 << 20;
 
-double number_option(const RewardSpec& spec, const char* name, double fallback, double low, double high, bool whole = true) {
+double number_option(const RewardSpec& spec, const char* name, double fallback, double low, double high,
+                     bool whole = true) {
   const auto it = spec.options.find(name);
   if (it == spec.options.end()) return fallback;
   const double value = it->is_number() ? it->get<double>() : NAN;
-  CHECK_USAGE(value >= low && value <= high && (!whole || value == std::floor(value)), "reward '{}': '{}' is a {} from {} to {}, found {}", spec.name, name,
-              whole ? "whole number" : "number", low, high, it->dump());
+  CHECK_USAGE(value >= low && value <= high && (!whole || value == std::floor(value)),
+              "reward '{}': '{}' is a {} from {} to {}, found {}", spec.name, name, whole ? "whole number" : "number",
+              low, high, it->dump());
   return value;
 }
 
@@ -27,21 +29,23 @@ std::string word_option(const RewardSpec& spec, const char* name, const std::vec
   if (it == spec.options.end()) return words.front();
   for (const std::string& word : words)
     if (*it == word) return word;
-  fail(ExitCode::kUsage, "reward '{}': '{}' is one of {}, found {}", spec.name, name, fmt::join(words, ", "), it->dump());
+  fail(ExitCode::kUsage, "reward '{}': '{}' is one of {}, found {}", spec.name, name, fmt::join(words, ", "),
+       it->dump());
 }
 
 std::string column_name(const RewardSpec& spec, const char* option, const char* fallback) {
   const auto it = spec.options.find(option);
   if (it == spec.options.end()) return fallback;
-  CHECK_USAGE(it->is_string() && !it->get_ref<const std::string&>().empty(), "reward '{}': '{}' is the name of a data column, found {}", spec.name, option,
-              it->dump());
+  CHECK_USAGE(it->is_string() && !it->get_ref<const std::string&>().empty(),
+              "reward '{}': '{}' is the name of a data column, found {}", spec.name, option, it->dump());
   return *it;
 }
 
 void require_opt_in(const RewardSpec& spec) {
   const auto it = spec.options.find("sandbox");
   CHECK_USAGE(it != spec.options.end() && *it == "local",
-              "reward '{}' runs programs that the model writes, on this machine, and is off until the config says so: allowed is 'sandbox: local', found {}; "
+              "reward '{}' runs programs that the model writes, on this machine, and is off until the config says so: "
+              "allowed is 'sandbox: local', found {}; "
               "`cohort doctor --sandbox` shows whether this machine can, docs/sandbox.md what it protects",
               spec.name, it == spec.options.end() ? "nothing" : it->dump());
 }
@@ -60,8 +64,9 @@ SandboxLimits read_limits(const RewardSpec& spec) {
 }  // namespace
 
 CodeReward::CodeReward(const RewardSpec& spec) {
-  check_options(spec, {"sandbox", "language", "languages", "column", "entry_point", "code", "score", "compare", "tolerance", "workers", "timeout_s", "memory_mb",
-                       "output_kb", "scratch_mb", "processes", "open_files", "compile_timeout_s", "compile_memory_mb"});
+  check_options(spec, {"sandbox", "language", "languages", "column", "entry_point", "code", "score", "compare",
+                       "tolerance", "workers", "timeout_s", "memory_mb", "output_kb", "scratch_mb", "processes",
+                       "open_files", "compile_timeout_s", "compile_memory_mb"});
   require_opt_in(spec);
   column_ = column_name(spec, "column", "tests");
   entry_point_ = column_name(spec, "entry_point", "entry_point");
@@ -71,17 +76,21 @@ CodeReward::CodeReward(const RewardSpec& spec) {
   const int workers = static_cast<int>(number_option(spec, "workers", 2, 1, 1024));
 
   grader_.language = find_language(spec);
-  grader_.compare = compare == "lines" ? CompareOutput::lines : compare == "tokens" ? CompareOutput::tokens : CompareOutput::exact;
+  grader_.compare = compare == "lines"    ? CompareOutput::lines
+                    : compare == "tokens" ? CompareOutput::tokens
+                                          : CompareOutput::exact;
   grader_.tolerance = number_option(spec, "tolerance", 0, 0, 1, false);
   grader_.stop_at_failure = !fraction_;
   grader_.limits = read_limits(spec);
   grader_.limits.address_space_bytes = kMega * grader_.language.address_space_mb;
   grader_.compile_limits.seconds = number_option(spec, "compile_timeout_s", 30, 0.1, 3600, false);
-  grader_.compile_limits.memory_bytes = kMega * static_cast<int64_t>(number_option(spec, "compile_memory_mb", 2048, 16, 1 << 20));
+  grader_.compile_limits.memory_bytes =
+      kMega * static_cast<int64_t>(number_option(spec, "compile_memory_mb", 2048, 16, 1 << 20));
   grader_.compile_limits.scratch_bytes = 256 * kMega;
 
   Nursery* nursery = find_nursery();
-  CHECK(nursery != nullptr, "reward '{}': the process that runs programs was not started before threads and MPI were", spec.name);
+  CHECK(nursery != nullptr, "reward '{}': the process that runs programs was not started before threads and MPI were",
+        spec.name);
   pool_ = std::make_unique<SandboxPool>(*nursery, workers);
   require_means(pool_->examine(), fmt::format("reward '{}'", spec.name));
 }
@@ -93,8 +102,10 @@ CodeVerdict CodeReward::find_verdict(const RewardInput& input) const {
   if (!cases) return verdict;
   const bool functions = std::ranges::any_of(*cases, [](const CodeCase& c) { return c.kind != CodeCase::Kind::io; });
   if (functions && grader_.language.name != "python")
-    return verdict.why = fmt::format("column '{}' tests functions, which only python programs can be", column_), verdict;
-  const auto program = whole_completion_ ? std::optional(std::string(input.completion)) : last_code_block(input.completion, grader_.language);
+    return verdict.why = fmt::format("column '{}' tests functions, which only python programs can be", column_),
+           verdict;
+  const auto program = whole_completion_ ? std::optional(std::string(input.completion))
+                                         : last_code_block(input.completion, grader_.language);
   if (!program || trim(*program).empty()) {
     verdict.outcome = CodeOutcome::fail, verdict.total = static_cast<int64_t>(cases->size());
     verdict.why = fmt::format("the completion has no closed block of {} code", grader_.language.name);

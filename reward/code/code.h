@@ -10,11 +10,11 @@
 
 namespace cohort {
 
-// Score: 1 when all cases pass, else 0; with `score: fraction` the share that passes. Nothing where the row cannot be judged or the machine failed
-// (outcomes not_judged, infra_error). Options and columns: docs/code-reward.md.
+// Score: 1 when all cases pass, else 0; with `score: fraction` the share that passes. Nothing where the row cannot be
+// judged or the machine failed (outcomes not_judged, infra_error). Options and columns: docs/code-reward.md.
 //
-// Programs run only where the options say `sandbox: local`; the constructor throws (exit code 2) without it, and where the machine lacks what the
-// sandbox is made of, naming what and the remedy. Thread-safe.
+// Programs run only where the options say `sandbox: local`; the constructor throws (exit code 2) without it, and where
+// the machine lacks what the sandbox is made of, naming what and the remedy. Thread-safe.
 class CodeReward : public Reward {
  public:
   explicit CodeReward(const RewardSpec& spec);

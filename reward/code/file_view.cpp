@@ -17,9 +17,19 @@ namespace cohort {
 namespace {
 
 // The system's own, where it has them.
-constexpr const char* kSystemPaths[] = {"/usr",   "/bin",  "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache",
-                                        "/etc/alternatives", "/dev/null", "/dev/urandom", "/dev/random"};
-constexpr std::string_view kReserved[] = {"/work", "/tmp", "/dev", "/dev/shm", "/proc", "/sys", "/host", "/scratch"};
+constexpr const char* kSystemPaths[] = {"/usr",
+                                        "/bin",
+                                        "/sbin",
+                                        "/lib",
+                                        "/lib32",
+                                        "/lib64",
+                                        "/libx32",
+                                        "/etc/ld.so.cache",
+                                        "/etc/alternatives",
+                                        "/dev/null",
+                                        "/dev/urandom",
+                                        "/dev/random"};
+constexpr std::string_view kReserved[] = {"/box", "/tmp", "/dev", "/dev/shm", "/proc", "/sys", "/host", "/scratch"};
 // Where everything is put together; any folder that every system has does. It is covered in this namespace only.
 constexpr const char* kBase = "/tmp";
 
@@ -52,7 +62,8 @@ std::optional<Shown> look_at(const std::string& path, bool required) {
     return Shown{path, "", std::string(buffer, static_cast<size_t>(size))};
   }
   // Resolved now, since absolute links on the way would mean another place after pivot_root.
-  CHECK_USAGE(realpath(path.c_str(), buffer) != nullptr, "{} cannot be shown in the sandbox: {}", path, std::strerror(errno));
+  CHECK_USAGE(realpath(path.c_str(), buffer) != nullptr, "{} cannot be shown in the sandbox: {}", path,
+              std::strerror(errno));
   return Shown{path, buffer, ""};
 }
 
@@ -75,13 +86,14 @@ void show(const Shown& shown) {
   const bool device = S_ISCHR(info.st_mode);
   mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_NOSUID | (device ? 0 : MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV);
-  must(static_cast<int>(syscall(SYS_mount_setattr, AT_FDCWD, shown.path.c_str(), AT_RECURSIVE, &attributes, sizeof attributes)),
+  must(static_cast<int>(
+           syscall(SYS_mount_setattr, AT_FDCWD, shown.path.c_str(), AT_RECURSIVE, &attributes, sizeof attributes)),
        "make read-only", shown.path);
 }
 
 void write_file(const SandboxFile& file) {
   CHECK_USAGE(is_plain_name(file.name), "'{}' is no plain file name", file.name);
-  const std::string path = "/work/" + file.name;
+  const std::string path = "/box/" + file.name;
   const Fd out(open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, file.executable ? 0755 : 0644));
   must(out.get(), "create", path);
   for (size_t done = 0; done < file.bytes.size();) {
@@ -96,7 +108,8 @@ void mount_scratch(int64_t bytes) {
   make_folders("/dev/shm/");
   must(mkdir("/scratch", 0755), "mkdir", "/scratch");
   must(mount("tmpfs", "/scratch", "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()), "mount tmpfs", "/scratch");
-  constexpr std::pair<const char*, const char*> kPlaces[] = {{"/scratch/work", "/work"}, {"/scratch/tmp", "/tmp"}, {"/scratch/shm", "/dev/shm"}};
+  constexpr std::pair<const char*, const char*> kPlaces[] = {
+      {"/scratch/box", "/box"}, {"/scratch/tmp", "/tmp"}, {"/scratch/shm", "/dev/shm"}};
   for (const auto& [folder, place] : kPlaces) {
     must(mkdir(folder, 0755), "mkdir", folder);
     CHECK(mkdir(place, 0755) == 0 || errno == EEXIST, "mkdir {}: {}", place, std::strerror(errno));
@@ -109,7 +122,8 @@ void mount_scratch(int64_t bytes) {
 }  // namespace
 
 bool is_plain_name(const std::string& name) {
-  return !name.empty() && name.size() < 200 && name != "." && name != ".." && name.find_first_of(std::string("/\0", 2)) == std::string::npos;
+  return !name.empty() && name.size() < 200 && name != "." && name != ".." &&
+         name.find_first_of(std::string("/\0", 2)) == std::string::npos;
 }
 
 Fd enter_file_view(const SandboxProgram& program) {
@@ -117,9 +131,11 @@ Fd enter_file_view(const SandboxProgram& program) {
   for (const char* path : kSystemPaths)
     if (const auto shown = look_at(path, false)) all.push_back(*shown);
   for (const std::string& path : program.binds) {
-    CHECK_USAGE(path.starts_with('/') && path.size() > 1 && !path.ends_with('/') && path.find("/..") == std::string::npos,
-                "'{}' cannot be shown in the sandbox: allowed are absolute paths without .. and without / at the end", path);
-    CHECK_USAGE(std::ranges::find(kReserved, path) == std::end(kReserved), "'{}' cannot be shown in the sandbox: it has its own, or none", path);
+    CHECK_USAGE(
+        path.starts_with('/') && path.size() > 1 && !path.ends_with('/') && path.find("/..") == std::string::npos,
+        "'{}' cannot be shown in the sandbox: allowed are absolute paths without .. and without / at the end", path);
+    CHECK_USAGE(std::ranges::find(kReserved, path) == std::end(kReserved),
+                "'{}' cannot be shown in the sandbox: it has its own, or none", path);
     all.push_back(*look_at(path, true));
   }
 
@@ -136,12 +152,13 @@ Fd enter_file_view(const SandboxProgram& program) {
   must(rmdir("/host"), "rmdir", "/host");
   mount_attr read_only{};
   read_only.attr_set = MOUNT_ATTR_RDONLY;
-  must(static_cast<int>(syscall(SYS_mount_setattr, AT_FDCWD, "/", 0, &read_only, sizeof read_only)), "make read-only", "/");
+  must(static_cast<int>(syscall(SYS_mount_setattr, AT_FDCWD, "/", 0, &read_only, sizeof read_only)), "make read-only",
+       "/");
 
   for (const SandboxFile& file : program.files) write_file(file);
-  must(chdir("/work"), "chdir", "/work");
-  Fd work(open("/work", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  must(work.get(), "open", "/work");
+  must(chdir("/box"), "chdir", "/box");
+  Fd work(open("/box", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  must(work.get(), "open", "/box");
   return work;
 }
 

@@ -30,22 +30,32 @@ std::string last_words(const ProgramResult& result) {
 
 bool says(const ProgramResult& result, std::string_view words) { return result.err.find(words) != std::string::npos; }
 
-// How a run that gave no right answer ended. What the program writes may choose between names here, never between scores: all are 0.
+// How a run that gave no right answer ended. What the program writes may choose between names here, never between
+// scores: all are 0.
 CaseVerdict not_passed(const ProgramResult& result, std::string why) {
   const std::string words = last_words(result);
   switch (result.end) {
-    case SandboxEnd::timeout: return {CodeOutcome::timeout, fmt::format("did not end within its time ({:.1f} s)", result.seconds)};
-    case SandboxEnd::memory: return {CodeOutcome::memory, "took more memory than it may"};
-    case SandboxEnd::output_limit: return {CodeOutcome::output_limit, "wrote more than it may"};
-    case SandboxEnd::infra_error: return {CodeOutcome::infra_error, "did not run"};
+    case SandboxEnd::timeout:
+      return {CodeOutcome::timeout, fmt::format("did not end within its time ({:.1f} s)", result.seconds)};
+    case SandboxEnd::memory:
+      return {CodeOutcome::memory, "took more memory than it may"};
+    case SandboxEnd::output_limit:
+      return {CodeOutcome::output_limit, "wrote more than it may"};
+    case SandboxEnd::infra_error:
+      return {CodeOutcome::infra_error, "did not run"};
     case SandboxEnd::exited:
     case SandboxEnd::signalled:
-    case SandboxEnd::stopped: break;
+    case SandboxEnd::stopped:
+      break;
   }
-  const bool ended_badly = result.end == SandboxEnd::signalled || (result.end == SandboxEnd::exited && result.status != 0);
-  if (ended_badly && (says(result, "MemoryError") || says(result, "std::bad_alloc"))) return {CodeOutcome::memory, words};
-  if (ended_badly && (says(result, "SyntaxError:") || says(result, "IndentationError:"))) return {CodeOutcome::compile_error, words};
-  if (result.end == SandboxEnd::signalled) return {CodeOutcome::crashed, fmt::format("ended by signal {} ({})", result.status, strsignal(result.status))};
+  const bool ended_badly =
+      result.end == SandboxEnd::signalled || (result.end == SandboxEnd::exited && result.status != 0);
+  if (ended_badly && (says(result, "MemoryError") || says(result, "std::bad_alloc")))
+    return {CodeOutcome::memory, words};
+  if (ended_badly && (says(result, "SyntaxError:") || says(result, "IndentationError:")))
+    return {CodeOutcome::compile_error, words};
+  if (result.end == SandboxEnd::signalled)
+    return {CodeOutcome::crashed, fmt::format("ended by signal {} ({})", result.status, strsignal(result.status))};
   if (ended_badly) why = fmt::format("{}; exit code {}{}{}", why, result.status, words.empty() ? "" : ": ", words);
   return {CodeOutcome::fail, std::move(why)};
 }
@@ -56,46 +66,61 @@ std::string make_nonce() {
   return fmt::format("{:016x}{:016x}", parts[0], parts[1]);
 }
 
-CaseVerdict run_io(const SandboxProgram& runnable, const CodeCase& test, const GraderOptions& options, SandboxPool& pool) {
+CaseVerdict run_io(const SandboxProgram& runnable, const CodeCase& test, const GraderOptions& options,
+                   SandboxPool& pool) {
   SandboxRequest request{runnable, std::nullopt};
   request.program.input = test.input;
   const SandboxResult result = pool.run(request);
   if (!result.error.empty()) return {CodeOutcome::infra_error, result.error};
   // The exit code says nothing: a program may be right and then fall over, as judges have it, or say 0 and be wrong.
   const bool ended = result.program.end == SandboxEnd::exited || result.program.end == SandboxEnd::signalled;
-  if (ended && same_output(result.program.out, test.output, options.compare, options.tolerance)) return {CodeOutcome::pass, ""};
+  if (ended && same_output(result.program.out, test.output, options.compare, options.tolerance))
+    return {CodeOutcome::pass, ""};
   return not_passed(result.program, "another output than expected");
 }
 
-CaseVerdict run_python(const std::string& program, const CodeCase& test, const GraderOptions& options, SandboxPool& pool) {
+CaseVerdict run_python(const std::string& program, const CodeCase& test, const GraderOptions& options,
+                       SandboxPool& pool) {
   const std::string nonce = make_nonce();
-  const SandboxResult result = pool.run(python_request(program, test, options.language, options.limits, options.tolerance, nonce));
+  const SandboxResult result =
+      pool.run(python_request(program, test, options.language, options.limits, options.tolerance, nonce));
   if (!result.error.empty()) return {CodeOutcome::infra_error, result.error};
   const PythonReport report = read_python_report(result.checker->report, nonce);
   switch (report.verdict) {
-    case PythonReport::Verdict::pass: return {CodeOutcome::pass, ""};
-    case PythonReport::Verdict::broken: return {CodeOutcome::not_judged, fmt::format("the test cannot be run: {}", report.why)};
+    case PythonReport::Verdict::pass:
+      return {CodeOutcome::pass, ""};
+    case PythonReport::Verdict::broken:
+      return {CodeOutcome::not_judged, fmt::format("the test cannot be run: {}", report.why)};
     case PythonReport::Verdict::fail: {
       CaseVerdict verdict = not_passed(result.program, report.why);
       // The checker passes on how calls failed, and a program that was stopped in the middle failed nothing.
-      if (verdict.outcome == CodeOutcome::fail && report.why.starts_with("MemoryError")) verdict.outcome = CodeOutcome::memory;
-      if (verdict.outcome == CodeOutcome::fail && (report.why.starts_with("SyntaxError") || report.why.starts_with("IndentationError")))
+      if (verdict.outcome == CodeOutcome::fail && report.why.starts_with("MemoryError"))
+        verdict.outcome = CodeOutcome::memory;
+      if (verdict.outcome == CodeOutcome::fail &&
+          (report.why.starts_with("SyntaxError") || report.why.starts_with("IndentationError")))
         verdict.outcome = CodeOutcome::compile_error;
       return verdict;
     }
-    case PythonReport::Verdict::absent: break;
+    case PythonReport::Verdict::absent:
+      break;
   }
   // Without a report the checker waited for the program until the end.
   CaseVerdict verdict = not_passed(result.program, "no verdict was reached");
-  if (verdict.outcome == CodeOutcome::fail && result.checker->end == SandboxEnd::timeout) verdict.outcome = CodeOutcome::timeout;
+  if (verdict.outcome == CodeOutcome::fail && result.checker->end == SandboxEnd::timeout)
+    verdict.outcome = CodeOutcome::timeout;
   return verdict;
 }
 
 // The program made ready to run, or why it cannot be.
-CaseVerdict prepare(const std::string& program, const GraderOptions& options, SandboxPool& pool, SandboxProgram& runnable) {
+CaseVerdict prepare(const std::string& program, const GraderOptions& options, SandboxPool& pool,
+                    SandboxProgram& runnable) {
   const Language& language = options.language;
   const SandboxFile source{language.source, program};
-  runnable = {.command = language.run, .files = {source}, .binds = language.binds, .environment = language.environment, .limits = options.limits};
+  runnable = {.command = language.run,
+              .files = {source},
+              .binds = language.binds,
+              .environment = language.environment,
+              .limits = options.limits};
   if (language.compile.empty()) return {CodeOutcome::pass, ""};
   SandboxProgram compiler = runnable;
   compiler.command = language.compile;
@@ -111,8 +136,9 @@ CaseVerdict prepare(const std::string& program, const GraderOptions& options, Sa
     return {CodeOutcome::pass, ""};
   }
   const bool told = result.program.end == SandboxEnd::exited;
-  return {CodeOutcome::compile_error, told ? fmt::format("the compiler said: {}", to_valid_utf8(result.program.err.substr(0, 300)))
-                                           : fmt::format("the compiler ended by {}", sandbox_end_name(result.program.end))};
+  return {CodeOutcome::compile_error,
+          told ? fmt::format("the compiler said: {}", to_valid_utf8(result.program.err.substr(0, 300)))
+               : fmt::format("the compiler ended by {}", sandbox_end_name(result.program.end))};
 }
 
 std::vector<std::string_view> split(std::string_view text, std::string_view at) {
@@ -132,7 +158,8 @@ std::string_view trim_end(std::string_view line) {
 
 bool near(std::string_view found, std::string_view expected, double tolerance) {
   double a = 0, b = 0;
-  const auto first = std::from_chars(found.data(), found.data() + found.size(), a), second = std::from_chars(expected.data(), expected.data() + expected.size(), b);
+  const auto first = std::from_chars(found.data(), found.data() + found.size(), a),
+             second = std::from_chars(expected.data(), expected.data() + expected.size(), b);
   if (first.ec != std::errc() || second.ec != std::errc()) return false;
   if (first.ptr != found.data() + found.size() || second.ptr != expected.data() + expected.size()) return false;
   return std::isfinite(a) && std::isfinite(b) && std::abs(a - b) <= tolerance * std::max(1.0, std::abs(b));
@@ -141,7 +168,8 @@ bool near(std::string_view found, std::string_view expected, double tolerance) {
 }  // namespace
 
 const char* code_outcome_name(CodeOutcome outcome) {
-  constexpr const char* kNames[kCodeOutcomes] = {"pass", "fail", "compile_error", "timeout", "memory", "output_limit", "crashed", "infra_error", "not_judged"};
+  constexpr const char* kNames[kCodeOutcomes] = {"pass",         "fail",    "compile_error", "timeout",   "memory",
+                                                 "output_limit", "crashed", "infra_error",   "not_judged"};
   return kNames[static_cast<int>(outcome)];
 }
 
@@ -165,7 +193,8 @@ bool same_output(std::string_view found, std::string_view expected, CompareOutpu
   return true;
 }
 
-CodeVerdict grade(const std::string& program, const std::vector<CodeCase>& cases, const GraderOptions& options, SandboxPool& pool) {
+CodeVerdict grade(const std::string& program, const std::vector<CodeCase>& cases, const GraderOptions& options,
+                  SandboxPool& pool) {
   CodeVerdict verdict;
   verdict.total = static_cast<int64_t>(cases.size());
   SandboxProgram runnable;
@@ -177,10 +206,12 @@ CodeVerdict grade(const std::string& program, const std::vector<CodeCase>& cases
   std::atomic<size_t> next = 0;
   std::atomic<bool> failed = false;
   const auto work = [&] {
-    // Cases are taken in order: when one fails, all before it were taken and end, so the first failure is always the same.
+    // Cases are taken in order: when one fails, all before it were taken and end, so the first failure is always the
+    // same.
     for (size_t i; !(options.stop_at_failure && failed) && (i = next++) < cases.size();) {
       const CodeCase& test = cases[i];
-      verdicts[i] = test.kind == CodeCase::Kind::io ? run_io(runnable, test, options, pool) : run_python(program, test, options, pool);
+      verdicts[i] = test.kind == CodeCase::Kind::io ? run_io(runnable, test, options, pool)
+                                                    : run_python(program, test, options, pool);
       if (verdicts[i].outcome != CodeOutcome::pass) failed = true;
     }
   };
@@ -200,7 +231,8 @@ CodeVerdict grade(const std::string& program, const std::vector<CodeCase>& cases
     if (first || masks) verdict.outcome = one.outcome, verdict.why = fmt::format("case {}: {}", i + 1, one.why);
     if (options.stop_at_failure || masks) return verdict;
   }
-  if (verdict.why.empty()) verdict.outcome = CodeOutcome::pass, verdict.why = fmt::format("all {} cases passed", verdict.total);
+  if (verdict.why.empty())
+    verdict.outcome = CodeOutcome::pass, verdict.why = fmt::format("all {} cases passed", verdict.total);
   return verdict;
 }
 

@@ -13,14 +13,14 @@ namespace cohort {
 
 enum class CodeOutcome {
   pass,
-  fail,           // ran, and gave the wrong answer or none; also: no program in the completion
+  fail,  // ran, and gave the wrong answer or none; also: no program in the completion
   compile_error,
   timeout,
   memory,
   output_limit,
-  crashed,        // by a signal
-  infra_error,    // the machine's fault: no score
-  not_judged,     // the row's: no cases, or a test that cannot be run; no score
+  crashed,      // by a signal
+  infra_error,  // the machine's fault: no score
+  not_judged,   // the row's: no cases, or a test that cannot be run; no score
 };
 constexpr int kCodeOutcomes = 9;
 const char* code_outcome_name(CodeOutcome outcome);
@@ -45,9 +45,11 @@ struct GraderOptions {
   bool stop_at_failure = true;
 };
 
-// Pure in its arguments but for what the program itself reads of clocks and random numbers, and for programs near a limit. Cases run on
-// all workers of the pool at a time. An infra_error of any case that counts makes the verdict infra_error.
-CodeVerdict grade(const std::string& program, const std::vector<CodeCase>& cases, const GraderOptions& options, SandboxPool& pool);
+// Pure in its arguments but for what the program itself reads of clocks and random numbers, and for programs near a
+// limit. Cases run on all workers of the pool at a time. An infra_error of any case that counts makes the verdict
+// infra_error.
+CodeVerdict grade(const std::string& program, const std::vector<CodeCase>& cases, const GraderOptions& options,
+                  SandboxPool& pool);
 
 bool same_output(std::string_view found, std::string_view expected, CompareOutput how, double tolerance);
 

@@ -21,7 +21,8 @@ struct __attribute__((packed)) PathBeneath {
   int32_t parent_fd;
 };
 constexpr int kPathBeneath = 1;
-constexpr uint64_t kExecute = 1, kWriteFile = 2, kReadFile = 4, kReadDir = 8, kMakeChar = 64, kMakeSock = 512, kMakeBlock = 2048;
+constexpr uint64_t kExecute = 1, kWriteFile = 2, kReadFile = 4, kReadDir = 8, kMakeChar = 64, kMakeSock = 512,
+                   kMakeBlock = 2048;
 constexpr uint64_t kFirst = (1 << 13) - 1, kRefer = 1 << 13, kTruncate = 1 << 14, kIoctlDevice = 1 << 15;
 constexpr uint64_t kBindTcp = 1, kConnectTcp = 2;
 constexpr uint64_t kScopeAbstractSockets = 1, kScopeSignals = 2;
@@ -54,9 +55,10 @@ bool install_landlock() {
   if (!ruleset) return false;
   const uint64_t scratch = attributes.handled_access_fs & ~(kMakeChar | kMakeBlock | kMakeSock | kIoctlDevice);
   if (!allow(ruleset.get(), "/", kExecute | kReadFile | kReadDir)) return false;
-  for (const char* folder : {"/work", "/tmp", "/dev/shm"})
+  for (const char* folder : {"/box", "/tmp", "/dev/shm"})
     if (!allow(ruleset.get(), folder, scratch)) return false;
-  if (!allow(ruleset.get(), "/dev/null", kReadFile | kWriteFile | (attributes.handled_access_fs & kTruncate))) return false;
+  if (!allow(ruleset.get(), "/dev/null", kReadFile | kWriteFile | (attributes.handled_access_fs & kTruncate)))
+    return false;
   return syscall(SYS_landlock_restrict_self, ruleset.get(), 0) == 0;
 }
 

@@ -17,14 +17,14 @@ std::vector<Language> shipped_languages() {
   return {{.name = "python",
            .fences = {"python", "py", "python3"},
            .source = "main.py",
-           .run = {"/usr/bin/python3", "-s", "-B", "/work/main.py"},  // not -I: it would ignore the environment
-           .environment = {"PYTHONHASHSEED=0"}},  // sets in one order on every run
+           .run = {"/usr/bin/python3", "-s", "-B", "/box/main.py"},  // not -I: it would ignore the environment
+           .environment = {"PYTHONHASHSEED=0"}},                     // sets in one order on every run
           {.name = "cpp",
            .fences = {"cpp", "c++", "cxx", "cc"},
            .source = "main.cpp",
-           .compile = {"/usr/bin/g++", "-std=c++20", "-O2", "-o", "/work/program", "/work/main.cpp"},
+           .compile = {"/usr/bin/g++", "-std=c++20", "-O2", "-o", "/box/program", "/box/main.cpp"},
            .artifact = "program",
-           .run = {"/work/program"}}};
+           .run = {"/box/program"}}};
 }
 
 std::vector<std::string> texts(const Json& value, const std::string& where) {
@@ -41,7 +41,8 @@ std::vector<std::string> texts(const Json& value, const std::string& where) {
 
 Language read_language(const std::string& name, const Json& entry, const std::string& where) {
   CHECK_USAGE(entry.is_object(), "{} is a map with source, run and more, found {}", where, entry.dump());
-  static const std::vector<std::string> kKeys = {"source", "run", "fences", "compile", "artifact", "binds", "environment", "address_space_mb"};
+  static const std::vector<std::string> kKeys = {"source",   "run",   "fences",      "compile",
+                                                 "artifact", "binds", "environment", "address_space_mb"};
   Language language{.name = name, .fences = {name}};
   for (const auto& [key, value] : entry.items()) {
     const std::string place = fmt::format("{}.{}", where, key);
@@ -49,7 +50,8 @@ Language read_language(const std::string& name, const Json& entry, const std::st
       CHECK_USAGE(value.is_string() && is_plain_name(value), "{} is a plain file name, found {}", place, value.dump());
       (key == "source" ? language.source : language.artifact) = value;
     } else if (key == "address_space_mb") {
-      CHECK_USAGE(value.is_number_integer() && value >= 0 && value <= (1 << 24), "{} is a whole number of MB from 0 to 16777216, found {}", place, value.dump());
+      CHECK_USAGE(value.is_number_integer() && value >= 0 && value <= (1 << 24),
+                  "{} is a whole number of MB from 0 to 16777216, found {}", place, value.dump());
       language.address_space_mb = value;
     } else if (key == "run") {
       language.run = texts(value, place);
@@ -63,8 +65,8 @@ Language read_language(const std::string& name, const Json& entry, const std::st
       language.environment = texts(value, place);
     } else {
       const std::string nearest = nearest_name(key, kKeys);
-      fail(ExitCode::kUsage, "{}: unknown key '{}';{} allowed are {}", where, key, nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest),
-           fmt::join(kKeys, ", "));
+      fail(ExitCode::kUsage, "{}: unknown key '{}';{} allowed are {}", where, key,
+           nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest), fmt::join(kKeys, ", "));
     }
   }
   CHECK_USAGE(!language.source.empty() && !language.run.empty(), "{} needs 'source' and 'run'", where);
@@ -72,11 +74,12 @@ Language read_language(const std::string& name, const Json& entry, const std::st
   return language;
 }
 
-// What /work holds is not there yet.
+// What /box holds is not there yet.
 void check_command(const std::vector<std::string>& command, const Language& language) {
-  if (command.empty() || command[0].starts_with("/work/")) return;
+  if (command.empty() || command[0].starts_with("/box/")) return;
   CHECK_USAGE(command[0].starts_with('/') && access(command[0].c_str(), X_OK) == 0,
-              "language '{}': there is no program {} on this host; install it, or set languages.{}", language.name, command[0], language.name);
+              "language '{}': there is no program {} on this host; install it, or set languages.{}", language.name,
+              command[0], language.name);
 }
 
 // A fence that opens or closes a block: its character and length, and what stands behind it.
@@ -94,7 +97,8 @@ Fence read_fence(std::string_view line) {
   if (end - start < 3) return fence;
   fence.mark = line[start], fence.length = end - start;
   const std::string_view rest = trim(line.substr(end));
-  for (const char c : rest.substr(0, rest.find_first_of(" \t{,"))) fence.tag += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (const char c : rest.substr(0, rest.find_first_of(" \t{,")))
+    fence.tag += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return fence;
 }
 
@@ -103,7 +107,8 @@ Fence read_fence(std::string_view line) {
 Language find_language(const RewardSpec& spec) {
   std::vector<Language> known = shipped_languages();
   if (const auto map = spec.options.find("languages"); map != spec.options.end()) {
-    CHECK_USAGE(map->is_object(), "reward '{}': 'languages' is a map from names to languages, found {}", spec.name, map->dump());
+    CHECK_USAGE(map->is_object(), "reward '{}': 'languages' is a map from names to languages, found {}", spec.name,
+                map->dump());
     for (const auto& [name, entry] : map->items()) {
       std::erase_if(known, [&](const Language& language) { return language.name == name; });
       known.push_back(read_language(name, entry, fmt::format("reward '{}': languages.{}", spec.name, name)));
@@ -119,8 +124,8 @@ Language find_language(const RewardSpec& spec) {
   const auto found = std::ranges::find(known, name, &Language::name);
   if (found == known.end()) {
     const std::string nearest = nearest_name(name, names);
-    fail(ExitCode::kUsage, "reward '{}': unknown language '{}';{} allowed are {}, and others by 'languages'", spec.name, name,
-         nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest), fmt::join(names, ", "));
+    fail(ExitCode::kUsage, "reward '{}': unknown language '{}';{} allowed are {}, and others by 'languages'", spec.name,
+         name, nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest), fmt::join(names, ", "));
   }
   check_command(found->compile, *found);
   check_command(found->run, *found);
@@ -129,7 +134,8 @@ Language find_language(const RewardSpec& spec) {
 
 std::optional<std::string> last_code_block(std::string_view completion, const Language& language) {
   constexpr std::string_view kThought = "</think>";
-  if (const size_t thought = completion.rfind(kThought); thought != std::string_view::npos) completion.remove_prefix(thought + kThought.size());
+  if (const size_t thought = completion.rfind(kThought); thought != std::string_view::npos)
+    completion.remove_prefix(thought + kThought.size());
   std::optional<std::string> tagged, untagged;
   Fence open;
   std::string block;

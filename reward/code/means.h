@@ -17,8 +17,8 @@ struct Means {
   std::string remedy;  // how to get it; "" where it is there
 };
 
-// Looks, in a worker: namespaces one by one, then a program in a whole sandbox that tries what it must not be able to do.
-// `error`: why the worker itself is not fit, or "".
+// Looks, in a worker: namespaces one by one, then a program in a whole sandbox that tries what it must not be able to
+// do. `error`: why the worker itself is not fit, or "".
 std::vector<Means> examine_means(const std::vector<sock_filter>& filter, const std::string& error);
 
 std::string encode(const std::vector<Means>& means);

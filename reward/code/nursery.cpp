@@ -78,7 +78,8 @@ void dies_with(pid_t parent) {
     }
     const Order answer{worker};
     if (worker > 0) workers.push_back(worker);
-    if (send(socket, &answer, sizeof answer, MSG_NOSIGNAL) < 0 || (worker > 0 && !send_fd(socket, mine.get()))) _exit(0);
+    if (send(socket, &answer, sizeof answer, MSG_NOSIGNAL) < 0 || (worker > 0 && !send_fd(socket, mine.get())))
+      _exit(0);
   }
 }
 

@@ -1,5 +1,6 @@
-// The process that makes the processes which run programs. It is forked before MPI starts, because a process with MPI, threads or a GPU
-// must not fork; it stays single-threaded, has no environment and no descriptors but a socket, and does nothing but fork workers.
+// The process that makes the processes which run programs. It is forked before MPI starts, because a process with MPI,
+// threads or a GPU must not fork; it stays single-threaded, has no environment and no descriptors but a socket, and
+// does nothing but fork workers.
 #pragma once
 
 #include <sys/types.h>
@@ -21,7 +22,8 @@ struct WorkerHandle {
 // The parent's side. Thread-safe. The nursery and everything below it ends when this is destroyed or this process dies.
 class Nursery {
  public:
-  // Forks. The process must have one thread, and MPI must not have started. Throws (exit code 6) where the system refuses.
+  // Forks. The process must have one thread, and MPI must not have started. Throws (exit code 6) where the system
+  // refuses.
   Nursery();
   ~Nursery();
   Nursery(const Nursery&) = delete;
@@ -38,8 +40,8 @@ class Nursery {
   Fd socket_;
 };
 
-// A reward is made from its options alone, and the moment to fork is long before: the process's one nursery waits in between.
-// The second call and later ones do nothing.
+// A reward is made from its options alone, and the moment to fork is long before: the process's one nursery waits in
+// between. The second call and later ones do nothing.
 void start_nursery();
 // The process's nursery, or null. Where none was started and the process has a single thread, it is started now.
 Nursery* find_nursery();

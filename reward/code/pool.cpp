@@ -19,7 +19,8 @@ SandboxResult broken(std::string why) {
 
 }  // namespace
 
-SandboxPool::SandboxPool(Nursery& nursery, int workers, std::chrono::milliseconds grace) : nursery_(nursery), workers_(workers), grace_(grace) {
+SandboxPool::SandboxPool(Nursery& nursery, int workers, std::chrono::milliseconds grace)
+    : nursery_(nursery), workers_(workers), grace_(grace) {
   CHECK(workers >= 1, "a pool of {} workers", workers);
 }
 
@@ -50,15 +51,18 @@ SandboxResult SandboxPool::attempt(const SandboxRequest& request) {
   WorkerHandle worker = borrow();
   SandboxResult result = broken("no process could be made to run programs");
   if (worker.socket) {
-    const double seconds = std::max(request.program.limits.seconds, request.checker ? request.checker->limits.seconds : 0.0);
+    const double seconds =
+        std::max(request.program.limits.seconds, request.checker ? request.checker->limits.seconds : 0.0);
     const auto deadline = Clock::now() + grace_ + std::chrono::milliseconds(static_cast<int64_t>(1000 * seconds));
     std::optional<std::string> answer;
-    if (send_message(worker.socket.get(), encode(request), deadline)) answer = receive_message(worker.socket.get(), deadline);
+    if (send_message(worker.socket.get(), encode(request), deadline))
+      answer = receive_message(worker.socket.get(), deadline);
     auto decoded = answer ? decode_result(*answer) : std::nullopt;
     if (decoded) {
       result = std::move(*decoded);
     } else {
-      result = broken(Clock::now() >= deadline ? "the process that runs programs did not answer in time" : "the process that runs programs died");
+      result = broken(Clock::now() >= deadline ? "the process that runs programs did not answer in time"
+                                               : "the process that runs programs died");
       worker.socket.reset();
       nursery_.kill_worker(worker.pid);
     }

@@ -15,12 +15,13 @@ namespace cohort {
 // Thread-safe.
 class SandboxPool {
  public:
-  // `workers` >= 1; they are made when they are first needed. The nursery outlives the pool. `grace`: how much longer than a request's own
-  // seconds a worker may take, to set up, to end a tree, to send files, on a machine that is busy with training.
+  // `workers` >= 1; they are made when they are first needed. The nursery outlives the pool. `grace`: how much longer
+  // than a request's own seconds a worker may take, to set up, to end a tree, to send files, on a machine that is busy
+  // with training.
   SandboxPool(Nursery& nursery, int workers, std::chrono::milliseconds grace = std::chrono::seconds(20));
 
-  // Returns within the request's seconds and some more: a worker that dies or hangs is replaced and the request tried again, kAttempts times
-  // in all; then the result says infra_error. Waits while all workers are busy.
+  // Returns within the request's seconds and some more: a worker that dies or hangs is replaced and the request tried
+  // again, kAttempts times in all; then the result says infra_error. Waits while all workers are busy.
   SandboxResult run(const SandboxRequest& request);
   static constexpr int kAttempts = 3;
 

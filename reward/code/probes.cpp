@@ -1,6 +1,7 @@
 #include "reward/code/probes.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,8 +13,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <fmt/format.h>
 
 #include <array>
 #include <cerrno>
@@ -64,28 +63,35 @@ constexpr std::array kProbes = {
     Probe{"no /proc, no /sys", [] { return absent("/proc/self") && absent("/sys/kernel"); }},
     Probe{"no home folders", [] { return absent("/root") && absent("/home") && absent("/etc/passwd"); }},
     Probe{"read-only system", [] { return no_file_at("/usr/probe") && no_file_at("/probe"); }},
-    Probe{"scratch to write in", [] { return !no_file_at("/work/probe") && !no_file_at("/tmp/probe") && !no_file_at("/dev/shm/probe"); }},
+    Probe{"scratch to write in",
+          [] { return !no_file_at("/box/probe") && !no_file_at("/tmp/probe") && !no_file_at("/dev/shm/probe"); }},
     Probe{"no sockets",
           [] {
             for (const int family : {AF_INET, AF_INET6, AF_UNIX, AF_VSOCK, AF_NETLINK, AF_PACKET, AF_ALG})
-              if (!refused(socket(family, SOCK_STREAM, 0)) || !refused(socket(family, SOCK_DGRAM, 0)) || !refused(socket(family, SOCK_RAW, 0)))
+              if (!refused(socket(family, SOCK_STREAM, 0)) || !refused(socket(family, SOCK_DGRAM, 0)) ||
+                  !refused(socket(family, SOCK_RAW, 0)))
                 return false;
             return true;
           }},
     Probe{"no new namespaces", [] { return refused(unshare(CLONE_NEWUSER)) && refused(unshare(CLONE_NEWNS)); }},
-    Probe{"no mounts", [] { return refused(mount("tmpfs", "/work", "tmpfs", 0, nullptr)); }},
-    Probe{"no ptrace", [] { return refused(ptrace(PTRACE_ATTACH, 1, 0, 0)) && refused(ptrace(PTRACE_TRACEME, 0, 0, 0)); }},
+    Probe{"no mounts", [] { return refused(mount("tmpfs", "/box", "tmpfs", 0, nullptr)); }},
+    Probe{"no ptrace",
+          [] { return refused(ptrace(PTRACE_ATTACH, 1, 0, 0)) && refused(ptrace(PTRACE_TRACEME, 0, 0, 0)); }},
     Probe{"no io_uring", [] { return refused(syscall(SYS_io_uring_setup, 8, nullptr)); }},
-    Probe{"no kernel keys", [] { return refused(syscall(SYS_keyctl, 0, -3, 1)) && refused(syscall(SYS_add_key, "user", "a", "b", 1, -3)); }},
+    Probe{"no kernel keys",
+          [] {
+            return refused(syscall(SYS_keyctl, 0, -3, 1)) && refused(syscall(SYS_add_key, "user", "a", "b", 1, -3));
+          }},
     Probe{"no bpf, no perf",
-          [] { return refused(syscall(SYS_bpf, 0, nullptr, 0)) && refused(syscall(SYS_perf_event_open, nullptr, 0, 0, -1, 0)); }},
+          [] {
+            return refused(syscall(SYS_bpf, 0, nullptr, 0)) &&
+                   refused(syscall(SYS_perf_event_open, nullptr, 0, 0, -1, 0));
+          }},
     Probe{"bounded processes", forks_end},
 };
 
 // Raw, for a process under limits.
-void say(const char* text) {
-  [[maybe_unused]] const ssize_t sent = write(1, text, std::strlen(text));
-}
+void say(const char* text) { [[maybe_unused]] const ssize_t sent = write(1, text, std::strlen(text)); }
 
 }  // namespace
 

@@ -126,7 +126,7 @@ def answer(request):
 names = {"__name__": "candidate", "__builtins__": __builtins__}
 failure = None
 try:
-    exec(compile(open("/work/main.py").read(), "main.py", "exec"), names)
+    exec(compile(open("/box/main.py").read(), "main.py", "exec"), names)
 except Exception as error:
     failure = error
 while True:
@@ -180,7 +180,8 @@ def ask(request):
         return value
     kind = getattr(builtins, error, None) if isinstance(error, str) else None
     # StopIteration would end a loop of the test as if all were well.
-    if not (isinstance(kind, type) and issubclass(kind, Exception)) or issubclass(kind, (StopIteration, StopAsyncIteration)):
+    usable = isinstance(kind, type) and issubclass(kind, Exception)
+    if not usable or issubclass(kind, (StopIteration, StopAsyncIteration)):
         kind = RuntimeError
     try:
         problem = kind(text)
@@ -194,7 +195,8 @@ class Remote:
         self._number = number
 
     def __call__(self, *arguments, **named):
-        return ask({"object": self._number, "arguments": to_wire(list(arguments), no_handle), "named": to_wire(named, no_handle)})
+        arguments, named = to_wire(list(arguments), no_handle), to_wire(named, no_handle)
+        return ask({"object": self._number, "arguments": arguments, "named": named})
 
     def __getattr__(self, name):
         if name.startswith("__"):
@@ -208,8 +210,8 @@ def function(name):
     return call
 
 # Modules that tests use without importing them, relying on the program's imports.
-MODULES = ("bisect", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "itertools", "json", "math", "operator", "random",
-           "re", "string")
+MODULES = ("bisect", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "itertools",
+           "json", "math", "operator", "random", "re", "string")
 
 def namespace_of(tree):
     used, own = set(), set(dir(builtins))
@@ -264,11 +266,11 @@ report("pass")
 
 }  // namespace
 
-SandboxRequest python_request(const std::string& program, const CodeCase& test, const Language& language, const SandboxLimits& limits, double tolerance,
-                              const std::string& nonce) {
+SandboxRequest python_request(const std::string& program, const CodeCase& test, const Language& language,
+                              const SandboxLimits& limits, double tolerance, const std::string& nonce) {
   const std::string& interpreter = language.run.front();
   const auto side = [&](const char* file, const char* code) {
-    SandboxProgram side{.command = {interpreter, "-s", "-B", std::string("/work/") + file},
+    SandboxProgram side{.command = {interpreter, "-s", "-B", std::string("/box/") + file},
                         .files = {{file, std::string(kWire) + code}},
                         .binds = language.binds,
                         .environment = language.environment,

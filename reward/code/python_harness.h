@@ -1,9 +1,10 @@
 // How functions of a Python program are tested without trusting it: the program and its test run in two sandboxes.
 //
-// The program's side (main.py beside candidate.py) answers calls; it never sees a test. The checker's side (checker.py) holds the test,
-// in which each name that the test does not define stands for a function of the program: calling it sends the arguments over descriptor 3
-// and builds the answer anew out of plain data. So the test's own == meets true ints and lists, never an object with methods of
-// the program's, and what the program does to its interpreter stays there. The checker reports on a descriptor of its own.
+// The program's side (main.py beside candidate.py) answers calls; it never sees a test. The checker's side (checker.py)
+// holds the test, in which each name that the test does not define stands for a function of the program: calling it
+// sends the arguments over descriptor 3 and builds the answer anew out of plain data. So the test's own == meets true
+// ints and lists, never an object with methods of the program's, and what the program does to its interpreter stays
+// there. The checker reports on a descriptor of its own.
 #pragma once
 
 #include <string>
@@ -15,10 +16,10 @@
 
 namespace cohort {
 
-// For a case of kind call or script. `nonce`: a text that nobody can guess; the report begins with it. `tolerance`: of floats in the
-// answer to a call, absolute or relative.
-SandboxRequest python_request(const std::string& program, const CodeCase& test, const Language& language, const SandboxLimits& limits, double tolerance,
-                              const std::string& nonce);
+// For a case of kind call or script. `nonce`: a text that nobody can guess; the report begins with it. `tolerance`: of
+// floats in the answer to a call, absolute or relative.
+SandboxRequest python_request(const std::string& program, const CodeCase& test, const Language& language,
+                              const SandboxLimits& limits, double tolerance, const std::string& nonce);
 
 struct PythonReport {
   enum class Verdict { pass, fail, broken, absent } verdict = Verdict::absent;  // broken: the test itself cannot be run

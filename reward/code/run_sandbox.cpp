@@ -34,7 +34,8 @@ struct Sink {
 // One program while it runs. Its result is filled in piece by piece.
 class Running {
  public:
-  Running(const SandboxProgram& program, int link, bool reports, const std::vector<sock_filter>& filter) : program_(program) {
+  Running(const SandboxProgram& program, int link, bool reports, const std::vector<sock_filter>& filter)
+      : program_(program) {
     auto [in_read, in_write] = make_pipe();
     auto [out_read, out_write] = make_pipe();
     auto [err_read, err_write] = make_pipe();
@@ -158,7 +159,8 @@ class Running {
     if (result.end == SandboxEnd::exited && !program_.take.empty()) {
       const Fd work = receive_fd(tree_.work.get(), Clock::now());
       for (const std::string& name : program_.take)
-        if (auto file = take_file(work.get(), name, program_.limits.scratch_bytes)) result.files.push_back(std::move(*file));
+        if (auto file = take_file(work.get(), name, program_.limits.scratch_bytes))
+          result.files.push_back(std::move(*file));
     }
   }
 
@@ -200,7 +202,8 @@ void run(const SandboxRequest& request, const std::vector<sock_filter>& filter, 
   std::vector<Running*> runs = {&program};
   if (checker) runs.push_back(&*checker);
 
-  const Clock::time_point deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(longest(request)));
+  const Clock::time_point deadline =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(longest(request)));
   Clock::time_point look = Clock::now() + kMemoryPeriod;
   while (!program.dead() || !last.dead()) {
     wait_for_events(runs, client, std::min(look, deadline));

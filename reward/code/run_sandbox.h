@@ -9,9 +9,9 @@
 
 namespace cohort {
 
-// Returns when all processes of the request are dead, at most limits.seconds (and a moment) after the start, whatever the programs do.
-// For a single-threaded process that is not root. `client`: when this socket's other side is gone the run is cut short;
-// -1: there is none. Errors of the machine are in the result.
+// Returns when all processes of the request are dead, at most limits.seconds (and a moment) after the start, whatever
+// the programs do. For a single-threaded process that is not root. `client`: when this socket's other side is gone the
+// run is cut short; -1: there is none. Errors of the machine are in the result.
 SandboxResult run_sandbox(const SandboxRequest& request, const std::vector<sock_filter>& filter, int client);
 
 }  // namespace cohort

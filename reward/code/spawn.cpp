@@ -45,10 +45,12 @@ void must(bool done, const char* what) { CHECK(done, "{}: {}", what, std::strerr
 
 void write_proc(const char* path, const std::string& text) {
   const Fd file(open(path, O_WRONLY | O_CLOEXEC));
-  CHECK(file && write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()), "{}: {}", path, std::strerror(errno));
+  CHECK(file && write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()), "{}: {}", path,
+        std::strerror(errno));
 }
 
-// The user of the sandbox is nobody outside, and inside an ordinary user with no power over anything but its own processes.
+// The user of the sandbox is nobody outside, and inside an ordinary user with no power over anything but its own
+// processes.
 void map_user(unsigned outer_user, unsigned outer_group) {
   // /proc/self belongs to root while the process hides its memory, as it does after a change of user.
   must(prctl(PR_SET_DUMPABLE, 1) == 0, "prctl(PR_SET_DUMPABLE)");
@@ -107,11 +109,13 @@ void reset_signals() {
 }
 
 // Second process of the namespace: becomes the program.
-[[noreturn]] void run_program(const SandboxProgram& program, const ProgramFds& fds, int status, const std::vector<sock_filter>& filter) {
+[[noreturn]] void run_program(const SandboxProgram& program, const ProgramFds& fds, int status,
+                              const std::vector<sock_filter>& filter) {
   try {
     std::vector<std::string> command = program.command;
     CHECK_USAGE(!command.empty(), "a program without a command");
-    std::vector<std::string> environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/work", "TMPDIR=/tmp", "LANG=C.UTF-8", "USER=user"};
+    std::vector<std::string> environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/box", "TMPDIR=/tmp",
+                                            "LANG=C.UTF-8", "USER=user"};
     environment.insert(environment.end(), program.environment.begin(), program.environment.end());
     const std::vector<char*> argv = pointers(command), envp = pointers(environment);
     must(setsid() > 0, "setsid");
@@ -139,8 +143,8 @@ void reset_signals() {
       run_probes();
     }
     execve(argv[0], argv.data(), envp.data());
-    // What lies in /work came from the program, which must not choose to be the machine's fault.
-    if (command[0].starts_with("/work/")) _exit(126);
+    // What lies in /box came from the program, which must not choose to be the machine's fault.
+    if (command[0].starts_with("/box/")) _exit(126);
     fail(ExitCode::kUsage, "{}: {}", command[0], std::strerror(errno));
   } catch (const std::exception& error) {
     tell(status, kError, error.what());
@@ -149,8 +153,8 @@ void reset_signals() {
 }
 
 // First process of the namespace. Nothing inside can signal it, read its memory or outlive it.
-[[noreturn]] void run_init(const SandboxProgram& program, const ProgramFds& fds, int status, int go, int work, unsigned user, unsigned group,
-                           const std::vector<sock_filter>& filter) {
+[[noreturn]] void run_init(const SandboxProgram& program, const ProgramFds& fds, int status, int go, int work,
+                           unsigned user, unsigned group, const std::vector<sock_filter>& filter) {
   try {
     must(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, "prctl(PR_SET_PDEATHSIG)");
     char byte;
@@ -158,7 +162,7 @@ void reset_signals() {
     map_user(user, group);
     must(sethostname("sandbox", 7) == 0, "sethostname");
     const Fd folder = enter_file_view(program);
-    if (work >= 0) must(send_fd(work, folder.get()), "handing over /work");
+    if (work >= 0) must(send_fd(work, folder.get()), "handing over /box");
     // The same addresses on every run: what a program prints of them is a function of its input.
     syscall(SYS_personality, 0x0040000 /* ADDR_NO_RANDOMIZE */);
     const pid_t child = fork();
@@ -173,7 +177,9 @@ void reset_signals() {
       ended = wait4(-1, &how, 0, &used);
       must(ended > 0 || errno == EINTR, "wait4");
     }
-    const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec); };
+    const auto seconds = [](const timeval& time) {
+      return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+    };
     const Record record{how, seconds(used.ru_utime) + seconds(used.ru_stime)};
     tell(status, kEnded, {reinterpret_cast<const char*>(&record), sizeof record});
     _exit(0);

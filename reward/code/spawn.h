@@ -16,21 +16,22 @@ struct ProgramFds {
   int input, output, error, link = -1, report = -1;
 };
 
-// A tree of processes in a pid namespace. Its first process, the init, is ours: it starts the program, reaps, and ends when the
-// program ends; the kernel then kills whatever is left of the tree before the init can be waited for. Killing the init does the
-// same.
+// A tree of processes in a pid namespace. Its first process, the init, is ours: it starts the program, reaps, and ends
+// when the program ends; the kernel then kills whatever is left of the tree before the init can be waited for. Killing
+// the init does the same.
 struct Tree {
   pid_t init = -1;
   Fd pidfd;   // readable when the whole tree is dead
   Fd status;  // how the program ended (read_status) or why it never began
-  Fd work;    // the folder /work, if `take` names anything; outlives the tree
+  Fd work;    // the folder /box, if `take` names anything; outlives the tree
 };
 
 // The namespaces that a tree gets, all at once.
 int sandbox_namespaces();
 
-// The calling process must be single-threaded and must not be root. Throws (exit code 1) where the system refuses a process.
-// What goes wrong behind that is told by `status`; but a command in /work that cannot be executed is a program that ends with code 126.
+// The calling process must be single-threaded and must not be root. Throws (exit code 1) where the system refuses a
+// process. What goes wrong behind that is told by `status`; but a command in /box that cannot be executed is a program
+// that ends with code 126.
 Tree spawn(const SandboxProgram& program, const ProgramFds& fds, const std::vector<sock_filter>& filter);
 
 struct Ending {
@@ -43,8 +44,8 @@ struct Ending {
 // For a tree that is dead.
 Ending read_status(const Fd& status);
 
-// What a program does in place of a command, to see what the sandbox lets it do (self_test.cpp): SandboxProgram::command is
-// {kProbeCommand}.
+// What a program does in place of a command, to see what the sandbox lets it do (self_test.cpp):
+// SandboxProgram::command is {kProbeCommand}.
 constexpr const char* kProbeCommand = "<probe>";
 [[noreturn]] void run_probes();
 

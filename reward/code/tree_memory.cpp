@@ -22,7 +22,8 @@ std::string read_proc(const std::string& path) {
   const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   std::string text;
   std::array<char, 4096> part;
-  for (ssize_t got; file && (got = read(file.get(), part.data(), part.size())) > 0;) text.append(part.data(), static_cast<size_t>(got));
+  for (ssize_t got; file && (got = read(file.get(), part.data(), part.size())) > 0;)
+    text.append(part.data(), static_cast<size_t>(got));
   return text;
 }
 
@@ -47,14 +48,16 @@ int64_t tree_memory(pid_t root) {
   while (!waiting.empty()) {
     const std::string process = "/proc/" + std::to_string(waiting.back());
     waiting.pop_back();
-    const std::vector<int64_t> sizes = numbers(read_proc(process + "/statm"));  // size, resident, of which files and shared, ...
+    const std::vector<int64_t> sizes =
+        numbers(read_proc(process + "/statm"));  // size, resident, of which files and shared, ...
     if (sizes.size() < 3) continue;
     pages += sizes[1] - sizes[2];
     const std::unique_ptr<DIR, int (*)(DIR*)> threads(opendir((process + "/task").c_str()), closedir);
     if (!threads) continue;
     while (const dirent* thread = readdir(threads.get())) {
       if (thread->d_name[0] == '.') continue;
-      for (const int64_t child : numbers(read_proc(process + "/task/" + thread->d_name + "/children"))) waiting.push_back(static_cast<pid_t>(child));
+      for (const int64_t child : numbers(read_proc(process + "/task/" + thread->d_name + "/children")))
+        waiting.push_back(static_cast<pid_t>(child));
     }
   }
   return pages * page;

@@ -7,8 +7,9 @@
 
 namespace cohort {
 
-// Bytes of anonymous memory of `root` and all its descendants, pages that several of them share counted for each. Memory in files is
-// left out: the sandbox bounds it by the size of its tmpfs and allows no shared memory without a file. 0 for a dead tree.
+// Bytes of anonymous memory of `root` and all its descendants, pages that several of them share counted for each.
+// Memory in files is left out: the sandbox bounds it by the size of its tmpfs and allows no shared memory without a
+// file. 0 for a dead tree.
 int64_t tree_memory(pid_t root);
 
 // Whether the kernel lists the children of processes (CONFIG_PROC_CHILDREN), which tree_memory needs.

@@ -36,7 +36,8 @@ class Out {
   }
   void put(const SandboxLimits& l) {
     number(l.seconds);
-    for (const int64_t value : {l.memory_bytes, l.address_space_bytes, l.output_bytes, l.scratch_bytes, l.processes, l.open_files})
+    for (const int64_t value :
+         {l.memory_bytes, l.address_space_bytes, l.output_bytes, l.scratch_bytes, l.processes, l.open_files})
       number(value);
   }
   void put(const SandboxProgram& p) {
@@ -91,7 +92,8 @@ class In {
   }
   void get(SandboxLimits& l) {
     l.seconds = number<double>();
-    for (int64_t* value : {&l.memory_bytes, &l.address_space_bytes, &l.output_bytes, &l.scratch_bytes, &l.processes, &l.open_files})
+    for (int64_t* value :
+         {&l.memory_bytes, &l.address_space_bytes, &l.output_bytes, &l.scratch_bytes, &l.processes, &l.open_files})
       *value = number<int64_t>();
   }
   void get(SandboxProgram& p) {
@@ -131,7 +133,8 @@ bool wait_for(int fd, short events, Clock::time_point deadline) {
 
 bool transfer(int socket, char* data, size_t size, bool sending, Clock::time_point deadline) {
   while (size > 0) {
-    const ssize_t moved = sending ? send(socket, data, size, MSG_NOSIGNAL | MSG_DONTWAIT) : recv(socket, data, size, MSG_DONTWAIT);
+    const ssize_t moved =
+        sending ? send(socket, data, size, MSG_NOSIGNAL | MSG_DONTWAIT) : recv(socket, data, size, MSG_DONTWAIT);
     if (moved > 0) {
       data += moved, size -= static_cast<size_t>(moved);
       continue;
@@ -146,13 +149,20 @@ bool transfer(int socket, char* data, size_t size, bool sending, Clock::time_poi
 
 const char* sandbox_end_name(SandboxEnd end) {
   switch (end) {
-    case SandboxEnd::exited: return "exited";
-    case SandboxEnd::signalled: return "signalled";
-    case SandboxEnd::stopped: return "stopped";
-    case SandboxEnd::timeout: return "timeout";
-    case SandboxEnd::memory: return "memory";
-    case SandboxEnd::output_limit: return "output_limit";
-    case SandboxEnd::infra_error: return "infra_error";
+    case SandboxEnd::exited:
+      return "exited";
+    case SandboxEnd::signalled:
+      return "signalled";
+    case SandboxEnd::stopped:
+      return "stopped";
+    case SandboxEnd::timeout:
+      return "timeout";
+    case SandboxEnd::memory:
+      return "memory";
+    case SandboxEnd::output_limit:
+      return "output_limit";
+    case SandboxEnd::infra_error:
+      return "infra_error";
   }
   return "?";
 }
@@ -193,7 +203,8 @@ bool send_message(int socket, std::string_view bytes, Clock::time_point deadline
 
 std::optional<std::string> receive_message(int socket, Clock::time_point deadline) {
   uint64_t size = 0;
-  if (!transfer(socket, reinterpret_cast<char*>(&size), sizeof size, false, deadline) || size > kMaxMessage) return std::nullopt;
+  if (!transfer(socket, reinterpret_cast<char*>(&size), sizeof size, false, deadline) || size > kMaxMessage)
+    return std::nullopt;
   std::string bytes(size, '\0');
   if (!transfer(socket, bytes.data(), size, false, deadline)) return std::nullopt;
   return bytes;
@@ -201,7 +212,8 @@ std::optional<std::string> receive_message(int socket, Clock::time_point deadlin
 
 std::pair<Fd, Fd> socket_pair(int type) {
   int fds[2];
-  if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) != 0) fail(ExitCode::kResources, "socketpair: {}", std::strerror(errno));
+  if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) != 0)
+    fail(ExitCode::kResources, "socketpair: {}", std::strerror(errno));
   return {Fd(fds[0]), Fd(fds[1])};
 }
 

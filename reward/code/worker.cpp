@@ -17,8 +17,8 @@
 namespace cohort {
 namespace {
 
-// Behind every range that Debian, systemd or container tools give out, and below 2^31, which some tools cannot read. With the
-// worker's process number added it belongs to this worker alone.
+// Behind every range that Debian, systemd or container tools give out, and below 2^31, which some tools cannot read.
+// With the worker's process number added it belongs to this worker alone.
 constexpr unsigned kFirstUser = 1'900'000'000;
 // `nobody`, where a container knows only the first 65536 users.
 constexpr unsigned kNobody = 65534;

@@ -1,7 +1,7 @@
 // cohort doctor, and runs whose reward executes programs.
 #include <gtest/gtest.h>
 
-#include "run_cohort.h"
+#include "tests/cli/run_cohort.h"
 
 namespace cohort {
 namespace {
@@ -17,14 +17,18 @@ TEST(Doctor, TheSandboxesTableSaysWhatTheExitCodeSays) {
   const Outcome outcome = run_cohort({"doctor", "--sandbox"});
   const bool missing = outcome.out.find("MISSING") != std::string::npos;
   EXPECT_EQ(outcome.exit_code, missing ? 2 : 0) << outcome.err;
-  EXPECT_EQ(outcome.out.find("does not work: the reward 'code' is refused") != std::string::npos, missing) << outcome.out;
-  for (const char* words : {"user namespace", "pid namespace", "network namespace", "mount namespace", "seccomp filters", "Landlock"})
+  EXPECT_EQ(outcome.out.find("does not work: the reward 'code' is refused") != std::string::npos, missing)
+      << outcome.out;
+  for (const char* words :
+       {"user namespace", "pid namespace", "network namespace", "mount namespace", "seccomp filters", "Landlock"})
     EXPECT_NE(outcome.out.find(words), std::string::npos) << words << " in " << outcome.out;
 }
 
 std::string code_config(const TemporaryFolder& folder, const std::string& reward) {
   std::string rows;
-  for (int i = 0; i < 8; ++i) rows += R"({"prompt": "write", "tests": [{"input": "", "output": "x"}]})" "\n";
+  for (int i = 0; i < 8; ++i)
+    rows += R"({"prompt": "write", "tests": [{"input": "", "output": "x"}]})"
+            "\n";
   std::string config = jsonl_config(folder / "runs", write_all(folder / "rows.jsonl", rows));
   const std::string standard = "{name: last_number}";
   config.replace(config.find(standard), standard.size(), reward);
@@ -39,13 +43,18 @@ TEST(CodeRuns, AreRefusedUntilTheConfigEnablesThem) {
 }
 
 TEST(CodeRuns, TrainOnSeveralRanks) {
-  if (run_cohort({"doctor", "--sandbox"}).exit_code != 0) GTEST_SKIP() << "this machine cannot run the sandbox: cohort doctor --sandbox";
+  if (run_cohort({"doctor", "--sandbox"}).exit_code != 0)
+    GTEST_SKIP() << "this machine cannot run the sandbox: cohort doctor --sandbox";
   const TemporaryFolder folder;
   // A language in which the noise of an untrained model is a program: the shell.
-  const std::string config = code_config(
-      folder, "{name: code, sandbox: local, code: completion, language: shell, languages: {shell: {source: a.sh, run: [/bin/sh, /work/a.sh]}}}");
+  const std::string config = code_config(folder,
+                                         "{name: code, sandbox: local, code: completion, language: shell, languages: "
+                                         "{shell: {source: a.sh, run: [/bin/sh, /box/a.sh]}}}");
   for (const char* ranks : {"1", "2"}) {
-    const Outcome outcome = run_program("mpirun", {"--oversubscribe", "--bind-to", "none", "-n", ranks, COHORT_BINARY, "train", config, "run.name=ranks" + std::string(ranks)});
+    std::vector<std::string> args = {"-n",    ranks,  "--oversubscribe", COHORT_BINARY,
+                                     "train", config, "--quiet",         "run.name=ranks" + std::string(ranks)};
+    if (geteuid() == 0) args.insert(args.begin(), "--allow-run-as-root");  // Open MPI refuses root otherwise
+    const Outcome outcome = run_program("mpirun", args);
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
     const std::string metrics = read_all(folder / ("runs/ranks" + std::string(ranks) + "/metrics.jsonl"));
     EXPECT_NE(metrics.find("\"rewards/code/none\":0"), std::string::npos) << metrics;

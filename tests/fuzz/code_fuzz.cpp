@@ -1,4 +1,5 @@
-// Any bytes as a worker's answer, a checker's report, a completion, a row's tests or an output: refused or read, nothing else.
+// Any bytes as a worker's answer, a checker's report, a completion, a row's tests or an output: refused or read,
+// nothing else.
 #include <cstdlib>
 #include <string_view>
 
@@ -14,13 +15,17 @@
 using namespace cohort;
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  SandboxRequest request{{.command = {"/bin/x"}, .files = {{"f", "bytes", true}}, .input = "in", .take = {"t"}}, SandboxProgram{}};
+  SandboxRequest request{{.command = {"/bin/x"}, .files = {{"f", "bytes", true}}, .input = "in", .take = {"t"}},
+                         SandboxProgram{}};
   SandboxResult result;
   result.program.files = {{"f", "b", false}}, result.checker = ProgramResult{}, result.error = "why";
-  write_seeds({encode(request), encode(result), "abc [\"pass\", \"\"]\n", "<think>x</think>\n```python\nx\n```\n~~~\ny\n~~~\n",
+  write_seeds({encode(request), encode(result),
+               "abc [\"pass\", \"\"]\n", "<think>x</think>\n```python\nx\n```\n~~~\ny\n~~~\n",
                R"([{"input": "1", "output": "2"}])", R"({"asserts": ["assert f(1)"], "setup": "import math"})",
-               R"({"inputs": [[1, "2"]], "outputs": [3], "fn_name": "f"})", R"([["user namespace", true, true, "works", ""]])", "1 2.50\n3e-1\t\n"});
-  return 0;
+               R"({"inputs": [[1, "2"]], "outputs": [3], "fn_name": "f"})",
+               R"([["user namespace", true, true, "works", ""]])", "1 2.50\n3e-1\t\n"
+});
+return 0;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -31,7 +36,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const Language python{.name = "python", .fences = {"python", "py"}};
   last_code_block(text, python);
   std::string why;
-  const bool read = read_cases({{"tests", std::string(text)}, {"entry_point", "f"}}, "tests", "entry_point", why).has_value();
+  const bool read =
+      read_cases({{"tests", std::string(text)}, {"entry_point", "f"}}, "tests", "entry_point", why).has_value();
   if (read != why.empty()) std::abort();
   for (const CompareOutput how : {CompareOutput::exact, CompareOutput::lines, CompareOutput::tokens})
     if (!same_output(text, text, how, 1e-6)) std::abort();

@@ -1,15 +1,16 @@
 // The reward code from completion to score: outcomes, and programs that attack their grading.
-#include "reward/code/code.h"
-
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include "core/check.h"
+#include "reward/code/code.h"
 
 namespace cohort {
 namespace {
 
-std::string block(const std::string& code, const char* tag = "python") { return std::string("Here:\n```") + tag + "\n" + code + "\n```\n"; }
+std::string block(const std::string& code, const char* tag = "python") {
+  return std::string("Here:\n```") + tag + "\n" + code + "\n```\n";
+}
 
 Json with_sandbox(Json options) {
   options["sandbox"] = "local";
@@ -36,7 +37,8 @@ class Code : public testing::Test {
     if (!lack().empty()) GTEST_SKIP() << lack();
     if (access("/usr/bin/python3", X_OK) != 0) GTEST_SKIP() << "there is no /usr/bin/python3";
   }
-  CodeVerdict judge(const std::string& completion, const Json& tests, Json options = Json::object(), Json columns = Json::object()) {
+  CodeVerdict judge(const std::string& completion, const Json& tests, Json options = Json::object(),
+                    Json columns = Json::object()) {
     columns["tests"] = tests;
     const CodeReward reward({.name = "code", .options = with_sandbox(std::move(options))});
     const CodeVerdict verdict = reward.judge({.completion = completion, .columns = &columns});
@@ -69,7 +71,8 @@ TEST_F(Code, ProgramsThatReadAndWrite) {
 TEST_F(Code, ProgramsInCpp) {
   const Json cpp = {{"language", "cpp"}, {"compile_timeout_s", 300}, {"timeout_s", 60}};
   const auto outcome = [&](const char* code, const Json& options) { return judge(block(code, "cpp"), kSum, options); };
-  const CodeVerdict right = outcome("#include <iostream>\nint main() { int a, b; std::cin >> a >> b; std::cout << a + b << std::endl; }", cpp);
+  const CodeVerdict right = outcome(
+      "#include <iostream>\nint main() { int a, b; std::cin >> a >> b; std::cout << a + b << std::endl; }", cpp);
   EXPECT_EQ(right.outcome, CodeOutcome::pass) << right.why;
   EXPECT_EQ(right.passed, 2);
   const CodeVerdict broken = outcome("int main() { return x; }", cpp);
@@ -79,12 +82,13 @@ TEST_F(Code, ProgramsInCpp) {
   EXPECT_EQ(outcome("#include \"/etc/passwd\"\nint main() {}", cpp).outcome, CodeOutcome::compile_error);
   Json short_time = cpp;
   short_time["compile_timeout_s"] = 0.1;
-  EXPECT_EQ(outcome("#include <regex>\n#include <iostream>\nint main() { std::regex r(\"a\"); }", short_time).outcome, CodeOutcome::compile_error);
+  EXPECT_EQ(outcome("#include <bits/stdc++.h>\nint main() {}", short_time).outcome, CodeOutcome::compile_error);
   EXPECT_EQ(outcome("int main() { __builtin_trap(); }", cpp).outcome, CodeOutcome::crashed);
 }
 
 TEST_F(Code, FunctionsByAsserts) {
-  const Json tests = {"assert add(1, 2) == 3", "assert add([1], [2]) == [1, 2] and add('a', 'b') == 'ab'", "assert add(0.5, 0.25) == 0.75"};
+  const Json tests = {"assert add(1, 2) == 3", "assert add([1], [2]) == [1, 2] and add('a', 'b') == 'ab'",
+                      "assert add(0.5, 0.25) == 0.75"};
   expect("def add(a, b): return a + b", tests, CodeOutcome::pass);
   expect("def add(a, b): return 3", tests, CodeOutcome::fail);
   expect("def plus(a, b): return a + b", tests, CodeOutcome::fail);
@@ -99,7 +103,8 @@ TEST_F(Code, ValuesCrossTheBorderAsWhatTheyAre) {
       "class Counter:\n  def __init__(self): self.n = 0\n  def up(self): self.n += 1; return self.n\n"
       "def bad(): raise KeyError('k')\n";
   const Json tests = {
-      "for v in (None, True, -5, 2**5000, 1.5, float('inf'), 2j, 'é\\x00', b'\\xff', [1, [2]], (1, (2,)), {1, 2}, frozenset([3]), {'a': (1,), 2: None}, range(3)):\n"
+      "for v in (None, True, -5, 2**5000, 1.5, float('inf'), 2j, 'é\\x00', b'\\xff', [1, [2]], (1, (2,)), {1, 2}, "
+      "frozenset([3]), {'a': (1,), 2: None}, range(3)):\n"
       "  r = same(v)\n  assert type(r) is type(v) and r == v, v",
       "assert same((1, 2)) != [1, 2]",
       "assert list(gen(4)) == [0, 1, 2, 3] and sum(gen(5)) == 10",
@@ -112,10 +117,12 @@ TEST_F(Code, ValuesCrossTheBorderAsWhatTheyAre) {
 }
 
 TEST_F(Code, FunctionsByTheirCalls) {
-  const Json tests = {{"fn_name", "pairs"}, {"inputs", {{{3, 1, 2}}, {Json::array()}}}, {"outputs", {{{1, 2}, {2, 3}}, Json::array()}}};
+  const Json tests = {
+      {"fn_name", "pairs"}, {"inputs", {{{3, 1, 2}}, {Json::array()}}}, {"outputs", {{{1, 2}, {2, 3}}, Json::array()}}};
   const std::string body = "(x):\n    x = sorted(x)\n    return list(zip(x, x[1:]))\n";
   expect("def pairs" + body, tests, CodeOutcome::pass);
-  expect("class Solution:\n  def pairs(self, x):\n    x = sorted(x)\n    return list(zip(x, x[1:]))", tests, CodeOutcome::pass);
+  expect("class Solution:\n  def pairs(self, x):\n    x = sorted(x)\n    return list(zip(x, x[1:]))", tests,
+         CodeOutcome::pass);
   expect("def pairs(x): return []", tests, CodeOutcome::fail);
   const Json halves = {{"fn_name", "f"}, {"inputs", {{1}}}, {"outputs", {0.3333333}}};
   expect("def f(x): return x / 3", halves, CodeOutcome::fail);
@@ -129,11 +136,14 @@ TEST_F(Code, ProgramsThatAttackTheirGraderScoreNothing) {
            "import os; os._exit(0)",
            "import sys; sys.exit(0)",
            "def secret(x): import os; os._exit(0)",
-           "class A:\n  def __eq__(self, other): return True\n  def __ne__(self, other): return False\ndef secret(x): return A()",
+           "class A:\n  def __eq__(self, other): return True\n  def __ne__(self, other): return False\ndef secret(x): "
+           "return A()",
            "class A(int):\n  def __eq__(self, other): return True\ndef secret(x): return A(5)",
-           "import builtins, json\nbuiltins.int = lambda *a: 4711\njson.dumps = lambda *a: '{\"value\": true}'\ndef secret(x): return 5",
+           "import builtins, json\nbuiltins.int = lambda *a: 4711\njson.dumps = lambda *a: '{\"value\": true}'\ndef "
+           "secret(x): return 5",
            // Writes what an honest grader's report might look like, wherever it can.
-           "import os\nfor fd in range(1, 64):\n  try: os.write(fd, b'[\"pass\", \"\"]\\n')\n  except OSError: pass\ndef secret(x): return 5",
+           "import os\nfor fd in range(1, 64):\n  try: os.write(fd, b'[\"pass\", \"\"]\\n')\n  except OSError: "
+           "pass\ndef secret(x): return 5",
            "import os\nos.write(3, b'{\"value\": true}\\n' * 3)\ndef secret(x): return 5",
            "import os\nos.write(3, b'[' * 100000 + b'\\n')\ndef secret(x): return 5",
            "import os\nos.write(3, b'{\"value\": {\"r\": [0, 1000000000000000000000, 1]}}\\n')",
@@ -144,17 +154,21 @@ TEST_F(Code, ProgramsThatAttackTheirGraderScoreNothing) {
            "import os\nos.write(3, b'x' * 20000000)",
            "def secret(x): raise SystemExit(0)",
            "def secret(x): raise StopIteration",
-           "import sys, gc\nfor o in gc.get_objects():\n  if isinstance(o, dict) and 'link' in o: o['answer'] = lambda r: {'value': 5}\ndef secret(x): return 5",
+           "import sys, gc\nfor o in gc.get_objects():\n  if isinstance(o, dict) and 'link' in o: o['answer'] = lambda "
+           "r: {'value': 5}\ndef secret(x): return 5",
            // Looks for the answer in all that the sandbox shows.
-           "import os, re\ndef secret(x):\n  for root, _, files in os.walk('/work'):\n    for f in files:\n"
+           "import os, re\ndef secret(x):\n  for root, _, files in os.walk('/box'):\n    for f in files:\n"
            "      for m in re.findall(r'secret.*== *(\\d+)', open(root + '/' + f).read()): return int(m)\n  return 5",
-           "import os, signal\nfor s in (signal.SIGKILL, signal.SIGSTOP):\n  os.kill(1, s)\ntry: os.kill(-1, signal.SIGKILL)\nexcept OSError: pass\ndef secret(x): return 5",
+           "import os, signal\nfor s in (signal.SIGKILL, signal.SIGSTOP):\n  os.kill(1, s)\ntry: os.kill(-1, "
+           "signal.SIGKILL)\nexcept OSError: pass\ndef secret(x): return 5",
            "import sys\nsys.stdout.write('[\"pass\", \"\"]\\n' * 10)\ndef secret(x): return 5",
-           "import sys\nsys.setrecursionlimit(10**6)\ndef secret(x):\n  v = []\n  for i in range(100000): v = [v]\n  return v",
+           "import sys\nsys.setrecursionlimit(10**6)\ndef secret(x):\n  v = []\n  for i in range(100000): v = [v]\n  "
+           "return v",
        })
     expect(code, tests, CodeOutcome::fail, {{"timeout_s", 60}});
   expect("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", tests, CodeOutcome::crashed);
-  expect("import os, signal\ndef secret(x): os.kill(os.getpid(), signal.SIGSTOP)", tests, CodeOutcome::timeout, {{"timeout_s", 2}});
+  expect("import os, signal\ndef secret(x): os.kill(os.getpid(), signal.SIGSTOP)", tests, CodeOutcome::timeout,
+         {{"timeout_s", 2}});
   expect("def f(x): raise StopIteration", "assert all(map(f, [1, 2]))", CodeOutcome::fail);
   // The same program with the answer passes: the tests above can fail.
   expect("def secret(x): return 4711", tests, CodeOutcome::pass);
@@ -164,8 +178,8 @@ TEST_F(Code, ExpectedOutputsNeverEnterTheProgramsSandbox) {
   // All files and descriptors that the program can reach, printed: the grader's stdout is compared as text.
   const char* code =
       "import os, sys\n"
-      "text = open('/work/main.py').read() + sys.stdin.read() + str(os.environ) + str(sys.argv)\n"
-      "for root, _, files in os.walk('/work'):\n  text += str(files)\n"
+      "text = open('/box/main.py').read() + sys.stdin.read() + str(os.environ) + str(sys.argv)\n"
+      "for root, _, files in os.walk('/box'):\n  text += str(files)\n"
       "print('3344' in text.replace('33' + '44', ''))";
   const CodeVerdict verdict = judge(block(code), Json::array({{{"input", "x"}, {"output", "3344"}}}));
   EXPECT_EQ(verdict.outcome, CodeOutcome::fail);
@@ -173,7 +187,8 @@ TEST_F(Code, ExpectedOutputsNeverEnterTheProgramsSandbox) {
 }
 
 TEST_F(Code, RowsThatCannotBeJudgedHaveNoScore) {
-  for (const Json& tests : std::vector<Json>{nullptr, Json::array(), Json::array({3}), "assert (", "import no_such_module", "assert f(lambda: 1) == 2"})
+  for (const Json& tests : std::vector<Json>{nullptr, Json::array(), Json::array({3}), "assert (",
+                                             "import no_such_module", "assert f(lambda: 1) == 2"})
     expect("def f(x): return 2", tests, CodeOutcome::not_judged);
   const CodeReward reward({.name = "code", .options = with_sandbox(Json::object())});
   EXPECT_EQ(reward.score({.completion = "x", .columns = nullptr}), std::nullopt);
@@ -200,7 +215,8 @@ TEST_F(Code, TheShareOfCasesThatPass) {
 
 TEST_F(Code, TheSameVerdictWhateverTheWorkers) {
   Json tests = Json::array();
-  for (int i = 0; i < 12; ++i) tests.push_back({{"input", std::to_string(i)}, {"output", i < 5 ? std::to_string(i) : "x"}});
+  for (int i = 0; i < 12; ++i)
+    tests.push_back({{"input", std::to_string(i)}, {"output", i < 5 ? std::to_string(i) : "x"}});
   for (const int workers : {1, 2, 5}) {
     const CodeVerdict verdict = judge(block("print(input())"), tests, {{"workers", workers}});
     EXPECT_EQ(verdict.passed, 5);
@@ -213,7 +229,8 @@ TEST_F(Code, ProgramsPrintTheSameOnEveryRun) {
   // The order of a set of texts and an address.
   const Json columns = {{"tests", Json::array({{{"input", ""}, {"output", "x"}}})}};
   SandboxPool pool(*find_nursery(), 1);
-  SandboxProgram program{.command = {"/usr/bin/python3", "-s", "-c", "print({'a', 'b', 'c', 'd'}, id(object()))"}, .environment = {"PYTHONHASHSEED=0"}};
+  SandboxProgram program{.command = {"/usr/bin/python3", "-s", "-c", "print({'a', 'b', 'c', 'd'}, id(object()))"},
+                         .environment = {"PYTHONHASHSEED=0"}};
   const std::string first = pool.run({program, std::nullopt}).program.out;
   EXPECT_FALSE(first.empty());
   for (int i = 0; i < 3; ++i) EXPECT_EQ(pool.run({program, std::nullopt}).program.out, first);
@@ -232,9 +249,11 @@ std::string refusal(const Json& options) {
 }
 
 TEST(CodeOptions, OffUntilTheConfigSaysOtherwise) {
-  for (const Json& options : std::vector<Json>{nullptr, Json::object(), {{"sandbox", "off"}}, {{"sandbox", true}}, {{"language", "cpp"}}}) {
+  for (const Json& options :
+       std::vector<Json>{nullptr, Json::object(), {{"sandbox", "off"}}, {{"sandbox", true}}, {{"language", "cpp"}}}) {
     const std::string message = refusal(options);
-    EXPECT_NE(message.find("is off until the config says so: allowed is 'sandbox: local'"), std::string::npos) << message;
+    EXPECT_NE(message.find("is off until the config says so: allowed is 'sandbox: local'"), std::string::npos)
+        << message;
     EXPECT_NE(message.find("cohort doctor --sandbox"), std::string::npos) << message;
   }
 }
@@ -269,7 +288,8 @@ TEST(CodeOptions, MissingMeansAreNamedWithTheirRemedy) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::kUsage);
     const std::string message = error.what();
-    EXPECT_NE(message.find("user namespace (Operation not permitted); remedy: allow them"), std::string::npos) << message;
+    EXPECT_NE(message.find("user namespace (Operation not permitted); remedy: allow them"), std::string::npos)
+        << message;
     EXPECT_EQ(message.find("Landlock"), std::string::npos) << message;
   }
   EXPECT_THROW(require_means({}, "x"), Error);

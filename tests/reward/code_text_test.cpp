@@ -10,7 +10,9 @@
 namespace cohort {
 namespace {
 
-Language language(std::vector<std::string> fences = {"python", "py"}) { return {.name = "python", .fences = std::move(fences)}; }
+Language language(std::vector<std::string> fences = {"python", "py"}) {
+  return {.name = "python", .fences = std::move(fences)};
+}
 
 TEST(CodeBlock, TheLastClosedOneCounts) {
   const std::vector<std::pair<std::string, std::optional<std::string>>> rows = {
@@ -63,8 +65,10 @@ TEST(CodeCases, EveryFormIsRead) {
   const auto human_eval = cases_of("def check(candidate):\n    assert candidate(1)\n", "f");
   ASSERT_TRUE(human_eval);
   EXPECT_TRUE(human_eval->at(0).script.ends_with("\ncheck(f)\n"));
-  for (const Json& form : std::vector<Json>{Json::array({{{"input", "1"}, {"output", "2"}}}), {{"inputs", {"1"}}, {"outputs", {"2"}}},
-                                            {{"input", "1"}, {"output", "2"}}, R"([{"input": "1", "output": "2", "testtype": "stdin"}])"}) {
+  for (const Json& form : std::vector<Json>{Json::array({{{"input", "1"}, {"output", "2"}}}),
+                                            {{"inputs", {"1"}}, {"outputs", {"2"}}},
+                                            {{"input", "1"}, {"output", "2"}},
+                                            R"([{"input": "1", "output": "2", "testtype": "stdin"}])"}) {
     const auto io = cases_of(form);
     ASSERT_TRUE(io) << form;
     EXPECT_EQ(io->at(0).kind, CodeCase::Kind::io);
@@ -120,18 +124,35 @@ TEST(CompareOutputs, Table) {
     bool same;
   };
   const std::vector<Row> rows = {
-      {"1\n2\n", "1\n2", lines, 0, true},      {"1 \r\n2\n\n\n", "1\n2", lines, 0, true}, {" 1", "1", lines, 0, false},
-      {"1\n\n2", "1\n2", lines, 0, false},     {"1 2", "1\n2", lines, 0, false},          {"", "", lines, 0, true},
-      {"\n", "", lines, 0, true},              {"1", "", lines, 0, false},                {"", "1", lines, 0, false},
-      {"1 2\n", "1\n2", tokens, 0, true},      {"12", "1 2", tokens, 0, false},           {"1.0", "1", tokens, 0, false},
-      {"1.0", "1", tokens, 1e-9, true},        {"1.1", "1", tokens, 1e-9, false},         {"x", "1", tokens, 1, false},
-      {"1x", "1", tokens, 1, false},           {"nan", "1", tokens, 1, false},            {"1", "nan", tokens, 1, false},
-      {"5", "inf", tokens, 1, false},          {"inf", "inf", tokens, 1e-9, true},        {"1.1", "1.0", lines, 1, false},
-      {"1", "1\n", exact, 0, false},           {"1\n", "1\n", exact, 0, true},            {"1e400", "5", tokens, 1, false},
+      {"1\n2\n", "1\n2", lines, 0, true},
+      {"1 \r\n2\n\n\n", "1\n2", lines, 0, true},
+      {" 1", "1", lines, 0, false},
+      {"1\n\n2", "1\n2", lines, 0, false},
+      {"1 2", "1\n2", lines, 0, false},
+      {"", "", lines, 0, true},
+      {"\n", "", lines, 0, true},
+      {"1", "", lines, 0, false},
+      {"", "1", lines, 0, false},
+      {"1 2\n", "1\n2", tokens, 0, true},
+      {"12", "1 2", tokens, 0, false},
+      {"1.0", "1", tokens, 0, false},
+      {"1.0", "1", tokens, 1e-9, true},
+      {"1.1", "1", tokens, 1e-9, false},
+      {"x", "1", tokens, 1, false},
+      {"1x", "1", tokens, 1, false},
+      {"nan", "1", tokens, 1, false},
+      {"1", "nan", tokens, 1, false},
+      {"5", "inf", tokens, 1, false},
+      {"inf", "inf", tokens, 1e-9, true},
+      {"1.1", "1.0", lines, 1, false},
+      {"1", "1\n", exact, 0, false},
+      {"1\n", "1\n", exact, 0, true},
+      {"1e400", "5", tokens, 1, false},
       {"1000001", "1000000", tokens, 1e-5, true},
   };
   for (const Row& row : rows)
-    EXPECT_EQ(same_output(row.found, row.expected, row.how, row.tolerance), row.same) << "'" << row.found << "' against '" << row.expected << "'";
+    EXPECT_EQ(same_output(row.found, row.expected, row.how, row.tolerance), row.same)
+        << "'" << row.found << "' against '" << row.expected << "'";
   EXPECT_FALSE(same_output(std::string_view("1\0", 2), "1", lines, 0));
 }
 
@@ -140,8 +161,9 @@ TEST(PythonReports, OnlyALineWithTheNonceCounts) {
   EXPECT_EQ(read_python_report("abc [\"pass\", \"\"]\n", "abc").verdict, Verdict::pass);
   EXPECT_EQ(read_python_report("abc [\"fail\", \"x\"]\n", "abc").why, "x");
   EXPECT_EQ(read_python_report("abc [\"broken\", \"x\"]\n", "abc").verdict, Verdict::broken);
-  for (const char* report : {"", "abc", "abc ", "abc \n", "abd [\"pass\", \"\"]\n", "abc [\"pass\"]\n", "abc [1, 2]\n", "abc {}\n", "abc [\"pass\", \"\"]",
-                             "abc [\"fail\", \"\"]\nabc [\"pass\", \"\"]\n", " abc [\"pass\", \"\"]\n"})
+  for (const char* report :
+       {"", "abc", "abc ", "abc \n", "abd [\"pass\", \"\"]\n", "abc [\"pass\"]\n", "abc [1, 2]\n", "abc {}\n",
+        "abc [\"pass\", \"\"]", "abc [\"fail\", \"\"]\nabc [\"pass\", \"\"]\n", " abc [\"pass\", \"\"]\n"})
     EXPECT_EQ(read_python_report(report, "abc").verdict, Verdict::absent) << report;
 }
 
@@ -157,9 +179,12 @@ std::string refusal(const Json& options) {
 }
 
 TEST(Languages, OthersComeByTheirCommandLines) {
-  const Json shell = {{"source", "main.sh"}, {"run", {"/bin/sh", "/work/main.sh"}}, {"fences", {"sh", "bash"}}, {"environment", {"A=b"}}, {"binds", {"/opt"}}, {"address_space_mb", 100}};
-  const Language found = find_language({.name = "code", .options = {{"language", "shell"}, {"languages", {{"shell", shell}}}}});
-  EXPECT_EQ(found.run, (std::vector<std::string>{"/bin/sh", "/work/main.sh"}));
+  const Json shell = {{"source", "main.sh"},      {"run", {"/bin/sh", "/box/main.sh"}},
+                      {"fences", {"sh", "bash"}}, {"environment", {"A=b"}},
+                      {"binds", {"/opt"}},        {"address_space_mb", 100}};
+  const Language found =
+      find_language({.name = "code", .options = {{"language", "shell"}, {"languages", {{"shell", shell}}}}});
+  EXPECT_EQ(found.run, (std::vector<std::string>{"/bin/sh", "/box/main.sh"}));
   EXPECT_EQ(found.fences, (std::vector<std::string>{"sh", "bash"}));
   EXPECT_EQ(found.address_space_mb, 100);
   // A shipped one may be replaced.
@@ -184,7 +209,8 @@ TEST(Languages, WhatIsWrongIsNamed) {
       {with({{"source", "a"}, {"run", {"/no/such/program"}}}), "there is no program /no/such/program on this host"},
       {with({{"source", "a"}, {"run", {"sh"}}}), "there is no program sh"},
   };
-  for (const auto& [message, words] : rows) EXPECT_NE(message.find(words), std::string::npos) << words << " in " << message;
+  for (const auto& [message, words] : rows)
+    EXPECT_NE(message.find(words), std::string::npos) << words << " in " << message;
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// A program that tries what a program in the sandbox must not be able to do. Each attempt that succeeds prints a line with BREACH; the tests look
-// for none, and for how the run ended. Run as: attacker NAME.
+// A program that tries what a program in the sandbox must not be able to do. Each attempt that succeeds prints a line
+// with BREACH; the tests look for none, and for how the run ended. Run as: attacker NAME.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
@@ -37,7 +37,9 @@ namespace {
 void must_fail(const char* what, long result) {
   if (result >= 0) std::printf("BREACH: %s\n", what);
 }
-void must_not_open(const std::string& path, int flags) { must_fail(("opened " + path).c_str(), open(path.c_str(), flags, 0600)); }
+void must_not_open(const std::string& path, int flags) {
+  must_fail(("opened " + path).c_str(), open(path.c_str(), flags, 0600));
+}
 
 [[noreturn]] void spin() {
   while (true) asm volatile("");
@@ -59,7 +61,10 @@ void allocation_bomb() {
 
 // Memory that would be in no process's count.
 void hidden_memory() {
-  must_fail("shared anonymous memory", reinterpret_cast<long>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) == -1 ? -1 : 0);
+  must_fail("shared anonymous memory",
+            reinterpret_cast<long>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) == -1
+                ? -1
+                : 0);
   must_fail("memfd_create", syscall(SYS_memfd_create, "x", 0));
   must_fail("memfd_secret", syscall(447, 0));
   must_fail("shmget", shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600));
@@ -114,8 +119,10 @@ void odd_artifacts(const char* kind) {
 }
 
 void network() {
-  for (const int family : {AF_INET, AF_INET6, AF_UNIX, AF_VSOCK, AF_NETLINK, AF_PACKET, AF_ALG, AF_BLUETOOTH, AF_XDP, 45 /* MCTP */})
-    for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET}) must_fail("socket", socket(family, type, 0));
+  for (const int family :
+       {AF_INET, AF_INET6, AF_UNIX, AF_VSOCK, AF_NETLINK, AF_PACKET, AF_ALG, AF_BLUETOOTH, AF_XDP, 45 /* MCTP */})
+    for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET})
+      must_fail("socket", socket(family, type, 0));
   // What no socket() gives, a pair might become.
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) != 0) std::puts("no pair of sockets");
@@ -128,7 +135,8 @@ void network() {
   sockaddr_vm machine{};
   machine.svm_family = AF_VSOCK, machine.svm_cid = VMADDR_CID_HOST, machine.svm_port = 22;
   must_fail("connect vsock", connect(pair[0], reinterpret_cast<sockaddr*>(&machine), sizeof machine));
-  for (const std::string& path : {std::string("/run/dbus/system_bus_socket"), std::string("/var/run/docker.sock"), std::string("\0cohort-test", 12)}) {
+  for (const std::string& path : {std::string("/run/dbus/system_bus_socket"), std::string("/var/run/docker.sock"),
+                                  std::string("\0cohort-test", 12)}) {
     sockaddr_un local{};
     local.sun_family = AF_UNIX;
     std::memcpy(local.sun_path, path.data(), path.size());
@@ -147,8 +155,9 @@ void network() {
 }
 
 void snooping() {
-  for (const char* path : {"/proc", "/proc/self/environ", "/proc/self/mem", "/proc/1/environ", "/proc/1/maps", "/proc/version", "/sys/kernel", "/dev/mem",
-                           "/dev/kmsg", "/dev/vda", "/dev/tty", "/dev/fuse", "/dev/kvm"})
+  for (const char* path :
+       {"/proc", "/proc/self/environ", "/proc/self/mem", "/proc/1/environ", "/proc/1/maps", "/proc/version",
+        "/sys/kernel", "/dev/mem", "/dev/kmsg", "/dev/vda", "/dev/tty", "/dev/fuse", "/dev/kvm"})
     must_not_open(path, O_RDONLY);
   must_fail("mount proc", mount("proc", "/tmp", "proc", 0, nullptr));
   must_fail("syslog", syscall(SYS_syslog, 3, nullptr, 0));
@@ -195,7 +204,7 @@ void filling() {
   }
   int files = 0;
   while (files < 100'000) {
-    const int fd = open(("/work/n" + std::to_string(files)).c_str(), O_WRONLY | O_CREAT, 0600);
+    const int fd = open(("/box/n" + std::to_string(files)).c_str(), O_WRONLY | O_CREAT, 0600);
     if (fd < 0) break;
     close(fd), ++files;
   }
@@ -226,7 +235,8 @@ void kernel_interfaces() {
 }
 
 void namespaces() {
-  for (const int flag : {CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP}) {
+  for (const int flag :
+       {CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP}) {
     must_fail("unshare", unshare(flag));
     const long child = syscall(SYS_clone, flag | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
     if (child == 0) _exit(0);
@@ -258,11 +268,12 @@ void environment() {
 
 // argv[2]: a file of the host that must not be there.
 void outside(const char* secret) {
-  for (const char* path : {"/etc/passwd", "/etc/shadow", "/root", "/home", "/var", "/run", "/opt", "/srv", "/mnt", "/boot", "/host", "/scratch",
-                           "/work/../etc/passwd", "/work/../../../../etc/passwd"})
+  for (const char* path : {"/etc/passwd", "/etc/shadow", "/root", "/home", "/var", "/run", "/opt", "/srv", "/mnt",
+                           "/boot", "/host", "/scratch", "/box/../etc/passwd", "/box/../../../../etc/passwd"})
     must_not_open(path, O_RDONLY);
   must_not_open(secret, O_RDONLY);
-  for (const char* path : {"/new", "/usr/new", "/bin/new", "/etc/new", "/dev/new", "/lib/new"}) must_not_open(path, O_WRONLY | O_CREAT);
+  for (const char* path : {"/new", "/usr/new", "/bin/new", "/etc/new", "/dev/new", "/lib/new"})
+    must_not_open(path, O_WRONLY | O_CREAT);
   must_not_open("/usr/bin/env", O_WRONLY);
   must_not_open("/etc/ld.so.cache", O_RDWR);
   must_fail("mkdir /new", mkdir("/new", 0755));
@@ -283,7 +294,7 @@ void outside(const char* secret) {
   // Up and out from a folder that was opened before it moved.
   mkdir("/tmp/a", 0755), mkdir("/tmp/a/b", 0755);
   const int inner = open("/tmp/a/b", O_RDONLY | O_DIRECTORY);
-  rename("/tmp/a/b", "/work/b");
+  rename("/tmp/a/b", "/box/b");
   for (int i = 0; i < 20; ++i) fchdir(inner), chdir("..");
   must_not_open("etc/passwd", O_RDONLY);
 }
@@ -292,17 +303,18 @@ void descriptors() {
   for (int fd = 3; fd < 4096; ++fd)
     if (fcntl(fd, F_GETFD) >= 0) std::printf("BREACH: descriptor %d\n", fd);
   rlimit more{RLIM_INFINITY, RLIM_INFINITY};
-  for (const auto resource : {RLIMIT_AS, RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_CORE, RLIMIT_MEMLOCK})
+  for (const auto resource :
+       {RLIMIT_AS, RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_CORE, RLIMIT_MEMLOCK})
     must_fail("a higher limit", setrlimit(resource, &more));
   must_fail("a limit of the init", prlimit(1, RLIMIT_NOFILE, nullptr, &more));
   must_fail("sched_setaffinity of the init", syscall(SYS_setpriority, PRIO_PROCESS, 0, -20));
 }
 
 void leave_files() {
-  for (const char* path : {"/work/left", "/tmp/left", "/dev/shm/left"}) close(open(path, O_WRONLY | O_CREAT, 0666));
+  for (const char* path : {"/box/left", "/tmp/left", "/dev/shm/left"}) close(open(path, O_WRONLY | O_CREAT, 0666));
 }
 void find_files() {
-  for (const char* path : {"/work/left", "/tmp/left", "/dev/shm/left"}) must_not_open(path, O_RDONLY);
+  for (const char* path : {"/box/left", "/tmp/left", "/dev/shm/left"}) must_not_open(path, O_RDONLY);
 }
 
 void stop_itself() {
@@ -359,7 +371,8 @@ int main(int argc, char** argv) {
       {"echo", echo},
       {"tell-user", tell_user},
       {"spin", [] { spin(); }},
-      {"wait", [] {
+      {"wait",
+       [] {
          while (true) pause();
        }},
       {"exit", [&] { std::exit(std::atoi(argument)); }},

@@ -110,13 +110,14 @@ TEST_F(RedTeam, TheScratchFillsUpToItsSize) {
 TEST_F(RedTeam, CallsByAnotherArchitecturesNumbersKill) {
   const ProgramResult result = run(attacker("foreign-calls"));
   EXPECT_EQ(result.end, SandboxEnd::signalled);
-  EXPECT_TRUE(result.status == SIGSYS || result.status == SIGSEGV) << result.status;  // SEGV: a kernel without 32 bit calls
+  EXPECT_TRUE(result.status == SIGSYS || result.status == SIGSEGV)
+      << result.status;  // SEGV: a kernel without 32 bit calls
   EXPECT_EQ(result.out, "before\n");
 }
 
 TEST_F(RedTeam, TheEnvironmentIsTheSandboxesOwn) {
   const ProgramResult result = run(attacker("environment"));
-  EXPECT_EQ(result.out, "PATH=/usr/local/bin:/usr/bin:/bin\nHOME=/work\nTMPDIR=/tmp\nLANG=C.UTF-8\nUSER=user\n");
+  EXPECT_EQ(result.out, "PATH=/usr/local/bin:/usr/bin:/bin\nHOME=/box\nTMPDIR=/tmp\nLANG=C.UTF-8\nUSER=user\n");
 }
 
 TEST_F(RedTeam, TheNurseryForgetsTheEnvironment) {
@@ -185,7 +186,8 @@ TEST_F(RedTeam, EveryNamespaceIsItsOwn) {
   std::ifstream status(process + "/status");
   std::stringstream text;
   text << status.rdbuf();
-  for (const char* line : {"NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000", "CapPrm:\t0000000000000000", "CapBnd:\t0000000000000000"})
+  for (const char* line : {"NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000", "CapPrm:\t0000000000000000",
+                           "CapBnd:\t0000000000000000"})
     EXPECT_NE(text.str().find(line), std::string::npos) << line << " in " << text.str();
 }
 

@@ -72,7 +72,7 @@ class SandboxTest : public testing::Test {
   static SandboxProgram attacker(const std::string& attack, const std::string& argument = "") {
     static const std::string bytes = file_bytes(ATTACKER);
     SandboxProgram program;
-    program.command = {"/work/" + attacker_name(), attack};
+    program.command = {"/box/" + attacker_name(), attack};
     if (!argument.empty()) program.command.push_back(argument);
     program.files = {{attacker_name(), bytes, true}};
     program.limits.seconds = 60;  // for those that end by themselves

@@ -48,7 +48,8 @@ TEST_F(Sandbox, TellsHowAProgramEnded) {
 }
 
 TEST_F(Sandbox, TakesFilesThatTheProgramMade) {
-  SandboxProgram program{.command = {"/bin/sh", "-c", "printf made > one; cp /bin/true two; chmod 700 two; printf x > /tmp/three"}};
+  SandboxProgram program{
+      .command = {"/bin/sh", "-c", "printf made > one; cp /bin/true two; chmod 700 two; printf x > /tmp/three"}};
   program.take = {"one", "two", "three"};
   const ProgramResult result = run(program);
   ASSERT_EQ(result.files.size(), 2u) << result.err;
@@ -58,12 +59,15 @@ TEST_F(Sandbox, TakesFilesThatTheProgramMade) {
 
 TEST_F(Sandbox, ShowsBindsReadOnlyInTheirPlace) {
   const std::filesystem::path folder = std::filesystem::path(ATTACKER).parent_path();
-  SandboxProgram program{.command = {"/bin/sh", "-c", "[ -x " ATTACKER " ] && ! touch " + folder.string() + "/new 2> /dev/null && echo yes"}};
+  SandboxProgram program{
+      .command = {"/bin/sh", "-c",
+                  "[ -x " ATTACKER " ] && ! touch " + folder.string() + "/new 2> /dev/null && echo yes"}};
   program.binds = {folder};
   if (geteuid() == 0 && access(ATTACKER, R_OK) == 0) {
     struct stat info;
     for (auto part = folder; part != part.root_path(); part = part.parent_path())
-      if (stat(part.c_str(), &info) == 0 && (info.st_mode & 0001) == 0) GTEST_SKIP() << part << " is closed to other users";
+      if (stat(part.c_str(), &info) == 0 && (info.st_mode & 0001) == 0)
+        GTEST_SKIP() << part << " is closed to other users";
   }
   EXPECT_EQ(run(program).out, "yes\n");
 }
@@ -77,13 +81,16 @@ TEST_F(Sandbox, WhatCannotRunIsTheMachinesFaultAndNamed) {
       {{.command = {"/usr/bin/no-such-program"}}, "/usr/bin/no-such-program: No such file"},
       {{.command = {}}, "without a command"},
       {{.command = {"/bin/true"}, .files = {{"../x", "", false}}}, "'../x' is no plain file name"},
-      {{.command = {"/bin/true"}, .files = {{"a", "", false}, {"a", "", false}}}, "create /work/a: File exists"},
+      {{.command = {"/bin/true"}, .files = {{"a", "", false}, {"a", "", false}}}, "create /box/a: File exists"},
       {{.command = {"/bin/true"}, .binds = {"/no/such/folder"}}, "/no/such/folder cannot be shown in the sandbox"},
       {{.command = {"/bin/true"}, .binds = {"relative"}}, "absolute paths"},
       {{.command = {"/bin/true"}, .binds = {"/usr/../etc"}}, "without .."},
       {{.command = {"/bin/true"}, .binds = {"/proc"}}, "'/proc' cannot be shown in the sandbox: it has"},
       {{.command = {"/bin/true"}, .binds = {"/tmp"}}, "'/tmp' cannot be shown in the sandbox: it has"},
-      {{.command = {"/bin/true"}, .files = {{"a", std::string(100'000, 'x'), false}}, .limits = {.scratch_bytes = 4096}}, "write (limits.scratch_bytes too small?)"},
+      {{.command = {"/bin/true"},
+        .files = {{"a", std::string(100'000, 'x'), false}},
+        .limits = {.scratch_bytes = 4096}},
+       "write (limits.scratch_bytes too small?)"},
   };
   for (const Row& row : rows) {
     const SandboxResult result = pool.run({row.program, std::nullopt});
@@ -95,8 +102,14 @@ TEST_F(Sandbox, WhatCannotRunIsTheMachinesFaultAndNamed) {
 
 // Else a program could choose to have no score by spoiling what was compiled from it.
 TEST_F(Sandbox, AFileOfTheProgramsThatCannotBeExecutedIsTheProgramsFault) {
-  for (const SandboxFile& file : std::vector<SandboxFile>{{"x", "\x7f" "ELF garbage", true}, {"x", "", true}, {"x", "#!/no/interpreter\n", true}, {"x", "data", false}}) {
-    const ProgramResult result = run({.command = {"/work/x"}, .files = {file}});
+  for (const SandboxFile& file : std::vector<SandboxFile>{{"x",
+                                                           "\x7f"
+                                                           "ELF garbage",
+                                                           true},
+                                                          {"x", "", true},
+                                                          {"x", "#!/no/interpreter\n", true},
+                                                          {"x", "data", false}}) {
+    const ProgramResult result = run({.command = {"/box/x"}, .files = {file}});
     EXPECT_EQ(result.end, SandboxEnd::exited);
     EXPECT_EQ(result.status, 126);
   }
@@ -232,7 +245,8 @@ TEST_F(Sandbox, AThousandRunsLeaveNothing) {
   }
   const std::string id = std::to_string(worker), descriptors = "/proc/" + id + "/fd";
   for (int i = 0; i < 20; ++i) one.run({program, std::nullopt});
-  const int own_before = entries_of("/proc/self/fd"), worker_before = entries_of(descriptors), mounts_before = lines_of("/proc/self/mountinfo");
+  const int own_before = entries_of("/proc/self/fd"), worker_before = entries_of(descriptors),
+            mounts_before = lines_of("/proc/self/mountinfo");
   const long memory_before = resident_kb(worker);
   for (int i = 0; i < 1000; ++i) {
     const SandboxResult result = one.run({program, std::nullopt});

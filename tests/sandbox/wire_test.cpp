@@ -13,9 +13,18 @@ namespace {
 using namespace std::chrono_literals;
 
 SandboxRequest a_request() {
-  SandboxProgram program{.command = {"/bin/x", std::string("a\0b", 3)}, .files = {{"f", "bytes", true}, {"", "", false}}, .input = "in", .take = {"t"}};
+  SandboxProgram program{.command = {"/bin/x", std::string("a\0b", 3)},
+                         .files = {{"f", "bytes", true}, {"", "", false}},
+                         .input = "in",
+                         .take = {"t"}};
   program.binds = {"/opt"}, program.environment = {"A=b"};
-  program.limits = {.seconds = 1.5, .memory_bytes = 1, .address_space_bytes = 2, .output_bytes = 3, .scratch_bytes = 4, .processes = 5, .open_files = 6};
+  program.limits = {.seconds = 1.5,
+                    .memory_bytes = 1,
+                    .address_space_bytes = 2,
+                    .output_bytes = 3,
+                    .scratch_bytes = 4,
+                    .processes = 5,
+                    .open_files = 6};
   SandboxRequest request{program, program};
   request.checker->input.clear();
   return request;
@@ -23,7 +32,14 @@ SandboxRequest a_request() {
 
 SandboxResult a_result() {
   SandboxResult result;
-  result.program = {.end = SandboxEnd::memory, .status = -3, .out = "o", .err = "e", .report = "r", .files = {{"f", "b", false}}, .seconds = 2, .cpu_seconds = 3};
+  result.program = {.end = SandboxEnd::memory,
+                    .status = -3,
+                    .out = "o",
+                    .err = "e",
+                    .report = "r",
+                    .files = {{"f", "b", false}},
+                    .seconds = 2,
+                    .cpu_seconds = 3};
   result.checker = ProgramResult{};
   result.error = "why";
   return result;
