@@ -25,8 +25,8 @@ bool three_at(std::string_view text, size_t at) {
 
 // Behind a separator of groups other than ',' and '.', or `at` when there is none.
 size_t skip_group_space(std::string_view text, size_t at) {
-  static constexpr std::array<std::string_view, 9> kSpaces = {
-      "{,}", "\\,", "\\!", "{\\,}", ",\\!", "\xE2\x80\x89", "\xE2\x80\xAF", "\xC2\xA0", " "};
+  static constexpr std::array<std::string_view, 10> kSpaces = {
+      ",\\! ", "{,}", "\\,", "\\!", "{\\,}", ",\\!", "\xE2\x80\x89", "\xE2\x80\xAF", "\xC2\xA0", " "};
   for (const std::string_view space : kSpaces)
     if (text.substr(at).starts_with(space)) return at + space.size();
   return at;

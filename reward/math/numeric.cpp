@@ -130,6 +130,16 @@ std::optional<Ball> Point::function(const Expr& e) const {
     if (log2_of(Real(z->re - nearest, kWorkBits)) <= z->error + 1) return ball(nearest);  // a whole number
     return ball(e.name == "floor" ? Real(floor(z->re), kWorkBits) : Real(ceil(z->re), kWorkBits));
   }
+  if (e.name == "binom" && e.args.size() == 2 && e.args[1].is_integer() && e.args[1].value >= 0 &&
+      e.args[1].value <= 50) {
+    Ball product = ball(real(1.0));  // n (n - 1) ... (n - k + 1) / k!
+    for (int i = 0; i < e.args[1].value.get_num().get_si(); ++i) {
+      const Ball step = ball(real(mpq_class(1, i + 1)));
+      product =
+          product * (*z - ball(real(static_cast<double>(i)))) * Ball{step.re, step.im, -static_cast<double>(kBits)};
+    }
+    return product;
+  }
   if (e.name == "max" || e.name == "min") {
     std::optional<Ball> best = z;
     for (size_t i = 1; i < e.args.size(); ++i) {

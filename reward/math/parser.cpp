@@ -90,6 +90,8 @@ bool Parser::at_item_end() const {
       return true;
     case Tok::kBar:
       return bars_ > 0;
+    case Tok::kColon:
+      return in_set_;
     case Tok::kRelation:
       return angles_ > 0 && peek().name == ">";
     default:
@@ -122,7 +124,7 @@ Expr Parser::item() {
       ++at_;
       // "=-" and "= about" and a relation written twice ("= \\approx") are no use to anybody.
       if (is(Tok::kRelation)) return fail("two relations stand side by side");
-    } else if (is(Tok::kColon) && sides.size() == 1) {  // "3 : 2", "Answer: 5"
+    } else if (is(Tok::kColon) && sides.size() == 1 && !in_set_) {  // "3 : 2", "Answer: 5"
       ++at_;
       if (sides[0].is(Kind::kText)) {
         sides.clear();

@@ -44,8 +44,10 @@ Expr Parser::brackets() {
   const std::string open = tokens_[at_++].name;
   const int bars = std::exchange(bars_, 0);
   const int angles = std::exchange(angles_, angle ? 1 : 0);
+  const bool in_set = std::exchange(in_set_, false);
   std::vector<Expr> list = items();
   bars_ = bars;
+  in_set_ = in_set;
   angles_ = angles;
   if (failed()) return {};
   if (!(angle ? is(Tok::kRelation, ">") : is(Tok::kClose))) return fail("a bracket is not closed");
@@ -74,8 +76,10 @@ Expr Parser::set() {
   if (failed()) return {};
   ++at_;
   const int bars = std::exchange(bars_, 1);
+  const bool in_set = std::exchange(in_set_, true);
   std::vector<Expr> list = items();
   bars_ = bars;
+  in_set_ = in_set;
   if (failed()) return {};
   if (list.size() == 1 && (is(Tok::kBar) || is(Tok::kColon))) {
     ++at_;

@@ -88,6 +88,7 @@ class Parser {
   size_t at_ = 0;
   int depth_ = 0;
   int bars_ = 0;           // open |...|
+  bool in_set_ = false;  // a ':' begins conditions
   int angles_ = 0;         // open <...>
   std::string separator_;  // "or" or "and" when the last list had one
   std::string error_;
