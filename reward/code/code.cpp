@@ -12,27 +12,6 @@ namespace {
 
 constexpr int64_t kMega = 1 << 20;
 
-double number_option(const RewardSpec& spec, const char* name, double fallback, double low, double high,
-                     bool whole = true) {
-  const auto it = spec.options.find(name);
-  if (it == spec.options.end()) return fallback;
-  const double value = it->is_number() ? it->get<double>() : NAN;
-  CHECK_USAGE(value >= low && value <= high && (!whole || value == std::floor(value)),
-              "reward '{}': '{}' is a {} from {} to {}, found {}", spec.name, name, whole ? "whole number" : "number",
-              low, high, it->dump());
-  return value;
-}
-
-// One of `words`, the first when the option is absent.
-std::string word_option(const RewardSpec& spec, const char* name, const std::vector<std::string>& words) {
-  const auto it = spec.options.find(name);
-  if (it == spec.options.end()) return words.front();
-  for (const std::string& word : words)
-    if (*it == word) return word;
-  fail(ExitCode::kUsage, "reward '{}': '{}' is one of {}, found {}", spec.name, name, fmt::join(words, ", "),
-       it->dump());
-}
-
 std::string column_name(const RewardSpec& spec, const char* option, const char* fallback) {
   const auto it = spec.options.find(option);
   if (it == spec.options.end()) return fallback;
@@ -52,12 +31,12 @@ void require_opt_in(const RewardSpec& spec) {
 
 SandboxLimits read_limits(const RewardSpec& spec) {
   SandboxLimits l;
-  l.seconds = number_option(spec, "timeout_s", 10, 0.1, 3600, false);
-  l.memory_bytes = kMega * static_cast<int64_t>(number_option(spec, "memory_mb", 512, 16, 1 << 20));
-  l.output_bytes = 1024 * static_cast<int64_t>(number_option(spec, "output_kb", 1024, 1, 1 << 16));
-  l.scratch_bytes = kMega * static_cast<int64_t>(number_option(spec, "scratch_mb", 64, 1, 1 << 16));
-  l.processes = static_cast<int64_t>(number_option(spec, "processes", 16, 1, 4096));
-  l.open_files = static_cast<int64_t>(number_option(spec, "open_files", 64, 16, 4096));
+  l.seconds = number_option(spec, "timeout_s", 0.1, 3600, 10);
+  l.memory_bytes = kMega * whole_option(spec, "memory_mb", 16, 1 << 20, 512);
+  l.output_bytes = 1024 * whole_option(spec, "output_kb", 1, 1 << 16, 1024);
+  l.scratch_bytes = kMega * whole_option(spec, "scratch_mb", 1, 1 << 16, 64);
+  l.processes = whole_option(spec, "processes", 1, 4096, 16);
+  l.open_files = whole_option(spec, "open_files", 16, 4096, 64);
   return l;
 }
 
@@ -73,19 +52,19 @@ CodeReward::CodeReward(const RewardSpec& spec) {
   fraction_ = word_option(spec, "score", {"all", "fraction"}) == "fraction";
   whole_completion_ = word_option(spec, "code", {"block", "completion"}) == "completion";
   const std::string compare = word_option(spec, "compare", {"lines", "tokens", "exact"});
-  const int workers = static_cast<int>(number_option(spec, "workers", 2, 1, 1024));
+  const int workers = static_cast<int>(whole_option(spec, "workers", 1, 1024, 2));
 
   grader_.language = find_language(spec);
   grader_.compare = compare == "lines"    ? CompareOutput::lines
                     : compare == "tokens" ? CompareOutput::tokens
                                           : CompareOutput::exact;
-  grader_.tolerance = number_option(spec, "tolerance", 0, 0, 1, false);
+  grader_.tolerance = number_option(spec, "tolerance", 0, 1, 0);
   grader_.stop_at_failure = !fraction_;
   grader_.limits = read_limits(spec);
   grader_.limits.address_space_bytes = kMega * grader_.language.address_space_mb;
-  grader_.compile_limits.seconds = number_option(spec, "compile_timeout_s", 30, 0.1, 3600, false);
+  grader_.compile_limits.seconds = number_option(spec, "compile_timeout_s", 0.1, 3600, 30);
   grader_.compile_limits.memory_bytes =
-      kMega * static_cast<int64_t>(number_option(spec, "compile_memory_mb", 2048, 16, 1 << 20));
+      kMega * whole_option(spec, "compile_memory_mb", 16, 1 << 20, 2048);
   grader_.compile_limits.scratch_bytes = 256 * kMega;
 
   Nursery* nursery = find_nursery();
