@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "model/activation_tape.h"
 #include "model/transformer.h"
 
 namespace cohort {
@@ -52,7 +53,14 @@ TEST(MemoryPlan, AgreesWithWhatIsAllocated) {
     const auto plan = training_memory(model, config, 1);
     expect_near(piece(plan, "weights"), policy->arena.bytes());
     expect_near(piece(plan, "KV cache"), KvCache(*policy, 16).bytes());
-    expect_near(piece(plan, "training activations"), TrainState(*policy, 512, 512).bytes());
+    // Everything is reused: one layer's activations serve all. 16 completions of 24 tokens behind 2 prompts of 40.
+    expect_near(piece(plan, "training activations"), TrainState(*policy, {512, 512, 0, true}).bytes());
+    EXPECT_EQ(piece(plan, "activations of sampled rows (464)"),
+              static_cast<uint64_t>(464 * ActivationTape::slot_bytes(model, dtype)));
+    expect_near(piece(training_memory(model, config, 2), "training activations"),
+                TrainState(*policy, {512, 512, 512, true}).bytes());
+    config.trainer.reuse_activations = false;
+    expect_near(piece(training_memory(model, config, 1), "training activations"), TrainState(*policy, 512, 512).bytes());
     EXPECT_EQ(piece(plan, "gradients (1 "), static_cast<uint64_t>(policy->table.size) * 4);
     config.trainer.gradient_checkpointing = true;
     expect_near(piece(training_memory(model, config, 1), "training activations"), TrainState(*policy, 512, 512, true).bytes());
@@ -75,10 +83,33 @@ TEST(MemoryPlan, TheCacheIsCutToItsKeyOrToFreeMemory) {
   EXPECT_EQ(cut.bytes(), 10 * page);
   EXPECT_EQ(piece(training_memory(small_model(), config, 1, cut), "KV cache (640 tokens)"), static_cast<uint64_t>(10 * page));
   config.rollout.kv_cache_gb = 0;
-  const uint64_t others = total_bytes(training_memory(small_model(), config, 1)) - static_cast<uint64_t>(32 * page);
+  const TapeSize no_tape{.needed = 0, .slots = 0, .slot_bytes = 0};  // chosen from what is free as well
+  const uint64_t others = total_bytes(training_memory(small_model(), config, 1, std::nullopt, no_tape)) - static_cast<uint64_t>(32 * page);
   EXPECT_EQ(planned_cache(small_model(), config, 1, static_cast<int64_t>(others) + 20 * page).bytes(), 10 * page)
       << "half of what the rest of the run leaves";
   EXPECT_FALSE(planned_cache(small_model(), config, 1, 1000).holds_one());
+}
+
+TEST(MemoryPlan, TheTapeIsCutToAQuarterOfFreeMemory) {
+  const ModelConfig model = small_model();
+  Config config;
+  config.model.dtype = "float32";
+  config.data.max_prompt_length = 40;
+  config.rollout.max_completion_length = 24;
+  config.rollout.num_generations = 4;
+  config.trainer.prompts_per_step = 3;
+  const int64_t slot = ActivationTape::slot_bytes(model, DType::f32);
+  const auto sized = [&](int ranks, std::optional<int64_t> free) { return choose_tape_size(config, model, DType::f32, ranks, 40, free); };
+  EXPECT_EQ(sized(1, std::nullopt).slots, 12 * 24 + 3 * 40);
+  EXPECT_EQ(sized(2, std::nullopt).slots, 6 * 24 + 3 * 40) << "6 of 12 completions, in order, can be of 3 prompts";
+  EXPECT_EQ(sized(4, std::nullopt).slots, 3 * 24 + 2 * 40);
+  const TapeSize cut = sized(1, 400 * slot);
+  EXPECT_EQ(cut.slots, 100);
+  EXPECT_FALSE(cut.holds_all());
+  EXPECT_NE(cut.text().find("up to 100 of 408 (a quarter of the memory that is free for this rank)"), std::string::npos) << cut.text();
+  EXPECT_EQ(sized(1, 0).slots, 0);
+  config.trainer.gradient_checkpointing = true;
+  EXPECT_EQ(sized(1, std::nullopt).slots, 0);
 }
 
 TEST(MemoryPlan, InferenceHoldsTheLayersMatricesOnce) {
