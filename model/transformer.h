@@ -91,7 +91,7 @@ void pack_scores(const Policy& policy, TrainState& state, const TokenPack& pack,
 // The token whose score is the text's: the last that is not padding, as transformers pools it.
 size_t score_position(const ModelConfig& config, std::span<const int32_t> tokens);
 // Forward, loss and backward in one go. `gradient` as in ops/head.h. gradients (table.size) f32: every parameter's is
-// overwritten, the gaps between them stay. `parts` cover the pack; none: one part.
+// overwritten, the gaps between them stay or become 0. `parts` cover the pack; none: one part.
 void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
                const std::function<float(int64_t, float, float)>& gradient, Tensor gradients, const Exec& ex,
                std::span<const PackPart> parts = {});
