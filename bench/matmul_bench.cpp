@@ -33,10 +33,12 @@ void forward(benchmark::State& state, const Exec& ex, int64_t n, int64_t k, DTyp
 void backward_input(benchmark::State& state, const Exec& ex, int64_t n, int64_t k, DType act, DType out) {
   const int64_t T = state.range(0);
   const size_t copies = kWeightBytes / (static_cast<size_t>(n * k) * dtype_size(act)) + 1;
-  const Matrix weights(act, static_cast<int64_t>(copies) * n, k), dy(act, T, n), dx(out, T, k);
+  const Matrix w(act, n, k), dy(act, T, n), dx(out, T, k);
+  std::vector<PackedWeight> weights(copies);
+  for (PackedWeight& packed : weights) pack_weight(packed, w.t, ex);
   size_t next = 0;
   for (auto _ : state) {
-    matmul_backward_input(dx.t, dy.t, weights.t.slice_rows(static_cast<int64_t>(next) * n, n), ex);
+    matmul_backward_input(dx.t, dy.t, weights[next], ex);
     next = (next + 1) % copies;
   }
   count_flops(state, 2.0 * static_cast<double>(T * n * k), act);
@@ -66,6 +68,7 @@ void head(benchmark::State& state, const Exec& ex, DType act, bool loss) {
   const int64_t n = state.range(0);
   const Matrix w(act, kVocab, kHidden), h(act, n, kHidden), dh(DType::f32, n, kHidden);
   const Matrix dw(DType::f32, loss ? kVocab : 1, kHidden);
+  std::vector<float> spare(loss ? static_cast<size_t>(n * (kVocab + 384)) : 0);  // as much as a model's gradients have
   PackedWeight packed;
   pack_weight(packed, w.t, ex);
   std::vector<int32_t> targets(static_cast<size_t>(n));
@@ -74,7 +77,7 @@ void head(benchmark::State& state, const Exec& ex, DType act, bool loss) {
   for (auto _ : state) {
     if (loss) {
       head_loss(
-          dh.t, dw.t, h.t, packed, w.t, targets, 1.0f, [](int64_t, float, float) { return -1e-3f; }, ex);
+          dh.t, dw.t, h.t, packed, targets, 1.0f, [](int64_t, float, float) { return -1e-3f; }, ex, 0, {}, {}, spare);
     } else {
       head_logprobs(logprob, entropy, h.t, packed, targets, 1.0f, ex);
     }

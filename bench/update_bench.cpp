@@ -85,8 +85,7 @@ int main(int argc, char** argv) {
   const auto comm = make_self_comm();
   const int logical_ranks = static_cast<int>(o["logical_ranks"]);
   const auto policy = make_policy(smollm2_135m(), DType::bf16, logical_ranks);
-  init_weights(*policy, 1);
-  repack(*policy, ex);
+  init_weights(*policy, 1, ex);
   OptimSection optim;
   Optimizer optimizer(*policy, optim, logical_ranks, *comm);
   PackRunner runner(*policy, optimizer, o["gradient_checkpointing"] != 0);

@@ -38,7 +38,7 @@ void import_folder(const Options& o, StatusLine& line) {
   ModelArguments threads;
   threads.threads = o.threads;
   ExecOwner owner(threads.thread_count());
-  const LoadedModel model = load_model_unpacked(o.source, "auto", 1, owner.exec());
+  const LoadedModel model = load_model(o.source, "auto", 1, owner.exec(), PolicyUse::inference);
   const SafetensorsFolder weights = SafetensorsFolder::open(o.source);
   for (const std::string& warning : weights.warnings()) line.print("warning: " + warning);
   save_model(*model.policy, o.source, unfinished.path(),

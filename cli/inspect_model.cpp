@@ -163,7 +163,7 @@ void memory_rows(ModelConfig model) {
   inspect_row("", "matrices packed, held once; a token's keys and values take {} numbers", grouped(cached));
   inspect_row("to train", "{} on one rank ({} prompts a step, {} completions of up to {} tokens)", train,
               config.trainer.prompts_per_step, config.rollout.num_generations, config.rollout.max_completion_length);
-  inspect_row("", "weights twice, flat and packed; and 16 bytes a parameter or more: gradients, master weights, Adam's moments, in float32");
+  inspect_row("", "the same weights; and 14 bytes a parameter or more (float32: 12): gradients, halves of master weights, Adam's moments");
 }
 
 }  // namespace

@@ -8,12 +8,14 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 
 #include "core/text.h"
 #include "model/kv_cache.h"
 #include "model/params.h"
 #include "trainer/gradient_sum.h"
 #include "trainer/model_setup.h"
+#include "trainer/optimizer.h"
 #include "trainer/pack_runner.h"
 
 namespace cohort {
@@ -40,30 +42,15 @@ void add(std::vector<MemoryPiece>& pieces, std::string name, int64_t bytes) {
   pieces.push_back({std::move(name), static_cast<uint64_t>(bytes)});
 }
 
-// Weights, and the copies of the matrices that matmul reads. For inference the latter are the only ones, but for an
-// embedding that is not the head, and one layer or the head is read at a time.
-void add_weights(std::vector<MemoryPiece>& pieces, const ParamTable& table, int64_t act,
-                 const std::string& of, PolicyUse use = PolicyUse::training) {
-  int64_t matrices = 0, once = 0, longest = 0;
-  for (const LayerParams& layer : table.layers) {
-    longest = std::max(longest, layer.span.end - layer.span.begin);
-    for (const ParamEntry& entry : table.entries)
-      if (entry.kind == ParamKind::matrix && entry.offset >= layer.span.begin && entry.offset < layer.span.end)
-        once += entry.size();
-  }
+// Matrices as the products read them, and what stands beside them: vectors, and an embedding that is not the head.
+void add_weights(std::vector<MemoryPiece>& pieces, const ParamTable& table, int64_t act, const std::string& of) {
+  int64_t packed = 0, flat = 0;
   for (const ParamEntry& entry : table.entries) {
-    if (entry.offset != table.head) continue;
-    once += entry.size();
-    longest = std::max(longest, entry.size());
+    const bool embedding = entry.offset == table.embedding && table.head != table.embedding;
+    (entry.kind == ParamKind::matrix && !embedding ? packed : flat) += entry.size();
   }
-  for (const ParamEntry& entry : table.entries) {
-    if (entry.kind == ParamKind::matrix && (entry.offset != table.embedding || table.head == table.embedding)) {
-      matrices += entry.size();
-    }
-  }
-  const bool flat = use == PolicyUse::training;
-  add(pieces, of + "weights", (flat ? table.size : table.size - once + longest) * act);
-  add(pieces, of + "packed weights", matrices * act);
+  add(pieces, of + "packed weights", packed * act);
+  add(pieces, of + "vectors and embedding", flat * act);
 }
 
 // As ForwardState, and the hidden states and logits that are drawn from.
@@ -73,6 +60,9 @@ int64_t rollout_activations(const Sizes& s, int64_t rows, int64_t sequences) {
   return rows * (4 * (s.C + qkv + outputs) + s.act * (2 * s.C + qkv + s.width + 3 * s.F)) +
          sequences * (s.act * s.C + 4 * s.V);
 }
+
+// As PackRunner allocates them.
+int64_t in_whole_steps(int64_t rows) { return (rows + kRowStep - 1) / kRowStep * kRowStep; }
 
 // Which layers' activations a TrainState keeps for the rows of a pass.
 enum class Kept { all_layers, inputs_and_one_layer, all_layers_and_one, one_layer };
@@ -115,6 +105,20 @@ CacheNeed cache_need(const ModelConfig& model, const Config& config, int ranks) 
           .page_bytes = kv_page_bytes(model, dtype, kPageTokens)};
 }
 
+// The largest request for workspace in an update (model/cpu): the head's, whose rows go through the vocabulary together, or
+// that of a weight's gradient; a panel of weights for each thread; and what each of `parts` packs adds to the embedding.
+int64_t workspace(const Sizes& s, int64_t rows, int64_t parts, int64_t threads) {
+  constexpr int64_t kChunk = 384, kBlock = 8 * kChunk, kPanel = 48, kRowsInCache = 64;  // as head.cpp, gemm.h
+  const int64_t vocabulary = std::min(s.V, kBlock), deepest = std::max({s.C, s.F, s.width});
+  const int64_t head = 12 * (s.V / kChunk + 1) * rows + s.act * (rows * (vocabulary + s.C) + vocabulary * s.C) +
+                       threads * (4 * kRowsInCache * kChunk + s.act * kChunk * rows);
+  const int64_t layer = s.act * rows * (s.C + 2 * s.F);
+  return std::max(head, layer) + threads * kPanel * deepest * s.act + 4 * s.C * parts * std::min(s.V, rows);
+}
+
+// A process before it has a model: program, libraries, tokenizer, data.
+constexpr int64_t kProgram = int64_t{16} << 20;
+
 }  // namespace
 
 uint64_t total_bytes(const std::vector<MemoryPiece>& pieces) {
@@ -135,7 +139,11 @@ std::vector<MemoryPiece> generation_memory(const ModelConfig& model, DType dtype
                                            int64_t positions, int64_t batched_tokens) {
   const Sizes s(model, dtype);
   std::vector<MemoryPiece> pieces;
-  add_weights(pieces, make_param_table(model, 1), s.act, "", PolicyUse::inference);
+  const ParamTable table = make_param_table(model, 1);
+  add_weights(pieces, table, s.act, "");
+  int64_t longest = 0;
+  for (const LayerParams& layer : table.layers) longest = std::max(longest, layer.span.end - layer.span.begin);
+  add(pieces, "a layer, while it is read", longest * s.act);
   add(pieces, fmt::format("KV cache ({} x {} tokens)", sequences, positions),
       choose_cache_size({sequences, positions, kPageTokens, kv_page_bytes(model, dtype, kPageTokens)}, {}).bytes());
   add(pieces, "activations",
@@ -151,29 +159,40 @@ std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config&
   const int64_t logical = config.trainer.logical_ranks;
   const ParamTable table = make_param_table(model, logical);
 
-  // The rank with most logical ranks: their spans of the state, and the tree's buffers while they
-  // are added up.
-  const LogicalRange range = logical_range(static_cast<int>(logical), 0, ranks);
-  const int64_t owned = range.last - range.first;
+  // The rank with most logical ranks: their spans of the state, and the tree's buffers while they are added up.
+  int64_t owned = 0, sums = 0;
+  for (int rank = 0; rank < ranks; ++rank) {
+    const LogicalRange range = logical_range(static_cast<int>(logical), rank, ranks);
+    owned = std::max<int64_t>(owned, range.last - range.first);
+    sums += static_cast<int64_t>(covering_nodes(range).size());
+  }
   const int64_t span = table.size / logical * owned;
 
   const int64_t prompt = config.data.max_prompt_length, completion = r.max_completion_length;
-  const int64_t group = prompt + r.num_generations * completion;
+  const int64_t group = prompt + r.num_generations * (completion - 1);  // the last token has no row
   const int64_t share = (config.trainer.prompts_per_step * group + logical - 1) / logical;
   const int64_t pack =
       config.trainer.pack_tokens > 0
           ? config.trainer.pack_tokens
           : std::max(std::min(std::max(share, group), kMaxAutoRows + prompt), prompt + completion);
-  const int64_t rows = std::max(pack, std::min(share * owned, kPassRows));  // of a pass (trainer/pack_runner.h)
-  // One pass writes one buffer; sums of several wait for each other, one a level of the tree, and for a leaf's packs.
-  const int64_t buffers = share * owned <= rows ? 1 : std::bit_width(static_cast<uint64_t>(owned)) + 1;
+  // A pass takes as large a subtree of logical ranks as has few enough rows (trainer/pack_runner.h), or a pack.
+  int64_t leaves = 1;
+  while (2 * leaves <= owned && 2 * leaves * share <= kPassRows) leaves *= 2;
+  const int64_t rows = in_whole_steps(std::max(pack, leaves * share));
+  // It writes one buffer; sums of several wait for each other, one a level of the tree, and for a leaf's packs.
+  const int64_t passes = (owned + leaves - 1) / leaves;
+  const int64_t buffers = std::bit_width(static_cast<uint64_t>(passes)) + (pack < share ? 1 : 0);
 
   std::vector<MemoryPiece> pieces;
   add_weights(pieces, table, s.act, "");
   if (config.algorithm.beta > 0) add_weights(pieces, table, s.act, "reference ");
   add(pieces, fmt::format("gradients ({} float32 buffers)", buffers), buffers * table.size * 4);
-  add(pieces, "summed gradients (own span)", span * 4);
-  add(pieces, "optimizer (own span: master, m, v)", 3 * span * 4);
+  if (ranks > 1) {  // the sum of the own span, and what is received and sent of gradients and of weights at once
+    add(pieces, "exchange with other ranks",
+        4 * (span + sums * std::min(span, kExchangedGradients)) + s.act * std::min(table.size, kSharedWeights));
+  }
+  // A bfloat16 weight keeps the lower half of its master beside it; a float32 weight is its own.
+  add(pieces, "optimizer (own span)", span * (8 + (dtype == DType::bf16 ? 2 : 0)));
   const CacheSize kv = cache ? *cache : planned_cache(model, config, ranks, std::nullopt);
   add(pieces,
       kv.holds_all() ? fmt::format("KV cache ({} x {} tokens)", kv.need.sequences, kv.need.positions)
@@ -190,6 +209,10 @@ std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config&
                                     : all_reused                         ? Kept::one_layer
                                     : kept.slots > 0                     ? Kept::all_layers_and_one
                                                                          : Kept::all_layers));
+  const int64_t cores = std::max<int64_t>(1, std::thread::hardware_concurrency() / static_cast<unsigned>(ranks));
+  const int64_t threads = config.run.threads > 0 ? config.run.threads : cores;
+  add(pieces, fmt::format("workspace ({} threads)", threads), workspace(s, rows, owned, threads));
+  add(pieces, "program", kProgram);
   return pieces;
 }
 

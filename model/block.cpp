@@ -81,7 +81,7 @@ HeadLayout head_layout(const ModelConfig& c, int64_t layer) {
 
 void embed_tokens(const Policy& policy, Tensor x, std::span<const int32_t> tokens, const Exec& ex) {
   const ModelConfig& c = policy.config;
-  if (policy.use == PolicyUse::inference && policy.table.head == policy.table.embedding)
+  if (policy.table.head == policy.table.embedding)
     return packed_rows(x, policy.packed_head, tokens, c.embedding_scale, ex);
   embedding(x, tokens, policy.weight(policy.table.embedding, c.vocab_size, c.hidden_size), ex, c.embedding_scale);
 }
@@ -195,11 +195,11 @@ void block_mlp_backward(const Policy& policy, int64_t layer, Tensor dx, Tensor x
   const int64_t C = c.hidden_size, F = c.intermediate_size;
   cast(s.dact, before_sandwich(policy, at.mlp_out_norm, dx, b.mlp_out, b.rstd_mlp_out, gradients, s, ex), ex);
   matmul_backward_weight(gradients.at(at.down, C, F), s.dact, b.mlp, ex, gradients.parts);
-  matmul_backward_input(s.dmlp, s.dact, policy.weight(at.down, C, F), ex);
+  matmul_backward_input(s.dmlp, s.dact, policy.packed_layers[layer].down, ex);
   c.activation == Activation::silu ? swiglu_backward(s.dgate_up, s.dmlp, b.gate_up, ex)
                                    : geglu_backward(s.dgate_up, s.dmlp, b.gate_up, ex);
   matmul_backward_weight(gradients.at(at.gate_up, 2 * F, C), s.dgate_up, b.h_mid, ex, gradients.parts);
-  matmul_backward_input(s.dh, s.dgate_up, policy.weight(at.gate_up, 2 * F, C), ex);
+  matmul_backward_input(s.dh, s.dgate_up, policy.packed_layers[layer].gate_up, ex);
   rmsnorm_backward(dx, gradients.at(at.mlp_norm, 1, C), s.dh, x, policy.weight(at.mlp_norm, 1, C), b.rstd_mid,
                    norm_params(c).offset, ex, gradients.parts);
 }
@@ -213,7 +213,7 @@ void block_attention_out_backward(const Policy& policy, int64_t layer, Tensor dx
   if (at.out_bias != kNoParam) bias_backward(gradients.at(at.out_bias, 1, C), dout, ex, gradients.parts);
   cast(s.dact, dout, ex);
   matmul_backward_weight(gradients.at(at.out, C, width), s.dact, b.attention, ex, gradients.parts);
-  matmul_backward_input(s.dattention, s.dact, policy.weight(at.out, C, width), ex);
+  matmul_backward_input(s.dattention, s.dact, policy.packed_layers[layer].out, ex);
 }
 
 void block_attention_in_backward(const Policy& policy, int64_t layer, Tensor dx, Tensor x,
@@ -233,7 +233,7 @@ void block_attention_in_backward(const Policy& policy, int64_t layer, Tensor dx,
   }
   if (at.qkv_bias != kNoParam) bias_backward(gradients.at(at.qkv_bias, 1, width), unrotated, ex, gradients.parts);
   matmul_backward_weight(gradients.at(at.qkv, width, C), s.dqkv, b.h_in, ex, gradients.parts);
-  matmul_backward_input(s.dh, s.dqkv, policy.weight(at.qkv, width, C), ex);
+  matmul_backward_input(s.dh, s.dqkv, policy.packed_layers[layer].qkv, ex);
   rmsnorm_backward(dx, gradients.at(at.attention_norm, 1, C), s.dh, x, policy.weight(at.attention_norm, 1, C),
                    b.rstd_in, norm_params(c).offset, ex, gradients.parts);
 }

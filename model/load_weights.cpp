@@ -1,6 +1,8 @@
 #include "model/load_weights.h"
 
 #include <algorithm>
+#include <span>
+#include <vector>
 
 #include "model/formats/read_weights.h"
 
@@ -23,32 +25,15 @@ TiedWeights tied_weights(const ModelConfig& config) {
   return {"lm_head.weight", "model.embed_tokens.weight"};
 }
 
-void load_packed(Policy& policy, const SafetensorsFolder& folder, const std::string& where, const Exec& ex) {
-  const auto& layers = policy.table.layers;
-  const auto in_policy = [&](const ParamEntry& entry) {
-    return policy.weight(entry.offset, entry.shape[0], entry.shape[1]);
+// Reads the parameters of `part` through `flat`, a buffer of its size.
+void load_part(Policy& policy, ParamSpan part, Tensor flat, const SafetensorsFolder& folder, const std::string& where,
+               const Exec& ex) {
+  const auto in_part = [&](int64_t offset) { return offset >= part.begin && offset < part.end; };
+  const auto in_buffer = [&](const ParamEntry& entry) {
+    return Policy::view(flat, entry.offset - part.begin, entry.shape[0], entry.shape[1]);
   };
-  // The head first: its flat copy's memory is free again before the layers need theirs.
-  const ParamSpan inside{layers.front().span.begin, layers.back().span.end};
-  const auto outside = [&](int64_t offset) { return offset < inside.begin || offset >= inside.end; };
-  read_weights(folder, targets_of(policy.table, outside, in_policy), stored_as(policy.dtype), where, *ex.pool);
-  pack_head(policy, ex);
-
-  int64_t longest = 0;
-  for (const LayerParams& layer : layers) longest = std::max(longest, layer.span.end - layer.span.begin);
-  Arena arena("a layer's weights");
-  const size_t piece = arena.plan("weights", policy.dtype, {longest});
-  arena.commit();
-  for (size_t l = 0; l < layers.size(); ++l) {
-    const ParamSpan span = layers[l].span;
-    const Tensor flat(arena[piece].data, policy.dtype, {span.end - span.begin});
-    const auto of_layer = [&](int64_t offset) { return offset >= span.begin && offset < span.end; };
-    const auto in_buffer = [&](const ParamEntry& entry) {
-      return Policy::view(flat, entry.offset - span.begin, entry.shape[0], entry.shape[1]);
-    };
-    read_weights(folder, targets_of(policy.table, of_layer, in_buffer), stored_as(policy.dtype), where, *ex.pool);
-    pack_layer(policy, static_cast<int64_t>(l), flat, ex);
-  }
+  read_weights(folder, targets_of(policy.table, in_part, in_buffer), stored_as(policy.dtype), where, *ex.pool);
+  set_weights(policy, part.begin, flat, ex);
 }
 
 }  // namespace
@@ -63,15 +48,23 @@ std::unique_ptr<Policy> load_policy(const ModelConfig& config, const Safetensors
                                     DType dtype, int64_t shards, PolicyUse use, const Exec& ex) {
   check_weights(config, folder, where);  // before memory is taken for what the config claims
   std::unique_ptr<Policy> policy = make_policy(config, dtype, shards, use);
-  if (use == PolicyUse::inference) {
-    load_packed(*policy, folder, where, ex);
-  } else {
-    const auto in_policy = [&](const ParamEntry& entry) {
-      return policy->weight(entry.offset, entry.shape[0], entry.shape[1]);
-    };
-    read_weights(folder, targets_of(policy->table, [](int64_t) { return true; }, in_policy), stored_as(dtype), where,
-                 *ex.pool);
-  }
+  const auto& layers = policy->table.layers;
+  const auto load_parts = [&](std::span<const ParamSpan> parts) {
+    int64_t longest = 0;
+    for (const ParamSpan& part : parts) longest = std::max(longest, part.end - part.begin);
+    Arena arena("a part of the weights");
+    const size_t piece = arena.plan("weights", dtype, {longest});
+    arena.commit(Arena::Pages::lazy_large);
+    for (const ParamSpan& part : parts)
+      load_part(*policy, part, {arena[piece].data, dtype, {part.end - part.begin}}, folder, where, ex);
+  };
+  // Embedding and head first, the largest: their flat copies' memory is free again before the layers need theirs.
+  const ParamSpan before{0, layers.front().span.begin}, behind{layers.back().span.end, policy->table.size};
+  load_parts({&before, 1});
+  load_parts({&behind, 1});
+  std::vector<ParamSpan> spans;
+  for (const LayerParams& layer : layers) spans.push_back(layer.span);
+  load_parts(spans);
   return policy;
 }
 

@@ -14,8 +14,7 @@ namespace cohort {
 void check_weights(const ModelConfig& config, const SafetensorsFolder& folder, const std::string& where);
 
 // A policy with the folder's weights, after check_weights; numbers that are not finite: exit code 3.
-// For training it has flat weights (repack follows); for inference it is packed layer by layer through one buffer, so that
-// no more than the packed weights is held at any time.
+// Packed layer by layer, so that little more than the packed weights is held at any time.
 std::unique_ptr<Policy> load_policy(const ModelConfig& config, const SafetensorsFolder& folder, const std::string& where,
                                     DType dtype, int64_t shards, PolicyUse use, const Exec& ex);
 

@@ -1,9 +1,11 @@
 #include "model/policy.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "core/check.h"
+#include "core/hash.h"
 #include "core/rng.h"
 #include "model/rope_scaling.h"
 
@@ -34,6 +36,45 @@ void fill(Tensor weight, float value) {
   }
 }
 
+void make_pieces(Policy& policy) {
+  const ModelConfig& c = policy.config;
+  const ParamTable& table = policy.table;
+  const int64_t C = c.hidden_size, F = c.intermediate_size, q = c.num_heads * c.head_size,
+                kv = c.num_kv_heads * c.head_size;
+  std::vector<WeightPiece>& pieces = policy.pieces;
+  const auto packed = [&](PackedWeight& weight, int64_t offset, int64_t n, int64_t k) {
+    weight.n = n, weight.k = k, weight.dtype = policy.dtype;
+    pieces.push_back({&weight, offset, offset + n * k, /*decay=*/true});
+  };
+  policy.packed_layers.resize(static_cast<size_t>(c.num_layers));
+  for (int64_t layer = 0; layer < c.num_layers; ++layer) {
+    const LayerParams& at = table.layers[static_cast<size_t>(layer)];
+    Policy::PackedLayer& weights = policy.packed_layers[static_cast<size_t>(layer)];
+    packed(weights.qkv, at.qkv, q + 2 * kv, C), packed(weights.out, at.out, C, q);
+    packed(weights.gate_up, at.gate_up, 2 * F, C), packed(weights.down, at.down, C, F);
+  }
+  packed(policy.packed_head, table.head, table.head_rows, c.hidden_size);
+  const size_t matrices = pieces.size();
+  for (const ParamEntry& entry : table.entries) {
+    const auto holds = [&](const WeightPiece& piece) { return entry.offset >= piece.begin && entry.offset < piece.end; };
+    if (std::none_of(pieces.begin(), pieces.begin() + static_cast<std::ptrdiff_t>(matrices), holds))
+      pieces.push_back({nullptr, entry.offset, entry.offset + entry.size(), entry.decay()});
+  }
+  std::ranges::sort(pieces, {}, &WeightPiece::begin);
+}
+
+// body(piece, from, part): the elements of `flat`, from `begin` of the table on, that lie in a piece, from `from` on.
+template <typename Body>
+void for_pieces(const Policy& policy, int64_t begin, Tensor flat, const Body& body) {
+  const int64_t end = begin + flat.size();
+  CHECK(flat.dtype == policy.dtype && begin >= 0 && end <= policy.table.size, "elements [{}, {}) of {} of {} in {}", begin,
+        end, dtype_name(flat.dtype), policy.table.size, dtype_name(policy.dtype));
+  for (const WeightPiece& piece : policy.pieces) {
+    const int64_t from = std::max(begin, piece.begin), to = std::min(end, piece.end);
+    if (from < to) body(piece, from, Policy::view({flat.data, flat.dtype, {flat.size()}}, from - begin, 1, to - from));
+  }
+}
+
 }  // namespace
 
 Tensor Policy::view(Tensor flat, int64_t offset, int64_t n, int64_t k) {
@@ -55,73 +96,55 @@ std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int6
   policy->dtype = dtype;
   policy->table = make_param_table(config, shards);
   const size_t weights = policy->arena.plan("weights", dtype, {policy->table.size});
-  policy->arena.commit(use == PolicyUse::inference ? Arena::Pages::lazy : Arena::Pages::all_now);
+  policy->arena.commit(Arena::Pages::lazy);
   policy->weights = policy->arena[weights];
   policy->rope_frequencies = rope_frequencies(config.rope, config.head_size);
   policy->local_rope_frequencies = rope_frequencies(config.local_rope, config.head_size);
-  policy->packed_layers.resize(static_cast<size_t>(config.num_layers));
+  make_pieces(*policy);
   return policy;
 }
 
-void init_weights(Policy& policy, uint64_t seed) {
+void set_weights(Policy& policy, int64_t begin, Tensor flat, const Exec& ex) {
+  for_pieces(policy, begin, flat, [&](const WeightPiece& piece, int64_t from, Tensor part) {
+    if (piece.packed) return pack_span(*piece.packed, from - piece.begin, part, ex);
+    std::memcpy(policy.weight(from, 1, part.size()).data, part.data, part.bytes());
+  });
+}
+
+void copy_weights(const Policy& policy, int64_t begin, Tensor flat) {
+  std::memset(flat.data, 0, flat.bytes());
+  for_pieces(policy, begin, flat, [&](const WeightPiece& piece, int64_t from, Tensor part) {
+    if (piece.packed) return unpack_span(part, *piece.packed, from - piece.begin);
+    std::memcpy(part.data, policy.weight(from, 1, part.size()).data, part.bytes());
+  });
+}
+
+std::string weights_fingerprint(const Policy& policy) {
+  constexpr int64_t kSome = int64_t{1} << 20;
+  std::vector<std::byte> space(static_cast<size_t>(kSome) * dtype_size(policy.dtype));
+  Fingerprint fingerprint;
+  for (int64_t begin = 0; begin < policy.table.size; begin += kSome) {
+    const Tensor some(space.data(), policy.dtype, {std::min(kSome, policy.table.size - begin)});
+    copy_weights(policy, begin, some);
+    fingerprint.add({space.data(), some.bytes()});
+  }
+  return fingerprint.text();
+}
+
+void init_weights(Policy& policy, uint64_t seed, const Exec& ex) {
   const float deviation = std::sqrt(2.0f / (5.0f * static_cast<float>(policy.config.hidden_size)));
+  std::vector<std::byte> space;
   for (size_t i = 0; i < policy.table.entries.size(); ++i) {
     const ParamEntry& entry = policy.table.entries[i];
-    const Tensor weight = policy.weight(entry.offset, entry.shape[0], entry.shape[1]);
+    space.resize(static_cast<size_t>(entry.size()) * dtype_size(policy.dtype));
+    const Tensor weight(space.data(), policy.dtype, {entry.size()});
     if (entry.kind == ParamKind::matrix) {
       fill_normal(weight, deviation, seed, static_cast<uint32_t>(i));
     } else {
       fill(weight, entry.kind == ParamKind::gain && !policy.config.unit_offset_norm ? 1.0f : 0.0f);
     }
+    set_weights(policy, entry.offset, weight, ex);
   }
-}
-
-namespace {
-
-// Packs one layer whose span of the table begins at `flat`'s element 0.
-void pack_matrices(Policy& policy, int64_t layer, Tensor flat, const Exec& ex) {
-  const ModelConfig& c = policy.config;
-  const int64_t C = c.hidden_size, F = c.intermediate_size, q = c.num_heads * c.head_size,
-                kv = c.num_kv_heads * c.head_size;
-  const LayerParams& at = policy.table.layers[layer];
-  Policy::PackedLayer& packed = policy.packed_layers[layer];
-  const auto matrix = [&](int64_t offset, int64_t n, int64_t k) {
-    return Policy::view(flat, offset - at.span.begin, n, k);
-  };
-  pack_weight(packed.qkv, matrix(at.qkv, q + 2 * kv, C), ex);
-  pack_weight(packed.out, matrix(at.out, C, q), ex);
-  pack_weight(packed.gate_up, matrix(at.gate_up, 2 * F, C), ex);
-  pack_weight(packed.down, matrix(at.down, C, F), ex);
-}
-
-}  // namespace
-
-void pack_head(Policy& policy, const Exec& ex) {
-  const ParamTable& table = policy.table;
-  const Tensor head = policy.weight(table.head, table.head_rows, policy.config.hidden_size);
-  pack_weight(policy.packed_head, head, ex);
-  if (policy.use == PolicyUse::inference) policy.arena.release(head);
-}
-
-void pack_layer(Policy& policy, int64_t layer, Tensor weights, const Exec& ex) {
-  const ParamSpan span = policy.table.layers[layer].span;
-  CHECK(policy.use == PolicyUse::inference && weights.size() == span.end - span.begin && weights.dtype == policy.dtype,
-        "layer {} from {} {} of {}", layer, weights.size(), dtype_name(weights.dtype), span.end - span.begin);
-  pack_matrices(policy, layer, weights, ex);
-  for (const ParamEntry& entry : policy.table.entries) {
-    if (entry.kind == ParamKind::matrix || entry.offset < span.begin || entry.offset >= span.end) continue;
-    const Tensor from = Policy::view(weights, entry.offset - span.begin, 1, entry.size());
-    std::memcpy(policy.weight(entry.offset, 1, entry.size()).data, from.data, from.bytes());
-  }
-}
-
-void repack(Policy& policy, const Exec& ex) {
-  CHECK(policy.use == PolicyUse::training, "a policy for inference is packed layer by layer");
-  for (int64_t layer = 0; layer < policy.config.num_layers; ++layer) {
-    const ParamSpan span = policy.table.layers[layer].span;
-    pack_matrices(policy, layer, policy.weight(span.begin, 1, span.end - span.begin), ex);
-  }
-  pack_head(policy, ex);
 }
 
 }  // namespace cohort

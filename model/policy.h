@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "model/exec.h"
@@ -10,8 +11,15 @@
 
 namespace cohort {
 
-// A policy that only runs forward keeps each layer's matrices in the layout that matmul reads, and no flat copy of them.
+// Training takes memory for its activations at once; inference as it needs it, and has no gradients.
 enum class PolicyUse : uint8_t { training, inference };
+
+// A run of the table that is one in memory: a matrix that is packed, or (packed is null) a parameter in `Policy::weights`.
+struct WeightPiece {
+  PackedWeight* packed;
+  int64_t begin, end;  // elements of the table
+  bool decay;          // as ParamEntry::decay
+};
 
 struct Policy {
   ModelConfig config;
@@ -19,7 +27,9 @@ struct Policy {
   DType dtype = DType::bf16;  // of weights and activations in memory; may differ from the checkpoint's
   ParamTable table;
   Arena arena{"weights"};
-  Tensor weights;       // (table.size), flat; for inference the places of layers' matrices are empty
+  // (table.size), flat: vectors, and an embedding that is not the head. The places of other matrices are empty and take no
+  // memory: all that there is of those is the layout that the products read.
+  Tensor weights;
   int64_t version = 0;  // + 1 per optimizer step; cached keys and values assert it
   std::vector<float> rope_frequencies, local_rope_frequencies;  // (D / 2)
 
@@ -28,11 +38,12 @@ struct Policy {
   };
   std::vector<PackedLayer> packed_layers;
   PackedWeight packed_head;
+  std::vector<WeightPiece> pieces;  // of the whole table but the gaps between parameters, in order
 
   const std::vector<float>& frequencies(int64_t layer) const {
     return config.is_local(layer) ? local_rope_frequencies : rope_frequencies;
   }
-  // The (n, k) matrix at `offset` of the flat weights.
+  // The (n, k) matrix at `offset` of the flat weights: vectors, or an embedding that is not the head.
   Tensor weight(int64_t offset, int64_t n, int64_t k) const;
   // The same place in another flat buffer of the table, e.g. gradients.
   static Tensor view(Tensor flat, int64_t offset, int64_t n, int64_t k);
@@ -41,19 +52,17 @@ struct Policy {
 // Exit code 3 for a classifier, which has scores and no log-probs.
 void require_language_model(const ModelConfig& config);
 
-// An empty policy: table made, weights allocated and zero. For inference their pages take memory only once written.
+// A policy without numbers: each parameter must be set before it is read.
 std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int64_t shards,
                                     PolicyUse use = PolicyUse::training);
-// Normal(0, 2 / (5 C)) matrices (Nguyen and Salazar 2019, "SmallInit"; 0.023 at C = 768), gains that change nothing,
-// biases 0; a function of seed and table alone.
-void init_weights(Policy& policy, uint64_t seed);
-// Must follow each change of `weights`: refreshes the packed copies that matmul reads. Not for inference.
-void repack(Policy& policy, const Exec& ex);
-// For inference, in place of the former: packs layer `layer` from `weights`, the layer's span of the table (weights, flat,
-// dtype of the policy), and keeps its vectors. The buffer may be used again.
-void pack_layer(Policy& policy, int64_t layer, Tensor weights, const Exec& ex);
-// The head, from the policy's own flat weights. For inference an embedding that is tied to it is then read from the packed
-// head (embed_tokens in model/block.h), and its flat copy's memory is given back.
-void pack_head(Policy& policy, const Exec& ex);
+// Sets elements [begin, begin + flat.size()) of the table; flat has the policy's dtype. Gaps between parameters are passed over.
+void set_weights(Policy& policy, int64_t begin, Tensor flat, const Exec& ex);
+// The way back, on the calling thread; 0 in the gaps.
+void copy_weights(const Policy& policy, int64_t begin, Tensor flat);
+// Sets all: normal(0, 2 / (5 C)) matrices (Nguyen and Salazar 2019, "SmallInit"; 0.023 at C = 768), gains that change
+// nothing, biases 0; a function of seed and table alone.
+void init_weights(Policy& policy, uint64_t seed, const Exec& ex);
+// The fingerprint (core/hash.h) of all weights, flat.
+std::string weights_fingerprint(const Policy& policy);
 
 }  // namespace cohort

@@ -210,6 +210,17 @@ KeptRows keep_rows(TrainState::Impl& s, const TokenPack& pack, int64_t parts, in
   return {s.kept_rows, {s.kept_sums.data(), DType::f32, {sums, C}}};
 }
 
+// Zeros between the parameters of `span`.
+void clear_gaps(Tensor flat, const ParamTable& table, ParamSpan span) {
+  int64_t from = span.begin;
+  for (const ParamEntry& entry : table.entries) {
+    if (entry.offset < span.begin || entry.offset >= span.end) continue;
+    std::fill(flat.f32() + from, flat.f32() + entry.offset, 0.0f);
+    from = entry.offset + entry.size();
+  }
+  std::fill(flat.f32() + from, flat.f32() + span.end, 0.0f);
+}
+
 void backward(const Policy& policy, TrainState::Impl& s, const TokenPack& pack, const TapedRows& taped,
               const Gradients& gradients, const KeptRows& kept, const Exec& ex) {
   const ModelConfig& c = policy.config;
@@ -319,11 +330,15 @@ void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, f
   }
   const Gradients gradients{flat, row_parts};
   const KeptRows kept = keep_rows(s, pack, std::max<int64_t>(1, static_cast<int64_t>(parts.size())), c.hidden_size);
-  const bool tied = policy.table.head == policy.table.embedding;
+  const ParamTable& table = policy.table;
+  const bool tied = table.head == table.embedding;
+  // The layers' gradients are written later: until then logits may lie there.
+  const ParamSpan spare{tied ? table.layers.front().span.begin : table.embedding, table.layers.back().span.end};
   head_loss(s.dselected.slice_rows(0, static_cast<int64_t>(pack.rows.size())),
-            gradients.at(policy.table.head, c.vocab_size, c.hidden_size), selected, policy.packed_head,
-            policy.weight(policy.table.head, c.vocab_size, c.hidden_size), pack.targets, temperature, gradient, ex,
-            c.logit_softcap, target_parts, tied ? kept : KeptRows{});
+            gradients.at(policy.table.head, c.vocab_size, c.hidden_size), selected, policy.packed_head, pack.targets,
+            temperature, gradient, ex, c.logit_softcap, target_parts, tied ? kept : KeptRows{},
+            {flat.f32() + spare.begin, static_cast<size_t>(spare.end - spare.begin)});
+  clear_gaps(flat, table, spare);
   if (!tied) {
     const Tensor embedding = gradients.at(policy.table.embedding, c.vocab_size, c.hidden_size);
     std::memset(embedding.data, 0, embedding.bytes());

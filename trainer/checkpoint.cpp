@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "core/check.h"
@@ -56,33 +58,72 @@ std::vector<fs::path> complete_checkpoints(const fs::path& checkpoints) {
        file.string(), std::strerror(error));
 }
 
-void write_shard(const fs::path& file, std::span<const std::byte> bytes) {
-  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) fail_write(file);
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) {
-      const int error = errno;
-      ::close(fd);
-      errno = error;
-      fail_write(file);
-    }
-    bytes = bytes.subspan(static_cast<size_t>(written));
+// A file that is written piece by piece.
+class ShardFile {
+ public:
+  explicit ShardFile(fs::path file) : file_(std::move(file)) {
+    descriptor_ = ::open(file_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (descriptor_ < 0) fail_write(file_);
   }
-  const bool flushed = ::fsync(fd) == 0;
-  if (::close(fd) != 0 || !flushed) fail_write(file);
+  ~ShardFile() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  ShardFile(const ShardFile&) = delete;
+  ShardFile& operator=(const ShardFile&) = delete;
+
+  void append(std::span<const std::byte> bytes) {
+    record_.bytes += bytes.size();
+    hash_.add(bytes);
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) fail_write(file_);
+      bytes = bytes.subspan(static_cast<size_t>(written));
+    }
+  }
+  // Flushes; what the manifest says of the file.
+  ShardRecord finish() {
+    const bool flushed = ::fsync(descriptor_) == 0;
+    if (::close(std::exchange(descriptor_, -1)) != 0 || !flushed) fail_write(file_);
+    record_.hash = hash_.text();
+    return record_;
+  }
+
+ private:
+  fs::path file_;
+  int descriptor_ = -1;
+  Fingerprint hash_;
+  ShardRecord record_;
+};
+
+// A shard's file: master, m, v, one after the other, `kPiece` numbers at a time through memory.
+constexpr std::array kParts = {Optimizer::Part::master, Optimizer::Part::m, Optimizer::Part::v};
+constexpr int64_t kPiece = int64_t{1} << 20;
+
+ShardRecord write_shard(const fs::path& file, const Optimizer& optimizer, int shard) {
+  ShardFile out(file);
+  std::vector<float> numbers;
+  for (const Optimizer::Part part : kParts) {
+    for (int64_t begin = 0; begin < optimizer.shard_size(); begin += kPiece) {
+      numbers.resize(static_cast<size_t>(std::min(kPiece, optimizer.shard_size() - begin)));
+      optimizer.read_state(shard, part, begin, numbers);
+      out.append(std::as_bytes(std::span(numbers)));
+    }
+  }
+  return out.finish();
 }
 
-// master, m, v of one shard, one after the other.
-std::vector<std::byte> shard_image(const Optimizer::Shard& shard) {
-  std::vector<std::byte> image;
-  image.reserve(3 * shard.master.size_bytes());
-  for (const std::span<float> part : {shard.master, shard.m, shard.v}) {
-    const auto bytes = std::as_bytes(part);
-    image.insert(image.end(), bytes.begin(), bytes.end());
+void read_shard(std::span<const std::byte> bytes, Optimizer& optimizer, int shard, const Exec& ex) {
+  std::vector<float> numbers;
+  for (const Optimizer::Part part : kParts) {
+    for (int64_t begin = 0; begin < optimizer.shard_size(); begin += kPiece) {
+      numbers.resize(static_cast<size_t>(std::min(kPiece, optimizer.shard_size() - begin)));
+      const size_t size = numbers.size() * sizeof(float);
+      std::memcpy(numbers.data(), bytes.data(), size);
+      bytes = bytes.subspan(size);
+      optimizer.write_state(shard, part, begin, numbers, ex);
+    }
   }
-  return image;
 }
 
 // Every rank's records, by shard.
@@ -152,7 +193,7 @@ void check_manifest(const Json& manifest, std::string_view where, const RunIdent
 }  // namespace
 
 void save_checkpoint(const fs::path& checkpoints, const CheckpointState& state, const RunIdentity& identity,
-                     Optimizer& optimizer, int64_t keep, Comm& comm) {
+                     const Optimizer& optimizer, int64_t keep, Comm& comm) {
   const fs::path temporary = checkpoints / fmt::format("tmp_step_{}", state.step);
   const fs::path final_name = checkpoints / fmt::format("step_{}", state.step);
   if (comm.rank() == 0) {
@@ -162,9 +203,7 @@ void save_checkpoint(const fs::path& checkpoints, const CheckpointState& state, 
   comm.barrier("checkpoint folder");
   std::vector<ShardRecord> records;
   for (int k = optimizer.owned_shards().first; k < optimizer.owned_shards().last; ++k) {
-    const std::vector<std::byte> image = shard_image(optimizer.shard(k));
-    write_shard(shard_file(temporary, k), image);
-    records.push_back({image.size(), fingerprint(image)});
+    records.push_back(write_shard(shard_file(temporary, k), optimizer, k));
   }
   const std::vector<ShardRecord> all = gather_records(records, comm);  // also: every rank has flushed its shards
   if (comm.rank() == 0) {
@@ -219,21 +258,16 @@ CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& i
               "{}: the reference model of the KL term has other weights than when the checkpoint was written", where);
 
   for (int k = optimizer.owned_shards().first; k < optimizer.owned_shards().last; ++k) {
-    const Optimizer::Shard shard = optimizer.shard(k);
     const fs::path path = shard_file(checkpoint, k);
     const MappedFile mapped(path);
-    const uint64_t expected = 3 * shard.master.size_bytes();
+    const uint64_t expected = kParts.size() * static_cast<uint64_t>(optimizer.shard_size()) * sizeof(float);
     CHECK_INPUT(mapped.bytes().size() == expected, "{}: {} bytes, expected {}: the file is cut short or of another model",
                 path.string(), mapped.bytes().size(), expected);
     CHECK_INPUT(fingerprint(mapped.bytes()) == get_string(manifest["shards"][static_cast<size_t>(k)], "hash", where),
                 "{}: the content does not match the hash in manifest.json: the file is corrupted; resume from another "
                 "checkpoint with run.resume: PATH",
                 path.string());
-    size_t at = 0;
-    for (const std::span<float> part : {shard.master, shard.m, shard.v}) {
-      std::memcpy(part.data(), mapped.bytes().data() + at, part.size_bytes());
-      at += part.size_bytes();
-    }
+    read_shard(mapped.bytes(), optimizer, k, ex);
   }
   CheckpointState state;
   state.step = get_int(manifest, "step", where, 1, INT64_MAX);

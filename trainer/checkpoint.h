@@ -34,7 +34,7 @@ struct CheckpointState {
 // Called by all ranks. Every rank writes its shards into tmp_step_N/ and flushes them; after a barrier rank 0 writes the
 // manifest, renames the folder and removes all but the newest `keep` (0: none is removed). Out of space: exit code 6.
 void save_checkpoint(const std::filesystem::path& checkpoints, const CheckpointState& state, const RunIdentity& identity,
-                     Optimizer& optimizer, int64_t keep, Comm& comm);
+                     const Optimizer& optimizer, int64_t keep, Comm& comm);
 
 // The newest complete checkpoint of the folder, if there is one; what a kill left half-written is passed over.
 std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& checkpoints);

@@ -35,12 +35,15 @@ std::vector<TreeNode> covering_nodes(LogicalRange range);
 // has been put on a stack, so many times the two on top become their sum. One is left at the end.
 std::vector<int> tree_merges(std::span<const int> leaves);
 
+// Elements of a gradient that one rank sends another at once.
+constexpr int64_t kExchangedGradients = int64_t{1} << 22;
+
 class GradientSum {
  public:
   // `size`: elements of the flat gradient, a multiple of logical_ranks, which is a power of two.
   // `exchange`: elements that one rank sends another at once, >= 1; it bounds the receive buffers
   // and does not change the bits.
-  GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t exchange = int64_t{1} << 22);
+  GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t exchange = kExchangedGradients);
 
   LogicalRange range() const { return range_; }
   // This rank's span of the flat gradient: [first, last) of `range`, in elements.

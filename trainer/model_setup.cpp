@@ -77,20 +77,6 @@ void check_model_folder(const fs::path& dir) {
   ChatTemplate::load(dir);
 }
 
-namespace {
-
-LoadedModel load(const fs::path& dir, const std::string& dtype, int64_t shards, const Exec& ex, PolicyUse use) {
-  refuse_adapter(dir);
-  const ModelConfig config = load_model_config(dir);
-  std::future<Text> text = load_text(dir);
-  const SafetensorsFolder folder = SafetensorsFolder::open(dir);
-  std::unique_ptr<Policy> policy = load_policy(config, folder, dir.string(), dtype_in_memory(dtype, exact_dtype_of(folder)),
-                                               shards, use, ex);
-  return join(std::move(policy), text.get(), dir);
-}
-
-}  // namespace
-
 DType dtype_in_memory(const std::string& wanted, DType exact) {
   if (wanted == "auto") return exact;
   if (wanted == "float32") return DType::f32;
@@ -104,13 +90,13 @@ DType exact_dtype(const fs::path& model_dir) {
 }
 
 LoadedModel load_model(const fs::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex, PolicyUse use) {
-  LoadedModel model = load(model_dir, dtype, shards, ex, use);
-  if (use == PolicyUse::training) repack(*model.policy, ex);
-  return model;
-}
-
-LoadedModel load_model_unpacked(const fs::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex) {
-  return load(model_dir, dtype, shards, ex, PolicyUse::training);
+  refuse_adapter(model_dir);
+  const ModelConfig config = load_model_config(model_dir);
+  std::future<Text> text = load_text(model_dir);
+  const SafetensorsFolder folder = SafetensorsFolder::open(model_dir);
+  std::unique_ptr<Policy> policy = load_policy(config, folder, model_dir.string(),
+                                               dtype_in_memory(dtype, exact_dtype_of(folder)), shards, use, ex);
+  return join(std::move(policy), text.get(), model_dir);
 }
 
 bool weights_are_rounded(const Policy& policy, const ModelFiles& files) {
@@ -171,8 +157,7 @@ void write_initial_model(const ModelInitConfig& init, const std::string& dtype, 
 LoadedModel init_model(const fs::path& dir, const std::string& dtype, int64_t shards, uint64_t seed, const Exec& ex) {
   std::unique_ptr<Policy> policy = make_policy(load_model_config(dir), dtype_in_memory(dtype, exact_dtype(dir)), shards);
   LoadedModel model = join(std::move(policy), load_text(dir).get(), dir);
-  init_weights(*model.policy, seed);
-  repack(*model.policy, ex);
+  init_weights(*model.policy, seed, ex);
   return model;
 }
 
@@ -189,17 +174,22 @@ std::string with_dtype(const std::string& config_json, const fs::path& source, S
 
 void save_model(const Policy& policy, const ModelFiles& from, const fs::path& dir, const SaveOptions& options) {
   const bool from_masters = !options.masters.empty();
-  CHECK(from_masters || policy.use == PolicyUse::training, "a policy for inference keeps no weights to save");
   CHECK(!from_masters || static_cast<int64_t>(options.masters.size()) == policy.table.size, "{} masters of {} weights",
         options.masters.size(), policy.table.size);
   CHECK(from.dtypes.size() == policy.table.entries.size(), "dtypes of {} weights for a model of {}", from.dtypes.size(),
         policy.table.entries.size());
   std::vector<WeightSource> weights;
+  std::vector<std::byte> space;  // of the numbers that are on their way
   for (size_t i = 0; i < policy.table.entries.size(); ++i) {
     const ParamEntry& entry = policy.table.entries[i];
-    const void* data = from_masters ? static_cast<const void*>(options.masters.data() + entry.offset)
-                                    : policy.weight(entry.offset, entry.shape[0], entry.shape[1]).data;
-    weights.push_back({entry.name, entry.stored_shape(), data, options.dtype.value_or(from.dtypes[i])});
+    const auto numbers = [&, offset = entry.offset](uint64_t begin, uint64_t count) -> const std::byte* {
+      const int64_t at = offset + static_cast<int64_t>(begin);
+      if (from_masters) return reinterpret_cast<const std::byte*>(options.masters.data() + at);
+      space.resize(count * dtype_size(policy.dtype));
+      copy_weights(policy, at, {space.data(), policy.dtype, {static_cast<int64_t>(count)}});
+      return space.data();
+    };
+    weights.push_back({entry.name, entry.stored_shape(), numbers, options.dtype.value_or(from.dtypes[i])});
   }
   fs::create_directories(dir);
   write_weights(dir, weights, from_masters ? StoredDType::f32 : stored_as(policy.dtype), options.max_shard_bytes);

@@ -31,11 +31,8 @@ DType dtype_in_memory(const std::string& wanted, DType exact);
 DType exact_dtype(const std::filesystem::path& model_dir);
 
 // dtype: auto (exact_dtype) | float32 | bfloat16.    shards: logical ranks (1 for inference)
-// For inference the weights take half the memory: they cannot be trained or saved (model/policy.h).
 LoadedModel load_model(const std::filesystem::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex,
                        PolicyUse use = PolicyUse::training);
-// The same, but the policy cannot run: its weights are not packed. For what reads the weights alone.
-LoadedModel load_model_unpacked(const std::filesystem::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex);
 
 // True when the policy's weights are roundings of what the files hold: bfloat16 of float32 or float16. Training then
 // starts from the files' numbers (read_masters), and saves its float32 masters.

@@ -7,29 +7,27 @@
 #include "core/check.h"
 #include "core/clock.h"
 #include "core/trace.h"
-#include "model/ops/elementwise.h"
-#include "model/ops/update.h"
 
 namespace cohort {
 
-Optimizer::Optimizer(Policy& policy, const OptimSection& config, int logical_ranks, Comm& comm)
-    : policy_(policy), config_(config), logical_ranks_(logical_ranks), comm_(comm),
+Optimizer::Optimizer(Policy& policy, const OptimSection& config, int logical_ranks, Comm& comm, int64_t shared_weights)
+    : policy_(policy), config_(config), logical_ranks_(logical_ranks), shared_weights_(shared_weights), comm_(comm),
       gradients_(policy.table.size, logical_ranks, comm) {
-  const int64_t begin = gradients_.owned_begin(), count = gradients_.owned_end() - begin;
-  master_.resize(static_cast<size_t>(count));
-  m_.resize(master_.size());
-  v_.resize(master_.size());
-  for (int64_t i = 0; i < count; ++i) {
-    master_[i] = policy.dtype == DType::f32 ? policy.weights.f32()[begin + i] : to_float(policy.weights.b16()[begin + i]);
-  }
+  // All of it 0: with no lower half and nothing rounded up, masters are the weights.
+  const int64_t count = gradients_.owned_end() - gradients_.owned_begin();
+  constexpr DType kHalves = DType::bf16;  // of that size
+  const size_t low = arena_.plan("lower halves", kHalves, {policy.dtype == DType::bf16 ? count : 0}),
+               m = arena_.plan("m", DType::f32, {count}), v = arena_.plan("v", DType::f32, {count});
+  arena_.commit();
+  low_ = arena_[low], m_ = arena_[m], v_ = arena_[v];
 }
 
-Optimizer::Shard Optimizer::shard(int shard) {
-  const LogicalRange range = gradients_.range();
-  CHECK(shard >= range.first && shard < range.last, "shard {} is not among [{}, {})", shard, range.first, range.last);
-  const size_t size = static_cast<size_t>(policy_.table.size / logical_ranks_);
-  const size_t at = static_cast<size_t>(shard - range.first) * size;
-  return {{master_.data() + at, size}, {m_.data() + at, size}, {v_.data() + at, size}};
+// Of elements [begin, begin + count) of the table, all of them owned.
+AdamWState Optimizer::state(int64_t begin, int64_t count) const {
+  const size_t at = static_cast<size_t>(begin - gradients_.owned_begin()), n = static_cast<size_t>(count);
+  AdamWState state{{}, {m_.f32() + at, n}, {v_.f32() + at, n}};
+  if (policy_.dtype == DType::bf16) state.low = {static_cast<uint16_t*>(low_.data) + at, n};
+  return state;
 }
 
 double Optimizer::step(double learning_rate, const std::vector<bool>& leaf_used, const Exec& ex) {
@@ -42,11 +40,11 @@ double Optimizer::step(double learning_rate, const std::vector<bool>& leaf_used,
   comm_seconds_ = seconds_since(start);
 
   // The norm: per shard in fixed chunks, then over shards in order. Shards do not depend on the world.
-  const size_t shard_size = static_cast<size_t>(policy_.table.size / logical_ranks_);
+  const auto size = static_cast<size_t>(shard_size());
   const LogicalRange range = gradients_.range();
   std::vector<double> mine;
   for (int shard = range.first; shard < range.last; ++shard)
-    mine.push_back(sum_of_squares(gradient.subspan(static_cast<size_t>(shard - range.first) * shard_size, shard_size), ex));
+    mine.push_back(sum_of_squares(gradient.subspan(static_cast<size_t>(shard - range.first) * size, size), ex));
   double squares = 0;
   for (const std::vector<std::byte>& bytes : comm_.all_gather(std::as_bytes(std::span(mine)), "gradient norm")) {
     for (size_t at = 0; at < bytes.size(); at += sizeof(double)) {
@@ -66,57 +64,138 @@ double Optimizer::step(double learning_rate, const std::vector<bool>& leaf_used,
   if (config_.max_grad_norm > 0)
     update.gradient_scale = static_cast<float>(std::min(1.0, config_.max_grad_norm / (norm + 1e-6)));
   const int64_t begin = gradients_.owned_begin(), end = gradients_.owned_end();
-  for (const ParamEntry& entry : policy_.table.entries) {
-    const int64_t from = std::max(begin, entry.offset), to = std::min(end, entry.offset + entry.size());
+  for (const WeightPiece& piece : policy_.pieces) {
+    const int64_t from = std::max(begin, piece.begin), to = std::min(end, piece.end);
     if (from >= to) continue;
-    update.weight_decay = entry.decay() ? config_.weight_decay : 0.0f;
-    const size_t at = static_cast<size_t>(from - begin), count = static_cast<size_t>(to - from);
-    adamw({master_.data() + at, count}, {m_.data() + at, count}, {v_.data() + at, count}, gradient.subspan(at, count),
-          policy_.weight(from, 1, to - from), update, ex);
+    update.weight_decay = piece.decay ? config_.weight_decay : 0.0f;
+    const std::span<const float> part = gradient.subspan(static_cast<size_t>(from - begin), static_cast<size_t>(to - from));
+    if (piece.packed) {
+      adamw(*piece.packed, from - piece.begin, state(from, to - from), part, update, ex);
+    } else {
+      adamw(policy_.weight(from, 1, to - from), state(from, to - from), part, update, ex);
+    }
   }
   ++policy_.version;
 
   start = Clock::now();
   share_weights(ex);
   comm_seconds_ += seconds_since(start);
-  repack(policy_, ex);
   return norm;
 }
 
-// Each rank's span of a flat table of `element_bytes` numbers, to every rank.
-void Optimizer::share(std::span<std::byte> table, size_t element_bytes, const char* what) {
-  if (comm_.size() == 1) return;
-  std::vector<int64_t> offsets;
-  const int64_t shard_bytes = policy_.table.size / logical_ranks_ * static_cast<int64_t>(element_bytes);
-  for (int r = 0; r < comm_.size(); ++r)
-    offsets.push_back(logical_range(logical_ranks_, r, comm_.size()).first * shard_bytes);
-  offsets.push_back(logical_ranks_ * shard_bytes);
-  comm_.all_gather_spans(table, offsets, what);
-}
-
+// Every rank's span of the weights, to every rank: some of each at a time, so that they are flat in one small buffer only.
 void Optimizer::share_weights(const Exec& ex) {
+  const int ranks = comm_.size();
+  if (ranks == 1) return;
   const Span span(ex.trace, "comm");
-  share({static_cast<std::byte*>(policy_.weights.data), policy_.weights.bytes()}, dtype_size(policy_.dtype), "weights");
+  const int64_t exchange = std::max<int64_t>(1, shared_weights_ / ranks);
+  const auto element = static_cast<int64_t>(dtype_size(policy_.dtype));
+  std::vector<ParamSpan> owned;
+  int64_t longest = 0;
+  for (int r = 0; r < ranks; ++r) {
+    const LogicalRange range = logical_range(logical_ranks_, r, ranks);
+    owned.push_back({range.first * shard_size(), range.last * shard_size()});
+    longest = std::max(longest, owned.back().end - owned.back().begin);
+  }
+  std::vector<std::byte> space(static_cast<size_t>(std::min(exchange, longest) * ranks * element));
+  for (int64_t done = 0; done < longest; done += exchange) {
+    std::vector<int64_t> offsets = {0};
+    for (const ParamSpan& rank : owned)
+      offsets.push_back(offsets.back() + std::clamp<int64_t>(rank.end - rank.begin - done, 0, exchange) * element);
+    const auto part = [&](int r) {
+      return Tensor(space.data() + offsets[r], policy_.dtype, {(offsets[r + 1] - offsets[r]) / element});
+    };
+    const Tensor mine = part(comm_.rank());
+    constexpr int64_t kTask = 1 << 16;
+    ex.pool->run((mine.size() + kTask - 1) / kTask, [&](int64_t task, int) {
+      const int64_t at = task * kTask;
+      copy_weights(policy_, owned[comm_.rank()].begin + done + at,
+                   Policy::view(mine, at, 1, std::min(kTask, mine.size() - at)));
+    });
+    comm_.all_gather_spans({space.data(), static_cast<size_t>(offsets.back())}, offsets, "weights");
+    for (int r = 0; r < ranks; ++r)
+      if (r != comm_.rank() && part(r).size() > 0) set_weights(policy_, owned[r].begin + done, part(r), ex);
+  }
 }
 
-void Optimizer::set_masters(const std::function<void(int64_t, std::span<float>)>& read) {
-  read(gradients_.owned_begin(), master_);
+// Elements [begin, begin + out.size()) of the table, all of them owned.
+void Optimizer::read_masters(int64_t begin, std::span<float> out) const {
+  const auto count = static_cast<int64_t>(out.size());
+  std::vector<std::byte> space(out.size() * dtype_size(policy_.dtype));
+  const Tensor weights(space.data(), policy_.dtype, {count});
+  copy_weights(policy_, begin, weights);
+  join_masters(out, weights, state(begin, count));
+}
+
+void Optimizer::write_masters(int64_t begin, std::span<const float> in, const Exec& ex) {
+  const auto count = static_cast<int64_t>(in.size());
+  std::vector<std::byte> space(in.size() * dtype_size(policy_.dtype));
+  const Tensor weights(space.data(), policy_.dtype, {count});
+  split_masters(weights, state(begin, count), in);
+  set_weights(policy_, begin, weights, ex);
+}
+
+void Optimizer::set_masters(const std::function<void(int64_t, std::span<float>)>& read, const Exec& ex) {
+  constexpr int64_t kSome = int64_t{1} << 22;
+  std::vector<float> masters;
+  for (int64_t at = gradients_.owned_begin(); at < gradients_.owned_end(); at += kSome) {
+    masters.resize(static_cast<size_t>(std::min(kSome, gradients_.owned_end() - at)));
+    read(at, masters);
+    write_masters(at, masters, ex);
+  }
 }
 
 std::vector<float> Optimizer::gather_masters() {
   std::vector<float> all(static_cast<size_t>(policy_.table.size));
-  std::ranges::copy(master_, all.begin() + gradients_.owned_begin());
-  share(std::as_writable_bytes(std::span(all)), sizeof(float), "master weights");
+  const int64_t begin = gradients_.owned_begin();
+  read_masters(begin, std::span(all).subspan(static_cast<size_t>(begin), static_cast<size_t>(m_.size())));
+  if (comm_.size() == 1) return all;
+  std::vector<int64_t> offsets;
+  const int64_t shard_bytes = shard_size() * static_cast<int64_t>(sizeof(float));
+  for (int r = 0; r < comm_.size(); ++r)
+    offsets.push_back(logical_range(logical_ranks_, r, comm_.size()).first * shard_bytes);
+  offsets.push_back(logical_ranks_ * shard_bytes);
+  comm_.all_gather_spans(std::as_writable_bytes(std::span(all)), offsets, "master weights");
   return all;
+}
+
+namespace {
+
+void check_shard(int shard, LogicalRange range, int64_t begin, size_t count, int64_t size) {
+  CHECK(shard >= range.first && shard < range.last, "shard {} is not among [{}, {})", shard, range.first, range.last);
+  CHECK(begin >= 0 && begin + static_cast<int64_t>(count) <= size, "elements [{}, {} + {}) of a shard of {}", begin, begin,
+        count, size);
+}
+
+}  // namespace
+
+void Optimizer::read_state(int shard, Part part, int64_t begin, std::span<float> out) const {
+  check_shard(shard, owned_shards(), begin, out.size(), shard_size());
+  const int64_t at = shard * shard_size() + begin;
+  if (part == Part::master) return read_masters(at, out);
+  const AdamWState from = state(at, static_cast<int64_t>(out.size()));
+  std::ranges::transform(part == Part::m ? from.m : from.v, out.begin(),
+                         [&](float x) { return part == Part::v ? std::abs(x) : x; });
+}
+
+void Optimizer::write_state(int shard, Part part, int64_t begin, std::span<const float> in, const Exec& ex) {
+  check_shard(shard, owned_shards(), begin, in.size(), shard_size());
+  const int64_t at = shard * shard_size() + begin;
+  if (part == Part::master) return write_masters(at, in, ex);
+  const AdamWState to = state(at, static_cast<int64_t>(in.size()));
+  for (size_t i = 0; i < in.size(); ++i) {
+    if (part == Part::m) {
+      to.m[i] = in[i];
+    } else {
+      to.v[i] = std::copysign(in[i], to.v[i]);  // the sign is the master's
+    }
+  }
 }
 
 void Optimizer::restore(int64_t steps_done, const Exec& ex) {
   steps_done_ = steps_done;
-  const int64_t begin = gradients_.owned_begin(), count = gradients_.owned_end() - begin;
-  cast(policy_.weight(begin, 1, count), {master_.data(), DType::f32, {1, count}}, ex);
   ++policy_.version;
   share_weights(ex);
-  repack(policy_, ex);
 }
 
 }  // namespace cohort

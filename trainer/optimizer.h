@@ -1,4 +1,4 @@
-// Optimizer: AdamW with f32 master weights, its state shared out over ranks (ZeRO-1, Rajbhandari et al. 2020).
+// Optimizer: AdamW with f32 master weights (kept as AdamWState says), its state shared out over ranks (ZeRO-1, Rajbhandari et al. 2020).
 #pragma once
 
 #include <cstdint>
@@ -7,26 +7,32 @@
 #include <vector>
 
 #include "comm/comm.h"
+#include "model/ops/update.h"
 #include "model/policy.h"
 #include "trainer/config.h"
 #include "trainer/gradient_sum.h"
 
 namespace cohort {
 
+// Weights that all ranks together send each other at once.
+constexpr int64_t kSharedWeights = int64_t{1} << 24;
+
 class Optimizer {
  public:
   // Master weights start as the policy's weights (see set_masters). State covers this rank's logical ranks' spans.
-  Optimizer(Policy& policy, const OptimSection& config, int logical_ranks, Comm& comm);
+  // `shared_weights`: bounds the buffer in which ranks exchange weights, >= size(); changes no bit.
+  Optimizer(Policy& policy, const OptimSection& config, int logical_ranks, Comm& comm,
+            int64_t shared_weights = kSharedWeights);
 
-  // Takes other master weights, of which the policy's weights are the roundings: read(begin, out) writes those of
-  // [begin, begin + out.size()) of the table. For checkpoints that are stored in more digits than the policy computes with.
-  void set_masters(const std::function<void(int64_t begin, std::span<float> out)>& read);
+  // Takes other master weights, and their roundings as the policy's: read(begin, out) writes those of [begin, begin +
+  // out.size()) of the table. For checkpoints that are stored in more digits than the policy computes with. Own span only.
+  void set_masters(const std::function<void(int64_t begin, std::span<float> out)>& read, const Exec& ex);
   // All master weights (table.size), on every rank. Called by all ranks.
   std::vector<float> gather_masters();
 
   GradientSum& gradients() { return gradients_; }
 
-  // Sums the gradients, clips by global norm, updates this rank's span, shares the weights, repacks, version + 1.
+  // Sums the gradients, clips by global norm, updates this rank's span, shares the weights, version + 1.
   // Returns the gradient norm before clipping. A non-finite norm throws (exit code 5) and changes nothing.
   double step(double learning_rate, const std::vector<bool>& leaf_used, const Exec& ex);
 
@@ -35,27 +41,31 @@ class Optimizer {
   // Seconds of the last step spent exchanging gradients and weights.
   double comm_seconds() const { return comm_seconds_; }
 
-  // The state of shard (logical rank) `shard`, for checkpoints; owned shards only.
-  struct Shard {
-    std::span<float> master, m, v;
-  };
-  Shard shard(int shard);
+  // The state of shard (logical rank) `shard`, for checkpoints; owned shards only. Elements [begin, begin + size) of it.
+  enum class Part : uint8_t { master, m, v };
+  int64_t shard_size() const { return policy_.table.size / logical_ranks_; }
+  void read_state(int shard, Part part, int64_t begin, std::span<float> out) const;
+  void write_state(int shard, Part part, int64_t begin, std::span<const float> in, const Exec& ex);
   LogicalRange owned_shards() const { return gradients_.range(); }
-  // After shards were loaded: sets the step count and derives the policy's weights from the masters, on every rank.
+  // After shards were written: sets the step count and gives every rank the weights.
   void restore(int64_t steps_done, const Exec& ex);
 
-  size_t bytes() const { return (master_.size() + m_.size() + v_.size()) * sizeof(float) + gradients_.bytes(); }
+  size_t bytes() const { return arena_.bytes() + gradients_.bytes(); }
 
  private:
+  AdamWState state(int64_t begin, int64_t count) const;
+  void read_masters(int64_t begin, std::span<float> out) const;
+  void write_masters(int64_t begin, std::span<const float> in, const Exec& ex);
   void share_weights(const Exec& ex);
-  void share(std::span<std::byte> table, size_t element_bytes, const char* what);
 
   Policy& policy_;
   OptimSection config_;
   int logical_ranks_;
+  int64_t shared_weights_;
   Comm& comm_;
   GradientSum gradients_;
-  std::vector<float> master_, m_, v_;  // [owned_begin, owned_end)
+  Arena arena_{"optimizer"};
+  Tensor low_, m_, v_;  // of [owned_begin, owned_end), as AdamWState
   int64_t steps_done_ = 0;
   double comm_seconds_ = 0;
 };

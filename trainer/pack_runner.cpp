@@ -8,8 +8,6 @@
 namespace cohort {
 namespace {
 
-// Activations are allocated in steps of this many rows, so that slightly longer passes reuse them.
-constexpr int64_t kRowStep = 128;
 int64_t round_rows(int64_t rows) { return (rows + kRowStep - 1) / kRowStep * kRowStep; }
 
 // Packs of a pass: each keeps its own sums of the embedding rows that are touched.

@@ -16,6 +16,8 @@ namespace cohort {
 
 // Rows of a pass that holds several packs. Beyond, what a further pass costs is a few percent, and activations grow.
 constexpr int64_t kPassRows = 2048;
+// Activations are allocated in steps of this many rows, so that slightly longer passes reuse them.
+constexpr int64_t kRowStep = 128;
 
 // Packs [first, last) that run as one: those of a subtree of logical ranks, or of one logical rank, or a single pack, which
 // may then be followed by more of its logical rank.

@@ -168,15 +168,15 @@ void TrainRun::start_policy() {
   }
   if (config_.algorithm.beta > 0) {
     const int64_t shards = config_.trainer.logical_ranks;
+    constexpr PolicyUse kUse = PolicyUse::inference;
     // The folder, not a copy of what is in memory: a resumed run must get the very same reference.
     LoadedModel reference =
-        warm ? load_model(warm_start_source(), config_.model.dtype, shards, ex_)
+        warm ? load_model(warm_start_source(), config_.model.dtype, shards, ex_, kUse)
         : config_.model.init
             ? init_model(dir_.initial(), config_.model.dtype, shards, config_.run.seed, ex_)
-            : load_model(config_.model.path, config_.model.dtype, shards, ex_);
+            : load_model(config_.model.path, config_.model.dtype, shards, ex_, kUse);
     reference_ = std::move(reference.policy);
-    const Tensor weights = reference_->weights;
-    identity_.reference = fingerprint({static_cast<const std::byte*>(weights.data), weights.bytes()});
+    identity_.reference = weights_fingerprint(*reference_);
     if (warm && warm_start_source() != dir_.warm_start())
       dir_.write_model(*reference_, read_model_files(reference.source, reference_->table), dir_.warm_start());
   }
@@ -184,7 +184,7 @@ void TrainRun::start_policy() {
   if (rounded())
     optimizer_->set_masters([&](int64_t begin, std::span<float> out) {
       read_masters(model_->policy->table, warm ? warm_start_source() : model_->source, begin, out);
-    });
+    }, ex_);
   if (dir_.resume_from()) {
     state_ = load_checkpoint(*dir_.resume_from(), identity_, config_, *optimizer_, comm_, ex_);
     saved_step_ = state_.step;

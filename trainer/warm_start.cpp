@@ -29,7 +29,7 @@ std::vector<float> warm_start(LoadedModel& model, const Dataset& train, int32_t 
   if (rounded)
     optimizer.set_masters([&](int64_t begin, std::span<float> out) {
       read_masters(model.policy->table, model.source, begin, out);
-    });
+    }, ex);
   PackRunner runner(*model.policy, optimizer, config.trainer.gradient_checkpointing);
   for (int64_t step = 1; step <= warm.steps; ++step) {
     std::vector<PackInput> inputs;

@@ -30,10 +30,29 @@ inline size_t tile_bytes(int64_t lanes) { return static_cast<size_t>(lanes * kTi
 // Lays out panels [begin, end) of B = w^T from `panels` on.    w (N, K): a column of B is a row of w, contraction over
 // K
 void pack_rows(void* panels, Tensor w, int64_t begin, int64_t end);
-// The way back: out[i] = scale * element i of row `row` of a w (rows, cols) whose panels pack_rows laid out.
+// The way back: rows (n, K) are those of w in one panel, all that it has.
+void unpack_panel(Tensor rows, const void* panel);
+// One row of them: out[i] = scale * element i of row `row` of a w (rows, cols) whose panels pack_rows laid out.
 void unpack_row(float* out, const void* panels, DType w_dtype, int64_t row, int64_t rows, int64_t cols, float scale);
-// The panels that pack_weight laid out.
-const std::byte* panels(const PackedWeight& w);
+// The panels of a packed weight, and what each takes.
+std::byte* panels(const PackedWeight& w);
+size_t panel_bytes(const PackedWeight& w);
+// Panels [begin, end) hold elements [from, from + count) of w's (n, k).
+struct PanelRange {
+  int64_t begin, end;
+};
+PanelRange panels_over(const PackedWeight& w, int64_t from, int64_t count);
+// What panel `panel` has of elements [from, from + count): `count` of them, from its own element `at` on, which is their
+// `span_at`-th; `whole`: it has no others.
+struct PanelPart {
+  int64_t at, span_at, count;
+  bool whole;
+};
+PanelPart part_of(const PackedWeight& w, int64_t panel, int64_t from, int64_t count);
+// Unpacks panel `panel` of w into `space` (panel_rows_bytes).
+Tensor unpack_panel(void* space, const PackedWeight& w, int64_t panel);
+// Bytes of the rows of a panel.
+size_t panel_rows_bytes(const PackedWeight& w);
 
 // a's rows in its lane dtype: a itself, or a copy in `space` (widened_bytes) where the processor has no bf16.
 Tensor in_lane_dtype(Tensor a, void* space, const Exec& ex);

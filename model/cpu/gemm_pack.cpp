@@ -124,6 +124,37 @@ void pack_transposed(uint32_t* out, const T* w, int64_t rows, int64_t cols, int6
   }
 }
 
+// The way back of load_lanes: `count` lanes to a row from lane `begin` on.
+void store_lanes(float* row, const Lanes& lanes, int64_t begin, int64_t count, int64_t) {
+  std::memcpy(row + begin, &lanes, static_cast<size_t>(count) * sizeof(float));
+}
+void store_lanes(bf16* row, const Lanes& lanes, int64_t begin, int64_t count, int64_t cols) {
+  if (kHasBf16Pairs) {
+    const int64_t numbers = std::min(2 * count, cols - 2 * begin);
+    std::memcpy(row + 2 * begin, &lanes, static_cast<size_t>(numbers) * sizeof(bf16));
+  } else {
+    for (int64_t lane = 0; lane < count; ++lane) row[begin + lane].bits = static_cast<uint16_t>(lanes[lane] >> 16);
+  }
+}
+
+template <typename T>
+void unpack_transposed(T* out, const uint32_t* panel, int64_t rows, int64_t cols) {
+  const int64_t lanes = kHasBf16Pairs && sizeof(T) == 2 ? (cols + 1) / 2 : cols;
+  const int64_t width = (rows + kVectorLanes - 1) / kVectorLanes * kVectorLanes;
+  for (int64_t c = 0; c < rows; c += kBlock) {
+    const auto wide = static_cast<size_t>(std::min(kBlock, width - c));
+    for (int64_t block = 0; block < lanes; block += kBlock) {
+      const int64_t deep = std::min(kBlock, lanes - block);
+      Lanes square[kBlock] = {};
+      for (int64_t lane = 0; lane < deep; ++lane)
+        std::memcpy(&square[lane], panel + (block + lane) * width + c, wide * sizeof(uint32_t));
+      transpose(square);
+      for (int64_t i = 0; i < std::min(kBlock, rows - c); ++i)
+        store_lanes(out + (c + i) * cols, square[i], block, deep, cols);
+    }
+  }
+}
+
 }  // namespace
 
 void pack_rows(void* panels, Tensor w, int64_t begin, int64_t end) {
@@ -132,6 +163,15 @@ void pack_rows(void* panels, Tensor w, int64_t begin, int64_t end) {
     pack_transposed(out, w.b16(), w.rows(), w.cols(), begin, end);
   } else {
     pack_transposed(out, w.f32(), w.rows(), w.cols(), begin, end);
+  }
+}
+
+void unpack_panel(Tensor rows, const void* panel) {
+  const uint32_t* from = static_cast<const uint32_t*>(panel);
+  if (rows.dtype == DType::bf16) {
+    unpack_transposed(rows.b16(), from, rows.rows(), rows.cols());
+  } else {
+    unpack_transposed(rows.f32(), from, rows.rows(), rows.cols());
   }
 }
 

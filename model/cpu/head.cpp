@@ -24,6 +24,7 @@ constexpr int64_t kGroup = 512;         // rows of one sweep over the vocabulary
 constexpr int64_t kBlock = 8 * kChunk;  // columns whose gradient is held at a time
 constexpr int64_t kRowsInCache = 64;    // rows whose logits of one chunk are summed up while they are in cache
 constexpr int64_t kRowTask = 16;
+constexpr int64_t kOwnLogits = 8 << 20;  // logits that head_loss keeps in memory of its own
 
 // Carves pieces out of one workspace block.
 class Pieces {
@@ -72,24 +73,44 @@ struct Sweep {
   float* lse;           // (rows)
 };
 
-// Logits of rows `a`, capped, and their statistics. The logits stay in `logits` (chunks, rows, kChunk): rows V apart
-// would crowd into a few sets of the caches. When it is null they are kept nowhere: a chunk of some rows at a time lies
-// in `scratch` (threads, kRowsInCache, kChunk).
-void sweep_vocabulary(const Sweep& sweep, float* logits, float* scratch, Tensor a, const PackedWeight& w,
-                      std::span<const int32_t> targets, float inverse_temperature, float softcap, const Exec& ex) {
-  const int64_t rows = a.rows(), V = w.n, chunks = head::chunks_of(V);
-  const size_t chunk_bytes =
-      static_cast<size_t>(kChunk / gemm::kPanelColumns) * gemm::panel_bytes(gemm::lanes_of(w.k, a.dtype));
+// Where logits are kept from the sweep that sums them up until their gradient is due: those of the first `chunks` chunks
+// lie in `kept` (chunks, rows, kChunk): rows V apart would crowd into a few sets of the caches. Of the others some rows'
+// logits at a time lie in `passing` (threads, kRowsInCache, kChunk).
+struct LogitSpace {
+  float* kept;
+  int64_t chunks;
+  float* passing;
+
+  float* passing_of(int thread) const { return passing + thread * kRowsInCache * kChunk; }
+};
+
+// What makes logits.    a (rows, C), in its lane dtype   w (V, C) packed
+struct LogitSource {
+  Tensor a;
+  const PackedWeight& w;
+  float softcap;
+};
+
+// Capped logits of `count` rows from `row` on and of chunk `chunk`, kChunk apart.
+void chunk_logits(float* out, const LogitSource& from, int64_t chunk, int64_t row, int64_t count) {
+  const int64_t begin = chunk * kChunk, columns = std::min(kChunk, from.w.n - begin);
+  const std::byte* panels = gemm::panels(from.w) + static_cast<size_t>(begin / gemm::kPanelColumns) * gemm::panel_bytes(from.w);
+  const gemm::Product product{gemm::rows_in_place(from.a.slice_rows(row, count)), panels, {out, DType::f32, kChunk, false},
+                              count, columns, from.a.dtype};
+  gemm::multiply_block(product, 0, count, 0, gemm::panels_of(columns));
+  for (int64_t i = 0; from.softcap > 0 && i < count; ++i) head::cap_logits(out + i * kChunk, columns, from.softcap);
+}
+
+// Statistics of the logits of all rows.
+void sweep_vocabulary(const Sweep& sweep, const LogitSpace& space, const LogitSource& from,
+                      std::span<const int32_t> targets, float inverse_temperature, const Exec& ex) {
+  const int64_t rows = from.a.rows(), V = from.w.n, chunks = head::chunks_of(V);
   ex.pool->run(chunks, [&](int64_t c, int thread) {
     const int64_t begin = c * kChunk, count = std::min(kChunk, V - begin);
-    const std::byte* panels = gemm::panels(w) + static_cast<size_t>(c) * chunk_bytes;
     for (int64_t r = 0; r < rows; r += kRowsInCache) {
       const int64_t some = std::min(kRowsInCache, rows - r);
-      float* out = logits ? logits + (c * rows + r) * kChunk : scratch + thread * kRowsInCache * kChunk;
-      const gemm::Product product{
-          gemm::rows_in_place(a.slice_rows(r, some)), panels, {out, DType::f32, kChunk, false}, some, count, a.dtype};
-      gemm::multiply_block(product, 0, some, 0, gemm::panels_of(count));
-      for (int64_t i = 0; softcap > 0 && i < some; ++i) head::cap_logits(out + i * kChunk, count, softcap);
+      float* out = c < space.chunks ? space.kept + (c * rows + r) * kChunk : space.passing_of(thread);
+      chunk_logits(out, from, c, r, some);
       for (int64_t i = 0; i < some; ++i) {
         const float* row = out + i * kChunk;
         sweep.chunks[c * rows + r + i] = head::chunk_stats(row, count, inverse_temperature);
@@ -204,9 +225,10 @@ struct Group {
   Tensor h, dh;  // (rows, C)
   std::span<const int32_t> targets;
   Sweep sweep;
-  const float* logits;     // (chunks, rows, kChunk)
+  LogitSpace logits;
+  LogitSource source;
   const float* gradients;  // dL/dlogprob (rows)
-  float inverse_temperature, softcap;
+  float inverse_temperature;
   std::span<const gemm::SumStep> steps;
   bool first;  // dw holds nothing yet
 };
@@ -215,20 +237,27 @@ struct Group {
 struct GradientSpace {
   std::byte* dlogits;   // (rows, kBlock) lane dtype
   std::byte* w_panels;  // a block of w, laid out for dh
+  std::byte* w_rows;    // one of its panels, not laid out; `w_rows_size` for each thread
   std::byte* h_panels;  // the group's h, laid out for dw
   std::byte* tiles;     // a chunk of dlogits, laid out for dw; `tiles_size` for each thread
-  size_t tiles_size;
+  size_t tiles_size, w_rows_size;
 };
 
 // Columns of `dlogits` (rows, a block of the vocabulary from `block` on) that belong to the block's chunk at `column`.
-void fill_chunk(Tensor dlogits, const Group& group, int64_t block, int64_t column) {
-  const int64_t rows = dlogits.rows(), cols = dlogits.cols(), begin = block + column;
+void fill_chunk(Tensor dlogits, const Group& group, int64_t block, int64_t column, int thread) {
+  const int64_t rows = dlogits.rows(), cols = dlogits.cols(), begin = block + column, chunk = begin / kChunk;
   const int64_t count = std::min(kChunk, cols - column);
   const auto fill = [&](auto* out) {
-    for (int64_t r = 0; r < rows; ++r)
-      logit_gradient(out + r * cols + column, group.logits + (begin / kChunk * rows + r) * kChunk, begin, count,
-                     group.targets[static_cast<size_t>(r)], group.sweep.logprob[r], group.sweep.lse[r],
-                     group.gradients[r], group.inverse_temperature, group.softcap);
+    for (int64_t first = 0; first < rows; first += kRowsInCache) {
+      const int64_t some = std::min(kRowsInCache, rows - first);
+      const bool is_kept = chunk < group.logits.chunks;
+      float* logits = is_kept ? group.logits.kept + (chunk * rows + first) * kChunk : group.logits.passing_of(thread);
+      if (!is_kept) chunk_logits(logits, group.source, chunk, first, some);  // the same bits once more
+      for (int64_t r = first; r < first + some; ++r)
+        logit_gradient(out + r * cols + column, logits + (r - first) * kChunk, begin, count,
+                       group.targets[static_cast<size_t>(r)], group.sweep.logprob[r], group.sweep.lse[r],
+                       group.gradients[r], group.inverse_temperature, group.source.softcap);
+    }
   };
   if (dlogits.dtype == DType::bf16) {
     fill(dlogits.b16());
@@ -238,10 +267,11 @@ void fill_chunk(Tensor dlogits, const Group& group, int64_t block, int64_t colum
 }
 
 // dh = D w and dw = (dw +) D^T h with D = dL/dlogits, a block of the vocabulary at a time.
-void add_gradients(Tensor dw, Tensor w, const Group& group, const KeptRows& kept, const GradientSpace& space,
+void add_gradients(Tensor dw, const Group& group, const KeptRows& kept, const GradientSpace& space,
                    const Exec& ex) {
+  const PackedWeight& w = group.source.w;
   const DType lane = gemm::lane_dtype(w.dtype);
-  const int64_t V = w.rows(), C = w.cols(), rows = group.h.rows(), lanes = gemm::lanes_of_steps(group.steps, lane);
+  const int64_t V = w.n, C = w.k, rows = group.h.rows(), lanes = gemm::lanes_of_steps(group.steps, lane);
   const int64_t panels = gemm::panels_of(C);
   const std::vector<gemm::RowBlock> blocks = gemm::row_blocks(group.steps, lane);
   ex.pool->run(static_cast<int64_t>(blocks.size()), [&](int64_t b, int) {
@@ -249,16 +279,18 @@ void add_gradients(Tensor dw, Tensor w, const Group& group, const KeptRows& kept
   });
   for (int64_t block = 0; block < V; block += kBlock) {
     const int64_t cols = std::min(kBlock, V - block), chunks = head::chunks_of(cols);
-    const Tensor dlogits(space.dlogits, lane, {rows, cols}), w_block = w.slice_rows(block, cols);
-    const gemm::SumStep all{cols, false, -1, 0};
-    const std::vector<gemm::RowBlock> w_blocks = gemm::row_blocks({&all, 1}, lane);
+    const Tensor dlogits(space.dlogits, lane, {rows, cols});
     // A task is a chunk of D and the rows of dw that it gives, while that chunk is in cache; or some rows of w.
-    ex.pool->run(chunks + static_cast<int64_t>(w_blocks.size()), [&](int64_t task, int thread) {
-      if (task >= chunks)
-        return gemm::pack_columns(space.w_panels, w_block, gemm::lanes_of(cols, lane),
-                                  w_blocks[static_cast<size_t>(task - chunks)]);
+    ex.pool->run(chunks + gemm::panels_of(cols), [&](int64_t task, int thread) {
+      if (task >= chunks) {
+        const int64_t at = (task - chunks) * gemm::kPanelColumns;
+        std::byte* room = space.w_rows + static_cast<size_t>(thread) * space.w_rows_size;
+        const Tensor some = gemm::unpack_panel(room, w, (block + at) / gemm::kPanelColumns);
+        return gemm::pack_columns(space.w_panels, some, gemm::lanes_of(cols, lane),
+                                  {0, some.rows(), gemm::lanes_of(at, lane)});
+      }
       const int64_t column = task * kChunk, count = std::min(kChunk, cols - column);
-      fill_chunk(dlogits, group, block, column);
+      fill_chunk(dlogits, group, block, column, thread);
       std::byte* tiles = space.tiles + static_cast<size_t>(thread) * space.tiles_size;
       const int64_t tile = column / gemm::kTileRows;
       for (const gemm::RowBlock& b : blocks)
@@ -300,17 +332,17 @@ void head_logprobs(std::span<float> logprob, std::span<float> entropy, Tensor h,
     const int64_t rows = std::min(kGroup, n - begin);
     const size_t first = static_cast<size_t>(begin), count = static_cast<size_t>(rows);
     const Sweep sweep = plan.at(pieces, rows);
-    sweep_vocabulary(sweep, nullptr, pieces.as<float>(scratch),
-                     gemm::in_lane_dtype(h.slice_rows(begin, rows), pieces[wide], ex), w, targets.subspan(first, count),
-                     1.0f / temperature, softcap, ex);
+    const Tensor a = gemm::in_lane_dtype(h.slice_rows(begin, rows), pieces[wide], ex);
+    sweep_vocabulary(sweep, {nullptr, 0, pieces.as<float>(scratch)}, {a, w, softcap}, targets.subspan(first, count),
+                     1.0f / temperature, ex);
     std::copy_n(sweep.logprob, count, logprob.begin() + begin);
     if (!entropy.empty()) std::copy_n(sweep.entropy, count, entropy.begin() + begin);
   }
 }
 
-void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, Tensor w_plain, std::span<const int32_t> targets,
-               float temperature, const TokenGradient& gradient, const Exec& ex, float softcap,
-               std::span<const RowPart> parts, const KeptRows& kept) {
+void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, std::span<const int32_t> targets, float temperature,
+               const TokenGradient& gradient, const Exec& ex, float softcap, std::span<const RowPart> parts,
+               const KeptRows& kept, std::span<float> spare) {
   check_head("head_loss", h, w, targets, temperature, softcap, ex);
   const int64_t n = h.rows(), V = w.n, C = w.k;
   const RowPart whole{0, n, 0};
@@ -320,9 +352,6 @@ void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, Tensor w_p
         "head_loss: dh is {} ({}, {}), wanted float32 ({}, {})", dtype_name(dh.dtype), dh.rows(), dh.cols(), n, C);
   CHECK(dw.dtype == DType::f32 && dw.rows() == V && dw.cols() == C,
         "head_loss: dw is {} ({}, {}), wanted float32 ({}, {})", dtype_name(dw.dtype), dw.rows(), dw.cols(), V, C);
-  CHECK(w_plain.dtype == w.dtype && w_plain.rows() == V && w_plain.cols() == C,
-        "head_loss: w_plain is {} ({}, {}), the packed weight {} ({}, {})", dtype_name(w_plain.dtype), w_plain.rows(),
-        w_plain.cols(), dtype_name(w.dtype), V, C);
   CHECK(kept.rows.empty() || (kept.sums.size() == static_cast<int64_t>(parts.size() * kept.rows.size()) * C &&
                               kept.sums.cols() == C && kept.rows.front() >= 0 && kept.rows.back() < V),
         "head_loss: {} kept rows of {} parts in {} x {}", kept.rows.size(), parts.size(), kept.sums.rows(),
@@ -338,34 +367,42 @@ void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, Tensor w_p
   const int64_t tiles_size = gemm::tiles_of(kChunk) * static_cast<int64_t>(gemm::tile_bytes(lanes));
   Pieces pieces;
   const SweepPlan plan(pieces, most, V);
-  const size_t logits = pieces.plan(head::chunks_of(V) * most * kChunk * 4);
+  const int64_t chunk_floats = std::max<int64_t>(1, most * kChunk), all = head::chunks_of(V);
+  const auto fitting = [&](int64_t floats) { return std::min(all, floats / chunk_floats); };
+  const int64_t in_spare = fitting(static_cast<int64_t>(spare.size())), own = fitting(kOwnLogits);
+  const size_t logits = pieces.plan(own > in_spare ? own * chunk_floats * 4 : 0);
+  const size_t passing = pieces.plan(threads * kRowsInCache * kChunk * 4);
   const size_t gradients_at = pieces.plan(most * 4);
   const size_t wide = pieces.plan(static_cast<int64_t>(gemm::widened_bytes(h.slice_rows(0, most))));
   const size_t dlogits = pieces.plan(most * kBlock * static_cast<int64_t>(dtype_size(lane)));
   const size_t w_panels = pieces.plan(panels * static_cast<int64_t>(gemm::panel_bytes(gemm::lanes_of(kBlock, lane))));
+  const size_t w_rows_size = gemm::panel_rows_bytes(w), w_rows = pieces.plan(threads * static_cast<int64_t>(w_rows_size));
   const size_t h_panels = pieces.plan(panels * static_cast<int64_t>(gemm::panel_bytes(lanes)));
   const size_t tiles = pieces.plan(threads * tiles_size);
   pieces.take(ex);
-  const GradientSpace space{pieces[dlogits], pieces[w_panels], pieces[h_panels], pieces[tiles],
-                            static_cast<size_t>(tiles_size)};
+  const GradientSpace space{pieces[dlogits],  pieces[w_panels], pieces[w_rows],
+                            pieces[h_panels], pieces[tiles],    static_cast<size_t>(tiles_size),
+                            w_rows_size};
+  const LogitSpace logit_space{own > in_spare ? pieces.as<float>(logits) : spare.data(), std::max(own, in_spare),
+                               pieces.as<float>(passing)};
   float* gradients = pieces.as<float>(gradients_at);
 
   for (const Batch& batch : batches) {
-    const Group group{h.slice_rows(batch.begin, batch.rows),
+    const Tensor rows = h.slice_rows(batch.begin, batch.rows);
+    const Group group{rows,
                       dh.slice_rows(batch.begin, batch.rows),
                       targets.subspan(static_cast<size_t>(batch.begin), static_cast<size_t>(batch.rows)),
                       plan.at(pieces, batch.rows),
-                      pieces.as<float>(logits),
+                      logit_space,
+                      {gemm::in_lane_dtype(rows, pieces[wide], ex), w, softcap},
                       gradients,
                       1.0f / temperature,
-                      softcap,
                       batch.steps,
                       &batch == &batches.front()};
-    sweep_vocabulary(group.sweep, pieces.as<float>(logits), nullptr, gemm::in_lane_dtype(group.h, pieces[wide], ex), w,
-                     group.targets, group.inverse_temperature, softcap, ex);
+    sweep_vocabulary(group.sweep, group.logits, group.source, group.targets, group.inverse_temperature, ex);
     for (int64_t r = 0; r < batch.rows; ++r)
       gradients[r] = gradient(batch.begin + r, group.sweep.logprob[r], group.sweep.entropy[r]);
-    add_gradients(dw, w_plain, group, kept, space, ex);
+    add_gradients(dw, group, kept, space, ex);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <vector>
 
 #include "model/cpu/gemm.h"
@@ -25,9 +26,27 @@ PackedWeight::~PackedWeight() = default;
 PackedWeight::PackedWeight(PackedWeight&&) noexcept = default;
 PackedWeight& PackedWeight::operator=(PackedWeight&&) noexcept = default;
 
-const std::byte* gemm::panels(const PackedWeight& w) {
+std::byte* gemm::panels(const PackedWeight& w) {
   CHECK(w.impl != nullptr && w.impl->panels != nullptr, "a weight that was never packed");
   return w.impl->panels.get();
+}
+size_t gemm::panel_bytes(const PackedWeight& w) { return panel_bytes(lanes_of(w.k, lane_dtype(w.dtype))); }
+size_t gemm::panel_rows_bytes(const PackedWeight& w) {
+  return static_cast<size_t>(kPanelColumns * w.k) * dtype_size(w.dtype);
+}
+gemm::PanelRange gemm::panels_over(const PackedWeight& w, int64_t from, int64_t count) {
+  const int64_t elements = kPanelColumns * w.k;
+  return {from / elements, count == 0 ? from / elements : (from + count - 1) / elements + 1};
+}
+gemm::PanelPart gemm::part_of(const PackedWeight& w, int64_t panel, int64_t from, int64_t count) {
+  const int64_t first = panel * kPanelColumns * w.k, last = std::min(w.n, (panel + 1) * kPanelColumns) * w.k;
+  const int64_t begin = std::max(first, from), end = std::min(last, from + count);
+  return {begin - first, begin - from, end - begin, begin == first && end == last};
+}
+Tensor gemm::unpack_panel(void* space, const PackedWeight& w, int64_t panel) {
+  const Tensor rows(space, w.dtype, {std::min(kPanelColumns, w.n - panel * kPanelColumns), w.k});
+  unpack_panel(rows, panels(w) + static_cast<size_t>(panel) * panel_bytes(w));
+  return rows;
 }
 
 namespace {
@@ -70,25 +89,68 @@ void pack_weight(PackedWeight& packed, Tensor w, const Exec& ex) {
   check_exec("pack_weight", ex);
   check_act("pack_weight", w.dtype);
   check_operand("pack_weight", "w", w, w.dtype, w.rows(), w.cols());
-  const int64_t panels = gemm::panels_of(w.rows());
-  const size_t panel = gemm::panel_bytes(gemm::lanes_of(w.cols(), gemm::lane_dtype(w.dtype)));
+  packed.n = w.rows(), packed.k = w.cols(), packed.dtype = w.dtype;
+  pack_span(packed, 0, w, ex);
+}
+
+namespace {
+
+void check_span(const char* op, const PackedWeight& w, int64_t begin, Tensor flat) {
+  CHECK(flat.dtype == w.dtype && begin >= 0 && begin + flat.size() <= w.n * w.k,
+        "{}: {} elements of {} from {} of a weight of {} ({}, {})", op, flat.size(), dtype_name(flat.dtype), begin,
+        dtype_name(w.dtype), w.n, w.k);
+}
+
+}  // namespace
+
+void pack_span(PackedWeight& packed, int64_t begin, Tensor flat, const Exec& ex) {
+  check_exec("pack_span", ex);
+  check_span("pack_span", packed, begin, flat);
   if (!packed.impl) packed.impl = std::make_unique<PackedWeight::Impl>();
   PackedWeight::Impl& impl = *packed.impl;
-  const size_t bytes = static_cast<size_t>(panels) * panel;
+  const size_t panel = gemm::panel_bytes(packed), bytes = static_cast<size_t>(gemm::panels_of(packed.n)) * panel;
   if (impl.bytes < bytes) {
     impl.panels.reset();
     impl.bytes = 0;
     impl.panels = allocate_panels(bytes);
     if (!impl.panels)
-      fail(ExitCode::kResources, "out of memory: a packed weight ({}, {}) needs {} bytes", w.rows(), w.cols(), bytes);
+      fail(ExitCode::kResources, "out of memory: a packed weight ({}, {}) needs {} bytes", packed.n, packed.k, bytes);
     impl.bytes = bytes;
+    if (flat.size() < packed.n * packed.k) std::memset(impl.panels.get(), 0, bytes);
   }
-  packed.n = w.rows();
-  packed.k = w.cols();
-  packed.dtype = w.dtype;
-  ex.pool->run(panels, [&](int64_t p, int) {
-    gemm::pack_rows(impl.panels.get() + static_cast<size_t>(p) * panel, w, p, p + 1);
+  const size_t element = dtype_size(packed.dtype);
+  const gemm::PanelRange range = gemm::panels_over(packed, begin, flat.size());
+  ex.pool->run(range.end - range.begin, [&](int64_t task, int thread) {
+    const int64_t p = range.begin + task;
+    const gemm::PanelPart part = gemm::part_of(packed, p, begin, flat.size());
+    std::byte* from = static_cast<std::byte*>(flat.data) + static_cast<size_t>(part.span_at) * element;
+    Tensor rows(from, packed.dtype, {part.count / packed.k, packed.k});
+    if (!part.whole) {
+      rows = gemm::unpack_panel(ex.workspace->get(thread, gemm::panel_rows_bytes(packed)), packed, p);
+      std::memcpy(static_cast<std::byte*>(rows.data) + static_cast<size_t>(part.at) * element, from,
+                  static_cast<size_t>(part.count) * element);
+    }
+    gemm::pack_rows(impl.panels.get() + static_cast<size_t>(p) * panel, rows, 0, 1);
   });
+}
+
+void unpack_span(Tensor flat, const PackedWeight& packed, int64_t begin) {
+  check_span("unpack_span", packed, begin, flat);
+  const size_t element = dtype_size(packed.dtype);
+  const gemm::PanelRange range = gemm::panels_over(packed, begin, flat.size());
+  std::vector<std::byte> space;
+  for (int64_t p = range.begin; p < range.end; ++p) {
+    const gemm::PanelPart part = gemm::part_of(packed, p, begin, flat.size());
+    std::byte* to = static_cast<std::byte*>(flat.data) + static_cast<size_t>(part.span_at) * element;
+    if (part.whole) {
+      gemm::unpack_panel(to, packed, p);
+      continue;
+    }
+    space.resize(gemm::panel_rows_bytes(packed));
+    const Tensor rows = gemm::unpack_panel(space.data(), packed, p);
+    std::memcpy(to, static_cast<std::byte*>(rows.data) + static_cast<size_t>(part.at) * element,
+                static_cast<size_t>(part.count) * element);
+  }
 }
 
 void matmul(Tensor y, Tensor x, const PackedWeight& w, const Exec& ex, bool accumulate) {
@@ -110,24 +172,26 @@ void packed_rows(Tensor x, const PackedWeight& w, std::span<const int32_t> rows,
   });
 }
 
-void matmul_backward_input(Tensor dx, Tensor dy, Tensor w, const Exec& ex, bool accumulate) {
+void matmul_backward_input(Tensor dx, Tensor dy, const PackedWeight& w, const Exec& ex, bool accumulate) {
   const char* op = "matmul_backward_input";
   check_exec(op, ex);
-  check_act(op, dy.dtype);
-  check_operand(op, "w", w, dy.dtype, dy.cols(), w.cols());
-  check_operand(op, "dy", dy, dy.dtype, dy.rows(), w.rows());
-  check_output(op, "dx", dx, dy.dtype, dy.rows(), w.cols(), accumulate);
-  // w is laid out anew each time: little beside a product with many rows, and nothing to keep in step with the weights.
-  const gemm::SumStep all{w.rows(), false, -1, 0};
-  const std::vector<gemm::RowBlock> blocks = gemm::row_blocks({&all, 1}, gemm::lane_dtype(w.dtype));
-  const int64_t lanes = gemm::lanes_of(w.rows(), gemm::lane_dtype(w.dtype));
-  const size_t packed_bytes = static_cast<size_t>(gemm::panels_of(w.cols())) * gemm::panel_bytes(lanes);
-  std::byte* space = static_cast<std::byte*>(ex.workspace->get(0, packed_bytes + gemm::widened_bytes(dy)));
-  ex.pool->run(static_cast<int64_t>(blocks.size()),
-               [&](int64_t b, int) { gemm::pack_columns(space, w, lanes, blocks[static_cast<size_t>(b)]); });
+  check_operand(op, "dy", dy, w.dtype, dy.rows(), w.n);
+  check_output(op, "dx", dx, dy.dtype, dy.rows(), w.k, accumulate);
+  // w is laid out anew each time, for a contraction over its rows: little beside a product with many rows, and nothing
+  // to keep in memory or in step with the weights.
+  const DType lane_dtype = gemm::lane_dtype(w.dtype);
+  const int64_t lanes = gemm::lanes_of(w.n, lane_dtype);
+  const size_t packed_bytes = static_cast<size_t>(gemm::panels_of(w.k)) * gemm::panel_bytes(lanes);
+  const size_t wide = gemm::widened_bytes(dy), rows_bytes = gemm::panel_rows_bytes(w);
+  std::byte* space = static_cast<std::byte*>(
+      ex.workspace->get(0, packed_bytes + wide + static_cast<size_t>(ex.pool->size()) * rows_bytes));
+  ex.pool->run(gemm::panels_of(w.n), [&](int64_t p, int thread) {
+    const Tensor rows =
+        gemm::unpack_panel(space + packed_bytes + wide + static_cast<size_t>(thread) * rows_bytes, w, p);
+    gemm::pack_columns(space, rows, lanes, {0, rows.rows(), gemm::lanes_of(p * gemm::kPanelColumns, lane_dtype)});
+  });
   const Tensor a = gemm::in_lane_dtype(dy, space + packed_bytes, ex);
-  gemm::multiply(
-      {gemm::rows_in_place(a), space, {dx.data, dx.dtype, w.cols(), accumulate}, dy.rows(), w.cols(), a.dtype}, ex);
+  gemm::multiply({gemm::rows_in_place(a), space, {dx.data, dx.dtype, w.k, accumulate}, dy.rows(), w.k, a.dtype}, ex);
 }
 
 void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, const Exec& ex, std::span<const RowPart> parts) {

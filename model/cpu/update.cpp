@@ -7,6 +7,8 @@
 #include <cmath>
 
 #include "core/check.h"
+#include "model/cpu/gemm.h"
+#include "model/cpu/master_weights.h"
 #include "model/cpu/parallel.h"
 #include "model/cpu/vector_math.h"
 
@@ -38,20 +40,63 @@ struct Factors {
   }
 };
 
+// The arrays of some elements, from the first on.
+template <typename W>
+struct Elements {
+  W* weight;
+  uint16_t* low;  // null: the weights are their own masters
+  float *m, *v;
+  const float* gradient;
+};
+
 // Elements [i, i + lanes). Decay comes first, on the old weight, as torch.optim.AdamW does it.
 template <typename W>
-void adamw_lanes(float* master, float* m, float* v, const float* gradient, W* weight, int64_t i, int64_t lanes,
-                 const Factors& f) {
-  const F16 g = load_first(gradient + i, lanes) * f.scale;
-  const F16 mean = fma(load_first(m + i, lanes), f.beta1, g * f.one_minus_beta1);
-  const F16 square = fma(load_first(v + i, lanes), f.beta2, g * g * f.one_minus_beta2);
-  const F16 before = load_first(master + i, lanes), decayed = fma(before, f.decay, before);
+void adamw_lanes(const Elements<W>& e, int64_t i, int64_t lanes, const Factors& f) {
+  const F16 kept = load_first(e.v + i, lanes);
+  const F16 g = load_first(e.gradient + i, lanes) * f.scale;
+  const F16 mean = fma(load_first(e.m + i, lanes), f.beta1, g * f.one_minus_beta1);
+  const F16 square = fma(abs(kept), f.beta2, g * g * f.one_minus_beta2);
+  F16 before;
+  if constexpr (sizeof(W) == 2) {
+    before = join_master(e.weight + i, e.low + i, kept, lanes);
+  } else {
+    before = load_first(e.weight + i, lanes);
+  }
+  const F16 decayed = fma(before, f.decay, before);
   const F16 root = fma(sqrt(square), f.root_correction, f.eps);
   const F16 after = fma(mean / root, f.step_size, decayed);
-  store_first(m + i, mean, lanes);
-  store_first(v + i, square, lanes);
-  store_first(master + i, after, lanes);
-  store_first(weight + i, after, lanes);
+  store_first(e.m + i, mean, lanes);
+  if constexpr (sizeof(W) == 2) {
+    store_first(e.v + i, split_master(e.weight + i, e.low + i, after, square, lanes), lanes);
+  } else {
+    store_first(e.weight + i, after, lanes);
+    store_first(e.v + i, square, lanes);
+  }
+}
+
+template <typename W>
+void adamw_elements(const Elements<W>& elements, int64_t count, const Factors& factors) {
+  for (int64_t i = 0; i < count; i += kLanes) adamw_lanes(elements, i, lanes_left(count, i), factors);
+}
+
+// From element `at` of the state on.
+template <typename W>
+Elements<W> elements_at(W* weight, const AdamWState& state, std::span<const float> gradient, int64_t at) {
+  return {weight, sizeof(W) == 2 ? state.low.data() + at : nullptr, state.m.data() + at, state.v.data() + at,
+          gradient.data() + at};
+}
+
+void check_state(const char* op, DType dtype, int64_t weights, const AdamWState& state, size_t n) {
+  CHECK(weights == static_cast<int64_t>(n) && state.m.size() == n && state.v.size() == n &&
+            state.low.size() == (dtype == DType::bf16 ? n : 0),
+        "{}: {} numbers for {} weights ({}), {} and {} moments, {} halves", op, n, weights, dtype_name(dtype),
+        state.m.size(), state.v.size(), state.low.size());
+}
+
+void check_step(const AdamWStep& step) {
+  CHECK(step.step >= 1, "adamw: step {}, counted from 1", step.step);
+  CHECK(step.beta1 >= 0 && step.beta1 < 1 && step.beta2 >= 0 && step.beta2 < 1,
+        "adamw: betas {}, {}; allowed are [0, 1)", step.beta1, step.beta2);
 }
 
 // Sum of squares of n <= 4096 floats: lane l of the 16 adds up elements l, l + 16, ... in double, then a tree over
@@ -79,23 +124,69 @@ bool all_finite(const float* data, int64_t n) {
 
 }  // namespace
 
-void adamw(std::span<float> master, std::span<float> m, std::span<float> v, std::span<const float> gradient,
-           Tensor weight, const AdamWStep& step, const Exec& ex) {
-  const size_t n = master.size();
-  CHECK(m.size() == n && v.size() == n && gradient.size() == n && weight.size() == static_cast<int64_t>(n),
-        "adamw: {} masters, {} and {} moments, {} gradients, {} weights", n, m.size(), v.size(), gradient.size(),
-        weight.size());
-  CHECK(step.step >= 1, "adamw: step {}, counted from 1", step.step);
-  CHECK(step.beta1 >= 0 && step.beta1 < 1 && step.beta2 >= 0 && step.beta2 < 1,
-        "adamw: betas {}, {}; allowed are [0, 1)", step.beta1, step.beta2);
+void adamw(Tensor weight, const AdamWState& state, std::span<const float> gradient, const AdamWStep& step,
+           const Exec& ex) {
+  check_state("adamw", weight.dtype, weight.size(), state, gradient.size());
+  check_step(step);
   const Factors factors(step);
   with_storage(weight.dtype, [&]<typename W>(W) {
-    W* to = static_cast<W*>(weight.data);
-    for_chunks(ex, static_cast<int64_t>(n), kTaskElements, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; i += kLanes)
-        adamw_lanes(master.data(), m.data(), v.data(), gradient.data(), to, i, lanes_left(end, i), factors);
+    for_chunks(ex, weight.size(), kTaskElements, [&](int64_t begin, int64_t end) {
+      adamw_elements(elements_at(static_cast<W*>(weight.data) + begin, state, gradient, begin), end - begin, factors);
     });
   });
+}
+
+void adamw(PackedWeight& weight, int64_t begin, const AdamWState& state, std::span<const float> gradient,
+           const AdamWStep& step, const Exec& ex) {
+  const auto n = static_cast<int64_t>(gradient.size());
+  CHECK(begin >= 0 && begin + n <= weight.n * weight.k, "adamw: elements [{}, {}) of a weight ({}, {})", begin, begin + n,
+        weight.n, weight.k);
+  check_state("adamw", weight.dtype, n, state, gradient.size());
+  check_step(step);
+  const Factors factors(step);
+  std::byte* panels = gemm::panels(weight);
+  const gemm::PanelRange range = gemm::panels_over(weight, begin, n);
+  with_storage(weight.dtype, [&]<typename W>(W) {
+    // A panel is unpacked, updated and packed again while it is in the cache.
+    ex.pool->run(range.end - range.begin, [&](int64_t task, int thread) {
+      const int64_t p = range.begin + task;
+      const gemm::PanelPart part = gemm::part_of(weight, p, begin, n);
+      const Tensor rows = gemm::unpack_panel(ex.workspace->get(thread, gemm::panel_rows_bytes(weight)), weight, p);
+      adamw_elements(elements_at(static_cast<W*>(rows.data) + part.at, state, gradient, part.span_at), part.count,
+                     factors);
+      gemm::pack_rows(panels + static_cast<size_t>(p) * gemm::panel_bytes(weight), rows, 0, 1);
+    });
+  });
+}
+
+void split_masters(Tensor weight, const AdamWState& state, std::span<const float> master) {
+  const auto n = static_cast<int64_t>(master.size());
+  check_state("split_masters", weight.dtype, weight.size(), state, master.size());
+  if (weight.dtype == DType::f32) {
+    std::copy(master.begin(), master.end(), weight.f32());
+    return;
+  }
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const int64_t lanes = lanes_left(n, i);
+    const F16 v = abs(load_first(state.v.data() + i, lanes));
+    store_first(state.v.data() + i,
+                split_master(weight.b16() + i, state.low.data() + i, load_first(master.data() + i, lanes), v, lanes),
+                lanes);
+  }
+}
+
+void join_masters(std::span<float> master, Tensor weight, const AdamWState& state) {
+  const auto n = static_cast<int64_t>(master.size());
+  check_state("join_masters", weight.dtype, weight.size(), state, master.size());
+  if (weight.dtype == DType::f32) {
+    std::copy(weight.f32(), weight.f32() + n, master.begin());
+    return;
+  }
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const int64_t lanes = lanes_left(n, i);
+    store_first(master.data() + i,
+                join_master(weight.b16() + i, state.low.data() + i, load_first(state.v.data() + i, lanes), lanes), lanes);
+  }
 }
 
 void add_into(std::span<float> sum, std::span<const float> other, const Exec& ex) {

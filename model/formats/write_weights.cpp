@@ -27,11 +27,10 @@ void append(SafetensorsWriter& writer, const WeightSource& weight, StoredDType m
   const StoredDType stored = weight.stored;
   constexpr uint64_t kPiece = uint64_t{1} << 18;
   std::vector<std::byte> piece(kPiece * stored_size(stored));
-  const auto* data = static_cast<const std::byte*>(weight.data);
   const uint64_t all = numbers_of(weight);
   for (uint64_t begin = 0; begin < all; begin += kPiece) {
     const size_t count = std::min(kPiece, all - begin);
-    const std::byte* in = data + begin * stored_size(memory);
+    const std::byte* in = weight.numbers(begin, count);
     const size_t bad = convert_numbers(memory, in, stored, piece.data(), count);
     if (bad < count)
       fail(ExitCode::kNonFinite, "{}: the number at {} is {}, which {} cannot hold{}",

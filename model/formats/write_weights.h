@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,7 +18,8 @@ inline constexpr uint64_t kMaxShardBytes = 5'000'000'000;  // as Hugging Face's 
 struct WeightSource {
   std::string name;
   std::vector<int64_t> shape;
-  const void* data = nullptr;
+  // Its numbers [begin, begin + count), as they are in memory; valid until the next call.
+  std::function<const std::byte*(uint64_t begin, uint64_t count)> numbers;
   StoredDType stored = StoredDType::f32;
 };
 

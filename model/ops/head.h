@@ -43,11 +43,13 @@ void head_logprobs(std::span<float> logprob, std::span<float> entropy, Tensor h,
 
 // Forward and backward in one pass: for each row computes log-prob and entropy, asks `gradient(i, logprob, entropy)`
 // for dL/dlogprob, and adds the gradients. Rows are visited in order and `gradient` is called from one thread, in
-// order. dh (n, C) f32 and dw (V, C) f32, overwritten; dw is the sum over rows in parts. w_plain: the same weight, not
-// packed, (V, C) act. `kept`: rows of dw that are left for embedding_backward, which finds their parts' sums there.
+// order. dh (n, C) f32 and dw (V, C) f32, overwritten; dw is the sum over rows in parts. `kept`: rows of dw that are left
+// for embedding_backward, which finds their parts' sums there. `spare`: memory that is overwritten: logits are kept there
+// between the passes, up to n V of them; what fits neither there nor in 32 MB of workspace is computed twice, and no bit
+// depends on it.
 using TokenGradient = std::function<float(int64_t row, float logprob, float entropy)>;
-void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, Tensor w_plain, std::span<const int32_t> targets,
-               float temperature, const TokenGradient& gradient, const Exec& ex, float softcap = 0,
-               std::span<const RowPart> parts = {}, const KeptRows& kept = {});
+void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, std::span<const int32_t> targets, float temperature,
+               const TokenGradient& gradient, const Exec& ex, float softcap = 0, std::span<const RowPart> parts = {},
+               const KeptRows& kept = {}, std::span<float> spare = {});
 
 }  // namespace cohort

@@ -14,7 +14,7 @@
 
 namespace cohort {
 
-// A weight (N, K) laid out for `matmul` on its device. Re-pack after the weight changed; packing again reuses memory.
+// A weight (N, K) laid out for the products on its device: all that there is of a weight, its elements can be had back.
 class PackedWeight {
  public:
   PackedWeight();
@@ -28,7 +28,12 @@ class PackedWeight {
   DType dtype = DType::f32;
 };
 
+// Takes the weight w; packing again reuses memory.
 void pack_weight(PackedWeight& packed, Tensor w, const Exec& ex);
+// Replaces elements [begin, begin + flat.size()) of a weight whose n, k and dtype are set; before the first span all are 0.
+void pack_span(PackedWeight& packed, int64_t begin, Tensor flat, const Exec& ex);
+// The way back, on the calling thread: flat = elements [begin, begin + flat.size()), row by row.
+void unpack_span(Tensor flat, const PackedWeight& packed, int64_t begin);
 
 // y = x w^T, or y += x w^T (y f32 only).      x (T, K)  w (N, K)  y (T, N), f32 or the dtype of x
 void matmul(Tensor y, Tensor x, const PackedWeight& w, const Exec& ex, bool accumulate = false);
@@ -38,7 +43,7 @@ void matmul(Tensor y, Tensor x, const PackedWeight& w, const Exec& ex, bool accu
 void packed_rows(Tensor x, const PackedWeight& w, std::span<const int32_t> rows, float scale, const Exec& ex);
 
 // dx = dy w, or dx += dy w (dx f32 only).     dy (T, N)  w (N, K)  dx (T, K), f32 or the dtype of dy
-void matmul_backward_input(Tensor dx, Tensor dy, Tensor w, const Exec& ex, bool accumulate = false);
+void matmul_backward_input(Tensor dx, Tensor dy, const PackedWeight& w, const Exec& ex, bool accumulate = false);
 
 // dw = dy^T x, the sum over rows in parts.    dy (T, N)  x (T, K)  dw (N, K), f32, overwritten
 void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, const Exec& ex, std::span<const RowPart> parts = {});

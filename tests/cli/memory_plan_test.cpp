@@ -3,7 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
+
+#include "comm/comm.h"
+#include "model/activation_tape.h"
 #include "model/transformer.h"
+#include "tests/cli/run_cohort.h"
+#include "trainer/optimizer.h"
 
 namespace cohort {
 namespace {
@@ -50,9 +56,19 @@ TEST(MemoryPlan, AgreesWithWhatIsAllocated) {
     config.trainer.pack_tokens = 512;
     config.trainer.prompts_per_step = 2;  // less than a pack
     const auto plan = training_memory(model, config, 1);
-    expect_near(piece(plan, "weights"), policy->arena.bytes());
+    const auto all = static_cast<uint64_t>(policy->table.count) * dtype_size(dtype);
+    EXPECT_EQ(piece(plan, "packed weights") + piece(plan, "vectors"), all);
+    const auto comm = make_self_comm();
+    expect_near(piece(plan, "optimizer"), Optimizer(*policy, config.optim, static_cast<int>(config.trainer.logical_ranks), *comm).bytes());
     expect_near(piece(plan, "KV cache"), KvCache(*policy, 16).bytes());
-    expect_near(piece(plan, "training activations"), TrainState(*policy, 512, 512).bytes());
+    // Everything is reused: one layer's activations serve all. 16 completions of 24 tokens behind 2 prompts of 40.
+    expect_near(piece(plan, "training activations"), TrainState(*policy, {512, 512, 0, true}).bytes());
+    EXPECT_EQ(piece(plan, "activations of sampled rows (464)"),
+              static_cast<uint64_t>(464 * ActivationTape::slot_bytes(model, dtype)));
+    expect_near(piece(training_memory(model, config, 2), "training activations"),
+                TrainState(*policy, {512, 512, 512, true}).bytes());
+    config.trainer.reuse_activations = false;
+    expect_near(piece(training_memory(model, config, 1), "training activations"), TrainState(*policy, 512, 512).bytes());
     EXPECT_EQ(piece(plan, "gradients (1 "), static_cast<uint64_t>(policy->table.size) * 4);
     config.trainer.gradient_checkpointing = true;
     expect_near(piece(training_memory(model, config, 1), "training activations"), TrainState(*policy, 512, 512, true).bytes());
@@ -75,20 +91,43 @@ TEST(MemoryPlan, TheCacheIsCutToItsKeyOrToFreeMemory) {
   EXPECT_EQ(cut.bytes(), 10 * page);
   EXPECT_EQ(piece(training_memory(small_model(), config, 1, cut), "KV cache (640 tokens)"), static_cast<uint64_t>(10 * page));
   config.rollout.kv_cache_gb = 0;
-  const uint64_t others = total_bytes(training_memory(small_model(), config, 1)) - static_cast<uint64_t>(32 * page);
+  const TapeSize no_tape{.needed = 0, .slots = 0, .slot_bytes = 0};  // chosen from what is free as well
+  const uint64_t others = total_bytes(training_memory(small_model(), config, 1, std::nullopt, no_tape)) - static_cast<uint64_t>(32 * page);
   EXPECT_EQ(planned_cache(small_model(), config, 1, static_cast<int64_t>(others) + 20 * page).bytes(), 10 * page)
       << "half of what the rest of the run leaves";
   EXPECT_FALSE(planned_cache(small_model(), config, 1, 1000).holds_one());
 }
 
-TEST(MemoryPlan, InferenceHoldsTheLayersMatricesOnce) {
+TEST(MemoryPlan, TheTapeIsCutToAQuarterOfFreeMemory) {
   const ModelConfig model = small_model();
-  const auto plan = generation_memory(model, DType::bf16, 4, 64, 64);
-  const ParamTable table = make_param_table(model, 1);
-  const uint64_t embedding = 300 * 64 * 2, all = static_cast<uint64_t>(table.size) * 2;
-  const uint64_t layer = static_cast<uint64_t>(table.layers[0].span.end - table.layers[0].span.begin) * 2;
-  EXPECT_LT(piece(plan, "weights"), std::max(embedding, layer) + all / 50);  // one layer, or the head, at a time
-  expect_near(piece(plan, "packed weights"), all);                  // the head's copy of the embedding among them
+  Config config;
+  config.model.dtype = "float32";
+  config.data.max_prompt_length = 40;
+  config.rollout.max_completion_length = 24;
+  config.rollout.num_generations = 4;
+  config.trainer.prompts_per_step = 3;
+  const int64_t slot = ActivationTape::slot_bytes(model, DType::f32);
+  const auto sized = [&](int ranks, std::optional<int64_t> free) { return choose_tape_size(config, model, DType::f32, ranks, 40, free); };
+  EXPECT_EQ(sized(1, std::nullopt).slots, 12 * 24 + 3 * 40);
+  EXPECT_EQ(sized(2, std::nullopt).slots, 6 * 24 + 3 * 40) << "6 of 12 completions, in order, can be of 3 prompts";
+  EXPECT_EQ(sized(4, std::nullopt).slots, 3 * 24 + 2 * 40);
+  const TapeSize cut = sized(1, 400 * slot);
+  EXPECT_EQ(cut.slots, 100);
+  EXPECT_FALSE(cut.holds_all());
+  EXPECT_NE(cut.text().find("up to 100 of 408 (a quarter of the memory that is free for this rank)"), std::string::npos) << cut.text();
+  EXPECT_EQ(sized(1, 0).slots, 0);
+  config.trainer.gradient_checkpointing = true;
+  EXPECT_EQ(sized(1, std::nullopt).slots, 0);
+}
+
+TEST(MemoryPlan, WeightsAreHeldOnceButForALayerThatIsRead) {
+  const auto plan = generation_memory(small_model(), DType::bf16, 4, 64, 64);
+  const ParamTable table = make_param_table(small_model(), 1);
+  EXPECT_EQ(piece(plan, "packed weights") + piece(plan, "vectors"), static_cast<uint64_t>(table.count) * 2);
+  EXPECT_EQ(piece(plan, "a layer"), static_cast<uint64_t>(table.layers[0].span.end - table.layers[0].span.begin) * 2);
+  ModelConfig untied = small_model();
+  untied.tie_word_embeddings = false;  // then the embedding is read row by row
+  EXPECT_GE(piece(generation_memory(untied, DType::bf16, 4, 64, 64), "vectors and embedding"), 300u * 64 * 2);
 }
 
 TEST(MemoryPlan, RanksShareTheOptimizer) {
@@ -96,9 +135,39 @@ TEST(MemoryPlan, RanksShareTheOptimizer) {
   const auto one = training_memory(small_model(), config, 1);
   const auto four = training_memory(small_model(), config, 4);
   EXPECT_EQ(piece(one, "optimizer"), 4 * piece(four, "optimizer"));
-  EXPECT_EQ(piece(one, "weights"), piece(four, "weights"));
+  EXPECT_EQ(piece(one, "packed weights"), piece(four, "packed weights"));
+  EXPECT_GT(piece(four, "exchange"), 0u);
   EXPECT_LT(total_bytes(four), total_bytes(one));
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which take memory of their own
+// A whole run, large enough for the program itself to be a small part, with completions as long as they may be.
+TEST(MemoryPlan, IsWhatARunTakes) {
+  const TemporaryFolder folder;
+  const std::string config = write_all(folder / "c.yaml", tiny_config(folder / "runs"));
+  const std::vector<std::string> keys = {
+      "model.init={hidden_size: 512, intermediate_size: 1024, num_layers: 6, num_heads: 8, num_kv_heads: 2, max_positions: 64}",
+      "model.dtype=bfloat16", "run.threads=2", "data.max_prompt_length=8", "rollout.max_completion_length=40",
+      "rollout.min_completion_length=40", "rollout.num_generations=8", "trainer.prompts_per_step=4", "trainer.logical_ranks=4",
+      "trainer.max_steps=1", "trainer.save_steps=0", "trainer.eval_before=false",
+      "algorithm.beta=0.1"};  // so that there is an update although no answer is right
+  const auto run = [&](const char* option) {
+    std::vector<std::string> args = {"train", config, option};
+    args.insert(args.end(), keys.begin(), keys.end());
+    const Outcome outcome = run_cohort(args);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return outcome.out;
+  };
+  const std::string plan = run("--dry-run");
+  double megabytes = 0;
+  ASSERT_EQ(std::sscanf(plan.c_str() + plan.rfind("together"), "together %lf MB", &megabytes), 1) << plan;
+  run("--quiet");
+  const Json metrics = parse_json(read_all(folder / "runs/tiny/metrics.jsonl"), "metrics.jsonl");
+  EXPECT_GT(metrics["perf/update_tokens_per_s"].get<double>(), 0);
+  const double taken = 1000 * metrics["perf/peak_memory_gb"].get<double>();
+  EXPECT_NEAR(taken, megabytes, 0.05 * megabytes) << plan;
+}
+#endif
 
 }  // namespace
 }  // namespace cohort

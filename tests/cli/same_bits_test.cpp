@@ -81,7 +81,8 @@ TEST(SameBits, ForAnyNumberOfRanksAndThreads) {
     EXPECT_TRUE(result.weights == expected.weights) << ranks;
     EXPECT_TRUE(result.completions == expected.completions) << ranks;
     const double reused = least_reused(folder / ("runs/" + name));
-    EXPECT_TRUE(ranks == 1 ? reused == 0 : reused > 0.3) << reused << " of the rows on " << ranks << " ranks";
+    // On 4 ranks a share is 3 of a prompt's 4 completions: no rank has sampled all rows behind a prompt.
+    EXPECT_TRUE(ranks == 1 || ranks == 4 ? reused == 0 : reused > 0.3) << reused << " of the rows on " << ranks << " ranks";
   }
 }
 

@@ -27,8 +27,23 @@ class WriteWeights : public FolderTest {
     std::ranges::sort(names);
     return names;
   }
+  // A tensor that lies in memory as a whole.
+  static WeightSource source(std::string name, int64_t count, const void* data, StoredDType memory,
+                             StoredDType stored = StoredDType::f32) {
+    return {std::move(name), {count}, [=](uint64_t begin, uint64_t) {
+      return static_cast<const std::byte*>(data) + begin * stored_size(memory);
+    }, stored};
+  }
+  static WeightSource source(std::string name, int64_t count, const float* data, StoredDType stored = StoredDType::f32) {
+    return source(std::move(name), count, data, StoredDType::f32, stored);
+  }
+  void SetUp() override {
+    FolderTest::SetUp();
+    weights[0].shape = {2, 3};
+  }
+
   const std::vector<float> numbers{1, 2, 3, 4, 5, 6};
-  std::vector<WeightSource> weights{{"e", {2, 3}, numbers.data()}, {"b", {3}, numbers.data()}, {"c", {3}, numbers.data()}};
+  std::vector<WeightSource> weights{source("e", 6, numbers.data()), source("b", 3, numbers.data()), source("c", 3, numbers.data())};
 };
 
 TEST(PlanShards, ClosesAShardWhenTheNextTensorWouldNotFit) {
@@ -113,7 +128,7 @@ TEST_F(WriteWeights, WhatWasReadIsWrittenByteForByte) {
     ASSERT_EQ(convert_numbers(stored, bytes.data(), memory, held.data(), count), count);
     const fs::path dir = folder / (std::string(stored_name(stored)) + stored_name(memory));
     fs::create_directories(dir);
-    const std::vector<WeightSource> one{{"w", {static_cast<int64_t>(count)}, held.data(), stored}};
+    const std::vector<WeightSource> one{source("w", static_cast<int64_t>(count), held.data(), memory, stored)};
     write_weights(dir, one, memory);
     const SafetensorsFolder read = SafetensorsFolder::open(dir);
     EXPECT_EQ(read.tensors().at("w").dtype, safetensors_name(stored));
@@ -124,7 +139,7 @@ TEST_F(WriteWeights, WhatWasReadIsWrittenByteForByte) {
 TEST_F(WriteWeights, RefusesWhatTheDTypeCannotHold) {
   std::vector<float> values(300000, 1.0f);
   values[299998] = 70000.0f;
-  const std::vector<WeightSource> one{{"w", {300000}, values.data()}}, half{{"w", {300000}, values.data(), StoredDType::f16}};
+  const std::vector<WeightSource> one{source("w", 300000, values.data())}, half{source("w", 300000, values.data(), StoredDType::f16)};
   expect_refused([&] { write_weights(folder, half, StoredDType::f32); },
                  {"'w'", "299998", "70000", "float16", "65504"}, ExitCode::kNonFinite);
   EXPECT_TRUE(files().empty());
@@ -137,7 +152,7 @@ TEST_F(WriteWeights, RefusesWhatTheDTypeCannotHold) {
 // A limit on the size of files stands in for a full disk.
 TEST_F(WriteWeights, AFullDiskIsNotTheUsersInput) {
   const std::vector<float> values(1 << 20, 1.0f);
-  const std::vector<WeightSource> one{{"w", {1 << 20}, values.data()}};
+  const std::vector<WeightSource> one{source("w", 1 << 20, values.data())};
   rlimit old{};
   ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &old), 0);
   const auto handler = signal(SIGXFSZ, SIG_IGN);

@@ -34,14 +34,15 @@ std::unique_ptr<Policy> make_random_policy(const ModelConfig& config, DType dtyp
   auto policy = make_policy(config, dtype, 1);
   Random random(11, Stream::kTest);
   for (const ParamEntry& entry : policy->table.entries) {
+    std::vector<std::byte> space(static_cast<size_t>(entry.size()) * dtype_size(dtype));
+    const Tensor weight(space.data(), dtype, {entry.size()});
     for (int64_t i = 0; i < entry.size(); ++i) {
       const float value = (entry.kind == ParamKind::matrix ? 0.25f : 0.5f) * random.normal() +
                           (entry.kind == ParamKind::gain ? 1.0f : 0.0f);
-      const Tensor weight = policy->weight(entry.offset, 1, entry.size());
       dtype == DType::f32 ? void(weight.f32()[i] = value) : void(weight.b16()[i] = to_bf16(value));
     }
+    set_weights(*policy, entry.offset, weight, ex);
   }
-  repack(*policy, ex);
   return policy;
 }
 

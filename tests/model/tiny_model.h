@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "model/policy.h"
 
@@ -23,19 +24,33 @@ inline ModelConfig tiny_config(bool tied = true) {
   return config;
 }
 
+// All weights of a policy, flat: a copy, and the way back.
+struct FlatWeights {
+  explicit FlatWeights(const Policy& policy)
+      : dtype(policy.dtype), bytes(static_cast<size_t>(policy.table.size) * dtype_size(policy.dtype)) {
+    copy_weights(policy, 0, t());
+  }
+  Tensor t() { return {bytes.data(), dtype, {static_cast<int64_t>(bytes.size() / dtype_size(dtype))}}; }
+  float get(int64_t i) { return dtype == DType::f32 ? t().f32()[i] : to_float(t().b16()[i]); }
+  void set(int64_t i, float value) {
+    dtype == DType::f32 ? void(t().f32()[i] = value) : void(t().b16()[i] = to_bf16(value));
+  }
+  void put(Policy& policy, const Exec& ex) { set_weights(policy, 0, t(), ex); }
+
+  DType dtype;
+  std::vector<std::byte> bytes;
+};
+
 // Weights much larger than at initialisation, so that attention and the head are far from uniform.
 inline std::unique_ptr<Policy> tiny_policy(DType dtype, uint64_t seed, const Exec& ex, bool tied = true, int64_t shards = 4) {
   auto policy = make_policy(tiny_config(tied), dtype, shards);
-  init_weights(*policy, seed);
-  for (int64_t i = 0; i < policy->weights.size(); ++i) {
-    if (dtype == DType::f32) {
-      policy->weights.f32()[i] *= policy->weights.f32()[i] == 1.0f ? 1.0f : 1.75f;
-    } else {
-      const float value = to_float(policy->weights.b16()[i]);
-      policy->weights.b16()[i] = to_bf16(value == 1.0f ? 1.0f : 1.75f * value);
-    }
+  init_weights(*policy, seed, ex);
+  FlatWeights flat(*policy);
+  for (int64_t i = 0; i < policy->table.size; ++i) {
+    const float value = flat.get(i);
+    flat.set(i, value == 1.0f ? 1.0f : 1.75f * value);
   }
-  repack(*policy, ex);
+  flat.put(*policy, ex);
   return policy;
 }
 

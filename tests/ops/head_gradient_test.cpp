@@ -104,7 +104,7 @@ TEST(Head, GradientIsAskedForEachRowInOrderFromOneThread) {
   std::iota(expected.begin(), expected.end(), 0);
   const std::thread::id caller = std::this_thread::get_id();
   head_loss(
-      dh.t(), dw.t(), p.h.t(), packed(p.w, ex), p.w.t(), p.targets, 1.0f,
+      dh.t(), dw.t(), p.h.t(), packed(p.w, ex), p.targets, 1.0f,
       [&](int64_t i, float, float) {
         EXPECT_EQ(std::this_thread::get_id(), caller);
         asked.push_back(i);
@@ -112,6 +112,25 @@ TEST(Head, GradientIsAskedForEachRowInOrderFromOneThread) {
       },
       ex);
   EXPECT_EQ(asked, expected);
+}
+
+// Two parts that wait for each other are one batch, of more logits than are kept without spare memory.
+TEST(Head, LogitsThatAreComputedTwiceAreTheSameBits) {
+  ExecOwner owner(2);
+  const Exec ex = owner.exec();
+  for (DType act : kActs) {
+    const Problem p(act, 700, 13000, 16, 3.0f, act == DType::f32 ? 5.0f : 0.0f);
+    const std::vector<RowPart> parts = {{0, 300, 0}, {300, 400, 1}};
+    const std::vector<float> weights = random_weights(p.n());
+    std::vector<float> all(static_cast<size_t>(p.n() * (p.vocab() + 384))), some(all.size() - all.size() / 20);
+    const Loss kept = loss(p, 0.8f, weights, ex, parts, {}, all);
+    for (const std::span<float> spare : {std::span<float>(), std::span<float>(some)}) {
+      const Loss twice = loss(p, 0.8f, weights, ex, parts, {}, spare);
+      EXPECT_TRUE(twice.dw == kept.dw) << dtype_name(act) << " " << spare.size();
+      EXPECT_TRUE(twice.dh == kept.dh) << dtype_name(act) << " " << spare.size();
+      EXPECT_TRUE(twice.seen == kept.seen);
+    }
+  }
 }
 
 TEST(Head, RowsWithoutGradientAddNothing) {

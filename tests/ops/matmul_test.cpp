@@ -110,7 +110,9 @@ TEST(Matmul, BackwardInputEqualsDoubleLoops) {
       const Matrix dy = Matrix::random(mode.act, s.t, s.n, kSeed), w = Matrix::random(mode.act, s.n, s.k, kSeed + 1);
       const Matrix before = Matrix::random(mode.out, s.t, s.k, kSeed + 2);
       Matrix dx = before;
-      matmul_backward_input(dx.t(), dy.t(), w.t(), ex, mode.accumulate);
+      PackedWeight packed;
+      pack_weight(packed, w.t(), ex);
+      matmul_backward_input(dx.t(), dy.t(), packed, ex, mode.accumulate);
       expect_close(dx, mode.accumulate ? &before : nullptr, s.n, [&](int64_t i, int64_t j) {
         return dot(
             s.n, [&](int64_t n) { return dy.at(i, n); }, [&](int64_t n) { return w.at(n, j); });
@@ -167,7 +169,9 @@ TEST(Matmul, BackwardPassesAFiniteDifferenceCheck) {
     return sum;
   };
   Matrix dx(DType::f32, T, K), dw(DType::f32, N, K);
-  matmul_backward_input(dx.t(), dy.t(), w.t(), ex);
+  PackedWeight packed_w;
+  pack_weight(packed_w, w.t(), ex);
+  matmul_backward_input(dx.t(), dy.t(), packed_w, ex);
   matmul_backward_weight(dw.t(), dy.t(), x.t(), ex);
   const auto check = [&](Matrix& input, const Matrix& gradient) {
     for (int64_t i = 0; i < input.rows * input.cols; ++i) {
@@ -205,7 +209,7 @@ TEST(Matmul, RowsHaveTheSameBitsAloneAndInAnyBatch) {
       };
       const auto backward = [&](const std::vector<int64_t>& rows) {
         Matrix dx = dx0.take(rows);
-        matmul_backward_input(dx.t(), dy.take(rows).t(), w.t(), ex, mode.accumulate);
+        matmul_backward_input(dx.t(), dy.take(rows).t(), packed, ex, mode.accumulate);
         return dx;
       };
       std::vector<int64_t> all(most);
@@ -267,7 +271,7 @@ TEST(Matmul, ThreadsDoNotChangeBits) {
         PackedWeight packed;
         pack_weight(packed, w.t(), ex);
         Results r{multiply(x, packed, act, ex), Matrix(DType::f32, s.t, s.k), dw0};
-        matmul_backward_input(r.dx.t(), dy.t(), w.t(), ex);
+        matmul_backward_input(r.dx.t(), dy.t(), packed, ex);
         matmul_backward_weight(r.dw.t(), dy.t(), x.t(), ex);
         return r;
       };
@@ -312,7 +316,7 @@ TEST(Matmul, NoRowsHaveNoOutputAndNoGradient) {
   PackedWeight packed;
   pack_weight(packed, w.t(), ex);
   matmul(none_y.t(), none_x.t(), packed, ex);
-  matmul_backward_input(none_x.t(), none_y.t(), w.t(), ex);
+  matmul_backward_input(none_x.t(), none_y.t(), packed, ex);
   Matrix dw = Matrix::random(DType::f32, 50, 20, kSeed);
   matmul_backward_weight(dw.t(), none_y.t(), none_x.t(), ex);
   EXPECT_TRUE(dw == Matrix(DType::f32, 50, 20)) << "zeros";
@@ -337,9 +341,11 @@ TEST(Matmul, RefusesWhatDoesNotFit) {
   refused("y is bfloat16 (3, 50)", [&] { matmul(few.t(), x.t(), packed, ex); });
   refused("only float32 can be added to", [&] { matmul(y.t(), x.t(), packed, ex, true); });
   refused("without a CPU context", [&] { matmul(y.t(), x.t(), packed, Exec{}); });
-  refused("dx is bfloat16 (4, 19)", [&] { matmul_backward_input(narrow.t(), y.t(), w.t(), ex); });
-  refused("w is bfloat16", [&] { matmul_backward_input(x.t(), y32.t(), w.t(), ex); });
-  refused("only float32 can be added to", [&] { matmul_backward_input(x.t(), y.t(), w.t(), ex, true); });
+  refused("dx is bfloat16 (4, 19)", [&] { matmul_backward_input(narrow.t(), y.t(), packed, ex); });
+  refused("dy is float32", [&] { matmul_backward_input(x.t(), y32.t(), packed, ex); });
+  never.n = 50, never.k = 20, never.dtype = DType::bf16;
+  refused("never packed", [&] { matmul_backward_input(x.t(), y.t(), never, ex); });
+  refused("only float32 can be added to", [&] { matmul_backward_input(x.t(), y.t(), packed, ex, true); });
   refused("dw is bfloat16", [&] { matmul_backward_weight(w.t(), y.t(), x.t(), ex); });
   refused("x is bfloat16 (4, 20)", [&] { matmul_backward_weight(dw.t(), few.t(), x.t(), ex); });
   refused("pack_weight of int32", [&] { pack_weight(packed, Tensor(nullptr, DType::i32, {2, 2}), ex); });

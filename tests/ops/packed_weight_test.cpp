@@ -1,6 +1,7 @@
 // Packed weights, and the workspace that ops take their scratch from.
 #include <gtest/gtest.h>
 
+#include "core/rng.h"
 #include "model/ops/elementwise.h"
 #include "model/ops/matmul.h"
 #include "tests/ops/random_matrix.h"
@@ -51,6 +52,38 @@ TEST(PackedWeight, GivesBackItsRowsAsAnEmbeddingReadsThem) {
       const std::vector<int32_t> outside = {static_cast<int32_t>(n)};
       Matrix one(DType::f32, 1, k);
       EXPECT_THROW(packed_rows(one.t(), packed, outside, 1, ex), Error);
+    }
+  }
+}
+
+// Spans that cut rows, pairs of numbers and panels, one after the other and read back in others.
+TEST(PackedWeight, IsSetAndReadInSpans) {
+  ExecOwner owner(2);
+  const Exec ex = owner.exec();
+  Random random(kSeed, Stream::kTest);
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const auto& [n, k] : {std::pair<int64_t, int64_t>{1, 1}, {48, 2}, {49, 33}, {97, 64}, {100, 17}}) {
+      SCOPED_TRACE(fmt::format("{} x {} {}, seed {}", n, k, dtype_name(dtype), kSeed));
+      const Matrix w = Matrix::random(dtype, n, k, 3), x = Matrix::random(dtype, 4, k, 4);
+      PackedWeight whole, spans;
+      pack_weight(whole, w.t(), ex);
+      spans.n = n, spans.k = k, spans.dtype = dtype;
+      const auto part = [&](const Matrix& m, int64_t begin, int64_t count) {
+        return Tensor(static_cast<char*>(m.t().data) + static_cast<size_t>(begin) * dtype_size(dtype), dtype, {count});
+      };
+      for (int64_t begin = 0, count; begin < n * k; begin += count) {
+        count = std::min<int64_t>(n * k - begin, 1 + random.below(static_cast<uint32_t>(3 * k + 2)));
+        pack_span(spans, begin, part(w, begin, count), ex);
+      }
+      EXPECT_TRUE(multiply(x, spans, ex) == multiply(x, whole, ex));
+      Matrix back(dtype, n, k);
+      for (int64_t begin = 0, count; begin < n * k; begin += count) {
+        count = std::min<int64_t>(n * k - begin, 1 + random.below(static_cast<uint32_t>(60 * k)));
+        unpack_span(part(back, begin, count), spans, begin);
+      }
+      EXPECT_TRUE(back == w);
+      EXPECT_THROW(pack_span(spans, 1, w.t(), ex), Error);
+      EXPECT_THROW(unpack_span(Tensor(nullptr, dtype, {1}), spans, n * k), Error);
     }
   }
 }

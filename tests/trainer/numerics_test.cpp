@@ -42,15 +42,13 @@ class Bits {
 void add_run(Bits& bits, DType dtype, const ModelConfig& model) {
   TinyRun run(dtype);
   run.policy = make_policy(model, dtype, 4);
-  init_weights(*run.policy, 7);
-  repack(*run.policy, run.owner.exec());
+  init_weights(*run.policy, 7, run.owner.exec());
   run.config.rollout.max_completion_length = 21;
   run.config.algorithm.beta = 0.04f;
   for (size_t g = 0; g < run.prompts.size(); ++g)
     while (run.prompts[g].size() < 70 + 9 * g) run.prompts[g].push_back(static_cast<int32_t>(3 + run.prompts[g].size() * 7 % 77));
   const auto reference = make_policy(model, dtype, 4);
-  init_weights(*reference, 8);
-  repack(*reference, run.owner.exec());
+  init_weights(*reference, 8, run.owner.exec());
   for (uint32_t step = 1; step <= 3; ++step) {
     const std::vector<Group> groups = run.sample(step, {{1, 0, 0, 1}, {0, 1, 0, 0}, {0.5, 0.25, 0, 1}});
     for (const Group& group : groups)
@@ -58,9 +56,12 @@ void add_run(Bits& bits, DType dtype, const ModelConfig& model) {
     run.update(groups, step, reference.get());
   }
   bits.add(run.weights());
+  std::vector<float> state(static_cast<size_t>(run.optimizer->shard_size()));
   for (int k = 0; k < 4; ++k)
-    for (const std::span<float> part : {run.optimizer->shard(k).master, run.optimizer->shard(k).m, run.optimizer->shard(k).v})
-      bits.add(std::as_bytes(part));
+    for (const Optimizer::Part part : {Optimizer::Part::master, Optimizer::Part::m, Optimizer::Part::v}) {
+      run.optimizer->read_state(k, part, 0, state);
+      bits.add(state);
+    }
 }
 
 // Bits depend on what the kernels are compiled for; tests/golden/numerics.jsonl knows some of the sets.

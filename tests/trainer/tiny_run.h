@@ -72,10 +72,7 @@ struct TinyRun {
     return metrics;
   }
 
-  std::vector<std::byte> weights() const {
-    const auto* data = static_cast<const std::byte*>(policy->weights.data);
-    return {data, data + policy->weights.bytes()};
-  }
+  std::vector<std::byte> weights() const { return FlatWeights(*policy).bytes; }
 
   ExecOwner owner;
   std::unique_ptr<Comm> comm;

@@ -210,8 +210,8 @@ TEST(Update, NonFiniteNumbersStopBeforeTheWeightsChange) {
 TEST(Update, BrokenWeightsAreNoticedByTheirLogProbs) {
   TinyRun run(DType::f32);
   const std::vector<Group> groups = run.sample(1, kMixed);
-  run.policy->weights.f32()[run.policy->table.layers[1].down] = NAN;
-  repack(*run.policy, run.owner.exec());
+  float nan = NAN;
+  set_weights(*run.policy, run.policy->table.layers[1].down, {&nan, DType::f32, {1}}, run.owner.exec());
   EXPECT_ERROR(run.update(groups, 1), kNonFinite, "step 1");
 }
 
