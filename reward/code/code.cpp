@@ -40,6 +40,23 @@ SandboxLimits read_limits(const RewardSpec& spec) {
   return l;
 }
 
+// A program under root's own folder is there for us and not for the sandbox's user: better said now than by each score.
+void require_language(const Language& language, SandboxPool& pool) {
+  for (const auto& command : {language.compile, language.run}) {
+    if (command.empty() || command[0].starts_with("/box/")) continue;
+    SandboxRequest request;
+    request.program.command = {"/usr/bin/test", "-x", command[0]};
+    request.program.binds = language.binds;
+    const SandboxResult result = pool.run(request);
+    CHECK_USAGE(result.error.empty(), "language '{}': {}", language.name, result.error);
+    CHECK_USAGE(result.program.end == SandboxEnd::exited && result.program.status == 0,
+                "language '{}': the sandbox sees no program {} that its user may execute; it sees /usr, /bin and what "
+                "'binds' names, as "
+                "a user who owns nothing",
+                language.name, command[0]);
+  }
+}
+
 }  // namespace
 
 CodeReward::CodeReward(const RewardSpec& spec) {
@@ -72,6 +89,7 @@ CodeReward::CodeReward(const RewardSpec& spec) {
         spec.name);
   pool_ = std::make_unique<SandboxPool>(*nursery, workers);
   require_means(pool_->examine(), fmt::format("reward '{}'", spec.name));
+  require_language(grader_.language, *pool_);
 }
 
 CodeVerdict CodeReward::find_verdict(const RewardInput& input) const {

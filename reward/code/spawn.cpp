@@ -62,8 +62,12 @@ void map_user(unsigned outer_user, unsigned outer_group) {
   must(prctl(PR_SET_DUMPABLE, 0) == 0, "prctl(PR_SET_DUMPABLE)");
 }
 
+// Where the host's own limit is lower, that stays.
 void limit(__rlimit_resource resource, int64_t value, int64_t hard = -1) {
-  const rlimit bound{static_cast<rlim_t>(value), static_cast<rlim_t>(hard < 0 ? value : hard)};
+  rlimit bound;
+  must(getrlimit(resource, &bound) == 0, "getrlimit");
+  bound.rlim_max = std::min(bound.rlim_max, static_cast<rlim_t>(hard < 0 ? value : hard));
+  bound.rlim_cur = std::min(bound.rlim_max, static_cast<rlim_t>(value));
   must(setrlimit(resource, &bound) == 0, "setrlimit");
 }
 

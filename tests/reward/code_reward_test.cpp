@@ -278,6 +278,18 @@ TEST(CodeOptions, WhatIsWrongIsNamed) {
   }
 }
 
+// On a host that has the program, in a folder that the sandbox lacks.
+TEST_F(Code, ALanguageThatTheSandboxCannotSeeIsRefused) {
+  const Json away = {{"source", "a.sh"}, {"run", {SOURCE_DIR "/scripts/test.sh"}}};
+  const std::string message = refusal(with_sandbox({{"language", "away"}, {"languages", {{"away", away}}}}));
+  EXPECT_NE(message.find("language 'away': the sandbox sees no program"), std::string::npos) << message;
+  Json bound = away;
+  bound["binds"] = {"/no/such/folder"};
+  EXPECT_NE(refusal(with_sandbox({{"language", "away"}, {"languages", {{"away", bound}}}}))
+                .find("/no/such/folder cannot be shown"),
+            std::string::npos);
+}
+
 TEST(CodeOptions, MissingMeansAreNamedWithTheirRemedy) {
   const std::vector<Means> means = {{"user namespace", false, true, "Operation not permitted", "allow them"},
                                     {"Landlock", false, false, "absent", "a newer kernel"},
