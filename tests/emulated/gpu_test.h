@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "model/exec.h"
 #include "tests/emulated/device_matrix.h"
 #include "tests/ops/row_ops_test.h"
 
