@@ -33,14 +33,20 @@ __global__ void small_product(float* c, const __nv_bfloat16* a, const __nv_bfloa
     for (int i = 0; i < 2; ++i) c[(lane / 4 + 8 * half) * 8 + lane % 4 * 2 + i] = sums[2 * half + i];
 }
 
-__global__ void count_up(int* total, int* part_sum, int* blocks_done) {
+__global__ void count_up(int* total, int* of_block, int* blocks_done) {
   GPU_SHARED(int, is_last, [1]);
-  atomicAdd(part_sum, static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x));
-  __threadfence();
+  if (threadIdx.x == 0) {
+    of_block[blockIdx.x] = static_cast<int>(blockIdx.x) + 1;
+    __threadfence();
+    *is_last = atomicAdd(blocks_done, 1) == static_cast<int>(gridDim.x) - 1;
+    __threadfence();
+  }
   __syncthreads();
-  if (threadIdx.x == 0) *is_last = atomicAdd(blocks_done, 1) == static_cast<int>(gridDim.x) - 1;
-  __syncthreads();
-  if (*is_last && threadIdx.x == 0) *total = atomicAdd(part_sum, 0);
+  if (*is_last && threadIdx.x == 0) {
+    int sum = 0;
+    for (unsigned b = 0; b < gridDim.x; ++b) sum += of_block[b];
+    *total = sum;
+  }
 }
 
 __global__ void warp_functions(int* y) {
@@ -78,8 +84,8 @@ void small_product(float* c, const void* a, const void* b, Stream stream) {
   launch(kernels::small_product, 1, 32, 0, stream, c, static_cast<const __nv_bfloat16*>(a),
          static_cast<const __nv_bfloat16*>(b));
 }
-void count_up(int* total, int* part_sum, int* blocks_done, int blocks, Stream stream) {
-  launch(kernels::count_up, static_cast<unsigned>(blocks), 64, 0, stream, total, part_sum, blocks_done);
+void count_up(int* total, int* of_block, int* blocks_done, int blocks, Stream stream) {
+  launch(kernels::count_up, static_cast<unsigned>(blocks), 64, 0, stream, total, of_block, blocks_done);
 }
 void warp_functions(int* y, Stream stream) { launch(kernels::warp_functions, 1, 32, 0, stream, y); }
 void one_block(float* y, unsigned threads, size_t shared_bytes, Stream stream) {

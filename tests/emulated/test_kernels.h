@@ -12,8 +12,8 @@ namespace cohort::cuda {
 void add_number(float* y, const float* x, float add, int n, Stream stream);
 // c (16, 8) f32 = a (16, 16) bf16 b (16, 8) bf16, row-major, by cp.async, ldmatrix and mma of one warp.
 void small_product(float* c, const void* a, const void* b, Stream stream);
-// *total = the sum of ints by blocks that each add their part to a counter; the last block to end writes it.
-void count_up(int* total, int* part_sum, int* blocks_done, int blocks, Stream stream);
+// Each block writes its number from 1 into of_block (blocks); the last one to end adds them up into *total.
+void count_up(int* total, int* of_block, int* blocks_done, int blocks, Stream stream);
 // y[lane]: what shuffles and votes give the lanes of a warp; 8 numbers a lane.
 void warp_functions(int* y, Stream stream);
 // y[i] = 1 for one block of the given size, with shared bytes.

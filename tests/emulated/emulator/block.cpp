@@ -26,7 +26,7 @@ auto& tsan_fibres = *new std::vector<Fibre*>;
 constexpr unsigned kMoreFibres = 31;
 
 Fibre host;
-char launch_sync, end_sync, barrier_sync[64];
+char launch_sync, end_sync, fence_sync, barrier_sync[64];
 unsigned barrier_epoch = 0;
 
 [[noreturn]] void report_stuck(const char* why) {
@@ -139,6 +139,11 @@ void wait_for_turn(BlockThread* me) {
   if (next == me) return;
   make_current(next);
   go(me->fibre, next->fibre, false);
+}
+
+void memory_fence() {
+  release(&fence_sync);
+  acquire(&fence_sync);
 }
 
 void block_barrier(const char* file, int line) {

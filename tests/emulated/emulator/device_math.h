@@ -7,6 +7,8 @@
 #include <cstdint>
 
 namespace emulated {
+// All fences of a launch are in one order, and with them what comes before and after them.
+void memory_fence();
 [[noreturn]] void kernel_fault(const char* format, ...) __attribute__((format(printf, 1, 2)));
 }
 
@@ -35,7 +37,8 @@ inline int atomicCAS(int* to, int expected, int value) {
   return expected;
 }
 inline int atomicExch(int* to, int value) { return __atomic_exchange_n(to, value, __ATOMIC_RELAXED); }
-inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+// A block that finds by an atomic counter that it is the last one needs a fence before it counts and one after.
+inline void __threadfence() { ::emulated::memory_fence(); }
 
 template <typename T>
 T __ldg(const T* from) {
