@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Builds cohort and runs its tests; CTest's summary is the last thing printed.
-# usage: scripts/test.sh [--sanitize] [CTest arguments, e.g. -L cli or -R Generator]
+# usage: scripts/test.sh [--sanitize | --emulated] [CTest arguments, e.g. -L cli or -R Generator]
+#   --sanitize  all tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#   --emulated  only the GPU code on the emulator: plain, under those two, and under ThreadSanitizer (docs/gpu.md)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,6 +15,12 @@ if [[ ${1:-} == --sanitize ]]; then
   # Open MPI keeps memory until the process ends; that is no leak of ours. A request too large is null, as without sanitizers.
   export ASAN_OPTIONS="detect_leaks=0:allocator_may_return_null=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
   export UBSAN_OPTIONS="print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
+fi
+
+if [[ ${1:-} == --emulated ]]; then
+  shift
+  preset=emulated
+  set -- -L '^emulated' "$@"
 fi
 
 if [[ $(id -u) -eq 0 ]]; then

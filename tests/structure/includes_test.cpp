@@ -18,7 +18,8 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
     {"model/formats", {"core", "model"}},  // tensor.h alone; see below
     {"model/ops", {"core", "model"}},
     {"model/cpu", {"core", "model", "model/ops"}},
-    {"model/cuda", {"core", "model", "model/ops"}},
+    {"model/cuda", {"core", "model", "model/ops", "model/cuda/platform"}},
+    {"model/cuda/platform", {"core"}},
     {"model/families", {"core", "model"}},
     {"model", {"core", "model/families", "model/ops", "model/text", "model/formats"}},
     {"comm", {"core"}},

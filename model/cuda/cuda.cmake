@@ -1,0 +1,27 @@
+# The GPU operations, compiled by nvcc for real devices: objects only, until the program calls them.
+find_program(NVCC nvcc HINTS $ENV{CUDA_HOME}/bin /usr/local/cuda/bin)
+if(NOT NVCC)
+  message(FATAL_ERROR "COHORT_CUDA=ON: there is no nvcc in PATH, CUDA_HOME/bin or /usr/local/cuda/bin; install the CUDA "
+                      "toolkit (12.3 or later) or build with OFF")
+endif()
+set(CMAKE_CUDA_COMPILER ${NVCC})
+set(CMAKE_CUDA_ARCHITECTURES 80-real 89-real 90-real 100 CACHE STRING "GPUs to compile for; the last also as PTX")
+if(CCACHE)
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
+endif()
+enable_language(CUDA)
+set(CMAKE_CUDA_STANDARD 20)
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc 13 has it
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+endif()
+
+file(GLOB GPU_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/model/cuda/*.cu ${CMAKE_SOURCE_DIR}/model/cuda/platform/*.cpp
+     ${CMAKE_SOURCE_DIR}/model/cuda/embedding_order.cpp)
+add_library(cohort_cuda OBJECT ${GPU_SOURCES})
+target_link_libraries(cohort_cuda PRIVATE cohort_core)
+target_include_directories(cohort_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+# No contraction, as on the CPU: whether a product and a sum are fused is said in the code. fmt takes nvcc for a compiler
+# without constexpr. --resource-usage prints registers, shared memory and spills of each kernel.
+target_compile_options(cohort_cuda PRIVATE
+  "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false;-lineinfo;--resource-usage;-DFMT_USE_CONSTEXPR=1;--Werror=all-warnings;-Xcompiler=-Wall,-Wextra,-Werror,-Wno-missing-field-initializers>")

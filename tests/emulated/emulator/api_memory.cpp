@@ -1,0 +1,110 @@
+// Entry points that allocate, copy and fill memory.
+#include <cuda_runtime_api.h>
+
+#include <cstring>
+#include <vector>
+
+#include "graph.h"
+#include "memory.h"
+#include "state.h"
+#include "streams.h"
+
+using namespace emulated;
+
+namespace {
+
+// Both ends in memory of the kind that `kind` says, and within their allocations.
+cudaError_t check_copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
+  const bool to_device = is_device_memory(to), from_device = is_device_memory(from);
+  if ((to_device && !in_one_allocation(to, bytes)) || (from_device && !in_one_allocation(from, bytes)))
+    return cudaErrorInvalidValue;
+  if (kind == cudaMemcpyDefault) return cudaSuccess;
+  const bool wants_to = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
+  const bool wants_from = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
+  return to_device == wants_to && from_device == wants_from ? cudaSuccess : cudaErrorInvalidValue;
+}
+
+// From pageable memory the bytes are taken at once, to pageable memory the call waits (CUDA Runtime API, "API
+// synchronization behavior"); between the device and pinned memory it does neither.
+cudaError_t copy_async(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, CUstream_st* stream) {
+  if (bytes == 0) return cudaSuccess;
+  if (const cudaError_t error = check_copy(to, from, bytes, kind)) return error;
+  const bool from_pageable = !is_device_memory(from) && !is_pinned(from);
+  const bool to_pageable = !is_device_memory(to) && !is_pinned(to);
+  if (from_pageable && !stream->capture) {
+    const char* begin = static_cast<const char*>(from);
+    auto staged = std::make_shared<std::vector<char>>(begin, begin + bytes);
+    return push(stream, WorkKind::copy, [=] { std::memcpy(to, staged->data(), bytes); });
+  }
+  const cudaError_t error = push(stream, WorkKind::copy, [=] { std::memmove(to, from, bytes); });
+  if (error != cudaSuccess || !to_pageable || stream->capture) return error;
+  return wait_for(stream, stream->enqueued);
+}
+
+}  // namespace
+
+extern "C" {
+
+cudaError_t cudaMalloc(void** memory, size_t bytes) {
+  *memory = nullptr;
+  return entry([&]() -> cudaError_t {
+    if (const cudaError_t error = forbidden_in_capture(nullptr)) return error;
+    if (bytes == 0) return cudaSuccess;
+    if (!is_fault(malloc_count, current_settings().fail_malloc)) *memory = allocate_device(bytes);
+    return *memory != nullptr ? cudaSuccess : cudaErrorMemoryAllocation;
+  });
+}
+
+cudaError_t cudaFree(void* memory) {
+  return entry([&]() -> cudaError_t {
+    if (memory == nullptr) return cudaSuccess;
+    if (const cudaError_t error = forbidden_in_capture(nullptr)) return error;
+    if (const cudaError_t error = wait_for_device(current_device())) return error;
+    return free_device(memory) ? cudaSuccess : cudaErrorInvalidValue;
+  });
+}
+
+cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned) {
+  return entry([&] {
+    *memory = allocate_pinned(bytes);
+    return *memory != nullptr ? cudaSuccess : cudaErrorMemoryAllocation;
+  });
+}
+cudaError_t cudaMallocHost(void** memory, size_t bytes) { return cudaHostAlloc(memory, bytes, 0); }
+
+cudaError_t cudaFreeHost(void* memory) {
+  return entry([&]() -> cudaError_t {
+    if (memory == nullptr) return cudaSuccess;
+    if (const cudaError_t error = wait_for_device(current_device())) return error;
+    return free_pinned(memory) ? cudaSuccess : cudaErrorInvalidValue;
+  });
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t given) {
+  return entry([&]() -> cudaError_t {
+    CUstream_st* stream = stream_of(given);
+    if (const cudaError_t error = forbidden_null_stream(stream, given)) return error;
+    return copy_async(to, from, bytes, kind, stream);
+  });
+}
+
+cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
+  return entry([&]() -> cudaError_t {
+    CUstream_st* stream = stream_of(nullptr);
+    if (const cudaError_t error = forbidden_null_stream(stream, nullptr)) return error;
+    if (const cudaError_t error = copy_async(to, from, bytes, kind, stream)) return error;
+    return wait_for(stream, stream->enqueued);
+  });
+}
+
+cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t given) {
+  return entry([&]() -> cudaError_t {
+    CUstream_st* stream = stream_of(given);
+    if (const cudaError_t error = forbidden_null_stream(stream, given)) return error;
+    if (bytes == 0) return cudaSuccess;
+    if (!in_one_allocation(to, bytes)) return cudaErrorInvalidValue;
+    return push(stream, WorkKind::fill, [=] { std::memset(to, value, bytes); });
+  });
+}
+cudaError_t cudaMemset(void* to, int value, size_t bytes) { return cudaMemsetAsync(to, value, bytes, nullptr); }
+}

@@ -1,0 +1,50 @@
+// What a test can choose about the emulated machine: the order of everything whose order CUDA leaves open, the devices,
+// and faults that are to happen.
+//
+// A program that knows nothing of the emulator is steered by the environment variable EMULATED_CUDA: settings separated
+// by commas, for example EMULATED_CUDA=streams=random:3,devices=2,fail_launch=40. Names are those of the fields;
+// `order` and `streams` take a seed after a colon. rank=N applies the whole variable to rank N of mpirun only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace emulated {
+
+enum class Order { forward, reverse, random };    // of blocks in a grid and of threads in a block
+enum class Streams { eager, lazy, random };       // work runs at once; when waited for; then in any order allowed
+
+struct Settings {
+  Order order = Order::forward;
+  uint64_t order_seed = 1;
+  Streams streams = Streams::eager;
+  uint64_t streams_seed = 1;
+  bool late_copies = true;     // cp.async: as late as allowed
+  bool fence = false;          // device memory is out of the host's reach: each touch ends the process (slow)
+
+  int devices = 8;             // 0: no device
+  bool old_driver = false;     // every call answers cudaErrorInsufficientDriver
+  size_t memory = size_t{8} << 30;  // bytes of each device
+
+  // Faults, each at the N-th call from 1; 0: never.
+  uint64_t fail_launch = 0;    // this kernel launch faults while it runs: a sticky cudaErrorLaunchFailure
+  uint64_t fail_malloc = 0;    // this cudaMalloc is out of memory
+  uint64_t nccl_hang = 0;      // this NCCL operation never completes
+  uint64_t nccl_error = 0;     // this NCCL operation gives ncclRemoteError, asynchronously
+  bool nccl_init_hang = false; // communicators never get ready
+};
+
+Settings settings();
+// Waits for all streams, then applies; counts of launches and allocations start again, a sticky error is forgotten.
+void set_settings(const Settings& settings);
+// Reads the form of EMULATED_CUDA over `base`. Ends the process on an unknown name or value.
+Settings parse_settings(const std::string& text, const Settings& base = {});
+
+// What has run in this process.
+struct Counts {
+  uint64_t launches, blocks, threads, switches;
+};
+Counts counts();
+
+}  // namespace emulated
