@@ -60,6 +60,14 @@ std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int6
   policy->rope_frequencies = rope_frequencies(config.rope, config.head_size);
   policy->local_rope_frequencies = rope_frequencies(config.local_rope, config.head_size);
   policy->packed_layers.resize(static_cast<size_t>(config.num_layers));
+  const int64_t C = config.hidden_size, F = config.intermediate_size, q = config.num_heads * config.head_size,
+                kv = config.num_kv_heads * config.head_size;
+  std::vector<PackedShape> shapes;
+  for (Policy::PackedLayer& layer : policy->packed_layers)
+    shapes.insert(shapes.end(),
+                  {{&layer.qkv, q + 2 * kv, C}, {&layer.out, C, q}, {&layer.gate_up, 2 * F, C}, {&layer.down, C, F}});
+  shapes.push_back({&policy->packed_head, policy->table.head_rows, C});
+  reserve_packed(shapes, dtype);
   return policy;
 }
 

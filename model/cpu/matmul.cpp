@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <string>
 #include <vector>
 
 #include "model/cpu/gemm.h"
@@ -13,10 +14,7 @@
 namespace cohort {
 
 struct PackedWeight::Impl {
-  struct Free {
-    void operator()(std::byte* p) const { std::free(p); }
-  };
-  std::unique_ptr<std::byte[], Free> panels;
+  std::shared_ptr<std::byte> panels;  // perhaps a part of what reserve_packed took
   size_t bytes = 0;
 };
 
@@ -26,7 +24,7 @@ PackedWeight::PackedWeight(PackedWeight&&) noexcept = default;
 PackedWeight& PackedWeight::operator=(PackedWeight&&) noexcept = default;
 
 const std::byte* gemm::panels(const PackedWeight& w) {
-  CHECK(w.impl != nullptr && w.impl->panels != nullptr, "a weight that was never packed");
+  CHECK(w.impl != nullptr && w.k > 0, "a weight that was never packed");
   return w.impl->panels.get();
 }
 
@@ -53,34 +51,50 @@ void check_act(const char* op, DType act) {
   CHECK(act == DType::f32 || act == DType::bf16, "{} of {}, allowed: float32, bfloat16", op, dtype_name(act));
 }
 
-// Null when there is no memory. In huge pages where the system grants them: with few rows a product waits for its
-// weight to come from memory, and the processor reads ahead only within a page.
-std::unique_ptr<std::byte[], PackedWeight::Impl::Free> allocate_panels(size_t bytes) {
+// In huge pages where the system grants them: with few rows a product waits for its weight to come from memory, and a
+// page of 4 KB lasts for as long as it takes to look up the next.
+std::shared_ptr<std::byte> allocate_panels(size_t bytes, const std::string& what) {
   constexpr size_t kHugePage = 2 << 20, kCacheLine = 64;
   void* memory = nullptr;
-  if (posix_memalign(&memory, bytes >= kHugePage ? kHugePage : kCacheLine, std::max(bytes, kCacheLine)) != 0) memory = nullptr;
+  if (posix_memalign(&memory, bytes >= kHugePage ? kHugePage : kCacheLine, std::max(bytes, kCacheLine)) != 0)
+    fail(ExitCode::kResources, "out of memory: {} needs {} bytes", what, bytes);
   // A hint, which may fail; the rest of the last page would be memory for nothing.
-  if (memory != nullptr && bytes >= kHugePage) madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
-  return std::unique_ptr<std::byte[], PackedWeight::Impl::Free>(static_cast<std::byte*>(memory));
+  if (bytes >= kHugePage) madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+  return {static_cast<std::byte*>(memory), [](std::byte* p) { std::free(p); }};
+}
+
+size_t packed_panel_bytes(int64_t k, DType dtype) {
+  return gemm::panel_bytes(gemm::lanes_of(k, gemm::lane_dtype(dtype)));
 }
 
 }  // namespace
+
+void reserve_packed(std::span<const PackedShape> shapes, DType dtype) {
+  check_act("reserve_packed", dtype);
+  const auto bytes_of = [&](const PackedShape& shape) {
+    return static_cast<size_t>(gemm::panels_of(shape.n)) * packed_panel_bytes(shape.k, dtype);
+  };
+  size_t all = 0;
+  for (const PackedShape& shape : shapes) all += bytes_of(shape);
+  const std::shared_ptr<std::byte> memory = allocate_panels(all, "the packed weights");
+  std::byte* next = memory.get();
+  for (const PackedShape& shape : shapes) {
+    shape.weight->impl = std::make_unique<PackedWeight::Impl>(std::shared_ptr<std::byte>(memory, next), bytes_of(shape));
+    next += bytes_of(shape);
+  }
+}
 
 void pack_weight(PackedWeight& packed, Tensor w, const Exec& ex) {
   check_exec("pack_weight", ex);
   check_act("pack_weight", w.dtype);
   check_operand("pack_weight", "w", w, w.dtype, w.rows(), w.cols());
   const int64_t panels = gemm::panels_of(w.rows());
-  const size_t panel = gemm::panel_bytes(gemm::lanes_of(w.cols(), gemm::lane_dtype(w.dtype)));
+  const size_t panel = packed_panel_bytes(w.cols(), w.dtype), bytes = static_cast<size_t>(panels) * panel;
   if (!packed.impl) packed.impl = std::make_unique<PackedWeight::Impl>();
   PackedWeight::Impl& impl = *packed.impl;
-  const size_t bytes = static_cast<size_t>(panels) * panel;
   if (impl.bytes < bytes) {
-    impl.panels.reset();
-    impl.bytes = 0;
-    impl.panels = allocate_panels(bytes);
-    if (!impl.panels)
-      fail(ExitCode::kResources, "out of memory: a packed weight ({}, {}) needs {} bytes", w.rows(), w.cols(), bytes);
+    impl = {};
+    impl.panels = allocate_panels(bytes, fmt::format("a packed weight ({}, {})", w.rows(), w.cols()));
     impl.bytes = bytes;
   }
   packed.n = w.rows();

@@ -28,7 +28,16 @@ class PackedWeight {
   DType dtype = DType::f32;
 };
 
+// A weight that has no memory takes some. Out of memory: exit code 6.
 void pack_weight(PackedWeight& packed, Tensor w, const Exec& ex);
+
+// Gives weights of `dtype` the memory that their packing will need, in one piece: a model's weights are then read
+// through few, large pages. Pages take memory once they are packed.
+struct PackedShape {
+  PackedWeight* weight;  // (n, k), not packed yet
+  int64_t n, k;
+};
+void reserve_packed(std::span<const PackedShape> shapes, DType dtype);
 
 // y = x w^T, or y += x w^T (y f32 only).      x (T, K)  w (N, K)  y (T, N), f32 or the dtype of x
 void matmul(Tensor y, Tensor x, const PackedWeight& w, const Exec& ex, bool accumulate = false);
