@@ -10,6 +10,7 @@
 #include "model/cpu/gemm.h"
 #include "model/cpu/gemm_parts.h"
 #include "model/cpu/head_stats.h"
+#include "model/cpu/head_sweep.h"
 #include "model/cpu/parallel.h"
 #include "model/cpu/part_sums.h"
 #include "model/cpu/vector_math.h"
@@ -22,7 +23,6 @@ using head::kChunk;
 
 constexpr int64_t kGroup = 512;         // rows of one sweep over the vocabulary; fixes the order of sums in dw
 constexpr int64_t kBlock = 8 * kChunk;  // columns whose gradient is held at a time
-constexpr int64_t kRowsInCache = 64;    // rows whose logits of one chunk are summed up while they are in cache
 constexpr int64_t kRowTask = 16;
 
 // Carves pieces out of one workspace block.
@@ -72,31 +72,15 @@ struct Sweep {
   float* lse;           // (rows)
 };
 
-// Logits of rows `a`, capped, and their statistics. The logits stay in `logits` (chunks, rows, kChunk): rows V apart
-// would crowd into a few sets of the caches. When it is null they are kept nowhere: a chunk of some rows at a time lies
-// in `scratch` (threads, kRowsInCache, kChunk).
+// Logits of rows `a`, capped, and their statistics; `logits` and `scratch` as head::sweep says.
 void sweep_vocabulary(const Sweep& sweep, float* logits, float* scratch, Tensor a, const PackedWeight& w,
                       std::span<const int32_t> targets, float inverse_temperature, float softcap, const Exec& ex) {
   const int64_t rows = a.rows(), V = w.n, chunks = head::chunks_of(V);
-  const size_t chunk_bytes =
-      static_cast<size_t>(kChunk / gemm::kPanelColumns) * gemm::panel_bytes(gemm::lanes_of(w.k, a.dtype));
-  ex.pool->run(chunks, [&](int64_t c, int thread) {
+  head::sweep(logits, scratch, a, w, softcap, ex, [&](int64_t c, int64_t r, const float* row, int) {
     const int64_t begin = c * kChunk, count = std::min(kChunk, V - begin);
-    const std::byte* panels = gemm::panels(w) + static_cast<size_t>(c) * chunk_bytes;
-    for (int64_t r = 0; r < rows; r += kRowsInCache) {
-      const int64_t some = std::min(kRowsInCache, rows - r);
-      float* out = logits ? logits + (c * rows + r) * kChunk : scratch + thread * kRowsInCache * kChunk;
-      const gemm::Product product{
-          gemm::rows_in_place(a.slice_rows(r, some)), panels, {out, DType::f32, kChunk, false}, some, count, a.dtype};
-      gemm::multiply_block(product, 0, some, 0, gemm::panels_of(count));
-      for (int64_t i = 0; softcap > 0 && i < some; ++i) head::cap_logits(out + i * kChunk, count, softcap);
-      for (int64_t i = 0; i < some; ++i) {
-        const float* row = out + i * kChunk;
-        sweep.chunks[c * rows + r + i] = head::chunk_stats(row, count, inverse_temperature);
-        const int64_t target = targets[static_cast<size_t>(r + i)] - begin;
-        if (target >= 0 && target < count) sweep.target_logit[r + i] = row[target];
-      }
-    }
+    sweep.chunks[c * rows + r] = head::chunk_stats(row, count, inverse_temperature);
+    const int64_t target = targets[static_cast<size_t>(r)] - begin;
+    if (target >= 0 && target < count) sweep.target_logit[r] = row[target];
   });
   ex.pool->run((rows + kRowTask - 1) / kRowTask, [&](int64_t task, int) {
     for (int64_t r = task * kRowTask; r < std::min(rows, (task + 1) * kRowTask); ++r) {
@@ -293,7 +277,7 @@ void head_logprobs(std::span<float> logprob, std::span<float> entropy, Tensor h,
   const int64_t n = h.rows(), most = std::min(kGroup, n);
   Pieces pieces;
   const SweepPlan plan(pieces, most, w.n);
-  const size_t scratch = pieces.plan(ex.pool->size() * kRowsInCache * kChunk * 4);
+  const size_t scratch = pieces.plan(static_cast<int64_t>(head::sweep_bytes(ex.pool->size())));
   const size_t wide = pieces.plan(static_cast<int64_t>(gemm::widened_bytes(h.slice_rows(0, most))));
   pieces.take(ex);
   for (int64_t begin = 0; begin < n; begin += kGroup) {
