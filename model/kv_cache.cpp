@@ -30,6 +30,17 @@ std::byte* KvCache::page(Tensor all, int64_t layer, int64_t page) const {
   return static_cast<std::byte*>(all.data) + static_cast<size_t>(head_rows) * position_bytes_;
 }
 
+void KvCache::take_memory(int64_t pages, const Exec& ex) {
+  CHECK(free_pages() == this->pages() && pages <= free_pages(), "kv cache: memory of {} pages, {} of {} are free", pages,
+        free_pages(), this->pages());
+  if (pages <= taken_) return;
+  const size_t size = keys_.bytes() / static_cast<size_t>(this->pages());
+  ex.pool->run(2 * (pages - taken_), [&](int64_t task, int) {
+    std::memset(page(task % 2 == 0 ? keys_ : values_, 0, taken_ + task / 2), 0, size);
+  });
+  taken_ = pages;
+}
+
 bool KvCache::grow(PageTable& table, int64_t positions) {
   const int64_t wanted = pages_for(positions) - static_cast<int64_t>(table.size());
   if (wanted > free_pages()) return false;

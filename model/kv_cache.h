@@ -33,6 +33,10 @@ class KvCache {
   int64_t pages_for(int64_t positions) const { return (positions + page_tokens_ - 1) / page_tokens_; }
   size_t bytes() const { return arena_.bytes(); }
 
+  // Takes the memory of the `pages` pages that are used first now, on all threads, and not while keys are written to them.
+  // Before any page is in use.
+  void take_memory(int64_t pages, const Exec& ex);
+
   // Makes `table` cover `positions`. False, and nothing taken, when there are not enough free pages.
   bool grow(PageTable& table, int64_t positions);
   // A table that begins with the first `positions` of `table`: whole pages are shared, the rest is copied to a page of
@@ -53,6 +57,7 @@ class KvCache {
 
   int64_t page_tokens_, kv_heads_;
   size_t position_bytes_;                   // of one kv head's keys, or values
+  int64_t taken_ = 0;                       // pages whose memory take_memory has asked for
   std::vector<int32_t> references_, free_;  // of each page; the free ones, the next on top
   Arena arena_{"kv cache"};
   Tensor keys_, values_;  // (pages, L, K, page_tokens cached_head_size(D)) act

@@ -55,6 +55,9 @@ void make_pieces(Policy& policy) {
   }
   packed(policy.packed_head, table.head, table.head_rows, c.hidden_size);
   const size_t matrices = pieces.size();
+  std::vector<PackedWeight*> weights;
+  for (const WeightPiece& piece : pieces) weights.push_back(piece.packed);
+  reserve_packed(weights);
   for (const ParamEntry& entry : table.entries) {
     const auto holds = [&](const WeightPiece& piece) { return entry.offset >= piece.begin && entry.offset < piece.end; };
     if (std::none_of(pieces.begin(), pieces.begin() + static_cast<std::ptrdiff_t>(matrices), holds))

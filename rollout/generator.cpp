@@ -45,8 +45,8 @@ void Generator::Impl::draw_next(const Exec& ex) {
   const Span span(ex.trace, "sample");
   const Clock::time_point start = Clock::now();
   const int64_t count = static_cast<int64_t>(drawing.size());
-  const Tensor rows = logits.slice_rows(0, count);
-  head_logits(rows, hidden.slice_rows(0, count), policy.packed_head, ex, policy.config.logit_softcap);
+  const Tensor rows = hidden.slice_rows(0, count);
+  const float softcap = policy.config.logit_softcap;
   keys.clear();
   drawn.resize(drawing.size());
   for (size_t index : drawing) {
@@ -54,7 +54,12 @@ void Generator::Impl::draw_next(const Exec& ex) {
     keys.push_back({config.seed, step, requests[request].sequence, static_cast<uint32_t>(rollouts[request].tokens.size())});
   }
   const Ban too_early{config.stop_token_ids, static_cast<uint32_t>(config.min_completion_length)};
-  sample_tokens(drawn, rows, config.sampling, keys, too_early, ex);
+  if (filters_on(config.sampling, policy.config.vocab_size)) {
+    head_logits(logits.slice_rows(0, count), rows, policy.packed_head, ex, softcap);
+    sample_tokens(drawn, logits.slice_rows(0, count), config.sampling, keys, too_early, ex);
+  } else {
+    sample_head(drawn, rows, policy.packed_head, softcap, config.sampling, keys, too_early, ex);
+  }
   for (size_t i = 0; i < drawing.size(); ++i) {
     Sequence& sequence = active[drawing[i]];
     sequence.text.push_back(drawn[i].token);
@@ -133,6 +138,7 @@ std::vector<Rollout> Generator::generate(std::span<const GenerateRequest> reques
   if (!impl_) impl_ = std::make_unique<Impl>(policy_, config_, cache_size_, stats_);
   stats_ = {};
   impl_->start(requests, step, tape);
+  impl_->take_memory(ex);
   const auto most = static_cast<double>(std::min(config_.max_num_seqs, static_cast<int64_t>(requests.size())));
   while (!impl_->waiting.empty() || !impl_->active.empty()) {
     const Clock::time_point start = Clock::now();

@@ -43,7 +43,8 @@ struct Generator::Impl {
         state(policy, std::max(config.max_num_batched_tokens, config.max_num_seqs)),
         hidden_bytes(static_cast<size_t>(policy.config.hidden_size) * dtype_size(policy.dtype)) {
     const size_t h = arena.plan("hidden", policy.dtype, {config.max_num_seqs, policy.config.hidden_size});
-    const size_t l = arena.plan("logits", DType::f32, {config.max_num_seqs, policy.config.vocab_size});
+    const bool filters = filters_on(config.sampling, policy.config.vocab_size);
+    const size_t l = arena.plan("logits", DType::f32, {filters ? config.max_num_seqs : 0, policy.config.vocab_size});
     arena.commit();
     hidden = arena[h];
     logits = arena[l];
@@ -51,6 +52,7 @@ struct Generator::Impl {
   }
 
   void start(std::span<const GenerateRequest> all, uint32_t at_step, ActivationTape* onto);
+  void take_memory(const Exec& ex);
   void admit();
   bool take_pages(size_t index, int64_t positions);
   void give_back_last();
@@ -92,7 +94,7 @@ struct Generator::Impl {
   bool cache_holds_all;
   ForwardState state;
   Arena arena{"sampling"};
-  Tensor hidden, logits;  // (B, C) act, (B, V) f32: the rows from which this pass draws
+  Tensor hidden, logits;  // (B, C) act, (B, V) f32: the rows from which this pass draws; no logits without filters
   size_t hidden_bytes;
 
   std::span<const GenerateRequest> requests;

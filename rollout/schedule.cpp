@@ -29,6 +29,18 @@ void Generator::Impl::start(std::span<const GenerateRequest> all, uint32_t at_st
   prompt_slots.clear();
 }
 
+// Memory for the pages that the first sequences are sure to fill, before anybody waits for a token.
+void Generator::Impl::take_memory(const Exec& ex) {
+  int64_t pages = 0;
+  const auto first = static_cast<size_t>(config.max_num_seqs);
+  for (size_t i = 0; i < std::min(first, waiting.size()); ++i) {
+    const auto prompt_length = static_cast<int64_t>(requests[waiting[i]].prompt.size());
+    const int64_t shared = prompt_length / cache.page_tokens();  // perhaps
+    pages += cache.pages_for(prompt_length + std::max<int64_t>(1, config.min_completion_length)) - shared;
+  }
+  cache.take_memory(std::min(pages, cache.pages()), ex);
+}
+
 // Takes in what waits while there is room: a sample of a prompt that is in the cache shares its pages, one of a prompt that
 // is being run waits for it, another needs pages for the whole of its text.
 void Generator::Impl::admit() {

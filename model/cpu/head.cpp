@@ -10,6 +10,7 @@
 #include "model/cpu/gemm.h"
 #include "model/cpu/gemm_parts.h"
 #include "model/cpu/head_stats.h"
+#include "model/cpu/head_sweep.h"
 #include "model/cpu/parallel.h"
 #include "model/cpu/part_sums.h"
 #include "model/cpu/vector_math.h"
@@ -19,10 +20,12 @@ namespace {
 
 using head::ChunkStats;
 using head::kChunk;
+using head::kRowsInCache;
+using head::LogitSource;
+using head::LogitSpace;
 
 constexpr int64_t kGroup = 512;         // rows of one sweep over the vocabulary; fixes the order of sums in dw
 constexpr int64_t kBlock = 8 * kChunk;  // columns whose gradient is held at a time
-constexpr int64_t kRowsInCache = 64;    // rows whose logits of one chunk are summed up while they are in cache
 constexpr int64_t kRowTask = 16;
 constexpr int64_t kOwnLogits = 8 << 20;  // logits that head_loss keeps in memory of its own
 
@@ -73,51 +76,15 @@ struct Sweep {
   float* lse;           // (rows)
 };
 
-// Where logits are kept from the sweep that sums them up until their gradient is due: those of the first `chunks` chunks
-// lie in `kept` (chunks, rows, kChunk): rows V apart would crowd into a few sets of the caches. Of the others some rows'
-// logits at a time lie in `passing` (threads, kRowsInCache, kChunk).
-struct LogitSpace {
-  float* kept;
-  int64_t chunks;
-  float* passing;
-
-  float* passing_of(int thread) const { return passing + thread * kRowsInCache * kChunk; }
-};
-
-// What makes logits.    a (rows, C), in its lane dtype   w (V, C) packed
-struct LogitSource {
-  Tensor a;
-  const PackedWeight& w;
-  float softcap;
-};
-
-// Capped logits of `count` rows from `row` on and of chunk `chunk`, kChunk apart.
-void chunk_logits(float* out, const LogitSource& from, int64_t chunk, int64_t row, int64_t count) {
-  const int64_t begin = chunk * kChunk, columns = std::min(kChunk, from.w.n - begin);
-  const std::byte* panels = gemm::panels(from.w) + static_cast<size_t>(begin / gemm::kPanelColumns) * gemm::panel_bytes(from.w);
-  const gemm::Product product{gemm::rows_in_place(from.a.slice_rows(row, count)), panels, {out, DType::f32, kChunk, false},
-                              count, columns, from.a.dtype};
-  gemm::multiply_block(product, 0, count, 0, gemm::panels_of(columns));
-  for (int64_t i = 0; from.softcap > 0 && i < count; ++i) head::cap_logits(out + i * kChunk, columns, from.softcap);
-}
-
 // Statistics of the logits of all rows.
 void sweep_vocabulary(const Sweep& sweep, const LogitSpace& space, const LogitSource& from,
                       std::span<const int32_t> targets, float inverse_temperature, const Exec& ex) {
   const int64_t rows = from.a.rows(), V = from.w.n, chunks = head::chunks_of(V);
-  ex.pool->run(chunks, [&](int64_t c, int thread) {
+  head::sweep(space, from, ex, [&](int64_t c, int64_t r, const float* row, int) {
     const int64_t begin = c * kChunk, count = std::min(kChunk, V - begin);
-    for (int64_t r = 0; r < rows; r += kRowsInCache) {
-      const int64_t some = std::min(kRowsInCache, rows - r);
-      float* out = c < space.chunks ? space.kept + (c * rows + r) * kChunk : space.passing_of(thread);
-      chunk_logits(out, from, c, r, some);
-      for (int64_t i = 0; i < some; ++i) {
-        const float* row = out + i * kChunk;
-        sweep.chunks[c * rows + r + i] = head::chunk_stats(row, count, inverse_temperature);
-        const int64_t target = targets[static_cast<size_t>(r + i)] - begin;
-        if (target >= 0 && target < count) sweep.target_logit[r + i] = row[target];
-      }
-    }
+    sweep.chunks[c * rows + r] = head::chunk_stats(row, count, inverse_temperature);
+    const int64_t target = targets[static_cast<size_t>(r)] - begin;
+    if (target >= 0 && target < count) sweep.target_logit[r] = row[target];
   });
   ex.pool->run((rows + kRowTask - 1) / kRowTask, [&](int64_t task, int) {
     for (int64_t r = task * kRowTask; r < std::min(rows, (task + 1) * kRowTask); ++r) {
@@ -252,7 +219,7 @@ void fill_chunk(Tensor dlogits, const Group& group, int64_t block, int64_t colum
       const int64_t some = std::min(kRowsInCache, rows - first);
       const bool is_kept = chunk < group.logits.chunks;
       float* logits = is_kept ? group.logits.kept + (chunk * rows + first) * kChunk : group.logits.passing_of(thread);
-      if (!is_kept) chunk_logits(logits, group.source, chunk, first, some);  // the same bits once more
+      if (!is_kept) head::chunk_logits(logits, group.source, chunk, first, some);  // the same bits once more
       for (int64_t r = first; r < first + some; ++r)
         logit_gradient(out + r * cols + column, logits + (r - first) * kChunk, begin, count,
                        group.targets[static_cast<size_t>(r)], group.sweep.logprob[r], group.sweep.lse[r],
@@ -325,7 +292,7 @@ void head_logprobs(std::span<float> logprob, std::span<float> entropy, Tensor h,
   const int64_t n = h.rows(), most = std::min(kGroup, n);
   Pieces pieces;
   const SweepPlan plan(pieces, most, w.n);
-  const size_t scratch = pieces.plan(ex.pool->size() * kRowsInCache * kChunk * 4);
+  const size_t scratch = pieces.plan(static_cast<int64_t>(head::passing_bytes(ex.pool->size())));
   const size_t wide = pieces.plan(static_cast<int64_t>(gemm::widened_bytes(h.slice_rows(0, most))));
   pieces.take(ex);
   for (int64_t begin = 0; begin < n; begin += kGroup) {
@@ -371,7 +338,7 @@ void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, std::span<
   const auto fitting = [&](int64_t floats) { return std::min(all, floats / chunk_floats); };
   const int64_t in_spare = fitting(static_cast<int64_t>(spare.size())), own = fitting(kOwnLogits);
   const size_t logits = pieces.plan(own > in_spare ? own * chunk_floats * 4 : 0);
-  const size_t passing = pieces.plan(threads * kRowsInCache * kChunk * 4);
+  const size_t passing = pieces.plan(static_cast<int64_t>(head::passing_bytes(ex.pool->size())));
   const size_t gradients_at = pieces.plan(most * 4);
   const size_t wide = pieces.plan(static_cast<int64_t>(gemm::widened_bytes(h.slice_rows(0, most))));
   const size_t dlogits = pieces.plan(most * kBlock * static_cast<int64_t>(dtype_size(lane)));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "model/cpu/gemm.h"
@@ -14,11 +15,9 @@
 namespace cohort {
 
 struct PackedWeight::Impl {
-  struct Free {
-    void operator()(std::byte* p) const { std::free(p); }
-  };
-  std::unique_ptr<std::byte[], Free> panels;
+  std::shared_ptr<std::byte> panels;  // perhaps a part of what reserve_packed took
   size_t bytes = 0;
+  bool packed = false;
 };
 
 PackedWeight::PackedWeight() = default;
@@ -27,7 +26,7 @@ PackedWeight::PackedWeight(PackedWeight&&) noexcept = default;
 PackedWeight& PackedWeight::operator=(PackedWeight&&) noexcept = default;
 
 std::byte* gemm::panels(const PackedWeight& w) {
-  CHECK(w.impl != nullptr && w.impl->panels != nullptr, "a weight that was never packed");
+  CHECK(w.impl != nullptr && w.impl->packed, "a weight that was never packed");
   return w.impl->panels.get();
 }
 size_t gemm::panel_bytes(const PackedWeight& w) { return panel_bytes(lanes_of(w.k, lane_dtype(w.dtype))); }
@@ -72,18 +71,34 @@ void check_act(const char* op, DType act) {
   CHECK(act == DType::f32 || act == DType::bf16, "{} of {}, allowed: float32, bfloat16", op, dtype_name(act));
 }
 
-// Null when there is no memory. In huge pages where the system grants them: with few rows a product waits for its
-// weight to come from memory, and the processor reads ahead only within a page.
-std::unique_ptr<std::byte[], PackedWeight::Impl::Free> allocate_panels(size_t bytes) {
+// In huge pages where the system grants them: with few rows a product waits for its weight to come from memory, and a
+// page of 4 KB lasts for as long as it takes to look up the next.
+std::shared_ptr<std::byte> allocate_panels(size_t bytes, const std::string& what) {
   constexpr size_t kHugePage = 2 << 20, kCacheLine = 64;
   void* memory = nullptr;
-  if (posix_memalign(&memory, bytes >= kHugePage ? kHugePage : kCacheLine, std::max(bytes, kCacheLine)) != 0) memory = nullptr;
+  if (posix_memalign(&memory, bytes >= kHugePage ? kHugePage : kCacheLine, std::max(bytes, kCacheLine)) != 0)
+    fail(ExitCode::kResources, "out of memory: {} needs {} bytes", what, bytes);
   // A hint, which may fail; the rest of the last page would be memory for nothing.
-  if (memory != nullptr && bytes >= kHugePage) madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
-  return std::unique_ptr<std::byte[], PackedWeight::Impl::Free>(static_cast<std::byte*>(memory));
+  if (bytes >= kHugePage) madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+  return {static_cast<std::byte*>(memory), [](std::byte* p) { std::free(p); }};
+}
+
+size_t packed_bytes(const PackedWeight& w) {
+  return static_cast<size_t>(gemm::panels_of(w.n)) * gemm::panel_bytes(w);
 }
 
 }  // namespace
+
+void reserve_packed(std::span<PackedWeight* const> weights) {
+  size_t all = 0;
+  for (const PackedWeight* w : weights) all += packed_bytes(*w);
+  const std::shared_ptr<std::byte> memory = allocate_panels(all, "the packed weights");
+  std::byte* next = memory.get();
+  for (PackedWeight* w : weights) {
+    w->impl = std::make_unique<PackedWeight::Impl>(std::shared_ptr<std::byte>(memory, next), packed_bytes(*w));
+    next += packed_bytes(*w);
+  }
+}
 
 void pack_weight(PackedWeight& packed, Tensor w, const Exec& ex) {
   check_exec("pack_weight", ex);
@@ -108,16 +123,14 @@ void pack_span(PackedWeight& packed, int64_t begin, Tensor flat, const Exec& ex)
   check_span("pack_span", packed, begin, flat);
   if (!packed.impl) packed.impl = std::make_unique<PackedWeight::Impl>();
   PackedWeight::Impl& impl = *packed.impl;
-  const size_t panel = gemm::panel_bytes(packed), bytes = static_cast<size_t>(gemm::panels_of(packed.n)) * panel;
+  const size_t panel = gemm::panel_bytes(packed), bytes = packed_bytes(packed);
   if (impl.bytes < bytes) {
-    impl.panels.reset();
-    impl.bytes = 0;
-    impl.panels = allocate_panels(bytes);
-    if (!impl.panels)
-      fail(ExitCode::kResources, "out of memory: a packed weight ({}, {}) needs {} bytes", packed.n, packed.k, bytes);
+    impl = {};
+    impl.panels = allocate_panels(bytes, fmt::format("a packed weight ({}, {})", packed.n, packed.k));
     impl.bytes = bytes;
-    if (flat.size() < packed.n * packed.k) std::memset(impl.panels.get(), 0, bytes);
   }
+  if (!impl.packed && flat.size() < packed.n * packed.k) std::memset(impl.panels.get(), 0, bytes);
+  impl.packed = true;
   const size_t element = dtype_size(packed.dtype);
   const gemm::PanelRange range = gemm::panels_over(packed, begin, flat.size());
   ex.pool->run(range.end - range.begin, [&](int64_t task, int thread) {

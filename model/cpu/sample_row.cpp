@@ -142,23 +142,20 @@ Row carve_row(void* block, int64_t vocab, bool filters) {
   return row;
 }
 
-void load_row(const Row& row, const float* logits, int64_t vocab, float inverse_temperature,
+void load_row(const Row& row, const float* logits, int64_t begin, int64_t count, float inverse_temperature,
               std::span<const int32_t> banned) {
   const F16 scale = splat(inverse_temperature), zero = splat(-0.0f), out = splat(-kInfinity);
   for (int64_t i = 0; i < row.blocks * kBlock; i += kLanes) {  // as scaled_logit
-    const int64_t lanes = std::clamp<int64_t>(vocab - i, 0, kLanes);
+    const int64_t lanes = std::clamp<int64_t>(count - i, 0, kLanes);
     store(row.scaled + i, select(first_lanes(lanes), fma(load_first(logits + i, lanes), scale, zero), out));
   }
-  for (int32_t id : banned) row.scaled[id] = -kInfinity;
+  for (int32_t id : banned)
+    if (id >= begin && id < begin + count) row.scaled[id - begin] = -kInfinity;
   for (int64_t b = 0; b < row.blocks; ++b) {
     const float* z = row.scaled + b * kBlock;
     row.block_max[b] = max_lanes(max(max(load(z), load(z + 16)), max(load(z + 32), load(z + 48))));
   }
   store(row.block_max + row.blocks, out);
-}
-
-bool filters_on(const SamplingParams& params, int64_t vocab) {
-  return (params.top_k > 0 && params.top_k < vocab) || params.top_p < 1 || params.min_p > 0;
 }
 
 float filter_row(const Row& row, const SamplingParams& params, float lse) {

@@ -30,11 +30,9 @@ struct Row {
 size_t row_bytes(int64_t vocab, bool filters);
 Row carve_row(void* block, int64_t vocab, bool filters);
 
-// Fills scaled and block_max; banned tokens are out.
-void load_row(const Row& row, const float* logits, int64_t vocab, float inverse_temperature,
+// Fills scaled and block_max from the logits of tokens [begin, begin + count); banned tokens are out.
+void load_row(const Row& row, const float* logits, int64_t begin, int64_t count, float inverse_temperature,
               std::span<const int32_t> banned);
-
-bool filters_on(const SamplingParams& params, int64_t vocab);
 
 // Takes out what top_k, top_p and min_p drop, in that order. Returns the kept part of the full softmax, whose
 // log-sum-exp is `lse`.

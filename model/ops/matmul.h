@@ -28,12 +28,16 @@ class PackedWeight {
   DType dtype = DType::f32;
 };
 
-// Takes the weight w; packing again reuses memory.
+// Takes the weight w; packing again reuses memory. A weight that has none takes some: out of memory is exit code 6.
 void pack_weight(PackedWeight& packed, Tensor w, const Exec& ex);
 // Replaces elements [begin, begin + flat.size()) of a weight whose n, k and dtype are set; before the first span all are 0.
 void pack_span(PackedWeight& packed, int64_t begin, Tensor flat, const Exec& ex);
 // The way back, on the calling thread: flat = elements [begin, begin + flat.size()), row by row.
 void unpack_span(Tensor flat, const PackedWeight& packed, int64_t begin);
+
+// Gives weights whose n, k and dtype are set the memory that their packing will need, in one piece: a model's weights are
+// then read through few, large pages. Pages take memory once they are packed.
+void reserve_packed(std::span<PackedWeight* const> weights);
 
 // y = x w^T, or y += x w^T (y f32 only).      x (T, K)  w (N, K)  y (T, N), f32 or the dtype of x
 void matmul(Tensor y, Tensor x, const PackedWeight& w, const Exec& ex, bool accumulate = false);

@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "model/exec.h"
+#include "model/ops/matmul.h"
 #include "model/tensor.h"
 
 namespace cohort {
@@ -18,6 +19,11 @@ struct SamplingParams {
   float top_p = 1.0f;        // 1: off. Keep the smallest set of largest probabilities whose sum reaches p
   float min_p = 0.0f;        // 0: off. Keep tokens with probability >= min_p * largest probability
 };
+
+// Whether a filter can take tokens out of a vocabulary; a greedy draw has none.
+inline bool filters_on(const SamplingParams& params, int64_t vocab) {
+  return params.temperature > 0 && ((params.top_k > 0 && params.top_k < vocab) || params.top_p < 1 || params.min_p > 0);
+}
 
 // Filters apply in the order top_k, top_p, min_p (as vLLM and transformers do), each to the renormalised rest.
 // The recorded log-prob is that of the full softmax at `temperature`; `kept_mass` tells what the filters left of it.
@@ -55,5 +61,10 @@ class NonFiniteLogits : public Error {
 // A logit of -infinity is a token of probability 0. NaN, +infinity, or nothing but -infinity in a row: NonFiniteLogits.
 void sample_tokens(std::span<SampledToken> out, Tensor logits, const SamplingParams& params,
                    std::span<const DrawKey> keys, const Ban& ban, const Exec& ex);
+
+// What sample_tokens draws from head_logits(h, w, softcap), bit for bit, where no filter is on: a chunk of the vocabulary at
+// a time, so that the logits are nowhere as a whole.    h (B, C) act   w (V, C) packed
+void sample_head(std::span<SampledToken> out, Tensor h, const PackedWeight& w, float softcap,
+                 const SamplingParams& params, std::span<const DrawKey> keys, const Ban& ban, const Exec& ex);
 
 }  // namespace cohort

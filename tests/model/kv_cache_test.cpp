@@ -55,6 +55,23 @@ class KvCacheTest : public testing::Test {
   std::unique_ptr<Policy> policy_;
 };
 
+TEST_F(KvCacheTest, MemoryTakenBeforehandChangesNothing) {
+  ExecOwner owner(2);
+  KvCache cache(*policy_, 3, 16);
+  EXPECT_THROW(cache.take_memory(4, owner.exec()), Error);
+  cache.take_memory(2, owner.exec());
+  PageTable table;
+  ASSERT_TRUE(cache.grow(table, 33));
+  store(cache, table, 0, 33);
+  EXPECT_THROW(cache.take_memory(3, owner.exec()), Error) << "pages are in use";
+  expect_rows(cache, table, 33);
+  cache.release(table);
+  cache.take_memory(3, owner.exec());
+  ASSERT_TRUE(cache.grow(table, 40));
+  store(cache, table, 0, 40);
+  expect_rows(cache, table, 40);
+}
+
 TEST_F(KvCacheTest, GrowsByWholePagesAndTakesNothingWhenThereAreTooFew) {
   KvCache cache(*policy_, 5, 16);
   PageTable a, b;

@@ -35,6 +35,29 @@ TEST(PackedWeight, PackingAgainFollowsTheWeight) {
   EXPECT_EQ(multiply(Matrix::random(DType::bf16, 4, 65, kSeed), moved, ex).cols, 20);
 }
 
+TEST(PackedWeight, ReservedMemoryChangesNothingAndOutlivesWhoSharesIt) {
+  ExecOwner owner(2);
+  const Exec ex = owner.exec();
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    auto first = std::make_unique<PackedWeight>();
+    PackedWeight second, third;
+    const auto shape = [&](PackedWeight& w, int64_t n, int64_t k) { w.n = n, w.k = k, w.dtype = dtype; };
+    shape(*first, 50, 31), shape(second, 97, 16), shape(third, 3, 8);
+    reserve_packed(std::vector<PackedWeight*>{first.get(), &second, &third});
+    const Matrix a = Matrix::random(dtype, 50, 31, kSeed), b = Matrix::random(dtype, 97, 16, kSeed + 1);
+    const Matrix x = Matrix::random(dtype, 4, 31, kSeed + 2), z = Matrix::random(dtype, 4, 16, kSeed + 3);
+    EXPECT_THROW(multiply(x, *first, ex), Error) << "reserved, not packed";
+    pack_weight(*first, a.t(), ex);
+    pack_weight(second, b.t(), ex);
+    PackedWeight alone;
+    pack_weight(alone, a.t(), ex);
+    EXPECT_TRUE(multiply(x, *first, ex) == multiply(x, alone, ex));
+    first.reset();
+    pack_weight(alone, b.t(), ex);
+    EXPECT_TRUE(multiply(z, second, ex) == multiply(z, alone, ex));
+  }
+}
+
 TEST(PackedWeight, GivesBackItsRowsAsAnEmbeddingReadsThem) {
   ExecOwner owner(2);
   const Exec ex = owner.exec();
