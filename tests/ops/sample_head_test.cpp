@@ -84,8 +84,8 @@ TEST(SampleHead, RefusesWhatSampleTokensRefusesAndFilters) {
   refused({.temperature = -1}, {}, "temperature -1", ExitCode::kInternal);
   refused({.top_k = 3}, {}, "filters", ExitCode::kInternal);
   p.h.set(8, std::numeric_limits<float>::quiet_NaN());
-  refused({}, {}, "the logits of row 1 (sequence 1, position 7) are not finite", ExitCode::kNonFinite);
-  refused({.temperature = 0}, {}, "the logits of row 1 (sequence 1, position 7) are not finite", ExitCode::kNonFinite);
+  refused({}, {}, "the logits of token 8 of the completion are not finite", ExitCode::kNonFinite);
+  refused({.temperature = 0}, {}, "the logits of token 8 of the completion are not finite", ExitCode::kNonFinite);
   EXPECT_THROW(sample_head(out, p.h.t(), w, 0, {}, keys_of(1, 1), {}, ex), Error) << "1 key, 2 rows";
 }
 
