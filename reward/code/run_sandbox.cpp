@@ -82,7 +82,7 @@ class Running {
     if (poll(&ended, 1, 0) == 1) finish();
   }
   void check_memory() {
-    if (!dead_ && tree_memory(tree_.init) > program_.limits.memory_bytes) end_as(SandboxEnd::memory);
+    if (!dead_ && tree_memory(tree_.init) > program_.limits.memory_bytes + inherited_) end_as(SandboxEnd::memory);
   }
 
   ProgramResult result;
@@ -172,6 +172,8 @@ class Running {
   std::optional<SandboxEnd> reason_;
   Clock::time_point start_;
   bool dead_ = false;
+  // What the init, and the program until it is executed, hold as copies of this process.
+  const int64_t inherited_ = 2 * process_memory(getpid());
 };
 
 void wait_for_events(const std::vector<Running*>& runs, int client, Clock::time_point until) {

@@ -122,6 +122,9 @@ void reset_signals() {
                                             "LANG=C.UTF-8", "USER=user"};
     environment.insert(environment.end(), program.environment.begin(), program.environment.end());
     const std::vector<char*> argv = pointers(command), envp = pointers(environment);
+    // Ready before the limits, under which nothing may be allocated any more.
+    std::string unable = kError + command[0] + ": cannot be executed: ";
+    unable.reserve(unable.size() + 256);
     must(setsid() > 0, "setsid");
     // Far from 0 to 5 first, so that no move overwrites one that is still to come.
     int source[6] = {fds.input, fds.output, fds.error, fds.link, fds.report, status};
@@ -149,7 +152,9 @@ void reset_signals() {
     execve(argv[0], argv.data(), envp.data());
     // What lies in /box came from the program, which must not choose to be the machine's fault.
     if (command[0].starts_with("/box/")) _exit(126);
-    fail(ExitCode::kUsage, "{}: {}", command[0], std::strerror(errno));
+    unable.append(strerrordesc_np(errno)).push_back('\0');
+    [[maybe_unused]] const ssize_t sent = write(status, unable.data(), unable.size());
+    _exit(125);
   } catch (const std::exception& error) {
     tell(status, kError, error.what());
   }

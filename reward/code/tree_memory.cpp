@@ -41,17 +41,20 @@ std::vector<int64_t> numbers(std::string_view text) {
 
 }  // namespace
 
-int64_t tree_memory(pid_t root) {
+int64_t process_memory(pid_t process) {
   static const int64_t page = sysconf(_SC_PAGESIZE);
-  int64_t pages = 0;
+  // size, resident, of which files and shared, ...
+  const std::vector<int64_t> pages = numbers(read_proc("/proc/" + std::to_string(process) + "/statm"));
+  return pages.size() < 3 ? 0 : (pages[1] - pages[2]) * page;
+}
+
+int64_t tree_memory(pid_t root) {
+  int64_t bytes = 0;
   std::vector<pid_t> waiting = {root};
   while (!waiting.empty()) {
     const std::string process = "/proc/" + std::to_string(waiting.back());
+    bytes += process_memory(waiting.back());
     waiting.pop_back();
-    const std::vector<int64_t> sizes =
-        numbers(read_proc(process + "/statm"));  // size, resident, of which files and shared, ...
-    if (sizes.size() < 3) continue;
-    pages += sizes[1] - sizes[2];
     const std::unique_ptr<DIR, int (*)(DIR*)> threads(opendir((process + "/task").c_str()), closedir);
     if (!threads) continue;
     while (const dirent* thread = readdir(threads.get())) {
@@ -60,7 +63,7 @@ int64_t tree_memory(pid_t root) {
         waiting.push_back(static_cast<pid_t>(child));
     }
   }
-  return pages * page;
+  return bytes;
 }
 
 bool can_see_trees() {

@@ -12,6 +12,9 @@ namespace cohort {
 // file. 0 for a dead tree.
 int64_t tree_memory(pid_t root);
 
+// Bytes of anonymous memory of one process; 0 when it is gone.
+int64_t process_memory(pid_t process);
+
 // Whether the kernel lists the children of processes (CONFIG_PROC_CHILDREN), which tree_memory needs.
 bool can_see_trees();
 

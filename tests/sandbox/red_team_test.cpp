@@ -13,6 +13,10 @@ namespace {
 
 class RedTeam : public SandboxTest {};
 
+TEST_F(RedTeam, EveryProbeOfTheSelfTestHolds) {
+  for (const Means& m : sandbox_means()) EXPECT_TRUE(m.present || !m.required) << m.name << ": " << m.found;
+}
+
 TEST_F(RedTeam, AForkBombEndsAtTheClockAndLeavesNothing) {
   SandboxProgram program = attacker("fork-bomb");
   program.limits.seconds = 0.5;

@@ -11,24 +11,35 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "reward/code/pool.h"
 
 namespace cohort {
 
-// Why this machine cannot run the sandbox, or "". Asked once a process.
-inline const std::string& sandbox_lack() {
-  static const std::string lack = [] {
+// What the sandbox says of this machine. Asked once a process.
+inline const std::vector<Means>& sandbox_means() {
+  static const std::vector<Means> means = [] {
     setenv("COHORT_TEST_SECRET", "swordfish", 1);  // which no program may see
     start_nursery();
-    try {
-      require_means(SandboxPool(*find_nursery(), 1).examine(), "this test");
-    } catch (const std::exception& error) {
-      return std::string(error.what());
-    }
-    return std::string();
+    return SandboxPool(*find_nursery(), 1).examine();
   }();
-  return lack;
+  return means;
+}
+
+// Why this machine cannot run the sandbox, or "". A sandbox that runs and holds too little is no reason to skip a test.
+inline std::string sandbox_lack() {
+  std::vector<Means> machine;
+  for (const Means& m : sandbox_means()) {
+    machine.push_back(m);
+    if (m.name == "a whole sandbox") break;  // behind it stand the probes
+  }
+  try {
+    require_means(machine, "this test");
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return "";
 }
 
 inline std::string file_bytes(const std::string& path) {
@@ -98,7 +109,7 @@ class SandboxTest : public testing::Test {
     EXPECT_EQ(result.status, 7);
   }
 
-  SandboxPool pool{(sandbox_lack(), *find_nursery()), 2};
+  SandboxPool pool{(sandbox_means(), *find_nursery()), 2};
 };
 
 }  // namespace cohort
