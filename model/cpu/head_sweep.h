@@ -12,9 +12,9 @@ constexpr int64_t kRowsInCache = 64;  // rows whose logits of one chunk are look
 // Bytes that a sweep needs where it keeps no logits.
 inline size_t sweep_bytes(int threads) { return static_cast<size_t>(threads * kRowsInCache * kChunk) * sizeof(float); }
 
-// body(c, r, logits, thread): chunk c of row r, capped, on all threads. The logits stay in `logits` (chunks, rows, kChunk):
-// rows V apart would crowd into a few sets of the caches. When it is null they are kept nowhere: a chunk of some rows at
-// a time lies in `scratch` (sweep_bytes).    a (rows, C) of a lane dtype
+// body(c, r, logits, thread): chunk c of row r, capped, on all threads. The logits stay in `logits` (chunks, rows,
+// kChunk): rows V apart would crowd into a few sets of the caches. When it is null they are kept nowhere: a chunk of
+// some rows at a time lies in `scratch` (sweep_bytes).    a (rows, C) of a lane dtype
 template <typename Body>
 void sweep(float* logits, float* scratch, Tensor a, const PackedWeight& w, float softcap, const Exec& ex,
            const Body& body) {

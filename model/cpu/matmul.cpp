@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/cpu/gemm.h"
@@ -79,7 +80,8 @@ void reserve_packed(std::span<const PackedShape> shapes, DType dtype) {
   const std::shared_ptr<std::byte> memory = allocate_panels(all, "the packed weights");
   std::byte* next = memory.get();
   for (const PackedShape& shape : shapes) {
-    shape.weight->impl = std::make_unique<PackedWeight::Impl>(std::shared_ptr<std::byte>(memory, next), bytes_of(shape));
+    std::shared_ptr<std::byte> part(memory, next);
+    shape.weight->impl = std::make_unique<PackedWeight::Impl>(std::move(part), bytes_of(shape));
     next += bytes_of(shape);
   }
 }
