@@ -31,8 +31,8 @@ std::byte* KvCache::page(Tensor all, int64_t layer, int64_t page) const {
 }
 
 void KvCache::take_memory(int64_t pages, const Exec& ex) {
-  CHECK(free_pages() == this->pages() && pages <= free_pages(), "kv cache: memory of {} pages, {} of {} are free", pages,
-        free_pages(), this->pages());
+  CHECK(free_pages() == this->pages() && pages <= free_pages(), "kv cache: memory of {} pages, {} of {} are free",
+        pages, free_pages(), this->pages());
   if (pages <= taken_) return;
   const size_t size = keys_.bytes() / static_cast<size_t>(this->pages());
   ex.pool->run(2 * (pages - taken_), [&](int64_t task, int) {

@@ -33,8 +33,8 @@ class KvCache {
   int64_t pages_for(int64_t positions) const { return (positions + page_tokens_ - 1) / page_tokens_; }
   size_t bytes() const { return arena_.bytes(); }
 
-  // Takes the memory of the `pages` pages that are used first now, on all threads, and not while keys are written to them.
-  // Before any page is in use.
+  // Takes the memory of the `pages` pages that are used first now, on all threads, and not while keys are written to
+  // them. Before any page is in use.
   void take_memory(int64_t pages, const Exec& ex);
 
   // Makes `table` cover `positions`. False, and nothing taken, when there are not enough free pages.

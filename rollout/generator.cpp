@@ -138,7 +138,9 @@ std::vector<Rollout> Generator::generate(std::span<const GenerateRequest> reques
   if (!impl_) impl_ = std::make_unique<Impl>(policy_, config_, cache_size_, stats_);
   stats_ = {};
   impl_->start(requests, step, tape);
+  const Clock::time_point begin = Clock::now();
   impl_->take_memory(ex);
+  stats_.prefill_seconds += seconds_since(begin);
   const auto most = static_cast<double>(std::min(config_.max_num_seqs, static_cast<int64_t>(requests.size())));
   while (!impl_->waiting.empty() || !impl_->active.empty()) {
     const Clock::time_point start = Clock::now();

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/cpu/gemm.h"
@@ -95,7 +96,8 @@ void reserve_packed(std::span<PackedWeight* const> weights) {
   const std::shared_ptr<std::byte> memory = allocate_panels(all, "the packed weights");
   std::byte* next = memory.get();
   for (PackedWeight* w : weights) {
-    w->impl = std::make_unique<PackedWeight::Impl>(std::shared_ptr<std::byte>(memory, next), packed_bytes(*w));
+    std::shared_ptr<std::byte> part(memory, next);
+    w->impl = std::make_unique<PackedWeight::Impl>(std::move(part), packed_bytes(*w));
     next += packed_bytes(*w);
   }
 }

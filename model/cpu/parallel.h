@@ -32,12 +32,13 @@ void for_chunks(const Exec& ex, int64_t n, int64_t chunk, const Body& body) {
                [&](int64_t task, int) { body(task * chunk, std::min(n, (task + 1) * chunk)); });
 }
 
-// body(row) for each of `rows` rows of `width` elements: as many tasks for each thread, so that none waits for another's.
+// body(row) for each of `rows` rows of `width` elements. Each thread has as many tasks, so that none waits for another's.
 template <typename Body>
 void for_rows(const Exec& ex, int64_t rows, int64_t width, const Body& body) {
-  const int64_t threads = ex.pool->size(), round = threads * std::max<int64_t>(1, kTaskElements / std::max<int64_t>(1, width));
-  const int64_t tasks = (rows + round - 1) / round * threads;
-  for_chunks(ex, rows, std::max<int64_t>(1, (rows + tasks - 1) / std::max<int64_t>(1, tasks)), [&](int64_t begin, int64_t end) {
+  if (rows == 0) return;
+  const int64_t most = std::max<int64_t>(1, kTaskElements / std::max<int64_t>(1, width));  // rows of a task
+  const int64_t round = ex.pool->size() * most, tasks = (rows + round - 1) / round * ex.pool->size();
+  for_chunks(ex, rows, (rows + tasks - 1) / tasks, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) body(row);
   });
 }

@@ -30,8 +30,8 @@ struct Draw {
   }
 };
 
-// Offers the tokens of one block whose noise reaches `least` (a word, see noise_words). The row begins at block `begin` of
-// its vocabulary.
+// Offers the tokens of one block whose noise reaches `least` (a word, see noise_words). The row begins at block `begin`
+// of its vocabulary.
 void draw_block(Draw& best, const Row& row, int64_t begin, int64_t block, const DrawKey& key, float least) {
   float words[kBlock];
   noise_words(words, key, static_cast<uint32_t>(begin + block));
@@ -155,7 +155,8 @@ void sample_head(std::span<SampledToken> out, Tensor h, const PackedWeight& w, f
   const int threads = ex.pool->size();
   std::vector<head::ChunkStats> stats(static_cast<size_t>(chunks * rows));
   std::vector<Draw> best(static_cast<size_t>(threads * rows));  // of the chunks that a thread has seen
-  const size_t wide = (gemm::widened_bytes(h) + 63) / 64 * 64, row_size = (row_bytes(head::kChunk, false) + 63) / 64 * 64;
+  const auto lines = [](size_t bytes) { return (bytes + 63) / 64 * 64; };
+  const size_t wide = lines(gemm::widened_bytes(h)), row_size = lines(row_bytes(head::kChunk, false));
   std::byte* space = static_cast<std::byte*>(
       ex.workspace->get(0, wide + static_cast<size_t>(threads) * row_size + head::passing_bytes(threads)));
   std::byte* const row_space = space + wide;

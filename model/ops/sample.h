@@ -62,8 +62,8 @@ class NonFiniteLogits : public Error {
 void sample_tokens(std::span<SampledToken> out, Tensor logits, const SamplingParams& params,
                    std::span<const DrawKey> keys, const Ban& ban, const Exec& ex);
 
-// What sample_tokens draws from head_logits(h, w, softcap), bit for bit, where no filter is on: a chunk of the vocabulary at
-// a time, so that the logits are nowhere as a whole.    h (B, C) act   w (V, C) packed
+// What sample_tokens draws from head_logits(h, w, softcap), bit for bit, where no filter is on: a chunk of the vocabulary
+// at a time, so that the logits are nowhere as a whole.    h (B, C) act   w (V, C) packed
 void sample_head(std::span<SampledToken> out, Tensor h, const PackedWeight& w, float softcap,
                  const SamplingParams& params, std::span<const DrawKey> keys, const Ban& ban, const Exec& ex);
 

@@ -1,6 +1,8 @@
 // The optimizer's ops on the GPU: the CPU's bits.
 #include "model/cuda/update.h"
 
+#include <cmath>
+
 #include "tests/emulated/gpu_test.h"
 
 namespace cohort {
@@ -17,8 +19,14 @@ TEST_F(GpuUpdate, AdamWIsTheCpusBits) {
       Matrix m = Matrix::random(DType::f32, 1, n, 3), v = Matrix::random(DType::f32, 1, n, 4);
       for (int64_t i = 0; i < n; ++i) v.set(i, v.get(i) * v.get(i));
       const AdamWStep step{.learning_rate = 1e-3f, .weight_decay = 0.1f, .gradient_scale = 0.7f, .step = 5};
-      Matrix a = master, b = m, c = v, g = gradient, weight(dtype, 1, n);
-      adamw(floats(a), floats(b), floats(c), floats(g), weight.t(), step, ex_);
+      // The CPU keeps a bfloat16 weight's master as the weight, its lower half and the sign of v.
+      Matrix a(DType::f32, 1, n), b = m, c = v, g = gradient, from = master, weight(dtype, 1, n);
+      std::vector<uint16_t> low(dtype == DType::bf16 ? static_cast<size_t>(n) : 0);
+      const AdamWState state{low, floats(b), floats(c)};
+      split_masters(weight.t(), state, floats(from));
+      adamw(weight.t(), state, floats(g), step, ex_);
+      join_masters(floats(a), weight.t(), state);
+      for (int64_t i = 0; i < n; ++i) c.set(i, std::abs(c.get(i)));
       const DeviceMatrix device_gradient(gradient);
       const std::vector<Matrix> got = in_every_order([&] {
         DeviceMatrix da(master), db(m), dc(v), dweight(dtype, 1, n);

@@ -22,7 +22,8 @@ std::vector<DrawKey> keys_of(int64_t n, uint32_t step) {
 TEST(SampleHead, DrawsWhatTheWholeLogitsGive) {
   ExecOwner one(1), three(3);
   for (const DType act : kActs) {
-    for (const auto& [n, vocab] : {std::pair<int64_t, int64_t>{1, 1}, {3, 50}, {70, 384}, {9, 385}, {5, 2000}, {130, 1000}}) {
+    for (const auto& [n, vocab] :
+         {std::pair<int64_t, int64_t>{1, 1}, {3, 50}, {70, 384}, {9, 385}, {5, 2000}, {130, 1000}}) {
       for (const float softcap : {0.0f, 5.0f}) {
         const Problem p(act, n, vocab, 33, 3.0f, softcap);
         const PackedWeight w = packed(p.w, one.exec());
