@@ -3,7 +3,7 @@
 #include <string>
 
 #include "core/check.h"
-#include "model/cpu/instruction_sets.h"
+#include "model/ops/instruction_sets.h"
 
 namespace cohort {
 

@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "model/cpu/instruction_sets.h"
+#include "model/ops/instruction_sets.h"
 
 namespace cohort {
 

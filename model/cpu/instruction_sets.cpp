@@ -1,4 +1,4 @@
-#include "model/cpu/instruction_sets.h"
+#include "model/ops/instruction_sets.h"
 
 namespace cohort {
 namespace {

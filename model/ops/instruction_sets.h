@@ -1,4 +1,4 @@
-// What the kernels of this folder were compiled for. Constants only, so that any processor can read them.
+// What the CPU kernels were compiled for. Constants only, so that any processor can read them.
 #pragma once
 
 namespace cohort {
