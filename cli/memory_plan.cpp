@@ -178,7 +178,8 @@ std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config&
   // A pass takes as large a subtree of logical ranks as has few enough rows (trainer/pack_runner.h), or a pack.
   int64_t leaves = 1;
   while (2 * leaves <= owned && 2 * leaves * share <= kPassRows) leaves *= 2;
-  const int64_t rows = in_whole_steps(std::max(pack, leaves * share));
+  // Completions that are shorter than allowed may let more logical ranks into a pass, up to its bound.
+  const int64_t rows = in_whole_steps(std::max(pack, std::min(share * owned, kPassRows)));
   // It writes one buffer; sums of several wait for each other, one a level of the tree, and for a leaf's packs.
   const int64_t passes = (owned + leaves - 1) / leaves;
   const int64_t buffers = std::bit_width(static_cast<uint64_t>(passes)) + (pack < share ? 1 : 0);
@@ -202,8 +203,9 @@ std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config&
       rollout_activations(s, std::max(r.max_num_batched_tokens, r.max_num_seqs), r.max_num_seqs));
   const TapeSize kept = tape ? *tape : planned_tape(model, config, ranks, std::nullopt);
   if (kept.slots > 0) add(pieces, fmt::format("activations of sampled rows ({})", kept.slots), kept.bytes());
-  // A rank may have to train what another one sampled, and a second iteration runs everything forward.
-  const bool all_reused = kept.slots > 0 && kept.holds_all() && ranks == 1 && config.algorithm.num_iterations == 1;
+  // A rank may have to train what another one sampled, a second iteration runs everything forward, and with a cache that does
+  // not hold all, sequences are computed again and take further slots.
+  const bool all_reused = kept.slots > 0 && kept.holds_all() && kv.holds_all() && ranks == 1 && config.algorithm.num_iterations == 1;
   add(pieces, fmt::format("training activations ({} rows)", rows),
       training_activations(s, rows, config.trainer.gradient_checkpointing ? Kept::inputs_and_one_layer
                                     : all_reused                         ? Kept::one_layer
@@ -224,9 +226,10 @@ CacheSize planned_cache(const ModelConfig& model, const Config& config, int rank
 }
 
 TapeSize planned_tape(const ModelConfig& model, const Config& config, int ranks, std::optional<int64_t> free_bytes) {
+  std::optional<int64_t> left = free_after_loading(model, config, ranks, cache_need(model, config, ranks), free_bytes);
+  if (left) *left = std::max<int64_t>(0, *left - planned_cache(model, config, ranks, free_bytes).bytes());
   return choose_tape_size(config, model, dtype_in_memory(config.model.dtype, exact_dtype(model.dtype)), ranks,
-                          config.data.max_prompt_length,
-                          free_after_loading(model, config, ranks, cache_need(model, config, ranks), free_bytes));
+                          config.data.max_prompt_length, left);
 }
 
 ModelConfig planned_model(const Config& config) {

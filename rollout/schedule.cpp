@@ -132,7 +132,8 @@ void Generator::Impl::share_prompts() {
     const auto leader = leaders.find(requests[request].group);
     if (leader != leaders.end() && leader->second == request) leaders.erase(leader);
   }
-  const PromptRun& last = prompts_run.back();
+  // Of the sequence that was admitted last: runs may have been put in another order (taped_rows.cpp).
+  const PromptRun& last = *std::ranges::max_element(prompts_run, {}, &PromptRun::index);
   const GenerateRequest& kept_prompt = requests[active[last.index].request];
   forget_prompt();
   prompt.group = kept_prompt.group;

@@ -16,8 +16,9 @@ fi
 
 work=$(mktemp -d)
 cleanup() {
+  local status=$?
   "$COHORT_SLURM/local_cluster.sh" stop "$work/cluster" || true
-  [[ $failed -eq 0 ]] && rm -rf "$work" || echo "test_slurm: logs are in $work"
+  if [[ $status -eq 0 ]]; then rm -rf "$work"; else echo "test_slurm: logs are in $work"; fi
 }
 trap cleanup EXIT
 "$COHORT_SLURM/local_cluster.sh" start "$work/cluster"
@@ -64,6 +65,13 @@ wait_line() {  # FILE TEXT SECONDS
     sleep 0.1
   done
 }
+# A process that SLURM started: others of the same command line (srun, the script, what a rank forked) are no ranks.
+last_rank() {
+  local pid
+  for pid in $(pgrep --full "$COHORT train.*$1"); do
+    if [[ $(ps -o comm= -p "$(ps -o ppid= -p "$pid")") == slurmstepd && $(readlink "/proc/$pid/exe") == "$COHORT" ]]; then echo "$pid"; fi
+  done | tail -n 1
+}
 submit() { sbatch --parsable "$@"; }
 same_runs() { "$COHORT" compare "$work/runs/$1" "$work/runs/$2" | grep identical; }
 
@@ -91,7 +99,7 @@ check "mpirun: equal bits" same_runs whole mpirun
 # A rank that is killed ends the job soon, and submitting again continues.
 job=$(submit --ntasks=2 --output="$work/killed.log" scripts/slurm/train.sbatch "$work/config.yaml" run.name=killed trainer.save_steps=50)
 check "a rank to be killed: the run starts" wait_line "$work/killed.log" "step  *100/" 60
-pkill -KILL --newest --full "$COHORT train.*run.name=killed"
+kill -KILL "$(last_rank run.name=killed)"
 check "a killed rank ends the job within 45 s" wait_job "$job" 45
 check "... and not as a success" test "$(scontrol show job "$job" | grep -o 'JobState=[A-Z]*')" = JobState=FAILED
 job=$(submit --ntasks=1 --output="$work/killed2.log" scripts/slurm/train.sbatch "$work/config.yaml" run.name=killed trainer.save_steps=50)

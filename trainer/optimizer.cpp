@@ -143,6 +143,7 @@ void Optimizer::set_masters(const std::function<void(int64_t, std::span<float>)>
     read(at, masters);
     write_masters(at, masters, ex);
   }
+  share_weights(ex);  // the masters may be other numbers than those that the weights were rounded from
 }
 
 std::vector<float> Optimizer::gather_masters() {

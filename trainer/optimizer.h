@@ -25,7 +25,8 @@ class Optimizer {
             int64_t shared_weights = kSharedWeights);
 
   // Takes other master weights, and their roundings as the policy's: read(begin, out) writes those of [begin, begin +
-  // out.size()) of the table. For checkpoints that are stored in more digits than the policy computes with. Own span only.
+  // out.size()) of the table, of this rank's span. For checkpoints that are stored in more digits than the policy computes with.
+  // Called by all ranks, which then have all of the weights.
   void set_masters(const std::function<void(int64_t begin, std::span<float> out)>& read, const Exec& ex);
   // All master weights (table.size), on every rank. Called by all ranks.
   std::vector<float> gather_masters();

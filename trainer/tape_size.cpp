@@ -28,7 +28,7 @@ TapeSize choose_tape_size(const Config& config, const ModelConfig& model, DType 
 
 std::string TapeSize::text() const {
   return fmt::format("activations of sampled rows: up to {}{}, {}; memory is taken as rows are kept", slots,
-                     holds_all() ? "" : fmt::format(" of {} (a quarter of the memory that is free for this rank)", needed),
+                     holds_all() ? "" : fmt::format(" of {} (a quarter of the memory that the cache leaves free for this rank)", needed),
                      human_bytes(static_cast<uint64_t>(bytes())));
 }
 

@@ -12,8 +12,7 @@
 
 namespace cohort {
 
-// Of the memory that is free for a rank, at most this part. The KV cache may take half of it (rollout/cache_size.h), and
-// gradients come after both.
+// At most this part of the memory that the KV cache leaves free for a rank; gradients come after both.
 constexpr double kTapeFreeShare = 0.25;
 
 struct TapeSize {
@@ -26,7 +25,7 @@ struct TapeSize {
   std::string text() const;
 };
 
-// prompt: tokens of the longest.   free_bytes: for this rank; nothing: unknown, and no limit.   No slots without
+// prompt: tokens of the longest.   free_bytes: for this rank, beside the KV cache; nothing: unknown, and no limit.   No slots without
 // trainer.reuse_activations, or with trainer.gradient_checkpointing, which is chosen where memory is short.
 TapeSize choose_tape_size(const Config& config, const ModelConfig& model, DType dtype, int ranks, int64_t prompt,
                           std::optional<int64_t> free_bytes);

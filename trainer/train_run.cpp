@@ -193,8 +193,10 @@ void TrainRun::start_policy() {
   updater_ = std::make_unique<Updater>(*model_->policy, reference_.get(), *optimizer_, config_, comm_);
   generator_ = make_generator(Sampling::training, data_.train);
   generator_->cache_size().require_free();
+  std::optional<int64_t> free_bytes = cache_limit(config_, host_ranks_).free_bytes;
+  if (free_bytes) *free_bytes = std::max<int64_t>(0, *free_bytes - generator_->cache_size().bytes());
   const TapeSize tape = choose_tape_size(config_, model_->policy->config, model_->policy->dtype, comm_.size(),
-                                         longest_prompt(data_.train), cache_limit(config_, host_ranks_).free_bytes);
+                                         longest_prompt(data_.train), free_bytes);
   if (tape.slots > 0) tape_.emplace(model_->policy->config, model_->policy->dtype, tape.slots);
   if (comm_.rank() != 0) return;
   observer_.message(generator_->cache_size().text());

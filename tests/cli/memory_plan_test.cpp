@@ -114,7 +114,7 @@ TEST(MemoryPlan, TheTapeIsCutToAQuarterOfFreeMemory) {
   const TapeSize cut = sized(1, 400 * slot);
   EXPECT_EQ(cut.slots, 100);
   EXPECT_FALSE(cut.holds_all());
-  EXPECT_NE(cut.text().find("up to 100 of 408 (a quarter of the memory that is free for this rank)"), std::string::npos) << cut.text();
+  EXPECT_NE(cut.text().find("up to 100 of 408 (a quarter of the memory that the cache leaves free for this rank)"), std::string::npos) << cut.text();
   EXPECT_EQ(sized(1, 0).slots, 0);
   config.trainer.gradient_checkpointing = true;
   EXPECT_EQ(sized(1, std::nullopt).slots, 0);
