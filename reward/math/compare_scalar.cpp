@@ -1,5 +1,6 @@
 // Values: numbers and functions, with what stands behind them (units, degrees, percent).
 #include <algorithm>
+#include <cstdlib>
 #include <optional>
 
 #include "reward/math/compare.h"
@@ -64,7 +65,13 @@ Truth Comparison::equal_measures(const Expr& gold, const Expr& answer) {
     const bool gold_has = gold.is(Kind::kUnit);
     const Expr& with = gold_has ? gold : answer;
     const Expr& without = gold_has ? answer : gold;
-    if (without.is(Kind::kDegree) || without.is(Kind::kPercent)) return Truth::kNo;
+    if (without.is(Kind::kDegree)) {  // as the number that the degrees are, against radians
+      const Unit unit = read_unit(with.name);
+      if (unit.powers != std::map<std::string, int>{{"radian", 1}}) return Truth::kNo;
+      const Expr radians = scaled(with.args[0], unit.factor);
+      return gold_has ? equal_scalars(radians, answer) : equal_scalars(gold, radians);
+    }
+    if (without.is(Kind::kPercent)) return Truth::kNo;
     if (has_symbols(without) && !has_symbols(with.args[0])) {
       const std::optional<Expr> product = as_product(with);
       if (!product) return Truth::kNo;
@@ -111,13 +118,18 @@ Truth Comparison::equal_scalars(const Expr& gold, const Expr& answer) {
   return same;
 }
 
-// Does `answer` round to `gold`, a literal, at the gold's last digit? Ties may go either way.
+// Does `answer` round to `gold`, a literal, at the gold's last digit? Ties may go either way. Nothing rounds to a gold
+// without a last digit, such as a fraction.
 bool Comparison::rounds_to(const Expr& gold, const Expr& answer) {
   const Expr& g = gold.is(Kind::kUnit) ? gold.args[0] : gold;
   const Expr& a = answer.is(Kind::kUnit) ? answer.args[0] : answer;
-  if (!g.is(Kind::kNumber) || !is_scalar(a) || has_symbols(a)) return false;
+  if (!g.is(Kind::kNumber) || !g.has_last_place || !is_scalar(a) || has_symbols(a)) return false;
   mpq_class half(1, 2);
-  half /= power_of_ten(static_cast<unsigned>(g.decimals));
+  const mpz_class ten = power_of_ten(static_cast<unsigned>(std::abs(g.decimals)));
+  if (g.decimals > 0)
+    half /= ten;
+  else
+    half *= ten;
   const int low = order(number(g.value - half), a, budget_), high = order(a, number(g.value + half), budget_);
   return low <= 0 && high <= 0;
 }

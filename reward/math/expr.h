@@ -41,7 +41,8 @@ enum class Kind : uint8_t {
 struct Expr {
   Kind kind = Kind::kNumber;
   bool literal = false;  // a number that stands as such in the text, without sign
-  int16_t decimals = 0;  // digits behind the point of a literal, if it has one
+  int16_t decimals = 0;  // digits behind the point of a literal, if it has one; below 0: 12e3 ends at the thousands
+  bool has_last_place = false;  // `decimals` says where the last digit stands: a literal, perhaps with a sign
   std::string name;
   mpq_class value;
   std::vector<Expr> args;

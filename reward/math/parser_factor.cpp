@@ -1,4 +1,5 @@
 // Terms: products, powers, and the parts that they are made of.
+#include "reward/math/number_text.h"
 #include "reward/math/parser_impl.h"
 #include "reward/math/units.h"
 
@@ -312,17 +313,21 @@ Expr Parser::literal() {
     Expr e = number(token.value);
     e.literal = token.name.empty();
     e.decimals = token.decimals;
+    // Neither the sign for a fraction nor a repeating decimal ends at a digit.
+    e.has_last_place = e.literal && mpq_class(e.value * power_of_ten(static_cast<unsigned>(e.decimals))).get_den() == 1;
     return e;
   }
-  mpz_class ten;
   if (std::abs(token.power_of_ten) > kMaxPowerOfTen) {
     std::vector<Expr> args;
     args.push_back(number(10));
     args.push_back(number(mpz_class(static_cast<long>(token.power_of_ten))));
     return product(number(token.value), node(Kind::kPow, std::move(args)));
   }
-  mpz_ui_pow_ui(ten.get_mpz_t(), 10, static_cast<unsigned long>(std::abs(token.power_of_ten)));
-  return number(token.power_of_ten > 0 ? mpq_class(token.value * ten) : mpq_class(token.value / ten));
+  const mpz_class ten = power_of_ten(static_cast<unsigned>(std::abs(token.power_of_ten)));
+  Expr e = number(token.power_of_ten > 0 ? mpq_class(token.value * ten) : mpq_class(token.value / ten));
+  e.decimals = static_cast<int16_t>(token.decimals - token.power_of_ten);
+  e.has_last_place = mpq_class(token.value * power_of_ten(static_cast<unsigned>(token.decimals))).get_den() == 1;
+  return e;
 }
 
 // "xy": the letters' product. e and i are what they are alone.

@@ -14,6 +14,17 @@ bool is_alnum(char c) {
          static_cast<unsigned char>(c) >= 0x80;
 }
 
+// How many bytes the minus sign at text[at] has, 0 if none stands there.
+size_t minus_at(std::string_view text, size_t at) {
+  return text[at] == '-' ? 1 : text.substr(at).starts_with("\u2212") ? 3 : 0;
+}
+
+// A digit, perhaps behind a point or a currency sign.
+bool number_at(std::string_view text, size_t at) {
+  while (at < text.size() && (text[at] == '.' || text[at] == '$' || text[at] == '\\')) ++at;
+  return at < text.size() && text[at] >= '0' && text[at] <= '9';
+}
+
 // Different words for one answer.
 constexpr std::pair<std::string_view, std::string_view> kSame[] = {
     {"no solutions", "no solution"},
@@ -97,10 +108,19 @@ std::string normal_words(std::string_view text) {
         ++i;
       continue;
     }
-    if (is_alnum(text[i]) || text[i] == '\'')
+    if (const size_t minus = minus_at(text, i)) {
+      const bool behind = i > 0 && (is_alnum(text[i - 1]) || text[i - 1] == ')');
+      i += minus - 1;
+      if (!behind && number_at(text, i + 1)) {
+        if (!words.empty() && words.back() != ' ') words += ' ';
+        words += '-';
+        continue;
+      }
+    } else if (is_alnum(text[i]) || text[i] == '\'') {
       words += lower(text[i]);
-    else if (!words.empty() && words.back() != ' ')
-      words += ' ';
+      continue;
+    }
+    if (!words.empty() && words.back() != ' ' && words.back() != '-') words += ' ';
   }
   std::string out;
   for (size_t at = 0; at < words.size();) {

@@ -7,8 +7,8 @@
 
 namespace cohort::math {
 
-// Lower case, without punctuation, articles and the commands of LaTeX, single spaces; the many ways to say "no
-// solution" and the like become one.
+// Lower case, without punctuation (but the signs of numbers), articles and the commands of LaTeX, single spaces; the
+// many ways to say "no solution" and the like become one.
 std::string normal_words(std::string_view text);
 
 // "three" = 3, "forty-two" = 42.

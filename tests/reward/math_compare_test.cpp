@@ -76,6 +76,8 @@ TEST(MathCompare, PercentMoneyAndUnits) {
        {"10\\text{ m}^3", "10 m"}},
       {"5m", {"5m", "5 m", "m \\cdot 5"}, {"5n"}},
       {"90^\\circ", {"90", "90°", "90 degrees", "\\frac{\\pi}{2}", "90^{\\circ}"}, {"\\pi", "9^\\circ"}},
+      {"90 degrees", {"\\pi/2 rad", "\\frac{\\pi}{2}\\text{ radians}"}, {"90 rad", "\\pi rad", "90 m"}},
+      {"\\pi/2 rad", {"90^\\circ", "\\pi/2"}, {"45 degrees", "90"}},
       {"30^\\circ", {"30^\\circ 0'"}, {"30^\\circ 15'"}},
       {"25^\\circ C", {"25°C", "25"}, {"25°F"}},
       {"3:2", {"3 : 2", "6:4", "3/2"}, {"2:3"}},
@@ -88,11 +90,21 @@ TEST(MathCompare, PercentMoneyAndUnits) {
 TEST(MathCompare, ADecimalGoldIsExactUnlessToldOtherwise) {
   check({{"3.14", {"3.140"}, {"3.1416", "\\pi", "22/7"}}, {"\\pi", {}, {"3.14", "3.14159265358979"}}});
   check({{"\\approx 3.14", {"3.14", "\\pi", "3.1416"}, {"3.2", "3.15"}},
-         {"x = \\frac{2}{3} \\approx 0.67", {"2/3", "0.67"}, {"0.66", "0.6"}}});
+         {"x = \\frac{2}{3} \\approx 0.67", {"2/3", "0.67"}, {"0.66", "0.6"}},
+         {"\\approx -0.67", {"-0.67", "-2/3"}, {"-0.6", "0.67"}}});
+  // The last digit of a literal with an exponent; a fraction and a repeating decimal have none.
+  check({{"\\approx 1.2e-5", {"1.2e-5", "0.0000118", "1.24e-5"}, {"0", "0.4", "1.3e-5", "1.26e-5"}},
+         {"\\approx 1.2e5", {"120000", "124999"}, {"126000", "114000"}},
+         {"\\approx 5", {"5", "5.2"}, {"5.6"}},
+         {"\\approx \\frac13", {"\\frac13", "2/6"}, {"0.5", "0", "0.33"}},
+         {"\\approx 0.\\overline{3}", {"1/3"}, {"0", "0.5"}},
+         {"x = \\pi \\approx 22/7", {"\\pi"}, {"3", "3.5"}},
+         {"\\approx 2 \\cdot 3", {"6"}, {"6.4"}}});
   math::JudgeOptions round;
   round.compare.round = true;
   check({{"3.14", {"\\pi", "22/7", "3.1416", "3.14"}, {"3.146", "3.1"}},
          {"0.33", {"1/3"}, {"0.3"}},
+         {"1.2e-5", {"0.0000118"}, {"0", "1.3e-5"}},
          {"5", {"5"}, {"5.2"}},
          {"\\pi", {}, {"3.14"}}},
         round);
@@ -223,6 +235,10 @@ TEST(MathCompare, ChoicesAndWords) {
       {"three", {"3", "Three"}, {"4"}},
       {"4", {"four"}, {"five"}},
       {"June 5", {"june 5", "June 5."}, {"June 6", "5"}},
+      {"it drops -5 degrees by noon",
+       {"It drops \u22125 degrees by noon.", "it drops $-5$ degrees by noon"},
+       {"it drops 5 degrees by noon"}},
+      {"it drops 5 degrees by noon", {"it drops 5 degrees - by noon"}, {"it drops -5 degrees by noon"}},
       {"\\infty", {"infinity", "+\\infty"}, {"-\\infty"}},
       {"does not exist", {"DNE", "\\text{DNE}"}, {"0"}},
       {"\\text{circle}", {"a circle", "Circle"}, {"square"}},
