@@ -151,7 +151,7 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
   for (const Rollout& rollout : rollouts) stats.decode_tokens += static_cast<int64_t>(rollout.tokens.size());
   stats.rollout_seconds = seconds_since(start);
 
-  if (scoring) scoring();
+  if (scoring) scoring();  // also where this rank has nothing to score
   start = Clock::now();
   Writer mine;
   const GenerateStats& generated = generator.stats();
@@ -160,6 +160,7 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
   std::vector<std::vector<int32_t>> slots;  // they mean something on this rank only
   std::optional<Span> span(std::in_place, ex.trace, "reward");
   for (size_t i = 0; i < rollouts.size(); ++i) {
+    if (scoring && i > 0) scoring();
     const Problem& problem = *problems[(begin + static_cast<int64_t>(i)) / samples];
     ScoredRollout scored{std::move(rollouts[i]), {}, {}};
     scored.text = tokenizer.decode(scored.rollout.tokens, /*skip_special_tokens=*/true);

@@ -54,7 +54,9 @@ struct ExperienceMaker {
 
   // `samples` completions for each of `problems` (their tokens filled), problem by problem; equal on every rank. `step` keys
   // the draws. progress(done, total) is called with this rank's share scaled to the whole; may be empty. `scoring`, if given,
-  // is called between generation and scoring, for the watchdog. Logits that are not finite: exit code 5 with the problem's id.
+  // is called between generation and scoring and again before each further completion, so that the watchdog's deadline is
+  // for one completion; the ranks that wait for the last one are bounded by it and by comm.timeout_s. Logits that are
+  // not finite: exit code 5 with the problem's id.
   std::vector<ScoredRollout> make(std::span<const Problem* const> problems, int64_t samples, uint32_t step,
                                   const std::function<void(int64_t done, int64_t total)>& progress = {},
                                   const std::function<void()>& scoring = {});

@@ -17,7 +17,7 @@ struct CodeCase {
     script,  // hold what the Python text `script` asserts about its functions
   } kind;
   std::string input, output;
-  std::string function;
+  std::string function;  // of a script: what `entry_point` names, the program's even where Python has one of that name
   Json arguments, expected;
   std::string script;
 };

@@ -95,6 +95,8 @@ Fence read_fence(std::string_view line) {
   if (start == std::string_view::npos || start > 3 || (line[start] != '`' && line[start] != '~')) return fence;
   const size_t end = std::min(line.find_first_not_of(line[start], start), line.size());
   if (end - start < 3) return fence;
+  // A line such as ```x``` is code within a text.
+  if (line[start] == '`' && line.find('`', end) != std::string_view::npos) return fence;
   fence.mark = line[start], fence.length = end - start;
   const std::string_view rest = trim(line.substr(end));
   for (const char c : rest.substr(0, rest.find_first_of(" \t{,")))

@@ -66,10 +66,9 @@ std::vector<Means> examine_means(const std::vector<sock_filter>& filter, const s
   rows.push_back({"seccomp filters", filtered, true,
                   filtered ? fmt::format("{} instructions", filter.size()) : "the kernel has none",
                   filtered ? "" : "a kernel with CONFIG_SECCOMP_FILTER"});
-  const bool trees = can_see_trees();
-  rows.push_back({"memory of a tree", trees, true,
-                  trees ? "/proc/PID/task/TID/children" : "the kernel does not list children",
-                  trees ? "" : "mount /proc; a kernel with CONFIG_PROC_CHILDREN"});
+  const std::string unseen = unseen_trees();
+  rows.push_back({"memory of a tree", unseen.empty(), true, unseen.empty() ? "/proc/PID/task/TID/children" : unseen,
+                  unseen.empty() ? "" : "mount /proc without hidepid; a kernel with CONFIG_PROC_CHILDREN"});
   const int landlock = landlock_version();
   rows.push_back({"Landlock", landlock > 0, false,
                   landlock > 0 ? fmt::format("version {}", landlock) : "absent: one fence less",

@@ -82,7 +82,11 @@ class Running {
     if (poll(&ended, 1, 0) == 1) finish();
   }
   void check_memory() {
-    if (!dead_ && tree_memory(tree_.init) > program_.limits.memory_bytes + inherited_) end_as(SandboxEnd::memory);
+    if (dead_) return;
+    const std::optional<int64_t> memory = tree_memory(tree_.init);
+    // It was not waited for yet, so /proc hides it: what nobody counts has no limit.
+    if (!memory) unseen_ = true, kill();
+    if (memory && *memory > program_.limits.memory_bytes + inherited_) end_as(SandboxEnd::memory);
   }
 
   ProgramResult result;
@@ -138,6 +142,11 @@ class Running {
     input_.reset();
     const Ending ending = read_status(tree_.status);
     result.cpu_seconds = ending.cpu_seconds;
+    if (unseen_) {
+      result.end = SandboxEnd::infra_error;
+      error = "/proc hides the processes of the sandbox, so their memory has no limit: mount /proc without hidepid";
+      return;
+    }
     if (!ending.error.empty() || (!ending.began && !reason_)) {
       result.end = SandboxEnd::infra_error;
       error = ending.error.empty() ? "the first process of the sandbox was killed from outside" : ending.error;
@@ -171,7 +180,7 @@ class Running {
   std::vector<Sink> sinks_;
   std::optional<SandboxEnd> reason_;
   Clock::time_point start_;
-  bool dead_ = false;
+  bool dead_ = false, unseen_ = false;
   // What the init, and the program until it is executed, hold as copies of this process.
   const int64_t inherited_ = 2 * process_memory(getpid());
 };

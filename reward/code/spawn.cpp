@@ -73,8 +73,11 @@ void limit(__rlimit_resource resource, int64_t value, int64_t hard = -1) {
 
 void set_limits(const SandboxLimits& l) {
   limit(RLIMIT_CORE, 0);
-  // Processor seconds of one process; whole seconds, so the wall clock usually comes first.
-  limit(RLIMIT_CPU, static_cast<int64_t>(std::ceil(l.seconds)) + 1);
+  // Processor seconds of one process, whose threads may use all cores, so the wall clock comes first. SIGXCPU, which
+  // says timeout, a second before SIGKILL, which would look like a crash.
+  const int64_t cores = std::max<int64_t>(1, sysconf(_SC_NPROCESSORS_ONLN));
+  const int64_t cpu_seconds = static_cast<int64_t>(std::ceil(l.seconds)) * std::min<int64_t>(l.processes, cores) + 1;
+  limit(RLIMIT_CPU, cpu_seconds, cpu_seconds + 1);
   limit(RLIMIT_FSIZE, l.scratch_bytes);
   limit(RLIMIT_NOFILE, l.open_files);
   limit(RLIMIT_NPROC, l.processes + 1);  // the init counts

@@ -52,7 +52,7 @@ constexpr const char* kAllowed[] = {
     "sched_get_priority_min", "capget", "uname", "sysinfo", "getcpu", "getrandom",
     // pairs of sockets, as event loops use them to wake themselves; socket() is not here, nor sendmsg(), which passes
     // descriptors
-    "sendto", "recvfrom", "recvmsg", "shutdown", "getsockopt", "getsockname", "getpeername",
+    "recvfrom", "recvmsg", "shutdown", "getsockopt", "getsockname", "getpeername",
 };
 
 struct Refused {
@@ -125,8 +125,9 @@ std::vector<sock_filter> build_syscall_filter() {
       CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
   filter.allow("clone", SCMP_A0(SCMP_CMP_MASKED_EQ, kNamespaces, 0));
   // Memory that is shared without a file is in nobody's count when it is unmapped page by page: private, or of a file.
-  filter.allow("mmap", SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, 0));
-  filter.allow("mmap", SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED, 0));
+  // Huge pages from the host's pool are in no process's count at all.
+  filter.allow("mmap", SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS | MAP_HUGETLB, 0));
+  filter.allow("mmap", SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED | MAP_HUGETLB, 0));
   // Up to MADV_KEEPONFORK; behind it come MADV_COLD and MADV_PAGEOUT, by which a program could swap itself out of the
   // count.
   filter.allow("madvise", SCMP_A2(SCMP_CMP_LE, 19));
@@ -136,6 +137,9 @@ std::vector<sock_filter> build_syscall_filter() {
        {PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_CAPBSET_READ, PR_GET_SECCOMP})
     filter.allow("prctl", SCMP_A0(SCMP_CMP_EQ, static_cast<uint64_t>(option)));
   filter.allow("prlimit64", SCMP_A0(SCMP_CMP_EQ, 0));  // of the caller itself; limits only go down
+  // What send() is; with an address it would reach sockets other than the pair's.
+  filter.allow("sendto", SCMP_A4(SCMP_CMP_EQ, 0));
+  filter.rule(SCMP_ACT_ERRNO(EPERM), "sendto", SCMP_A4(SCMP_CMP_NE, 0));
   filter.allow("socketpair", SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
   return filter.compiled();
 }

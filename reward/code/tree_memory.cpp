@@ -2,9 +2,13 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <memory>
@@ -13,6 +17,7 @@
 #include <vector>
 
 #include "reward/code/fd.h"
+#include "reward/code/wire.h"
 
 namespace cohort {
 namespace {
@@ -48,7 +53,9 @@ int64_t process_memory(pid_t process) {
   return pages.size() < 3 ? 0 : (pages[1] - pages[2]) * page;
 }
 
-int64_t tree_memory(pid_t root) {
+std::optional<int64_t> tree_memory(pid_t root) {
+  // Of a dead process that nobody waited for the file is still there.
+  if (access(("/proc/" + std::to_string(root) + "/statm").c_str(), R_OK) != 0) return std::nullopt;
   int64_t bytes = 0;
   std::vector<pid_t> waiting = {root};
   while (!waiting.empty()) {
@@ -66,9 +73,26 @@ int64_t tree_memory(pid_t root) {
   return bytes;
 }
 
-bool can_see_trees() {
+std::string unseen_trees() {
   const std::string id = std::to_string(getpid());
-  return access(("/proc/" + id + "/task/" + id + "/children").c_str(), R_OK) == 0;
+  if (access(("/proc/" + id + "/task/" + id + "/children").c_str(), R_OK) != 0)
+    return "the kernel does not list children";
+  auto [reading, writing] = make_pipe();
+  const pid_t child = fork();
+  if (child < 0) return "no process can be made";
+  if (child == 0) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0) _exit(1);
+    if (write(writing.get(), "r", 1) != 1) _exit(1);
+    while (true) pause();
+  }
+  writing.reset();
+  char byte;
+  const bool ready = read(reading.get(), &byte, 1) == 1;
+  const bool seen = ready && tree_memory(child).value_or(0) > 0;
+  kill(child, SIGKILL);
+  while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  return seen ? "" : "/proc hides processes";
 }
 
 }  // namespace cohort

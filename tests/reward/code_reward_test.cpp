@@ -116,6 +116,25 @@ TEST_F(Code, ValuesCrossTheBorderAsWhatTheyAre) {
   expect(program, tests, CodeOutcome::pass, {{"timeout_s", 60}});
 }
 
+TEST_F(Code, AnEntryPointNamedLikeABuiltinIsTheProgramsOwn) {
+  const Json columns = {{"entry_point", "sorted"}};
+  const char* const test = "def check(f):\n  assert f([2, 1]) == [1, 2] and sorted([2, 1]) == [1, 2]";
+  EXPECT_EQ(judge(block("pass"), test, Json::object(), columns).outcome, CodeOutcome::fail);
+  EXPECT_EQ(judge(block("def sorted(x): return x[::-1]"), test, Json::object(), columns).outcome, CodeOutcome::pass);
+}
+
+TEST_F(Code, ObjectsOfTheProgramsAreUsedByTheirMethodsOnly) {
+  const std::string program =
+      "import collections\nclass Box:\n  n = 1\n  def __len__(self): return 0\n  def get(self): return 2\n"
+      "def make(): return Box()\ndef views(d): return [d.keys(), d.values(), d.items(), collections.deque([1])]";
+  expect(program, {"b = make()\nassert b and b.n == 1 and b.get() == 2",
+                   "assert views({1: 2}) == [[1], [2], [(1, 2)], [1]]"},
+         CodeOutcome::pass);
+  for (const char* test : {"b = make()\nb.n = 2\nassert b.n == 2", "assert len(make()) == 0",
+                           "assert list(make()) == []", "assert make()[0] == 0"})
+    expect(program, test, CodeOutcome::not_judged);
+}
+
 TEST_F(Code, FunctionsByTheirCalls) {
   const Json tests = {
       {"fn_name", "pairs"}, {"inputs", {{{3, 1, 2}}, {Json::array()}}}, {"outputs", {{{1, 2}, {2, 3}}, Json::array()}}};
@@ -188,7 +207,8 @@ TEST_F(Code, ExpectedOutputsNeverEnterTheProgramsSandbox) {
 
 TEST_F(Code, RowsThatCannotBeJudgedHaveNoScore) {
   for (const Json& tests : std::vector<Json>{nullptr, Json::array(), Json::array({3}), "assert (",
-                                             "import no_such_module", "assert f(lambda: 1) == 2"})
+                                             "import no_such_module", "assert f(lambda: 1) == 2",
+                                             "assert sorted([2, 1]) == [1, 2]"})
     expect("def f(x): return 2", tests, CodeOutcome::not_judged);
   const CodeReward reward({.name = "code", .options = with_sandbox(Json::object())});
   EXPECT_EQ(reward.score({.completion = "x", .columns = nullptr}), std::nullopt);

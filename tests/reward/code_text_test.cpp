@@ -35,6 +35,8 @@ TEST(CodeBlock, TheLastClosedOneCounts) {
       {"", std::nullopt},
       {"x", std::nullopt},
       {"``python\nx\n``", std::nullopt},
+      {"```x``` it is\n```python\ny\n```", "y\n"},  // no fence: code within a text
+      {"~~~python `a`\nx\n~~~", "x\n"},
   };
   for (const auto& [text, code] : rows) EXPECT_EQ(last_code_block(text, language()), code) << text;
 }

@@ -1,12 +1,15 @@
 // What the sandbox does for programs that mean no harm, and for a job whose helpers die.
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 
 #include <fstream>
 #include <thread>
 
+#include "reward/code/tree_memory.h"
 #include "sandbox_fixture.h"
 
 namespace cohort {
@@ -113,6 +116,22 @@ TEST_F(Sandbox, AFileOfTheProgramsThatCannotBeExecutedIsTheProgramsFault) {
     EXPECT_EQ(result.end, SandboxEnd::exited);
     EXPECT_EQ(result.status, 126);
   }
+}
+
+TEST(TreeMemory, IsUnknownWhereProcDoesNotShowTheTree) {
+  EXPECT_GT(tree_memory(getpid()).value_or(0), 0);
+  EXPECT_EQ(unseen_trees(), "");
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0 || mount("none", "/proc", "tmpfs", 0, nullptr) != 0) _exit(2);
+    _exit(tree_memory(getpid()).has_value() || unseen_trees().empty() ? 1 : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 2) GTEST_SKIP() << "nothing may be mounted over /proc here";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST_F(Sandbox, RunsSideBySide) {
