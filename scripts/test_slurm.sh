@@ -33,7 +33,7 @@ model:
 data: {task: {name: addition, seed: 1, train_size: 64, eval_size: 8}, max_prompt_length: 32}
 reward: [{name: last_number}]
 rollout: {num_generations: 4, max_completion_length: 8}
-optim: {learning_rate: 1.0e-3}
+optim: {learning_rate: 1.0e-6}  # so slow that there is work in every step
 trainer: {max_steps: 3000, prompts_per_step: 8, logical_ranks: 4, save_steps: 0, warm_start: {steps: 60, problems_per_step: 16, learning_rate: 5.0e-3}}
 log: {completions_steps: 100}
 EOF
@@ -69,8 +69,10 @@ wait_line() {  # FILE TEXT SECONDS
 last_rank() {
   local pid
   for pid in $(pgrep --full "$COHORT train.*$1"); do
-    if [[ $(ps -o comm= -p "$(ps -o ppid= -p "$pid")") == slurmstepd && $(readlink "/proc/$pid/exe") == "$COHORT" ]]; then echo "$pid"; fi
-  done | tail -n 1
+    if [[ $(readlink "/proc/$pid/exe") == "$COHORT" && $(cat "/proc/$(awk '/^PPid:/ {print $2}' "/proc/$pid/status")/comm") == slurmstepd ]]; then
+      echo "$pid"
+    fi
+  done 2> /dev/null | tail -n 1
 }
 submit() { sbatch --parsable "$@"; }
 same_runs() { "$COHORT" compare "$work/runs/$1" "$work/runs/$2" | grep identical; }
@@ -79,10 +81,10 @@ same_runs() { "$COHORT" compare "$work/runs/$1" "$work/runs/$2" | grep identical
 "$COHORT" train "$work/config.yaml" --quiet > /dev/null
 
 # Time runs out, perhaps more than once: the job saves, requeues itself and finishes. SLURM looks at the time every 30 s, and
-# a limit is at least a minute: the run has to be longer than that, and learns too slowly to run out of work.
-long=(rollout.num_generations=8 trainer.prompts_per_step=32 trainer.max_steps=2500 optim.learning_rate=1.0e-6)
+# a limit is at least a minute: the run has to be longer than half of that on any machine.
+long=(rollout.num_generations=8 trainer.prompts_per_step=32 trainer.max_steps=12000)
 job=$(submit --ntasks=2 --time=1 --signal=B:USR1@58 --output="$work/limit.log" scripts/slurm/train.sbatch "$work/config.yaml" run.name=limit "${long[@]}")
-check "a job near its time limit goes on until it is done" wait_job "$job" 400
+check "a job near its time limit goes on until it is done" wait_job "$job" 900
 check "... it was requeued" grep -q "saved: requeueing" "$work/limit.log"
 check "... it went on from its checkpoint" grep -q "resuming from" "$work/limit.log"
 "$COHORT" train "$work/config.yaml" --quiet run.name=long "${long[@]}" > /dev/null
