@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 
 #include "cli/command.h"
@@ -18,14 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The last complete line of metrics.jsonl; one that a kill cut short is skipped.
 Json last_metrics(const fs::path& file) {
-  std::ifstream in(file);
-  std::string line, last;
-  while (std::getline(in, line)) {
-    if (!in.eof() && !line.empty()) last = line;
-  }
-  return last.empty() ? Json::object() : parse_json(last, file.string());
+  const std::vector<std::string> lines = read_whole_lines(file);
+  return lines.empty() ? Json::object() : parse_json(lines.back(), file.string());
 }
 
 std::vector<std::string> folders_in(const fs::path& path) {

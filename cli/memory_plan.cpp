@@ -12,6 +12,7 @@
 
 #include "core/text.h"
 #include "model/kv_cache.h"
+#include "model/ops/sample.h"
 #include "model/params.h"
 #include "trainer/gradient_sum.h"
 #include "trainer/model_setup.h"
@@ -53,12 +54,12 @@ void add_weights(std::vector<MemoryPiece>& pieces, const ParamTable& table, int6
   add(pieces, of + "vectors and embedding", flat * act);
 }
 
-// As ForwardState, and the hidden states and logits that are drawn from.
-int64_t rollout_activations(const Sizes& s, int64_t rows, int64_t sequences) {
+// As ForwardState, and the hidden states that are drawn from, with their logits where filters must see all of a row.
+int64_t rollout_activations(const Sizes& s, int64_t rows, int64_t sequences, bool filters) {
   const int64_t qkv = s.width + 2 * s.kv_width;
   const int64_t outputs = s.sandwich_norms ? 2 * s.C : 0;
   return rows * (4 * (s.C + qkv + outputs) + s.act * (2 * s.C + qkv + s.width + 3 * s.F)) +
-         sequences * (s.act * s.C + 4 * s.V);
+         sequences * (s.act * s.C + (filters ? 4 * s.V : 0));
 }
 
 // As PackRunner allocates them.
@@ -147,7 +148,7 @@ std::vector<MemoryPiece> generation_memory(const ModelConfig& model, DType dtype
   add(pieces, fmt::format("KV cache ({} x {} tokens)", sequences, positions),
       choose_cache_size({sequences, positions, kPageTokens, kv_page_bytes(model, dtype, kPageTokens)}, {}).bytes());
   add(pieces, "activations",
-      rollout_activations(s, std::max(batched_tokens, sequences), sequences));
+      rollout_activations(s, std::max(batched_tokens, sequences), sequences, false));
   return pieces;
 }
 
@@ -199,8 +200,10 @@ std::vector<MemoryPiece> training_memory(const ModelConfig& model, const Config&
       kv.holds_all() ? fmt::format("KV cache ({} x {} tokens)", kv.need.sequences, kv.need.positions)
                      : fmt::format("KV cache ({} tokens)", kv.pages * kv.need.page_tokens),
       kv.bytes());
+  const SamplingParams sampling{r.temperature, static_cast<int32_t>(r.top_k), r.top_p, r.min_p};
   add(pieces, "rollout activations",
-      rollout_activations(s, std::max(r.max_num_batched_tokens, r.max_num_seqs), r.max_num_seqs));
+      rollout_activations(s, std::max(r.max_num_batched_tokens, r.max_num_seqs), r.max_num_seqs,
+                          filters_on(sampling, model.vocab_size)));
   const TapeSize kept = tape ? *tape : planned_tape(model, config, ranks, std::nullopt);
   if (kept.slots > 0) add(pieces, fmt::format("activations of sampled rows ({})", kept.slots), kept.bytes());
   // A rank may have to train what another one sampled, a second iteration runs everything forward, and with a cache that does

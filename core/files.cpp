@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <sstream>
 #include <utility>
 
 #include "core/check.h"
@@ -90,6 +91,13 @@ std::string read_file(const fs::path& path, size_t max_bytes) {
   }
   text.resize(at);
   return text;
+}
+
+std::vector<std::string> read_whole_lines(const std::filesystem::path& path) {
+  std::vector<std::string> whole;
+  std::istringstream lines(read_file(path));
+  for (std::string line; std::getline(lines, line) && !lines.eof();) whole.push_back(line);
+  return whole;
 }
 
 MappedFile::MappedFile(const fs::path& path) : path_(path) {

@@ -6,11 +6,15 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace cohort {
 
 // The whole file. Throws (exit code 3) naming the path: missing, not a regular file, larger than `max_bytes`.
 std::string read_file(const std::filesystem::path& path, size_t max_bytes = size_t{1} << 30);
+
+// The lines of a file that is appended to line by line, without their ends; a last one that a kill cut short is left out.
+std::vector<std::string> read_whole_lines(const std::filesystem::path& path);
 
 // A read-only memory map of a whole file; empty files give an empty span. Throws like read_file.
 class MappedFile {

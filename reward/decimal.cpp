@@ -77,19 +77,17 @@ Decimal decimal_of(std::string_view text, const Literal& n, bool negative) {
   return d;
 }
 
-// Does a minus sign of the number at text[begin] stand before it?
-bool signed_at(std::string_view text, size_t begin) {
+}  // namespace
+
+size_t sign_of_number(std::string_view text, size_t begin) {
   const std::string_view before = text.substr(0, begin);
   size_t sign = begin;
   if (before.ends_with('-')) sign = begin - 1;
   if (before.ends_with(kMinus)) sign = begin - kMinus.size();
-  if (sign == begin) return false;
-  if (sign == 0) return true;
+  if (sign == begin || sign == 0) return sign;
   const char c = text[sign - 1];
-  return !(is_digit(c) || is_letter(c) || c == ')' || c == ']' || c == '}');
+  return is_digit(c) || is_letter(c) || c == ')' || c == ']' || c == '}' ? begin : sign;
 }
-
-}  // namespace
 
 std::optional<Decimal> parse_decimal(std::string_view text) {
   text = trim(text);
@@ -118,7 +116,7 @@ std::optional<Decimal> last_decimal(std::string_view text) {
     }
   }
   if (!last) return std::nullopt;
-  return decimal_of(text, *last, signed_at(text, last->begin));
+  return decimal_of(text, *last, sign_of_number(text, last->begin) < last->begin);
 }
 
 }  // namespace cohort

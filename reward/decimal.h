@@ -2,6 +2,7 @@
 // is lost in a float.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -26,6 +27,9 @@ struct Decimal {
 // `text` without spaces around it, if that is one number with an optional sign (also '+'), else
 // nothing.
 std::optional<Decimal> parse_decimal(std::string_view text);
+
+// Where the sign of a number at text[begin] stands; `begin` if it has none.
+size_t sign_of_number(std::string_view text, size_t begin);
 
 // The last number in running text; nothing when there is none. Linear in the text, whatever it is.
 std::optional<Decimal> last_decimal(std::string_view text);

@@ -41,12 +41,11 @@ void check_options(const RewardSpec& spec, std::initializer_list<std::string> kn
   }
 }
 
-std::string column_option(const RewardSpec& spec) {
-  const auto it = spec.options.find("column");
-  if (it == spec.options.end()) return "answer";
+std::string column_option(const RewardSpec& spec, const std::string& key, const std::string& fallback) {
+  const auto it = spec.options.find(key);
+  if (it == spec.options.end()) return fallback;
   CHECK_USAGE(it->is_string() && !it->get_ref<const std::string&>().empty(),
-              "reward '{}': 'column' is the name of a data column, found {}", spec.name,
-              it->dump());
+              "reward '{}': '{}' is the name of a data column, found {}", spec.name, key, it->dump());
   return it->get<std::string>();
 }
 

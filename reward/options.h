@@ -17,9 +17,10 @@ std::string_view trim(std::string_view text);
 // Throws (exit code 2) for an option of `spec` that is not in `known`, with the nearest one.
 void check_options(const RewardSpec& spec, std::initializer_list<std::string> known);
 
-// The option `column`, "answer" when it is absent. Throws (exit code 2) when it is not a text or
-// empty.
-std::string column_option(const RewardSpec& spec);
+// The option `key`, the name of a data column, `fallback` when it is absent. Throws (exit code 2)
+// when it is not a text or empty.
+std::string column_option(const RewardSpec& spec, const std::string& key = "column",
+                          const std::string& fallback = "answer");
 
 // The option `key`, one of `words` (the first when it is absent). Throws (exit code 2) for anything
 // else, with the nearest.

@@ -6,7 +6,6 @@
 #include <cstring>
 #include <map>
 #include <set>
-#include <sstream>
 
 #include "core/check.h"
 #include "core/files.h"
@@ -30,11 +29,9 @@ std::string shown(const Json& value) {
   return printable(text);
 }
 
-// The lines of a JSONL file; what a kill cut short is left out.
 std::vector<Json> lines_of(const fs::path& file) {
   std::vector<Json> records;
-  std::istringstream lines(read_file(file));
-  for (std::string line; std::getline(lines, line) && !lines.eof();)
+  for (const std::string& line : read_whole_lines(file))
     records.push_back(parse_json(line, fmt::format("{}:{}", file.string(), records.size() + 1)));
   return records;
 }

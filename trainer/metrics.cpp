@@ -1,7 +1,5 @@
 #include "trainer/metrics.h"
 
-#include <sstream>
-
 #include "core/check.h"
 #include "core/files.h"
 
@@ -18,13 +16,10 @@ bool is_measured(std::string_view name) { return name.starts_with("timing_s/") |
 
 void truncate_metrics(const std::filesystem::path& file, int64_t last_step) {
   if (!std::filesystem::exists(file)) return;
-  std::istringstream lines(read_file(file));
   std::string kept;
   int64_t number = 0;
-  for (std::string line; std::getline(lines, line);) {
-    ++number;
-    if (lines.eof()) break;  // no newline: a kill cut it short, and its step is not in any checkpoint
-    const std::string where = fmt::format("{}:{}", file.string(), number);
+  for (const std::string& line : read_whole_lines(file)) {  // one that was cut short belongs to no checkpoint
+    const std::string where = fmt::format("{}:{}", file.string(), ++number);
     const Json metrics = parse_json(line, where);
     if (get_int(metrics, "step", where, 0, INT64_MAX) <= last_step) kept += line + "\n";
   }

@@ -12,14 +12,6 @@ namespace {
 
 constexpr int64_t kMega = 1 << 20;
 
-std::string column_name(const RewardSpec& spec, const char* option, const char* fallback) {
-  const auto it = spec.options.find(option);
-  if (it == spec.options.end()) return fallback;
-  CHECK_USAGE(it->is_string() && !it->get_ref<const std::string&>().empty(),
-              "reward '{}': '{}' is the name of a data column, found {}", spec.name, option, it->dump());
-  return *it;
-}
-
 void require_opt_in(const RewardSpec& spec) {
   const auto it = spec.options.find("sandbox");
   CHECK_USAGE(it != spec.options.end() && *it == "local",
@@ -64,8 +56,8 @@ CodeReward::CodeReward(const RewardSpec& spec) {
                        "tolerance", "workers", "timeout_s", "memory_mb", "output_kb", "scratch_mb", "processes",
                        "open_files", "compile_timeout_s", "compile_memory_mb"});
   require_opt_in(spec);
-  column_ = column_name(spec, "column", "tests");
-  entry_point_ = column_name(spec, "entry_point", "entry_point");
+  column_ = column_option(spec, "column", "tests");
+  entry_point_ = column_option(spec, "entry_point", "entry_point");
   fraction_ = word_option(spec, "score", {"all", "fraction"}) == "fraction";
   whole_completion_ = word_option(spec, "code", {"block", "completion"}) == "completion";
   const std::string compare = word_option(spec, "compare", {"lines", "tokens", "exact"});

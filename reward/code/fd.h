@@ -1,4 +1,4 @@
-// A descriptor that closes itself, and whole reads and writes on descriptors.
+// A descriptor that closes itself.
 #pragma once
 
 #include <unistd.h>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "reward/decimal.h"
 #include "reward/math/budget.h"
 #include "reward/math/number_text.h"
 #include "reward/math/parser.h"
@@ -123,18 +124,6 @@ std::string_view right_side(std::string_view text) {
   return trim(text.substr(at + 1));
 }
 
-// Where the minus sign of a number at text[begin] stands, `begin` if it has none: behind a digit, a letter or a closing
-// bracket it subtracts or joins.
-size_t sign_before(std::string_view text, size_t begin) {
-  const std::string_view before = text.substr(0, begin);
-  size_t sign = begin;
-  if (before.ends_with('-')) sign = begin - 1;
-  if (before.ends_with("\u2212")) sign = begin - 3;
-  if (sign == begin || sign == 0) return sign;
-  const char c = text[sign - 1];
-  return is_digit(c) || is_letter(c) || c == ')' || c == ']' || c == '}' ? begin : sign;
-}
-
 // The number that ends at or before the last digit of `text`, with sign, fraction and percent.
 struct Run {
   size_t begin, end;
@@ -150,8 +139,8 @@ std::optional<Run> last_number(std::string_view text) {
     --begin;
   }
   if (begin > 0 && text[begin - 1] == '.' && (begin == 1 || !is_letter(text[begin - 2]))) --begin;
-  begin = sign_before(text, begin);
-  if (begin > 0 && text[begin - 1] == '$') begin = sign_before(text, begin - 1);
+  begin = sign_of_number(text, begin);
+  if (begin > 0 && text[begin - 1] == '$') begin = sign_of_number(text, begin - 1);
   if (end < text.size() && text[end] == '%') ++end;
   return Run{begin, end};
 }
