@@ -25,6 +25,7 @@ std::string kernel_sets() {
   };
   add(sets.avx2, "avx2"), add(sets.fma, "fma"), add(sets.avx512f, "avx512f"), add(sets.avx512bw, "avx512bw");
   add(sets.avx512dq, "avx512dq"), add(sets.avx512vl, "avx512vl"), add(sets.avx512bf16, "avx512bf16");
+  add(sets.amx_bf16 || sets.emulated_amx_bf16, "amx_bf16");  // the bits are the same
   return names.empty() ? "baseline" : fmt::format("{}", fmt::join(names, " "));
 }
 

@@ -3,11 +3,12 @@
 // numbers in the same order wherever its keys lie and whichever rows share its tile.
 //
 // With bf16, queries, keys, the weights of one block and values are multiplied in bf16 and added up in f32; maxima, sums
-// of weights and everything between blocks are f32.
+// of weights and everything between blocks are f32. Where the processor has them, in its tile registers (key_tiles.cpp).
 #include "model/ops/attention.h"
 
 #include <algorithm>
 #include <bit>
+#include <optional>
 
 #include "core/check.h"
 #include "model/cpu/attention_tiles.h"
@@ -33,6 +34,13 @@ struct Task {
   int64_t run, members, first, positions, kv_begin, kv_end, shared, cost;
 };
 
+// Rows of a tile of queries, and rows that such a tile may have beyond the last.
+#ifdef COHORT_TILES
+constexpr int64_t kMostTileRows = tiles::kRows, kSpareRows = kMostTileRows - 1;
+#else
+constexpr int64_t kMostTileRows = 1, kSpareRows = 0;
+#endif
+
 // Memory of one thread. A task's rows are ordered by kv head, then member, position, head of the group.
 struct Scratch {
   Word* q;                           // (rows, lanes of D)
@@ -42,9 +50,9 @@ struct Scratch {
   Panels panels;
 
   Scratch(Carver& carver, int64_t rows, int64_t padded)
-      : q(carver.take<Word>(rows * padded)),
-        scores(carver.take<float>(rows * kKeyBlock)),
-        sums(carver.take<float>(rows * padded)),
+      : q(carver.take<Word>((rows + kSpareRows) * padded)),
+        scores(carver.take<float>((rows + kSpareRows) * kKeyBlock)),
+        sums(carver.take<float>((rows + kSpareRows) * padded)),
         weight(carver.take<float>(rows * kLanes)),
         max(carver.take<float>(rows + kLanes)),
         block_max(carver.take<float>(rows + kLanes)),
@@ -97,7 +105,7 @@ float scale_and_max(float* scores, int64_t begin, int64_t end, int64_t vectors, 
 // s.scores.
 template <typename T>
 void add_block(const Scratch& s, int64_t first, int64_t rows, const Visible& visible, const KeyBlock& block,
-               const KeyBlock& next, const Shape& shape) {
+               const KeyBlock& next, const Shape& shape, int64_t tile_rows) {
   const int64_t vectors = (visible.count + kLanes - 1) / kLanes, padded = shape.padded;
   const bool windowed = visible.begin(rows - 1) > 0;  // the last row's window begins last
   for (int64_t r = first; r < rows; ++r)
@@ -123,8 +131,22 @@ void add_block(const Scratch& s, int64_t first, int64_t rows, const Visible& vis
       for (int64_t d = 0; d < padded; d += kLanes) store(sums + d, load(sums + d) * rescale);
     }
   }
-  // A row adds only the values it may see: 0 times another value would turn its infinity into NaN. A register tile of
-  // rows goes together from the last one's first key to the first one's last key.
+  // A row adds only the values it may see: 0 times another value would turn its infinity into NaN.
+#ifdef COHORT_TILES
+  if constexpr (kInTiles<T>) {
+    const auto add = [&](int64_t row, int64_t n, int64_t begin, int64_t end) {
+      accumulate_tiles(s.sums + row * padded, reinterpret_cast<const Word*>(s.scores + row * kKeyBlock), n, tile_rows, block,
+                       row == first ? next : KeyBlock{}, begin, end, padded);
+    };
+    const int64_t begin = windowed ? visible.begin(first) : 0, end = visible.end(rows - 1);
+    const bool alike = visible.end(first) == end && (!windowed || visible.begin(rows - 1) == begin);
+    if (alike || finite_values(block, visible.count, padded)) return add(first, rows - first, begin, end);
+    for (int64_t r = first; r < rows; ++r) add(r, 1, windowed ? visible.begin(r) : 0, visible.end(r));
+    return;
+  }
+#endif
+  (void)tile_rows;
+  // A register tile of rows goes together from the last one's first key to the first one's last key.
   const auto accumulate = [&](int64_t row, int64_t n, int64_t begin, int64_t end) {
     accumulate_block<T>(s.sums + row * padded, reinterpret_cast<const Word*>(s.scores + row * kKeyBlock), n, block,
                         row == first ? next : KeyBlock{}, begin, end, padded);
@@ -151,7 +173,11 @@ void add_block(const Scratch& s, int64_t first, int64_t rows, const Visible& vis
 template <typename T, typename Keys>
 void attend(const Scratch& s, const Keys& keys, int64_t kv_begin, int64_t kv_heads, int64_t stride, int64_t first_position,
             int64_t positions, int64_t begin, int64_t end, int64_t window, const Shape& shape) {
-  const int64_t rows = positions * shape.group;
+  const int64_t rows = positions * shape.group, tile_rows = std::min<int64_t>(rows, kMostTileRows);
+#ifdef COHORT_TILES
+  std::optional<tiles::Session> session;
+  if (kInTiles<T> && begin < end) session.emplace(tile_layout(tile_rows));
+#endif
   for (int64_t base = begin; base < end; base += kKeyBlock) {
     const int64_t count = std::min(kKeyBlock, end - base), next = base + kKeyBlock;
     const int64_t groups = (count + kGroupKeys - 1) / kGroupKeys;
@@ -170,9 +196,15 @@ void attend(const Scratch& s, const Keys& keys, int64_t kv_begin, int64_t kv_hea
           ahead = keys.block(kv_begin, next, std::min(kKeyBlock, end - next), s.panels);
         }
       }
-      dot_block<T>(at.scores + first * kKeyBlock, at.q + first * shape.lanes, last - first, block, ahead,
-                   shape.heads.head_size, groups);
-      add_block<T>(at, first, last, {shape.group, first_position, window, base, count}, block, ahead, shape);
+#ifdef COHORT_TILES
+      if constexpr (kInTiles<T>)
+        dot_tiles(at.scores + first * kKeyBlock, at.q + first * shape.lanes, last - first, tile_rows, block, ahead,
+                  shape.heads.head_size, groups);
+#endif
+      if constexpr (!kInTiles<T>)
+        dot_block<T>(at.scores + first * kKeyBlock, at.q + first * shape.lanes, last - first, block, ahead,
+                     shape.heads.head_size, groups);
+      add_block<T>(at, first, last, {shape.group, first_position, window, base, count}, block, ahead, shape, tile_rows);
     }
   }
 }
@@ -185,8 +217,11 @@ void finish(const Scratch& s, T* out, float* lse, int64_t positions, const Shape
     T* to = out + (r / group * shape.heads.num_heads + r % group) * D;
     s.rescale[r] = sum_lanes(load(s.weight + r * kLanes));
     const F16 factor = splat(1.0f / s.rescale[r]);
-    for (int64_t d = 0; d < shape.padded; d += kLanes)
-      store_first(to + d, load(s.sums + r * shape.padded + d) * factor, lanes_left(D, d));
+    for (int64_t d = 0; d < shape.padded; d += kLanes) {
+      const F16 sum = load(s.sums + r * shape.padded + d);
+      // In tiles a zero's sign can come from keys that the row does not see: all zeros are +0.
+      store_first(to + d, kInTiles<T> ? fma(sum, factor, splat(0.0f)) : sum * factor, lanes_left(D, d));
+    }
   }
   if (lse == nullptr) return;
   for (int64_t r = 0; r < rows; r += kLanes) {  // the maxima are in units of log 2

@@ -1,9 +1,9 @@
 // C = A B on the CPU: what the products of matmul.cpp and head.cpp share.
 //
 // The contraction runs in lanes of 32 bits: one f32, or two neighbouring bf16 where the processor multiplies such pairs
-// (AVX512-BF16). Elsewhere bf16 is widened to f32 when an operand is laid out, and only the outputs are rounded.
+// (AVX512-BF16, AMX). Elsewhere bf16 is widened to f32 when an operand is laid out, and only the outputs are rounded.
 // A is read in tiles of rows, B in panels of columns; a call works on any block of C, and an element's bits do not
-// depend on the block (gemm_tile.h).
+// depend on the block (gemm_tile.h; wide_tile.h for bf16 with AMX).
 #pragma once
 
 #include <cstddef>
@@ -20,12 +20,14 @@ DType lane_dtype(DType act);
 // Lanes of a contraction over `depth` elements.
 int64_t lanes_of(int64_t depth, DType lane_dtype);
 
-extern const int64_t kPanelColumns, kTileRows;
+extern const int64_t kPanelColumns;
 inline int64_t panels_of(int64_t columns) { return (columns + kPanelColumns - 1) / kPanelColumns; }
-inline int64_t tiles_of(int64_t rows) { return (rows + kTileRows - 1) / kTileRows; }
-// Bytes of one laid-out panel or tile.
+// Bytes of one laid-out panel.
 inline size_t panel_bytes(int64_t lanes) { return static_cast<size_t>(lanes * kPanelColumns) * 4; }
-inline size_t tile_bytes(int64_t lanes) { return static_cast<size_t>(lanes * kTileRows) * 4; }
+// Rows that go through a panel together. A block of a product starts at a multiple of them.
+int64_t block_rows(DType lane_dtype);
+// Whether lanes of this dtype are multiplied in the processor's tile registers.
+bool multiplies_tiles(DType lane_dtype);
 
 // Lays out panels [begin, end) of B = w^T from `panels` on.    w (N, K): a column of B is a row of w, contraction over
 // K
@@ -61,8 +63,8 @@ size_t widened_bytes(Tensor a);
 // A: where its rows are.
 struct Left {
   const std::byte* data;
-  int64_t row, lane, tile;  // bytes from one row, lane, tile of kTileRows rows to the next
-  int64_t lanes;            // whole lanes, and whether half a lane follows
+  int64_t row;    // bytes from one row to the next; lanes follow each other
+  int64_t lanes;  // whole lanes, and whether half a lane follows
   bool half;
 };
 Left rows_in_place(Tensor a);  // a (M, depth) of a lane dtype, as the caller has it
@@ -83,7 +85,7 @@ struct Product {
   DType lane_dtype;
 };
 
-// Rows [row, row_end) and panels [panel, panel_end) of the product, on the calling thread. `row` starts a tile; panel
+// Rows [row, row_end) and panels [panel, panel_end) of the product, on the calling thread. `row` starts a block; panel
 // `next` is the one that the thread will likely want then.
 void multiply_block(const Product& product, int64_t row, int64_t row_end, int64_t panel, int64_t panel_end,
                     int64_t next = 0);

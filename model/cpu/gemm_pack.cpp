@@ -7,6 +7,7 @@
 #include "model/cpu/gemm.h"
 #include "model/cpu/gemm_parts.h"
 #include "model/cpu/gemm_tile.h"
+#include "model/cpu/wide_tile.h"
 
 namespace cohort::gemm {
 namespace {
@@ -35,7 +36,8 @@ void pack_strips(uint32_t* out, const T* x, int64_t cols, int64_t lanes, const R
   constexpr int64_t kDepth = kHasBf16Pairs && sizeof(T) == 2 ? 2 : 1;  // rows a lane takes
   for (int64_t strip = begin; strip < end; strip += kGroup) {
     const T* first = x + block.row * cols;
-    for (int64_t left = block.rows, lane = block.lane; left > 0; left -= kDepth, ++lane, first += kDepth * cols) {
+    int64_t lane = block.lane;
+    for (int64_t left = block.rows; left > 0; left -= kDepth, ++lane, first += kDepth * cols) {
       const T* second = kDepth == 2 && left > 1 ? first + cols : nullptr;
       for (int64_t s = strip; s < std::min(end, strip + kGroup); ++s) {
         const int64_t column = s * kWidth, count = std::min<int64_t>(kWidth, cols - column);
@@ -49,6 +51,11 @@ void pack_strips(uint32_t* out, const T* x, int64_t cols, int64_t lanes, const R
         }
       }
     }
+    for (; lane < block.lane + block.lanes; ++lane)
+      for (int64_t s = strip; s < std::min(end, strip + kGroup); ++s) {
+        const int64_t count = std::min<int64_t>(kWidth, cols - s * kWidth), width = (count + pad - 1) / pad * pad;
+        std::fill_n(out + (s - begin) * lanes * kWidth + lane * width, width, 0u);
+      }
   }
 }
 
@@ -73,6 +80,23 @@ void transpose(Lanes* rows) {
   exchange_rows<2>(rows);
   exchange_rows<1>(rows);
 }
+
+#ifdef COHORT_TILES
+// The block's part of tiles [begin, end) of y^T, 16 lanes of each of 16 rows.
+void pack_wide_tiles(uint32_t* out, const bf16* y, int64_t cols, int64_t lanes, const RowBlock& block, int64_t begin, int64_t end) {
+  static_assert(kWideLanes == kBlock && tiles::kRows == kBlock);
+  for (int64_t tile = begin; tile < end; ++tile) {
+    const int64_t column = tile * kBlock, count = std::min(kBlock, cols - column);
+    Lanes square[kBlock] = {};
+    for (int64_t lane = 0; 2 * lane < block.rows; ++lane) {
+      const bf16* first = y + (block.row + 2 * lane) * cols + column;
+      interleave(reinterpret_cast<uint32_t*>(&square[lane]), first, 2 * lane + 1 < block.rows ? first + cols : nullptr, count);
+    }
+    transpose(square);
+    std::memcpy(out + (tile - begin) * lanes * kBlock + block.lane * kBlock, square, sizeof square);
+  }
+}
+#endif
 
 // `count` lanes of a row of `cols` from lane `begin` on; the others stay as they are: an f32 each, or two neighbouring bf16.
 void load_lanes(Lanes& lanes, const float* row, int64_t begin, int64_t count, int64_t) {
@@ -196,9 +220,14 @@ std::vector<RowBlock> row_blocks(std::span<const SumStep> steps, DType lane_dtyp
   std::vector<RowBlock> blocks;
   int64_t row = 0, lane = 0;
   for (const SumStep& step : steps) {
+    const size_t before = blocks.size();
     for (int64_t at = 0; at < step.rows; at += kRows)
-      blocks.push_back({row + at, std::min(kRows, step.rows - at), lane + lanes_of(at, lane_dtype)});
-    row += step.rows, lane += lanes_of(step.rows, lane_dtype);
+      blocks.push_back({row + at, std::min(kRows, step.rows - at), lane + lanes_of(at, lane_dtype), 0});
+    for (size_t b = before; b < blocks.size(); ++b) {
+      const int64_t next = b + 1 < blocks.size() ? blocks[b + 1].lane : lane + step_lanes(step.rows, lane_dtype);
+      blocks[b].lanes = next - blocks[b].lane;
+    }
+    row += step.rows, lane += step_lanes(step.rows, lane_dtype);
   }
   return blocks;
 }
@@ -214,6 +243,9 @@ void pack_columns(void* panels, Tensor x, int64_t lanes, const RowBlock& block) 
 
 void pack_tiles(void* tiles, Tensor y, int64_t lanes, const RowBlock& block, int64_t begin, int64_t end) {
   uint32_t* out = static_cast<uint32_t*>(tiles);
+#ifdef COHORT_TILES
+  if (y.dtype == DType::bf16) return pack_wide_tiles(out, y.b16(), y.cols(), lanes, block, begin, end);
+#endif
   if (y.dtype == DType::bf16) {
     pack_strips<kMaxRows, 32 / kMaxRows>(out, y.b16(), y.cols(), lanes, block, begin, end, kMaxRows);
   } else {

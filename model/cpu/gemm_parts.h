@@ -17,14 +17,21 @@ struct SumStep {
   bool joins;
   int part, merges;
 };
-// Lanes of all steps; each begins at a whole lane.
+// Lanes of a step: whole ones, and where they are multiplied in tiles a multiple of a tile's, the last of them zeros.
+int64_t step_lanes(int64_t rows, DType lane_dtype);
 int64_t lanes_of_steps(std::span<const SumStep> steps, DType lane_dtype);
 
-// Rows that are laid out together, and the lane of the first. A step begins at a whole lane.
+// Rows that are laid out together, the lane of the first, and how many lanes they fill.
 struct RowBlock {
-  int64_t row, rows, lane;
+  int64_t row, rows, lane, lanes;
 };
 std::vector<RowBlock> row_blocks(std::span<const SumStep> steps, DType lane_dtype);
+
+// Rows of a laid-out tile of A = y^T, and the bytes that it takes. In it lanes follow each other, each of all rows; where
+// they are multiplied in tiles, 16 lanes of each row.
+int64_t tile_rows(DType lane_dtype);
+int64_t tiles_of(int64_t rows, DType lane_dtype);
+size_t tile_bytes(int64_t lanes, DType lane_dtype);
 
 // Lays out a block of B = x in panels of `lanes` lanes, from `panels` on.        x (T, K): contraction over T
 void pack_columns(void* panels, Tensor x, int64_t lanes, const RowBlock& block);
@@ -43,7 +50,7 @@ struct PartProduct {
   int64_t first_row = 0;  // of c in the whole matrix
 };
 
-// Rows [row, row_end) and panels [panel, panel_end) of C, on the calling thread. `row` starts a tile.
+// Rows [row, row_end) and panels [panel, panel_end) of C, on the calling thread. `row` starts a block.
 void multiply_parts(const PartProduct& product, int64_t row, int64_t row_end, int64_t panel, int64_t panel_end);
 
 }  // namespace cohort::gemm

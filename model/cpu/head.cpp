@@ -254,19 +254,19 @@ void add_gradients(Tensor dw, const Group& group, const KeptRows& kept, const Gr
         std::byte* room = space.w_rows + static_cast<size_t>(thread) * space.w_rows_size;
         const Tensor some = gemm::unpack_panel(room, w, (block + at) / gemm::kPanelColumns);
         return gemm::pack_columns(space.w_panels, some, gemm::lanes_of(cols, lane),
-                                  {0, some.rows(), gemm::lanes_of(at, lane)});
+                                  {0, some.rows(), gemm::lanes_of(at, lane), gemm::lanes_of(some.rows(), lane)});
       }
       const int64_t column = task * kChunk, count = std::min(kChunk, cols - column);
       fill_chunk(dlogits, group, block, column, thread);
       std::byte* tiles = space.tiles + static_cast<size_t>(thread) * space.tiles_size;
-      const int64_t tile = column / gemm::kTileRows;
+      const int64_t tile = column / gemm::tile_rows(lane), together = gemm::block_rows(lane);
       for (const gemm::RowBlock& b : blocks)
-        gemm::pack_tiles(tiles, dlogits, lanes, b, tile, tile + gemm::tiles_of(count));
+        gemm::pack_tiles(tiles, dlogits, lanes, b, tile, tile + gemm::tiles_of(count, lane));
       const gemm::PartProduct product{
           tiles,        space.h_panels, lanes,         dw.f32() + (block + column) * C, count, C, lane, group.steps,
           !group.first, kept,           block + column};
-      for (int64_t row = 0; row < count; row += gemm::kTileRows)  // dw is far away: row by row, once
-        gemm::multiply_parts(product, row, std::min(count, row + gemm::kTileRows), 0, panels);
+      for (int64_t row = 0; row < count; row += together)  // dw is far away: row by row, once
+        gemm::multiply_parts(product, row, std::min(count, row + together), 0, panels);
     });
     const gemm::Output out{group.dh.data, DType::f32, C, block > 0};
     gemm::multiply({gemm::rows_in_place(dlogits), space.w_panels, out, rows, C, lane}, ex);
@@ -331,7 +331,7 @@ void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, std::span<
     lanes = std::max(lanes, gemm::lanes_of_steps(batch.steps, lane));
   }
   const int64_t panels = gemm::panels_of(C), threads = ex.pool->size();
-  const int64_t tiles_size = gemm::tiles_of(kChunk) * static_cast<int64_t>(gemm::tile_bytes(lanes));
+  const int64_t tiles_size = gemm::tiles_of(kChunk, lane) * static_cast<int64_t>(gemm::tile_bytes(lanes, lane));
   Pieces pieces;
   const SweepPlan plan(pieces, most, V);
   const int64_t chunk_floats = std::max<int64_t>(1, most * kChunk), all = head::chunks_of(V);

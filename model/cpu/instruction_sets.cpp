@@ -1,5 +1,7 @@
 #include "model/ops/instruction_sets.h"
 
+#include "model/cpu/tiles.h"
+
 namespace cohort {
 namespace {
 
@@ -39,9 +41,15 @@ constexpr bool kAvx512bf16 = true;
 constexpr bool kAvx512bf16 = false;
 #endif
 
+#if defined(COHORT_TILES)
+constexpr int kTiles = COHORT_TILES;
+#else
+constexpr int kTiles = 0;
+#endif
+
 }  // namespace
 
 const InstructionSets kKernelInstructionSets = {kAvx2,     kFma,      kAvx512f,   kAvx512bw,
-                                                kAvx512dq, kAvx512vl, kAvx512bf16};
+                                                kAvx512dq, kAvx512vl, kAvx512bf16, kTiles == 1, kTiles == 2};
 
 }  // namespace cohort

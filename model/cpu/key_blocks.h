@@ -7,7 +7,8 @@
 // Scores and weighted sums are then products without a shuffle. The cache keeps its groups like this, bf16 always in
 // pairs, so that a decode step reads them where they lie; a pack's keys are laid out block by block.
 // Every product element is one chain of multiply-adds in a fixed order, so its bits do not depend on what is computed
-// beside it. Private to model/cpu.
+// beside it; with tile registers (tiles.h) a chain of the sums of 16 lanes of q and k, or of a group's 8 of weights and
+// values. Private to model/cpu.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@
 
 #include "model/cpu/attention_tiles.h"
 #include "model/cpu/gemm_tile.h"
+#include "model/cpu/tiles.h"
 #include "model/cpu/vector_math.h"
 #include "model/ops/attention.h"
 
@@ -32,6 +34,10 @@ template <typename T>
 constexpr int64_t lanes_of(int64_t numbers) {
   return (numbers + kLaneNumbers<T> - 1) / kLaneNumbers<T>;
 }
+
+// Whether they are multiplied in tile registers.
+template <typename T>
+inline constexpr bool kInTiles = kPairs<T> && tiles::kPresent;
 
 // Sixty-four keys and values of one kv head; groups past the last key are null.
 struct KeyBlock {
@@ -81,6 +87,19 @@ void dot_block(float* scores, const Word* q, int64_t rows, const KeyBlock& block
 template <typename T>
 void accumulate_block(float* sums, const Word* weights, int64_t rows, const KeyBlock& block, const KeyBlock& next,
                       int64_t begin, int64_t end, int64_t padded);
+
+#ifdef COHORT_TILES
+// The same of bf16 in tile registers, of a thread that has a Session with tile_layout(R), in tiles of R rows: rows up to
+// R - 1 after the last may be read, and of scores also written.
+tiles::Layout tile_layout(int64_t rows);
+void dot_tiles(float* scores, const Word* q, int64_t rows, int64_t tile_rows, const KeyBlock& block, const KeyBlock& next,
+               int64_t head_size, int64_t groups);
+// A weight of a key that its row does not see is 0, and then the value must be finite; outside [begin, end) it is not read.
+void accumulate_tiles(float* sums, const Word* weights, int64_t rows, int64_t tile_rows, const KeyBlock& block,
+                      const KeyBlock& next, int64_t begin, int64_t end, int64_t padded);
+// Whether the first `count` values are.
+bool finite_values(const KeyBlock& block, int64_t count, int64_t padded);
+#endif
 
 // Puts sixteen numbers, `index` of them before, into a row of lanes.
 template <typename T>

@@ -203,7 +203,8 @@ void matmul_backward_input(Tensor dx, Tensor dy, const PackedWeight& w, const Ex
   ex.pool->run(gemm::panels_of(w.n), [&](int64_t p, int thread) {
     const Tensor rows =
         gemm::unpack_panel(space + packed_bytes + wide + static_cast<size_t>(thread) * rows_bytes, w, p);
-    gemm::pack_columns(space, rows, lanes, {0, rows.rows(), gemm::lanes_of(p * gemm::kPanelColumns, lane_dtype)});
+    gemm::pack_columns(space, rows, lanes,
+                       {0, rows.rows(), gemm::lanes_of(p * gemm::kPanelColumns, lane_dtype), gemm::lanes_of(rows.rows(), lane_dtype)});
   });
   const Tensor a = gemm::in_lane_dtype(dy, space + packed_bytes, ex);
   gemm::multiply({gemm::rows_in_place(a), space, {dx.data, dx.dtype, w.k, accumulate}, dy.rows(), w.k, a.dtype}, ex);
@@ -222,8 +223,8 @@ void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, const Exec& ex, std:
   if (parts.empty()) steps.push_back({x.rows(), false, -1, 0});
   const DType lane_dtype = gemm::lane_dtype(x.dtype);
   const int64_t lanes = gemm::lanes_of_steps(steps, lane_dtype);
-  const size_t panel = gemm::panel_bytes(lanes), tile = gemm::tile_bytes(lanes);
-  const int64_t panels = gemm::panels_of(x.cols()), tiles = gemm::tiles_of(dy.cols());
+  const size_t panel = gemm::panel_bytes(lanes), tile = gemm::tile_bytes(lanes, lane_dtype);
+  const int64_t panels = gemm::panels_of(x.cols()), tiles = gemm::tiles_of(dy.cols(), lane_dtype);
   const size_t panels_size = static_cast<size_t>(panels) * panel;
   std::byte* space = static_cast<std::byte*>(ex.workspace->get(0, panels_size + static_cast<size_t>(tiles) * tile));
   const std::vector<gemm::RowBlock> blocks = gemm::row_blocks(steps, lane_dtype);
@@ -234,12 +235,12 @@ void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, const Exec& ex, std:
   });
   // Tiles that go through a panel together stay in the second-level cache while panels stream by.
   constexpr size_t kTileCache = 384 << 10;
-  const int64_t together = std::clamp<int64_t>(static_cast<int64_t>(kTileCache / std::max<size_t>(tile, 1)), 2, 16);
-  const int64_t chunks = (tiles + together - 1) / together;
+  const int64_t together = std::clamp<int64_t>(static_cast<int64_t>(kTileCache / std::max<size_t>(tile, 1)), 2, 16) / 2 * 2;
+  const int64_t chunks = (tiles + together - 1) / together, rows = together * gemm::tile_rows(lane_dtype);
   const gemm::PartProduct product{space + panels_size, space, lanes, dw.f32(), dy.cols(), x.cols(), lane_dtype, steps};
   ex.pool->run(chunks * panels, [&](int64_t task, int) {
-    const int64_t row = task / panels * together * gemm::kTileRows, j = task % panels;
-    gemm::multiply_parts(product, row, std::min(dy.cols(), row + together * gemm::kTileRows), j, j + 1);
+    const int64_t row = task / panels * rows, j = task % panels;
+    gemm::multiply_parts(product, row, std::min(dy.cols(), row + rows), j, j + 1);
   });
 }
 
