@@ -271,6 +271,26 @@ void run_task(const Task& task, const SourceOf& source_of, Tensor out, float* ls
   }
 }
 
+// Asks memory for the first block of keys and values that each member of a task does not share.
+template <typename SourceOf>
+void ask_for(const Task& task, const SourceOf& source_of, const Shape& shape) {
+  const int64_t group_bytes = kGroupKeys * shape.padded * 2;
+  for (int64_t member = 0; member < task.members; ++member) {
+    const auto source = source_of(task.run + member);
+    const int64_t first = source.first_position + task.first, end = first + task.positions;
+    const int64_t base = std::max(task.shared, window_begin(first, shape.heads.window) / kKeyBlock * kKeyBlock);
+    const int64_t count = std::min(kKeyBlock, end - base);
+    for (int64_t kv = task.kv_begin; kv < task.kv_end && count > 0; ++kv) {
+      const KeyBlock block = source.keys.block(kv, base, count, Panels{});
+      for (int64_t g = 0; g * kGroupKeys < count; ++g)
+        for (int64_t at = 0; at < group_bytes; at += 64) {
+          __builtin_prefetch(reinterpret_cast<const std::byte*>(block.keys[g]) + at, 0, 2);
+          __builtin_prefetch(reinterpret_cast<const std::byte*>(block.values[g]) + at, 0, 2);
+        }
+    }
+  }
+}
+
 // Cuts all runs into tasks, the longest first, and runs them. source_of(run) gives the run's Source;
 // shared_keys(run, other) how many keys the two have in common, where they attend together.
 template <typename T, typename SourceOf, typename SharedKeys>
@@ -324,6 +344,9 @@ void attend_runs(int64_t runs, const SourceOf& source_of, const SharedKeys& shar
   if (threads > 1) std::sort(list, list + n, [](const Task& a, const Task& b) { return a.cost > b.cost; });
 
   ex.pool->run(n, [&](int64_t index, int thread) {
+    // Threads take tasks in turn. Longer tasks ask for their blocks one by one.
+    if constexpr (sizeof(T) == 2 && decltype(source_of(0).keys)::kInPlace)
+      if (index + threads < n && list[index + threads].positions == 1) ask_for(list[index + threads], source_of, shape);
     if (thread == 0) return run_task<T>(list[index], source_of, out, lse, q, shape, first_scratch);
     Carver carver(ex.workspace->get(thread, scratch_bytes));
     run_task<T>(list[index], source_of, out, lse, q, shape, Scratch(carver, max_rows, shape.padded));

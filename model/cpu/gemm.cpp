@@ -64,12 +64,13 @@ void multiply_wide_block(const Product& p, TileArgs args, int64_t row, int64_t r
     const int64_t first = std::min(i, row_end - tile);
     return WideRows{p.a.data + first * p.a.row, c + first * args.c_row, static_cast<int>(i - first)};
   };
-  // The rows' blocks share out the lines of the panel that comes next.
+  // One block of rows waits for its panel to come from memory: it asks for it a little in advance. Several of them share out
+  // the lines of the panel that comes next.
   const int vectors = (args.columns + kVectorLanes - 1) / kVectorLanes;
   const int64_t lines = tiles::kLanes * vectors, share = std::max<int64_t>((lines + blocks - 1) / blocks, 1);
   for (int64_t i = row, from = 0; i < row_end; i += kWideRows, from += share) {
     args.ahead = after + from * 64;
-    const WideArgs wide{args, tile, tiles::kRowBytes, static_cast<int>(std::clamp<int64_t>(lines - from, 0, share))};
+    const WideArgs wide{args, tile, tiles::kRowBytes, blocks == 1 ? kStreamSteps : 0, static_cast<int>(std::clamp<int64_t>(lines - from, 0, share))};
     if (row_end - i > tile) {
       wide_tile<2>(wide, {rows_from(i), rows_from(i + tile)});
     } else {

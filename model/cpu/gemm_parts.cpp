@@ -91,7 +91,7 @@ class WideSteps {
         a_(p.tiles + at.row / tiles::kRows * tile_) {}
   void add(TileArgs args) {
     args.a_row = tiles::kRowBytes;
-    const WideArgs wide{args, tiles::kRows, tiles::kRows * tiles::kRowBytes, 0};
+    const WideArgs wide{args, tiles::kRows, tiles::kRows * tiles::kRowBytes, 0, 0};
     const WideRows first{a_, args.c, 0}, second{a_ + tile_, args.c + tiles::kRows * args.c_row, 0};
     if (two_) {
       wide_tile<2>(wide, {first, second});

@@ -18,6 +18,7 @@ inline constexpr bool kHasTiles = false;
 
 // Rows of C that go through a panel together, and lanes that are multiplied together.
 inline constexpr int kWideRows = 2 * tiles::kRows, kWideLanes = tiles::kLanes;
+inline constexpr int64_t kStreamSteps = 2;
 
 #ifdef COHORT_TILES
 
@@ -40,7 +41,8 @@ struct WideArgs {
   TileArgs of;
   int rows;         // of a tile
   int64_t a_step;   // bytes from 16 lanes of a row to the next 16
-  int ahead_lines;  // lines of memory to ask for with each 16 lanes
+  int64_t stream;   // steps of 16 lanes in advance for which to ask for B, and then for `ahead`; 0: from `ahead` alone
+  int ahead_lines;  // lines of memory to ask for with each step
 };
 
 // Lanes [from, from + count) of a tile of A or B, in place of those that would lie beyond the operand: zeros.
@@ -98,13 +100,19 @@ void wide_tile(const WideArgs& t, const WideRows (&rows)[kTiles]) {
   if constexpr (kTiles == 2) zero<3>(), zero<4>(), zero<5>();
   const std::byte* a[kTiles];
   for (int i = 0; i < kTiles; ++i) a[i] = rows[i].a;
+  constexpr int64_t kStep = kLanes * kVectors * kRowBytes;
   const std::byte *b = t.of.b, *ahead = t.of.ahead;
   const int64_t whole = t.of.lanes / kLanes;
   for (int64_t step = 0; step < whole; ++step) {
-    for (int line = 0; line < t.ahead_lines; ++line) __builtin_prefetch(ahead + line * 64, 0, 2);
-    ahead += kLanes * kVectors * kRowBytes;
+    if (t.stream > 0) {
+      const int64_t past = step + t.stream - whole;
+      const std::byte* lines = past < 0 ? b + t.stream * kStep : ahead + past * kStep;
+      for (int line = 0; line < kLanes * kVectors; ++line) __builtin_prefetch(lines + line * 64, 0, 3);
+    } else {
+      for (int line = 0; line < t.ahead_lines; ++line) __builtin_prefetch(ahead + step * kStep + line * 64, 0, 2);
+    }
     multiply_lanes<kTiles, kVectors>(a, t.of.a_row, b);
-    b += kLanes * kVectors * kRowBytes;
+    b += kStep;
     for (int i = 0; i < kTiles; ++i) a[i] += t.a_step;
   }
   const int64_t left = t.of.lanes % kLanes;

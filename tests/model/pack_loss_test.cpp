@@ -320,11 +320,11 @@ TEST_F(PackLoss, ASharedPromptChangesNoLogProbAndTheGradientByRoundingsOnly) {
 }
 
 // What the sharing computes: the copies' gradient, but that a prompt row's parts (keys, values, the head's) are added
-// up in the first copy before the layers below see them. Copies of even length leave the other rows' places in pairs
-// alone.
+// up in the first copy before the layers below see them. Copies of 32 rows leave the other rows' places in pairs and
+// tiles alone.
 TEST_F(PackLoss, ASharedPromptGivesTheBitsOfCopiesThatAreAddedUpInTheFirst) {
   for_models([&](const Policy& policy) {
-    const SharedPrompt packs(random_, 10, {5, 11, 1, 8});
+    const SharedPrompt packs(random_, 32, {5, 11, 1, 8});
     EXPECT_EQ(gradient_of(policy, packs.shared, {}, false, ex_), gradient_of(policy, packs.merged, {}, false, ex_));
   });
 }
