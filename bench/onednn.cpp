@@ -11,7 +11,7 @@
 namespace cohort {
 namespace {
 
-constexpr int64_t kRows = 512, kCopies = 8;  // copies of each weight, so that they come from memory as a model's do
+constexpr int64_t kCopies = 8;  // copies of each weight, so that they come from memory as a model's do
 constexpr int kPasses = 7;
 struct Shape {
   int64_t n, k;
@@ -23,15 +23,15 @@ struct Product {
   std::unordered_map<int, dnnl::memory> arguments;
 };
 
-Product make_product(const dnnl::engine& engine, const Shape& shape) {
+Product make_product(const dnnl::engine& engine, const Shape& shape, int64_t rows) {
   using Type = dnnl::memory::data_type;
   using Tag = dnnl::memory::format_tag;
-  const auto describe = [](int64_t rows, int64_t cols, Type type, Tag tag) {
-    return dnnl::memory::desc({rows, cols}, type, tag);
+  const auto describe = [](int64_t height, int64_t cols, Type type, Tag tag) {
+    return dnnl::memory::desc({height, cols}, type, tag);
   };
-  const dnnl::matmul::desc operation(describe(kRows, shape.k, Type::bf16, Tag::ab),
+  const dnnl::matmul::desc operation(describe(rows, shape.k, Type::bf16, Tag::ab),
                                      describe(shape.k, shape.n, Type::bf16, Tag::any),
-                                     describe(kRows, shape.n, Type::bf16, Tag::ab));
+                                     describe(rows, shape.n, Type::bf16, Tag::ab));
   const dnnl::matmul::primitive_desc chosen(operation, engine);
   Product product{dnnl::matmul(chosen), {}};
   product.arguments.emplace(DNNL_ARG_SRC, dnnl::memory(chosen.src_desc(), engine));
@@ -46,7 +46,7 @@ Product make_product(const dnnl::engine& engine, const Shape& shape) {
 
 }  // namespace
 
-std::optional<double> onednn_bf16_gflops(int threads) try {
+std::optional<double> onednn_bf16_gflops(int threads, int64_t rows) try {
   omp_set_num_threads(threads);
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   dnnl::stream stream(engine);
@@ -54,8 +54,8 @@ std::optional<double> onednn_bf16_gflops(int threads) try {
   double flops = 0;
   for (int64_t copy = 0; copy < kCopies; ++copy)
     for (const Shape& shape : kShapes) {
-      products.push_back(make_product(engine, shape));
-      flops += 2.0 * static_cast<double>(kRows * shape.n * shape.k);
+      products.push_back(make_product(engine, shape, rows));
+      flops += 2.0 * static_cast<double>(rows * shape.n * shape.k);
     }
   double best = 0;
   for (int pass = 0; pass < kPasses; ++pass) {

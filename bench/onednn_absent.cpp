@@ -2,5 +2,5 @@
 #include "bench/onednn.h"
 
 namespace cohort {
-std::optional<double> onednn_bf16_gflops(int) { return std::nullopt; }
+std::optional<double> onednn_bf16_gflops(int, int64_t) { return std::nullopt; }
 }  // namespace cohort

@@ -64,7 +64,7 @@ def main():
     cohort, model = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 5
     cases = [Case(text) for text in sys.argv[4:] or ["1", "32", "64", "128"]]
-    shapes, machine = runs.Model(model), runs.Machine(cohort, THREADS)
+    shapes, machine = runs.Model(model), runs.Machine(cohort, THREADS, sorted({case.batch for case in cases}))
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
         gguf = os.environ.get("GGUF")
@@ -90,12 +90,15 @@ def main():
         forward = statistics.median(g["forward_tokens_per_s"] for g in theirs[case.name])
         ratio = statistics.median(o / g["tokens_per_s"] for o, g in zip(ours[case.name], theirs[case.name]))
         way = theirs[case.name][0]
+        own_bound = machine.median(f"onednn_bf16_gflops_{case.batch}")
+        own_limit = shapes.decode_bound(own_bound) if own_bound else None
         rows.append([case.name, f"{rate:.0f}", f"{llama:.0f}", f"{ratio:.2f}", f"{rate / forward:.2f}",
-                     f"{100 * rate / limit:.0f} %" if limit else "-", f"{statistics.median(memories[case.name]):.2f}",
+                     f"{100 * rate / limit:.0f} %" if limit else "-",
+                     f"{100 * rate / own_limit:.0f} %" if own_limit else "-", f"{statistics.median(memories[case.name]):.2f}",
                      f"{statistics.median(g['peak_memory_gb'] for g in theirs[case.name]):.2f}",
                      f"{'unified' if way['unified'] else 'split'}, flash {'on' if way['flash'] else 'off'}"])
     print(f"\nDecode, {THREADS} threads, medians of {rounds} rounds; llama.cpp of llama-cpp-python {way['version']} ({way['system']})")
-    print(runs.table(["sequences", "cohort tok/s", "llama.cpp tok/s", "ratio", "ratio without its sampling", "cohort's share of the bound",
+    print(runs.table(["sequences", "cohort tok/s", "llama.cpp tok/s", "ratio", "ratio without its sampling", "share of the bound", "of as many rows",
                       "cohort GB", "llama.cpp GB", "llama.cpp's fastest layout"], rows))
     print(machine.text())
     if limit:

@@ -91,8 +91,8 @@ class Model:
 class Machine:
     """Measured once a round, so that it sees the same machine as the contenders."""
 
-    def __init__(self, cohort, threads):
-        self.command = [pathlib.Path(cohort).parent / "bench" / "machine_bound", f"--threads={threads}"]
+    def __init__(self, cohort, threads, rows=()):
+        self.command = [pathlib.Path(cohort).parent / "bench" / "machine_bound", f"--threads={threads}"] + [f"--rows={r}" for r in rows]
         self.rounds = []
         if not self.command[0].exists():
             print(f"no {self.command[0]}: shares of the bound are left out (configure with -DCOHORT_BENCH=ON and build machine_bound)",
