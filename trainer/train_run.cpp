@@ -68,10 +68,12 @@ std::pair<double, double> mean_and_std(const std::vector<std::optional<double>>&
 
 }  // namespace
 
-TrainRun::TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, TrainObserver& observer, const Exec& ex)
-    : config_(config), comm_(comm), host_ranks_(ranks_on_host(comm)), watchdog_(watchdog), observer_(observer), ex_(ex), start_(Clock::now()),
+TrainRun::TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals, TrainObserver& observer,
+                   const Exec& ex)
+    : config_(config), comm_(comm), host_ranks_(ranks_on_host(comm)), watchdog_(watchdog), signals_(signals), observer_(observer), ex_(ex),
+      start_(Clock::now()),
       rewards_(config.reward), dir_(config, comm) {
-  enter("load", config_.comm.load_timeout_s);
+  enter("load", 0, config_.comm.load_timeout_s);
   if (config_.log.trace) ex_.trace = &trace_.emplace(comm_.rank());
   load();
   start_policy();
@@ -87,8 +89,8 @@ TrainRun::~TrainRun() {
   }
 }
 
-void TrainRun::enter(const char* section, double deadline_s) {
-  watchdog_.enter(section, state_.step + 1, std::chrono::milliseconds(static_cast<int64_t>(std::ceil(1000 * deadline_s))));
+void TrainRun::enter(const char* section, int64_t step, double deadline_s) {
+  watchdog_.enter(section, step, std::chrono::milliseconds(static_cast<int64_t>(std::ceil(1000 * deadline_s))));
 }
 
 void TrainRun::load() {
@@ -154,7 +156,7 @@ void TrainRun::start_policy() {
     if (config_.trainer.eval_before)
       if (const auto accuracy = measure("accuracy before")) state_.extra["accuracy_before"] = *accuracy;
     if (warm) {
-      enter("warm start", config_.comm.update_timeout_s);
+      enter("warm start", 0, config_.comm.update_timeout_s);
       const std::vector<float> masters =
           warm_start(*model_, data_.train, stop_tokens(*model_).front(), rounded(), config_, comm_, ex_,
                      [&](int64_t done, int64_t total) {
@@ -206,7 +208,7 @@ void TrainRun::start_policy() {
 // Accuracy on the evaluation data with the weights as they are; nothing when there are no such data.
 std::optional<double> TrainRun::measure(const char* stage, EvalResult* result) {
   if (data_.eval.problems.empty()) return std::nullopt;
-  enter("evaluation", config_.comm.rollout_timeout_s);
+  enter("evaluation", state_.step, config_.comm.rollout_timeout_s);
   const Span span(ex_.trace, "evaluate");
   const std::unique_ptr<Generator> generator = make_generator(Sampling::evaluation, data_.eval);
   EvalResult measured =
@@ -220,7 +222,7 @@ std::optional<double> TrainRun::measure(const char* stage, EvalResult* result) {
 }
 
 bool TrainRun::stop_requested() {
-  enter("collective", config_.comm.timeout_s);
+  enter("collective", state_.step, config_.comm.timeout_s);
   if (!comm_.any(signals_.requested(), "stop request")) return false;
   observer_.message(fmt::format("save and stop requested: saving step {}", state_.step));
   if (state_.step > 0 && saved_step_ != state_.step) save();
@@ -235,7 +237,7 @@ void TrainRun::begin_step() {
 }
 
 std::vector<Group> TrainRun::sample_groups() {
-  enter("rollout", config_.comm.rollout_timeout_s);
+  enter("rollout", next_step(), config_.comm.rollout_timeout_s);
   const int64_t step = state_.step + 1, samples = config_.rollout.num_generations;
   std::vector<const Problem*> problems;
   std::vector<Group> groups;
@@ -253,7 +255,7 @@ std::vector<Group> TrainRun::sample_groups() {
   if (tape_) tape_->begin(model_->policy->version);
   const Clock::time_point start = Clock::now();
   std::vector<ScoredRollout> scored = maker.make(problems, samples, static_cast<uint32_t>(step), {},
-                                                 [&] { enter("reward", config_.comm.reward_timeout_s); });
+                                                 [&] { enter("reward", next_step(), config_.comm.reward_timeout_s); });
   const double seconds = seconds_since(start);
   int64_t tokens = 0;
   for (size_t i = 0; i < scored.size(); ++i) {
@@ -315,7 +317,7 @@ void TrainRun::set_advantages(std::vector<Group>& groups) {
 }
 
 void TrainRun::update(const std::vector<Group>& groups) {
-  enter("update", config_.comm.update_timeout_s);
+  enter("update", next_step(), config_.comm.update_timeout_s);
   const Clock::time_point start = Clock::now();
   updater_->update(groups, names_, state_.step + 1, metrics_, ex_, tape_ ? &*tape_ : nullptr);
   const double seconds = seconds_since(start);
@@ -359,7 +361,7 @@ void TrainRun::save_if_due() {
 }
 
 void TrainRun::save() {
-  enter("checkpoint", config_.comm.checkpoint_timeout_s);
+  enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
   const Span span(ex_.trace, "checkpoint");
   save_checkpoint(dir_.checkpoints(), state_, identity_, *optimizer_, config_.trainer.save_total_limit, comm_);
   saved_step_ = state_.step;
@@ -389,7 +391,7 @@ TrainSummary TrainRun::finish() {
   if (!summary.stopped_early) {
     if (evaluated_step_ != state_.step || !last_accuracy_) measure("accuracy after GRPO");
     summary.accuracy_after = last_accuracy_;
-    enter("checkpoint", config_.comm.checkpoint_timeout_s);
+    enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
     const Span span(ex_.trace, "checkpoint");
     dir_.write_model(*model_->policy, model_files_, dir_.final_model(),
                      rounded() ? optimizer_->gather_masters() : std::vector<float>());

@@ -23,7 +23,8 @@ namespace cohort {
 class TrainRun {
  public:
   // Loads data and model, measures the first accuracies, warms up, or goes on from a checkpoint. Called by all ranks.
-  TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, TrainObserver& observer, const Exec& ex);
+  TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals, TrainObserver& observer,
+           const Exec& ex);
   ~TrainRun();
 
   int64_t step() const { return state_.step; }  // the last step done
@@ -40,7 +41,8 @@ class TrainRun {
   TrainSummary finish();
 
  private:
-  void enter(const char* section, double deadline_s);
+  void enter(const char* section, int64_t step, double deadline_s);
+  int64_t next_step() const { return state_.step + 1; }
   void load();
   void start_policy();
   std::unique_ptr<Generator> make_generator(Sampling sampling, const Dataset& data) const;
@@ -54,9 +56,9 @@ class TrainRun {
   Comm& comm_;
   int host_ranks_;
   Watchdog& watchdog_;
+  const StopSignals& signals_;
   TrainObserver& observer_;
   Exec ex_;
-  StopSignals signals_;
   Clock::time_point start_, step_start_;
 
   TaskData data_;
