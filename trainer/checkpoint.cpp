@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -98,15 +99,27 @@ class ShardFile {
 
 // A shard's file: master, m, v, one after the other, `kPiece` numbers at a time through memory.
 constexpr std::array kParts = {Optimizer::Part::master, Optimizer::Part::m, Optimizer::Part::v};
+constexpr std::array kPartNames = {"master weights", "first moments", "second moments"};
 constexpr int64_t kPiece = int64_t{1} << 20;
+
+// A run that would go on from NaN fails in its first step, each time.
+void check_finite(std::span<const float> numbers, int shard, size_t part, int64_t begin) {
+  const auto bad = std::ranges::find_if(numbers, [](float x) { return !std::isfinite(x); });
+  if (bad == numbers.end()) return;
+  fail(ExitCode::kNonFinite,
+       "the optimizer's {} hold {} (shard {}, element {}): no checkpoint is written, earlier ones are untouched; go on from one of "
+       "them (run.resume: PATH) with a lower optim.learning_rate",
+       kPartNames[part], *bad, shard, begin + (bad - numbers.begin()));
+}
 
 ShardRecord write_shard(const fs::path& file, const Optimizer& optimizer, int shard) {
   ShardFile out(file);
   std::vector<float> numbers;
-  for (const Optimizer::Part part : kParts) {
+  for (size_t part = 0; part < kParts.size(); ++part) {
     for (int64_t begin = 0; begin < optimizer.shard_size(); begin += kPiece) {
       numbers.resize(static_cast<size_t>(std::min(kPiece, optimizer.shard_size() - begin)));
-      optimizer.read_state(shard, part, begin, numbers);
+      optimizer.read_state(shard, kParts[part], begin, numbers);
+      check_finite(numbers, shard, part, begin);
       out.append(std::as_bytes(std::span(numbers)));
     }
   }

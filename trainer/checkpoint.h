@@ -32,7 +32,8 @@ struct CheckpointState {
 };
 
 // Called by all ranks. Every rank writes its shards into tmp_step_N/ and flushes them; after a barrier rank 0 writes the
-// manifest, renames the folder and removes all but the newest `keep` (0: none is removed). Out of space: exit code 6.
+// manifest, renames the folder and removes all but the newest `keep` (0: none is removed). Out of space: exit code 6; a state that is not finite:
+// exit code 5, and no checkpoint.
 void save_checkpoint(const std::filesystem::path& checkpoints, const CheckpointState& state, const RunIdentity& identity,
                      const Optimizer& optimizer, int64_t keep, Comm& comm);
 

@@ -224,7 +224,8 @@ std::optional<double> TrainRun::measure(const char* stage, EvalResult* result) {
 bool TrainRun::stop_requested() {
   enter("collective", state_.step, config_.comm.timeout_s);
   if (!comm_.any(signals_.requested(), "stop request")) return false;
-  observer_.message(fmt::format("save and stop requested: saving step {}", state_.step));
+  observer_.message(state_.step > 0 ? fmt::format("save and stop requested: saving step {}", state_.step)
+                                    : "save and stop requested: no step is done, there is nothing to save");
   if (state_.step > 0 && saved_step_ != state_.step) save();
   stopped_ = true;
   return true;

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <csignal>
+#include <iterator>
 #include <memory>
 #include <optional>
 
@@ -33,6 +35,7 @@ trainer:
   prompts_per_step: 4
   logical_ranks: 8
   save_steps: 1
+  save_total_limit: 0
   warm_start: {steps: 60, problems_per_step: 4, learning_rate: 5.0e-3}
 log: {completions_steps: 1}
 )";
@@ -91,6 +94,33 @@ struct World {
     return "";
   }
 };
+
+inline std::vector<pid_t> children_of(pid_t process) {
+  const std::string task = "/proc/" + std::to_string(process);
+  std::istringstream numbers(read_all(task + "/task/" + std::to_string(process) + "/children"));
+  return {std::istream_iterator<pid_t>(numbers), {}};
+}
+
+// Sends `signal` after `seconds` to the `which`-th rank of mpirun (to the process itself where there is no mpirun), or to its
+// supervisor. `sent` tells whether it found one.
+inline Watch signal_after(double seconds, int signal, int ranks, size_t which, bool supervisor, bool& sent) {
+  sent = false;
+  const auto at = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  return [=, &sent, guard = not_longer_than(std::chrono::seconds(180))](pid_t child, const std::string& err) {
+    if (sent || std::chrono::steady_clock::now() < at) return guard(child, err);
+    pid_t target = child;
+    if (ranks > 1) {
+      const std::vector<pid_t> supervisors = children_of(child);
+      if (supervisors.empty()) return guard(child, err);  // not yet
+      target = supervisors[which % supervisors.size()];
+      const std::vector<pid_t> rank = children_of(target);
+      if (!supervisor && rank.empty()) return guard(child, err);
+      if (!supervisor) target = rank.front();
+    }
+    sent = kill(target, signal) == 0;
+    return guard(child, err);
+  };
+}
 
 struct Fault {
   std::string kind, section;

@@ -88,6 +88,15 @@ TEST_F(Checkpoint, OldOnesAndLeftoversAreRemoved) {
   EXPECT_TRUE(fs::exists(folder / "step_4" / "manifest.json"));
 }
 
+TEST_F(Checkpoint, NumbersThatAreNotFiniteAreNotSaved) {
+  train(run, 1, 1);
+  save(1);
+  const float bad = INFINITY;
+  run.optimizer->write_state(2, Optimizer::Part::v, 5, {&bad, 1}, run.owner.exec());
+  EXPECT_ERROR(save(2), kNonFinite, "the optimizer's second moments hold inf (shard 2, element 5)");
+  EXPECT_EQ(newest_checkpoint(folder)->filename(), "step_1");
+}
+
 TEST_F(Checkpoint, EveryDamageIsRefusedByName) {
   train(run, 1, 1);
   save(1);
