@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "core/check.h"
 #include "core/hash.h"
@@ -192,6 +193,12 @@ void TrainRun::start_policy() {
     saved_step_ = state_.step;
     dir_.drop_metrics_after(state_.step);
   }
+  checkpoints_.emplace(dir_.checkpoints(), *optimizer_, comm_);
+  optimizer_->before_change([this](const Exec& ex) {
+    const Clock::time_point start = Clock::now();
+    checkpoints_->release_state(ex);
+    checkpoint_seconds_ += seconds_since(start);
+  });
   updater_ = std::make_unique<Updater>(*model_->policy, reference_.get(), *optimizer_, config_, comm_);
   generator_ = make_generator(Sampling::training, data_.train);
   generator_->cache_size().require_free();
@@ -222,11 +229,13 @@ std::optional<double> TrainRun::measure(const char* stage, EvalResult* result) {
 }
 
 bool TrainRun::stop_requested() {
+  commit_saved(/*wait=*/false);
   enter("collective", state_.step, config_.comm.timeout_s);
   if (!comm_.any(signals_.requested(), "stop request")) return false;
   observer_.message(state_.step > 0 ? fmt::format("save and stop requested: saving step {}", state_.step)
                                     : "save and stop requested: no step is done, there is nothing to save");
-  if (state_.step > 0 && saved_step_ != state_.step) save();
+  if (state_.step > 0 && saved_step_ != state_.step) begin_save();
+  commit_saved(/*wait=*/true);
   stopped_ = true;
   return true;
 }
@@ -348,6 +357,8 @@ void TrainRun::end_step(const std::vector<Group>& groups) {
   struct rusage usage {};
   getrusage(RUSAGE_SELF, &usage);
   metrics_.set("perf/peak_memory_gb", static_cast<double>(usage.ru_maxrss) * 1024 / 1e9);
+  metrics_.set("timing_s/checkpoint", std::exchange(checkpoint_seconds_, 0.0));
+  metrics_.set("timing_s/checkpoint_write", checkpoints_->seconds());
   metrics_.set("timing_s/step", seconds_since(step_start_));
   dir_.append_metrics(metrics_);
   const int64_t every = config_.log.completions_steps;
@@ -358,14 +369,31 @@ void TrainRun::end_step(const std::vector<Group>& groups) {
 }
 
 void TrainRun::save_if_due() {
-  if (config_.trainer.save_steps > 0 && state_.step % config_.trainer.save_steps == 0) save();
+  if (config_.trainer.save_steps > 0 && state_.step % config_.trainer.save_steps == 0) begin_save();
 }
 
-void TrainRun::save() {
+// The rest is written while the run goes on.
+void TrainRun::begin_save() {
+  commit_saved(/*wait=*/true);
   enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
   const Span span(ex_.trace, "checkpoint");
-  save_checkpoint(dir_.checkpoints(), state_, identity_, *optimizer_, config_.trainer.save_total_limit, comm_);
+  const Clock::time_point start = Clock::now();
+  checkpoints_->begin(state_, identity_, config_.trainer.save_total_limit);
   saved_step_ = state_.step;
+  checkpoint_seconds_ += seconds_since(start);
+}
+
+void TrainRun::commit_saved(bool wait) {
+  if (!checkpoints_->pending()) return;
+  enter("checkpoint", saved_step_, config_.comm.checkpoint_timeout_s);
+  const Span span(ex_.trace, "checkpoint");
+  const Clock::time_point start = Clock::now();
+  if (wait) {
+    checkpoints_->commit();
+  } else {
+    checkpoints_->commit_if_written();
+  }
+  checkpoint_seconds_ += seconds_since(start);
 }
 
 // What every rank has seen since the last call, into the one file. Called by all ranks.
@@ -380,6 +408,7 @@ void TrainRun::write_trace() {
 }
 
 TrainSummary TrainRun::finish() {
+  if (!stopped_) commit_saved(/*wait=*/true);
   TrainSummary summary;
   const auto accuracy = [&](const char* key) {
     return state_.extra.contains(key) ? std::optional(state_.extra[key].get<double>()) : std::nullopt;

@@ -49,7 +49,8 @@ class TrainRun {
   std::filesystem::path warm_start_source() const;
   bool rounded() const;
   std::optional<double> measure(const char* stage, EvalResult* result = nullptr);
-  void save();
+  void begin_save();
+  void commit_saved(bool wait);
   void write_trace();
 
   const Config& config_;
@@ -70,13 +71,15 @@ class TrainRun {
   ModelFiles model_files_;
   std::unique_ptr<Policy> reference_;  // only with algorithm.beta > 0
   std::unique_ptr<Optimizer> optimizer_;
+  std::optional<CheckpointWriter> checkpoints_;  // reads the optimizer's state
   std::unique_ptr<Updater> updater_;
   std::unique_ptr<Generator> generator_;
   std::optional<ActivationTape> tape_;  // of a step's rows, for its update
   ExpectedLengths lengths_;
   RunIdentity identity_;
   CheckpointState state_;
-  int64_t saved_step_ = -1;
+  int64_t saved_step_ = -1;  // of the last checkpoint, written or being written
+  double checkpoint_seconds_ = 0;  // that the run stood still for checkpoints, since the last step's metrics
   bool stopped_ = false;
 
   Metrics metrics_;                 // of the step in progress

@@ -2,8 +2,8 @@
 // through here. The program that users run has none of this.
 //
 // COHORT_FAULT="KIND SECTION STEP RANK [COLLECTIVE | CALL]" names what goes wrong, once, when the rank enters the section (or, for the section
-// "collective", when it enters that collective of that step; for "calls": at its CALL-th call that changes a file in the section
-// checkpoint). COHORT_FAULT_LOG=FILE then holds the moment, in nanoseconds of the machine's steady clock.
+// "collective", when it enters that collective of that step; for "calls": at its CALL-th call that changes a file, counted from that
+// step's checkpoint on). COHORT_FAULT_LOG=FILE then holds the moment, in nanoseconds of the machine's steady clock.
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -55,8 +55,8 @@ struct Fault {
 
 struct State {
   Fault fault;
-  std::string section;  // this rank's
-  int64_t step = 0, calls = 0;
+  int64_t step = 0;
+  std::atomic<int64_t> calls = -1;  // -1: the checkpoint has not begun
   bool nan_reward = false, nan_gradient = false, nan_weight = false;
   Policy* policy = nullptr;
   Optimizer* optimizer = nullptr;
@@ -152,8 +152,7 @@ void enters(const std::string& section, int64_t step, const std::string& collect
 
 void changes_a_file() {
   State& s = state();
-  if (!s.fault.armed || s.fault.section != "calls" || s.section != "checkpoint" || s.step != s.fault.step) return;
-  if (++s.calls == s.fault.call) strike();
+  if (s.fault.armed && s.fault.section == "calls" && s.calls >= 0 && ++s.calls == s.fault.call) strike();
 }
 
 void* allocate(std::size_t size) {
@@ -170,8 +169,9 @@ void real_enter(Watchdog*, const char*, int64_t, std::chrono::milliseconds) asm(
 void wrap_enter(Watchdog*, const char*, int64_t, std::chrono::milliseconds) asm("__wrap_" WATCHDOG_ENTER);
 void wrap_enter(Watchdog* dog, const char* section, int64_t step, std::chrono::milliseconds deadline) {
   real_enter(dog, section, step, deadline);
-  state().section = section;
-  state().step = step;
+  State& s = state();
+  s.step = step;
+  if (s.fault.section == "calls" && s.fault.step == step && s.calls < 0 && section == std::string("checkpoint")) s.calls = 0;
   enters(section, step);
 }
 
