@@ -408,7 +408,7 @@ void TrainRun::write_trace() {
 }
 
 TrainSummary TrainRun::finish() {
-  if (!stopped_) commit_saved(/*wait=*/true);
+  commit_saved(/*wait=*/true);
   TrainSummary summary;
   const auto accuracy = [&](const char* key) {
     return state_.extra.contains(key) ? std::optional(state_.extra[key].get<double>()) : std::nullopt;
