@@ -114,6 +114,7 @@ void ShardWriter::write() {
         } else {
           numbers = std::move(piece.copy);
         }
+        if (next_ == pieces_.size()) all_read_.notify_all();
       }
       check_finite(numbers, piece.shard, piece.part, piece.begin);
       if (!file) file.emplace(shard_file(folder_, piece.shard));
@@ -126,14 +127,21 @@ void ShardWriter::write() {
     error_ = std::current_exception();
     const std::lock_guard lock(reading_);
     next_ = pieces_.size();
+    all_read_.notify_all();
   }
   seconds_ = seconds_since(start);
   done_ = true;
 }
 
-void ShardWriter::release(const Exec& ex) {
-  const std::lock_guard lock(reading_);
+void ShardWriter::release(const Exec& ex, std::optional<int64_t> free_bytes) {
+  std::unique_lock lock(reading_);
   const size_t first = next_;
+  int64_t needed = 0;
+  for (size_t i = first; i < pieces_.size(); ++i) needed += pieces_[i].count * static_cast<int64_t>(sizeof(float));
+  if (free_bytes && needed > *free_bytes / 2) {
+    all_read_.wait(lock, [&] { return next_ == pieces_.size(); });
+    return;
+  }
   ex.pool->run(static_cast<int64_t>(pieces_.size() - first), [&](int64_t task, int) {
     Piece& piece = pieces_[first + static_cast<size_t>(task)];
     if (piece.copy.empty()) read(piece, piece.copy);

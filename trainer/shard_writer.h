@@ -3,14 +3,17 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <exception>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "core/free_memory.h"
 #include "trainer/optimizer.h"
 
 namespace cohort {
@@ -29,8 +32,9 @@ class ShardWriter {
   ShardWriter(const ShardWriter&) = delete;
   ShardWriter& operator=(const ShardWriter&) = delete;
 
-  // The optimizer's state is about to change: returns when nothing of it will be read any more.
-  void release(const Exec& ex);
+  // The optimizer's state is about to change: returns when nothing of it will be read any more. What is left is copied, or, where
+  // that would take more than half of `free_bytes` (nothing: not known), waited for.
+  void release(const Exec& ex, std::optional<int64_t> free_bytes = free_memory());
 
   bool done() const { return done_; }  // written and flushed, or failed
   // Waits for the end. Throws what went wrong: no space (exit code 6), numbers that are not finite (5), ...
@@ -53,7 +57,8 @@ class ShardWriter {
   const Optimizer& optimizer_;
   std::vector<Piece> pieces_;
   std::mutex reading_;  // of the optimizer's state, and of next_ and the copies
-  size_t next_ = 0;     // the first piece that has not been read for writing
+  std::condition_variable all_read_;
+  size_t next_ = 0;  // the first piece that has not been read for writing
   std::atomic<bool> done_ = false, give_up_ = false;
   std::exception_ptr error_;
   std::vector<ShardRecord> records_;

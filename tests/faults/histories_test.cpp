@@ -95,7 +95,6 @@ TEST(Histories, EndWithTheSameBits) { histories(from_environment("COHORT_SEED", 
 // More ranks than cores: the small test run, on 16 and on 32.
 TEST(ManyRanks, EndWithTheSameBits) {
   World world(4);
-  const std::string config = faults_config(world.folder / "runs", 4);
   const std::vector<std::string> wide = {"trainer.logical_ranks=32", "--quiet"};
   const auto run = [&](int ranks, const std::string& name) {
     std::vector<std::string> overrides = wide;
@@ -119,7 +118,7 @@ TEST(Soak, RandomKillsLoseNothing) {
   const int64_t kills = from_environment("COHORT_KILLS", 300), seed = from_environment("COHORT_SEED", 1);
   std::mt19937_64 random(static_cast<uint64_t>(seed));
   const auto draw = [&](int64_t first, int64_t last) { return std::uniform_int_distribution<int64_t>(first, last)(random); };
-  const std::vector<std::string> common = {"run.name=soak", "trainer.save_total_limit=2", "log.completions_steps=100"};
+  const std::vector<std::string> common = {"run.name=soak", "trainer.save_total_limit=2", "log.completions_steps=100", "--quiet"};
   const auto last_step = [&]() -> int64_t {
     int64_t last = 0;
     std::error_code none;
@@ -152,7 +151,7 @@ TEST(Soak, RandomKillsLoseNothing) {
     fflush(stdout);
   }
   std::vector<std::string> end = common;
-  end.insert(end.end(), {"trainer.max_steps=" + std::to_string(step + 3), "trainer.save_steps=1", "--quiet"});
+  end.insert(end.end(), {"trainer.max_steps=" + std::to_string(step + 3), "trainer.save_steps=1"});
   EXPECT_EQ(train(COHORT_BINARY, 2, world.config, end).exit_code, 0);
   end[0] = "run.name=reference";
   EXPECT_EQ(train(COHORT_BINARY, 1, world.config, end, not_longer_than(std::chrono::seconds(1800))).exit_code, 0);

@@ -81,6 +81,15 @@ TEST_F(ShardWriting, WhatIsNotReadBeforeTheNextUpdateIsCopied) {
   EXPECT_ERROR(writer.finish(), kInput, "shard_00000.bin: cannot be written");  // a pipe cannot be flushed
 }
 
+TEST_F(ShardWriting, WithoutMemoryForCopiesTheUpdateWaits) {
+  ShardWriter writer(folder, *run.optimizer);
+  const std::string before = expected(2);
+  run.optimizer->before_change([&](const Exec& ex) { writer.release(ex, /*free_bytes=*/0); });
+  train(2);
+  writer.finish();
+  EXPECT_TRUE(bytes_of(shard_file(folder, 2)) == before);
+}
+
 TEST_F(ShardWriting, WhatGoesWrongIsThrownAtTheEnd) {
   ShardWriter writer(folder / "absent", *run.optimizer);
   EXPECT_ERROR(writer.finish(), kInput, "shard_00000.bin: cannot be written: No such file or directory; earlier checkpoints");
