@@ -11,11 +11,11 @@
 
 namespace cohort {
 
-constexpr int64_t kCheckpointFormat = 1;
+inline constexpr int64_t kCheckpointFormat = 1;
 
 // A shard's file: the parts one after the other, float32, `kCheckpointPiece` numbers at a time through memory.
-constexpr std::array kShardParts = {Optimizer::Part::master, Optimizer::Part::m, Optimizer::Part::v};
-constexpr int64_t kCheckpointPiece = int64_t{1} << 20;
+inline constexpr std::array kShardParts = {Optimizer::Part::master, Optimizer::Part::m, Optimizer::Part::v};
+inline constexpr int64_t kCheckpointPiece = int64_t{1} << 20;
 
 std::filesystem::path shard_file(const std::filesystem::path& folder, int shard);
 

@@ -1,6 +1,8 @@
 // Runs with random histories: ranks, threads, checkpoints, faults and resumes; the result is that of the run that nothing happened
 // to. COHORT_SEED and COHORT_HISTORIES choose which and how many (scripts/faults.sh); a history is a function of its seed but for
 // the moments of kills that come by the clock.
+#include <fmt/format.h>
+
 #include <random>
 
 #include "tests/faults/harness.h"
@@ -59,14 +61,13 @@ class History {
       bool sent;
       outcome = train(COHORT_BINARY, ranks, world_.config, overrides,
                       signal_after(seconds, kills ? SIGKILL : SIGUSR1, ranks, static_cast<size_t>(draw(0, ranks - 1)), supervisor, sent));
-      what = std::string(kills ? "SIGKILL" : "SIGUSR1") + (supervisor ? " to a supervisor" : "") + " after " + std::to_string(seconds) +
-             " s" + (sent ? "" : " (too late)");
+      what = fmt::format("{}{} after {:.2f} s{}", kills ? "SIGKILL" : "SIGUSR1", supervisor ? " to a supervisor" : "", seconds,
+                         sent ? "" : " (too late)");
       if (sent) expected.insert(expected.end(), {kills ? (ranks == 1 ? -1 : supervisor ? 137 : 4) : 75});
       // In the first milliseconds nobody can ask yet: the signal ends the process, or (mpirun) the job.
       if (sent && !kills && seconds < 0.5) expected.insert(expected.end(), {-1, 4, 138});
     }
-    text += "  " + std::to_string(ranks) + " ranks, " + overrides[1] + ", " + overrides[2] + ": " + what + " -> " +
-            std::to_string(outcome.exit_code) + "\n";
+    text += fmt::format("  {} ranks, {}, {}: {} -> {}\n", ranks, overrides[1], overrides[2], what, outcome.exit_code);
     if (std::ranges::find(expected, outcome.exit_code) == expected.end()) failed += text + outcome.err;
     return std::filesystem::exists(world_.run(name_) + "/final/model.safetensors");
   }

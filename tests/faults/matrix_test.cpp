@@ -1,5 +1,7 @@
 // Whatever goes wrong, wherever: the job ends soon, with the right exit code and words, and the same command goes on with the
 // bits of the run that nothing happened to.
+#include <fmt/format.h>
+
 #include <csignal>
 
 #include "tests/faults/harness.h"
@@ -53,10 +55,12 @@ TEST_P(Matrix, EndsAndGoesOn) {
   const bool load = cell.section == "load";
   // Only rank 0 writes outside checkpoints; a checkpoint that is spoilt must be there.
   const int rank = kind == "disk" && cell.section != "checkpoint" ? 0 : 1;
-  const Fault fault{kind, cell.section, load ? 0 : kStep, rank, "gradients"};
+  // What is spoilt must have an earlier one: two are certainly complete in the last step.
+  const int64_t step = kind == "corrupt" ? kSteps : kStep;
+  const Fault fault{kind, cell.section, load ? 0 : step, rank, "gradients"};
   std::vector<std::string> overrides = with_deadlines(kDeadline);
-  if (load && kind == "corrupt") {  // spoilt while a run loads that goes on after two steps
-    ASSERT_EQ(train_with_fault(world(), name, 2, {"kill", "rollout", kStep, 0, ""}, {}).outcome.exit_code, 4);
+  if (load && kind == "corrupt") {  // spoilt while a run loads that goes on from a checkpoint
+    ASSERT_EQ(train_with_fault(world(), name, 2, {"kill", "rollout", kSteps, 0, ""}, {}).outcome.exit_code, 4);
   }
   const int ranks = 2 + static_cast<int>(cell.section.size() + kind.size()) % 2;
   const Struck struck = train_with_fault(world(), name, ranks, fault, overrides);
@@ -95,7 +99,7 @@ std::vector<Cell> quick_cells() {
   const std::string names = " kill_reward kill_checkpoint segv_rollout stop_collective exit_update exception_load loop_reward nan_collective "
                             "nan_checkpoint memory_update disk_checkpoint disk_rollout corrupt_rollout ";
   std::vector<Cell> cells = all_cells();
-  std::erase_if(cells, [&](const Cell& cell) { return names.find(" " + cell.name() + " ") == std::string::npos; });
+  std::erase_if(cells, [&](const Cell& cell) { return names.find(fmt::format(" {} ", cell.name())) == std::string::npos; });
   return cells;
 }
 const auto kName = [](const testing::TestParamInfo<Cell>& info) { return info.param.name(); };
