@@ -1,6 +1,7 @@
 // Runs of a tiny model on real ranks, with faults or without, and their comparison with the run that nothing happened to.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <iterator>
@@ -140,7 +141,7 @@ inline Struck train_with_fault(const World& world, const std::string& name, int 
   setenv("COHORT_FAULT", fault.text().c_str(), 1);
   setenv("COHORT_FAULT_LOG", log.c_str(), 1);
   setenv("COHORT_FAULT_CHECKPOINTS", (world.run(name) + "/checkpoints").c_str(), 1);
-  overrides.push_back("run.name=" + name);
+  if (std::ranges::find(overrides, "run.name=" + name) == overrides.end()) overrides.push_back("run.name=" + name);
   Struck struck{train(COHORT_WITH_FAULTS, ranks, world.config, overrides), {}};
   for (const char* variable : {"COHORT_FAULT", "COHORT_FAULT_LOG", "COHORT_FAULT_CHECKPOINTS"}) unsetenv(variable);
   const std::chrono::duration<double> now = std::chrono::steady_clock::now().time_since_epoch();
