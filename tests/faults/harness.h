@@ -49,11 +49,24 @@ inline std::vector<std::string> with_deadlines(int seconds) {
   return keys;
 }
 
+inline std::vector<pid_t> children_of(pid_t process) {
+  const std::string task = "/proc/" + std::to_string(process);
+  std::istringstream numbers(read_all(task + "/task/" + std::to_string(process) + "/children"));
+  return {std::istream_iterator<pid_t>(numbers), {}};
+}
+
+// Whether a process has ended, heard of by its parent or not.
+inline bool is_gone(pid_t process) {
+  const std::string text = read_all("/proc/" + std::to_string(process) + "/stat");
+  const size_t name = text.rfind(')');
+  return name == std::string::npos || text.at(name + 2) == 'Z';
+}
+
 // The end of a program that the test gives up on: mpirun, and with it the ranks.
 inline Watch not_longer_than(std::chrono::seconds limit) {
   return [end = std::chrono::steady_clock::now() + limit](pid_t child, const std::string&) {
     if (std::chrono::steady_clock::now() < end) return false;
-    kill(child, SIGTERM);
+    kill(child, SIGKILL);
     return true;
   };
 }
@@ -95,12 +108,6 @@ struct World {
     return "";
   }
 };
-
-inline std::vector<pid_t> children_of(pid_t process) {
-  const std::string task = "/proc/" + std::to_string(process);
-  std::istringstream numbers(read_all(task + "/task/" + std::to_string(process) + "/children"));
-  return {std::istream_iterator<pid_t>(numbers), {}};
-}
 
 // Sends `signal` after `seconds` to the `which`-th rank of mpirun (to the process itself where there is no mpirun), or to its
 // supervisor. `sent` tells whether it found one.

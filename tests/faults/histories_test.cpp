@@ -128,20 +128,28 @@ TEST(Soak, RandomKillsLoseNothing) {
         last = std::max<int64_t>(last, std::stoll(entry.path().filename().string().substr(5)));
     return last;
   };
-  int64_t done = 0, failures = 0, late = 0, step = 0;
-  std::vector<int> codes;
+  int64_t done = 0, failures = 0, launcher_hangs = 0, step = 0;
   while (done < kills && failures < 5) {
     const int ranks = static_cast<int>(draw(1, 3));
     std::vector<std::string> overrides = common;
     overrides.insert(overrides.end(), {"trainer.max_steps=1000000", "trainer.save_steps=" + std::to_string(draw(1, 3))});
-    bool sent;
+    bool sent, hangs = false;
     const double seconds = 0.02 * static_cast<double>(draw(0, 125));
-    const Outcome outcome = train(COHORT_BINARY, ranks, world.config, overrides,
-                                  signal_after(seconds, SIGKILL, ranks, static_cast<size_t>(draw(0, ranks - 1)), false, sent));
+    const Watch kills = signal_after(seconds, SIGKILL, ranks, static_cast<size_t>(draw(0, ranks - 1)), false, sent);
+    // mpirun of Open MPI 4.1.4 may lock up in PMIx_server_finalize when all of its ranks are gone. That is not what is tested.
+    const auto start = std::chrono::steady_clock::now();
+    const Outcome outcome = train(COHORT_BINARY, ranks, world.config, overrides, [&](pid_t child, const std::string& err) {
+      kills(child, err);
+      if (ranks == 1 || std::chrono::steady_clock::now() - start < std::chrono::seconds(40)) return false;
+      const std::vector<pid_t> ranks_left = children_of(child);
+      hangs = std::ranges::all_of(ranks_left, is_gone);
+      kill(child, SIGKILL);
+      return true;
+    });
     done += sent;
-    late += !sent;
+    launcher_hangs += hangs;
     const int64_t now = last_step();
-    const int expected = ranks == 1 ? -1 : 4;
+    const int expected = ranks == 1 || hangs ? -1 : 4;
     if (!sent || outcome.exit_code != expected || now < step) {
       ++failures;
       printf("kill %lld: %d ranks, after %.2f s: exit code %d, expected %d; step %lld after %lld\n%s\n", static_cast<long long>(done), ranks,
@@ -160,7 +168,8 @@ TEST(Soak, RandomKillsLoseNothing) {
   EXPECT_FALSE(result.first) << result.first->step << " " << result.first->where;
   EXPECT_EQ(result.steps, step + 3);
   EXPECT_EQ(failures, 0);
-  printf("%lld kills, %lld failures; %lld steps equal\n", static_cast<long long>(done), static_cast<long long>(failures), static_cast<long long>(result.steps));
+  printf("%lld kills, %lld failures; %lld steps equal; mpirun locked up %lld times after its ranks had ended\n", static_cast<long long>(done),
+         static_cast<long long>(failures), static_cast<long long>(result.steps), static_cast<long long>(launcher_hangs));
 }
 
 }  // namespace
