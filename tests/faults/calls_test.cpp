@@ -28,7 +28,8 @@ int kill_at_calls(int first, int by) {
     int complete = 0;
     for (const auto& entry : std::filesystem::directory_iterator(world.run(name) + "/checkpoints"))
       complete += std::filesystem::exists(entry.path() / "manifest.json");
-    EXPECT_EQ(complete, 1) << call;
+    // Two: killed when the new one was complete and the old one not yet removed; the next save would remove it.
+    EXPECT_TRUE(complete == 1 || complete == 2) << call;
   }
   return call - first;
 }
