@@ -89,6 +89,7 @@ struct World {
   std::string config;
 
   explicit World(int max_steps) : config(write_all(folder / "config.yaml", faults_config(folder / "runs", max_steps))) {
+    setenv("PMIX_MCA_gds", "hash", 0);  // docs/cluster.md: ranks that are killed while they start
     const Outcome whole = train(COHORT_BINARY, 1, config, {"--quiet"});
     if (whole.exit_code != 0) throw std::runtime_error("the reference run failed: " + whole.err);
     std::istringstream lines(read_all(run("whole") + "/metrics.jsonl"));

@@ -115,7 +115,6 @@ TEST(ManyRanks, EndWithTheSameBits) {
 
 // COHORT_KILLS kills at random moments in one long run, each followed by a resume on other ranks.
 TEST(Soak, RandomKillsLoseNothing) {
-  setenv("PMIX_MCA_gds", "hash", 0);  // docs/cluster.md: kills in the first half second
   const World world(4);
   const int64_t kills = from_environment("COHORT_KILLS", 300), seed = from_environment("COHORT_SEED", 1);
   std::mt19937_64 random(static_cast<uint64_t>(seed));
