@@ -104,7 +104,7 @@ Action add_eval(CLI::App& app) {
       "\"mean_length\", \"truncated\"}.\nOne completion a problem at rollout.eval_temperature; "
       "accuracy is the mean of the first reward.\nSeveral ranks: mpirun -n N cohort eval CONFIG; "
       "the result does not depend on N.");
-  return [o] { return run_on_ranks([&](Comm& comm) { return run(*o, comm); }); };
+  return [o] { return run_on_ranks(StopRequests::end, [&](Comm& comm, LastSeen&) { return run(*o, comm); }); };
 }
 
 }  // namespace cohort

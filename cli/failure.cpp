@@ -4,11 +4,14 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <new>
 #include <system_error>
 #include <thread>
 
+#include "comm/launch.h"
 #include "core/check.h"
 #include "core/text.h"
 #include "reward/code/nursery.h"
@@ -75,12 +78,28 @@ std::string rank_name(const Comm& comm) {
   return comm.size() == 1 ? "" : fmt::format("rank {} on {}", comm.rank(), comm.host());
 }
 
-int run_on_ranks(const std::function<int(Comm&)>& body) {
-  start_nursery();  // forks, which nothing may do once MPI and threads run; whether it is needed, the config says later
-  const std::unique_ptr<Comm> comm = make_comm();
+Error located(const std::exception_ptr& error, const Watchdog& watchdog) {
+  const Failure failure = describe(error);
+  const auto code = static_cast<ExitCode>(failure.exit_code);
+  const auto [section, step] = watchdog.last();
+  const bool given = code == ExitCode::kUsage || code == ExitCode::kInput;
+  if (section.empty() || (given && (section == "load" || step == 0)) || failure.message.empty()) return {code, failure.message};
+  return {code, fmt::format("{} (section {} of step {})", failure.message, section, step)};
+}
+
+int run_on_ranks(StopRequests requests, const std::function<int(Comm&, LastSeen&)>& body) {
+  LastSeen& seen = make_shared_last_seen();
+  const Environment environment = [](const char* name) { return std::getenv(name); };
+  // Both fork, which nothing may do once MPI and threads run. Whether the nursery is needed, the config says later.
+  if (launched_with_others(environment)) start_supervised(launched_name(environment), seen, requests);
+  start_nursery();
+  const std::unique_ptr<Comm> comm = make_comm(&seen);
   Failure failure;
   try {
-    return body(*comm);
+    const int code = body(*comm, seen);
+    seen.leave();
+    seen.end(code);
+    return code;
   } catch (...) {
     failure = describe(std::current_exception());
   }

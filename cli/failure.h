@@ -7,6 +7,10 @@
 #include <string>
 
 #include "comm/comm.h"
+#include "comm/last_seen.h"
+#include "comm/supervisor.h"
+#include "comm/watchdog.h"
+#include "core/check.h"
 
 namespace cohort {
 
@@ -35,8 +39,12 @@ void tell_result(const std::string& text);
 // "rank R on HOST", or "" for a single process.
 std::string rank_name(const Comm& comm);
 
-// Makes the ranks' Comm and runs `body` on it. What it throws is printed, and ends all ranks with
-// its exit code.
-int run_on_ranks(const std::function<int(Comm&)>& body);
+// What has been thrown, as an Error that says where `watchdog`'s rank was: "... (section update of step 41)". Without it for
+// what the user gave (exit codes 2 and 3) before the first step, whose messages name a file or a key.
+Error located(const std::exception_ptr& error, const Watchdog& watchdog);
+
+// Makes the ranks' Comm and runs `body` on it; where a launcher started several, with a supervisor beside each (comm/supervisor.h),
+// which does about requests to stop as `requests` says. What body throws is printed, and ends all ranks with its exit code.
+int run_on_ranks(StopRequests requests, const std::function<int(Comm&, LastSeen&)>& body);
 
 }  // namespace cohort

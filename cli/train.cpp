@@ -9,6 +9,7 @@
 #include "cli/failure.h"
 #include "cli/memory_plan.h"
 #include "cli/progress.h"
+#include "comm/signals.h"
 #include "comm/watchdog.h"
 #include "core/text.h"
 #include "model/cuda/cuda.h"
@@ -44,7 +45,7 @@ int dry_run(const Config& config, Comm& comm) {
   return 0;
 }
 
-int run(const Options& o, Comm& comm) {
+int run(const Options& o, Comm& comm, LastSeen& seen, const StopSignals& signals) {
   const Config config = o.config.load();
   if (o.dry_run) return dry_run(config, comm);
   if (config.run.device == "cuda") require_cuda();
@@ -52,15 +53,19 @@ int run(const Options& o, Comm& comm) {
   Watchdog watchdog(rank_name(comm), [&](const std::string& message) {
     print_failure("", message);
     comm.abort(static_cast<int>(ExitCode::kRankFailed));
-  });
+  }, &seen);
   const ThreadPlan threads = choose_threads(config.run, comm);
   ExecOwner owner(threads.threads, threads.cpus);
 
   TrainProgress progress;
   TrainObserver silent;
   const bool show = config.log.progress && !o.quiet && comm.rank() == 0;
-  const TrainSummary summary = train(
-      config, comm, watchdog, show ? static_cast<TrainObserver&>(progress) : silent, owner.exec());
+  TrainSummary summary;
+  try {
+    summary = train(config, comm, watchdog, signals, show ? static_cast<TrainObserver&>(progress) : silent, owner.exec());
+  } catch (...) {
+    throw located(std::current_exception(), watchdog);
+  }
   progress.close();
   if (comm.rank() == 0) tell_result(summary_table(summary));
   return static_cast<int>(summary.stopped_early ? ExitCode::kStopped : ExitCode::kOk);
@@ -77,7 +82,11 @@ Action add_train(CLI::App& app) {
       "Several ranks: mpirun -n N cohort train CONFIG. The result does not depend on N.\n"
       "SIGUSR1 (or SIGTERM) saves a checkpoint at the end of the step and stops with exit code 75; "
       "the same command continues.");
-  return [o] { return run_on_ranks([&](Comm& comm) { return run(*o, comm); }); };
+  return [o] {
+    const StopSignals signals;  // before anything else: a request that comes while ranks find each other counts, too
+    return run_on_ranks(StopRequests::handed_on,
+                        [&](Comm& comm, LastSeen& seen) { return run(*o, comm, seen, signals); });
+  };
 }
 
 }  // namespace cohort

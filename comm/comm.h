@@ -12,6 +12,8 @@
 
 namespace cohort {
 
+class LastSeen;
+
 class Comm {
  public:
   static constexpr std::chrono::milliseconds kDefaultDeadline = std::chrono::minutes(10);
@@ -56,11 +58,11 @@ std::unique_ptr<Comm> make_self_comm();
 // clean path, finalises it when destroyed; at most one a process. Where an exception is on its way
 // or a collective failed it leaves MPI as it is, because MPI_Finalize would wait for ranks that do
 // not come. `max_message`: bytes of one MPI message, whose lengths are ints; longer transfers are
-// cut.
-std::unique_ptr<Comm> make_mpi_comm(int64_t max_message = int64_t{1} << 30);
+// cut. `seen` learns of each collective, and of abort().
+std::unique_ptr<Comm> make_mpi_comm(int64_t max_message = int64_t{1} << 30, LastSeen* seen = nullptr);
 // MPI when mpirun or srun started several processes, else one process without touching MPI, which
 // takes a tenth of a second. Throws (exit code 2) when srun started several that cannot find each
 // other.
-std::unique_ptr<Comm> make_comm();
+std::unique_ptr<Comm> make_comm(LastSeen* seen = nullptr);
 
 }  // namespace cohort

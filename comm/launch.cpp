@@ -1,5 +1,8 @@
 #include "comm/launch.h"
 
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -47,9 +50,22 @@ bool launched_on_one_host(const Environment& environment) {
          number(environment, "SLURM_STEP_NUM_NODES") == 1;
 }
 
-std::unique_ptr<Comm> make_comm() {
+std::optional<int> launched_rank(const Environment& environment) {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
+    if (const auto rank = number(environment, name)) return rank;
+  return std::nullopt;
+}
+
+std::string launched_name(const Environment& environment) {
+  char host[256] = {};
+  if (gethostname(host, sizeof host - 1) != 0) std::strcpy(host, "an unknown host");
+  const auto rank = launched_rank(environment);
+  return fmt::format("rank {} on {}", rank ? std::to_string(*rank) : "?", host);
+}
+
+std::unique_ptr<Comm> make_comm(LastSeen* seen) {
   const bool several = launched_with_others([](const char* name) { return std::getenv(name); });
-  return several ? make_mpi_comm() : make_self_comm();
+  return several ? make_mpi_comm(int64_t{1} << 30, seen) : make_self_comm();
 }
 
 }  // namespace cohort

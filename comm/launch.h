@@ -3,6 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <optional>
+#include <string>
 
 namespace cohort {
 
@@ -17,6 +19,12 @@ using Environment = std::function<const char*(const char*)>;
 // (SLURM_PROCID, SLURM_NTASKS) says nothing: the batch script itself is one process. Throws (exit
 // code 2) where srun started several without PMIx: each would believe itself to be alone.
 bool launched_with_others(const Environment& environment);
+
+// This process's number among them, where the launcher says it.
+std::optional<int> launched_rank(const Environment& environment);
+
+// "rank 3 on node07", before there is a Comm to ask.
+std::string launched_name(const Environment& environment);
 
 // Whether the launcher says that all ranks are on this host.
 bool launched_on_one_host(const Environment& environment);

@@ -11,6 +11,7 @@
 #include <exception>
 
 #include "comm/comm.h"
+#include "comm/last_seen.h"
 #include "comm/mpi_check.h"
 #include "comm/mpi_roll_call.h"
 #include "comm/mpi_start.h"
@@ -26,8 +27,8 @@ constexpr int kTag = 2;
 
 class MpiComm final : public Comm {
  public:
-  explicit MpiComm(int64_t max_message)
-      : max_message_(max_message), place_(start()), roll_(place_.rank, place_.size) {
+  MpiComm(int64_t max_message, LastSeen* seen)
+      : max_message_(max_message), seen_(seen), place_(start()), roll_(place_.rank, place_.size) {
     std::vector<std::string> hosts;
     for (const auto& bytes : all_gather(std::as_bytes(std::span(place_.host)), "host names"))
       hosts.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -42,7 +43,7 @@ class MpiComm final : public Comm {
     } catch (const std::exception& error) {
       std::fprintf(stderr, "cohort: error: rank %d on %s: %s\n", rank(), place_.host.c_str(),
                    error.what());
-      abort_mpi(static_cast<int>(ExitCode::kRankFailed));
+      abort(static_cast<int>(ExitCode::kRankFailed));
     }
   }
 
@@ -114,7 +115,10 @@ class MpiComm final : public Comm {
   }
 
   void set_deadline(std::chrono::milliseconds deadline) override { deadline_ = deadline; }
-  [[noreturn]] void abort(int exit_code) override { abort_mpi(exit_code); }
+  [[noreturn]] void abort(int exit_code) override {
+    if (seen_ != nullptr) seen_->end(exit_code);
+    abort_mpi(exit_code);
+  }
 
  private:
   struct Place {
@@ -135,6 +139,7 @@ class MpiComm final : public Comm {
         : comm(comm), call(call) {
       CHECK(!comm.unusable_, "{} after a collective that failed", call.to_string());
       comm.unusable_ = true;
+      if (comm.seen_ != nullptr) comm.seen_->enter_collective(call.to_string(), start + comm.deadline_);
       comm.roll_.enter(call, numbers, start + comm.deadline_);
     }
 
@@ -164,6 +169,7 @@ class MpiComm final : public Comm {
              comm.roll_.names(transfers.unfinished()));
       }
       comm.unusable_ = false;
+      if (comm.seen_ != nullptr) comm.seen_->leave_collective();
     }
   };
 
@@ -190,6 +196,7 @@ class MpiComm final : public Comm {
   }
 
   int64_t max_message_;
+  LastSeen* seen_;
   Place place_;
   RollCall roll_;
   std::vector<int64_t> numbers_ = std::vector<int64_t>(static_cast<size_t>(place_.size));
@@ -200,10 +207,10 @@ class MpiComm final : public Comm {
 
 }  // namespace
 
-std::unique_ptr<Comm> make_mpi_comm(int64_t max_message) {
+std::unique_ptr<Comm> make_mpi_comm(int64_t max_message, LastSeen* seen) {
   CHECK(max_message >= 1 && max_message <= INT_MAX, "messages of {} bytes: MPI's lengths are ints",
         max_message);
-  return std::make_unique<MpiComm>(max_message);
+  return std::make_unique<MpiComm>(max_message, seen);
 }
 
 }  // namespace cohort

@@ -9,11 +9,13 @@
 namespace cohort {
 namespace {
 using Clock = std::chrono::steady_clock;
+constexpr auto kPatience = Watchdog::kPatience;
 }  // namespace
 
 struct Watchdog::Impl {
   std::string who;
   std::function<void(const std::string&)> expired;
+  LastSeen* seen;
 
   std::mutex mutex;
   std::condition_variable changed;
@@ -21,6 +23,7 @@ struct Watchdog::Impl {
   std::string section;
   int64_t step = 0;
   std::chrono::milliseconds allowed{};
+  bool patient = false;  // the deadline was put off
   Clock::time_point deadline = Clock::time_point::max();  // of the section; max: none
   Clock::time_point wakes = Clock::time_point::max();     // when the thread looks again by itself
   std::thread thread;                                     // last: it uses all of the above
@@ -35,13 +38,22 @@ struct Watchdog::Impl {
     }
   }
 
+  bool in_collective() const {
+    return seen != nullptr && seen->collective_deadline() != Clock::time_point::max();
+  }
+
   void watch() {
     std::unique_lock lock(mutex);
     while (!stop) {
-      if (deadline <= Clock::now()) {
-        const std::string message =
+      const Clock::time_point now = Clock::now();
+      if (deadline <= now && !patient && in_collective()) {
+        patient = true;
+        deadline = now + kPatience;
+      } else if (deadline <= now) {
+        std::string message =
             fmt::format("{}{}section {} exceeded {:.4g} s at step {}", who, who.empty() ? "" : ": ",
                         section, std::chrono::duration<double>(allowed).count(), step);
+        if (in_collective()) message += fmt::format(", in {}", seen->collective());
         lock.unlock();
         expired(message);
         return;
@@ -55,10 +67,11 @@ struct Watchdog::Impl {
   }
 };
 
-Watchdog::Watchdog(std::string who, std::function<void(const std::string&)> expired)
+Watchdog::Watchdog(std::string who, std::function<void(const std::string&)> expired, LastSeen* seen)
     : impl_(std::make_unique<Impl>()) {
   impl_->who = std::move(who);
   impl_->expired = std::move(expired);
+  impl_->seen = seen;
   impl_->thread = std::thread([impl = impl_.get()] { impl->watch(); });
 }
 
@@ -76,12 +89,21 @@ void Watchdog::enter(const char* section, int64_t step, std::chrono::millisecond
   impl_->section = section;
   impl_->step = step;
   impl_->allowed = deadline;
-  impl_->set_deadline(deadline.count() == 0 ? Clock::time_point::max() : Clock::now() + deadline);
+  impl_->patient = false;
+  const Clock::time_point at = deadline.count() == 0 ? Clock::time_point::max() : Clock::now() + deadline;
+  impl_->set_deadline(at);
+  if (impl_->seen != nullptr) impl_->seen->enter(section, step, at);
+}
+
+Watchdog::Last Watchdog::last() const {
+  std::lock_guard lock(impl_->mutex);
+  return {impl_->section, impl_->step};
 }
 
 void Watchdog::leave() {
   std::lock_guard lock(impl_->mutex);
   impl_->set_deadline(Clock::time_point::max());
+  if (impl_->seen != nullptr) impl_->seen->leave();
 }
 
 }  // namespace cohort

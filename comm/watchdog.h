@@ -8,14 +8,18 @@
 #include <memory>
 #include <string>
 
+#include "comm/last_seen.h"
+
 namespace cohort {
 
 class Watchdog {
  public:
   // `expired(message)` is called on the watchdog's thread, at most once: it reports and ends the
   // process (exit code 4), and throws nothing. The message is "WHO: section update exceeded 600 s
-  // at step 41"; an empty `who` is left out.
-  Watchdog(std::string who, std::function<void(const std::string&)> expired);
+  // at step 41"; an empty `who` is left out. `seen` learns of each section; where it says that the
+  // rank waits in a collective, that gets kPatience more: its own report names the ranks it waits for.
+  Watchdog(std::string who, std::function<void(const std::string&)> expired, LastSeen* seen = nullptr);
+  static constexpr std::chrono::milliseconds kPatience{1000};
   // Ends the thread; waits for `expired` when it is running.
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
@@ -27,6 +31,12 @@ class Watchdog {
   // thread.
   void enter(const char* section, int64_t step, std::chrono::milliseconds deadline);
   void leave();
+  // The section entered last, left or not, and its step; "" before the first.
+  struct Last {
+    std::string section;
+    int64_t step;
+  };
+  Last last() const;
 
  private:
   struct Impl;

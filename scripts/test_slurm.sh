@@ -65,11 +65,11 @@ wait_line() {  # FILE TEXT SECONDS
     sleep 0.1
   done
 }
-# A process that SLURM started: others of the same command line (srun, the script, what a rank forked) are no ranks.
+# The child of a supervisor (comm/supervisor.h): others of the same command line (srun, the script, what a rank forked) are no ranks.
 last_rank() {
   local pid
   for pid in $(pgrep --full "$COHORT train.*$1"); do
-    if [[ $(readlink "/proc/$pid/exe") == "$COHORT" && $(cat "/proc/$(awk '/^PPid:/ {print $2}' "/proc/$pid/status")/comm") == slurmstepd ]]; then
+    if [[ $(readlink "/proc/$pid/exe") == "$COHORT" && $(cat "/proc/$(awk '/^PPid:/ {print $2}' "/proc/$pid/status")/comm") == cohort-watch ]]; then
       echo "$pid"
     fi
   done 2> /dev/null | tail -n 1
@@ -103,6 +103,7 @@ job=$(submit --ntasks=2 --output="$work/killed.log" scripts/slurm/train.sbatch "
 check "a rank to be killed: the run starts" wait_line "$work/killed.log" "step  *100/" 60
 kill -KILL "$(last_rank run.name=killed)"
 check "a killed rank ends the job within 45 s" wait_job "$job" 45
+check "... its supervisor says what happened" grep -q "killed by signal 9 (Killed).* in section .* of step" "$work/killed.log"
 check "... and not as a success" test "$(scontrol show job "$job" | grep -o 'JobState=[A-Z]*')" = JobState=FAILED
 job=$(submit --ntasks=1 --output="$work/killed2.log" scripts/slurm/train.sbatch "$work/config.yaml" run.name=killed trainer.save_steps=50)
 check "submitted again on another number of ranks, it finishes" wait_job "$job" 120

@@ -1,12 +1,6 @@
 #include "trainer/checkpoint.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -15,109 +9,18 @@
 #include "core/files.h"
 #include "core/hash.h"
 #include "trainer/build_info.h"
+#include "trainer/checkpoint_layout.h"
 
 namespace cohort {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr int64_t kFormatVersion = 1;
-
-struct ShardRecord {
-  uint64_t bytes = 0;
-  std::string hash;
-};
-
-fs::path shard_file(const fs::path& folder, int shard) { return folder / fmt::format("shard_{:05}.bin", shard); }
-
-// N of "step_N"; nothing for any other name.
-std::optional<int64_t> step_of(const fs::path& folder) {
-  const std::string name = folder.filename().string();
-  constexpr std::string_view kPrefix = "step_";
-  if (!name.starts_with(kPrefix)) return std::nullopt;
-  int64_t step = 0;
-  const auto [end, error] = std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), step);
-  if (error != std::errc() || end != name.data() + name.size() || step <= 0) return std::nullopt;
-  return step;
-}
-
-// Complete checkpoints, oldest first.
-std::vector<fs::path> complete_checkpoints(const fs::path& checkpoints) {
-  std::vector<fs::path> found;
-  if (!fs::is_directory(checkpoints)) return found;
-  for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints))
-    if (entry.is_directory() && step_of(entry.path()) && fs::exists(entry.path() / "manifest.json"))
-      found.push_back(entry.path());
-  std::ranges::sort(found, {}, [](const fs::path& path) { return *step_of(path); });
-  return found;
-}
-
-[[noreturn]] void fail_write(const fs::path& file) {
-  const int error = errno;
-  const bool full = error == ENOSPC || error == EDQUOT;
-  fail(full ? ExitCode::kResources : ExitCode::kInput, "{}: cannot be written: {}; earlier checkpoints are untouched",
-       file.string(), std::strerror(error));
-}
-
-// A file that is written piece by piece.
-class ShardFile {
- public:
-  explicit ShardFile(fs::path file) : file_(std::move(file)) {
-    descriptor_ = ::open(file_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (descriptor_ < 0) fail_write(file_);
-  }
-  ~ShardFile() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  ShardFile(const ShardFile&) = delete;
-  ShardFile& operator=(const ShardFile&) = delete;
-
-  void append(std::span<const std::byte> bytes) {
-    record_.bytes += bytes.size();
-    hash_.add(bytes);
-    while (!bytes.empty()) {
-      const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) fail_write(file_);
-      bytes = bytes.subspan(static_cast<size_t>(written));
-    }
-  }
-  // Flushes; what the manifest says of the file.
-  ShardRecord finish() {
-    const bool flushed = ::fsync(descriptor_) == 0;
-    if (::close(std::exchange(descriptor_, -1)) != 0 || !flushed) fail_write(file_);
-    record_.hash = hash_.text();
-    return record_;
-  }
-
- private:
-  fs::path file_;
-  int descriptor_ = -1;
-  Fingerprint hash_;
-  ShardRecord record_;
-};
-
-// A shard's file: master, m, v, one after the other, `kPiece` numbers at a time through memory.
-constexpr std::array kParts = {Optimizer::Part::master, Optimizer::Part::m, Optimizer::Part::v};
-constexpr int64_t kPiece = int64_t{1} << 20;
-
-ShardRecord write_shard(const fs::path& file, const Optimizer& optimizer, int shard) {
-  ShardFile out(file);
-  std::vector<float> numbers;
-  for (const Optimizer::Part part : kParts) {
-    for (int64_t begin = 0; begin < optimizer.shard_size(); begin += kPiece) {
-      numbers.resize(static_cast<size_t>(std::min(kPiece, optimizer.shard_size() - begin)));
-      optimizer.read_state(shard, part, begin, numbers);
-      out.append(std::as_bytes(std::span(numbers)));
-    }
-  }
-  return out.finish();
-}
 
 void read_shard(std::span<const std::byte> bytes, Optimizer& optimizer, int shard, const Exec& ex) {
   std::vector<float> numbers;
-  for (const Optimizer::Part part : kParts) {
-    for (int64_t begin = 0; begin < optimizer.shard_size(); begin += kPiece) {
-      numbers.resize(static_cast<size_t>(std::min(kPiece, optimizer.shard_size() - begin)));
+  for (const Optimizer::Part part : kShardParts) {
+    for (int64_t begin = 0; begin < optimizer.shard_size(); begin += kCheckpointPiece) {
+      numbers.resize(static_cast<size_t>(std::min(kCheckpointPiece, optimizer.shard_size() - begin)));
       const size_t size = numbers.size() * sizeof(float);
       std::memcpy(numbers.data(), bytes.data(), size);
       bytes = bytes.subspan(size);
@@ -165,7 +68,7 @@ Json read_manifest(const fs::path& checkpoint) {
   CHECK_INPUT(fs::exists(file), "{}: no complete checkpoint: manifest.json is missing", checkpoint.string());
   Json manifest = parse_json(read_file(file), where);
   const int64_t version = get_int(manifest, "format_version", where, 0, INT64_MAX);
-  CHECK_INPUT(version == kFormatVersion, "{}: format version {}, this program reads {}", where, version, kFormatVersion);
+  CHECK_INPUT(version == kCheckpointFormat, "{}: format version {}, this program reads {}", where, version, kCheckpointFormat);
   const std::string hash = get_string(manifest, "manifest_hash", where);
   manifest.erase("manifest_hash");
   CHECK_INPUT(fingerprint(dump_json(manifest)) == hash, "{}: the content does not match its own hash: the file was changed",
@@ -192,46 +95,78 @@ void check_manifest(const Json& manifest, std::string_view where, const RunIdent
 
 }  // namespace
 
-void save_checkpoint(const fs::path& checkpoints, const CheckpointState& state, const RunIdentity& identity,
-                     const Optimizer& optimizer, int64_t keep, Comm& comm) {
-  const fs::path temporary = checkpoints / fmt::format("tmp_step_{}", state.step);
-  const fs::path final_name = checkpoints / fmt::format("step_{}", state.step);
-  if (comm.rank() == 0) {
-    fs::remove_all(temporary);
-    fs::create_directories(temporary);
+CheckpointWriter::CheckpointWriter(fs::path checkpoints, const Optimizer& optimizer, Comm& comm)
+    : checkpoints_(std::move(checkpoints)), optimizer_(optimizer), comm_(comm) {}
+
+fs::path CheckpointWriter::temporary() const { return checkpoints_ / fmt::format("tmp_step_{}", state_.step); }
+
+void CheckpointWriter::begin(const CheckpointState& state, const RunIdentity& identity, int64_t keep) {
+  CHECK(!pending(), "the checkpoint of step {} while that of step {} is being written", state.step, state_.step);
+  state_ = state;
+  identity_ = identity;
+  keep_ = keep;
+  if (comm_.rank() == 0) {
+    fs::remove_all(temporary());
+    fs::create_directories(temporary());
   }
-  comm.barrier("checkpoint folder");
-  std::vector<ShardRecord> records;
-  for (int k = optimizer.owned_shards().first; k < optimizer.owned_shards().last; ++k) {
-    records.push_back(write_shard(shard_file(temporary, k), optimizer, k));
-  }
-  const std::vector<ShardRecord> all = gather_records(records, comm);  // also: every rank has flushed its shards
-  if (comm.rank() == 0) {
+  comm_.barrier("checkpoint folder");
+  writer_.emplace(temporary(), optimizer_);
+}
+
+void CheckpointWriter::release_state(const Exec& ex) {
+  if (writer_) writer_->release(ex);
+}
+
+bool CheckpointWriter::commit_if_written() {
+  if (!pending()) return false;
+  // A rank whose writing has failed says so at once: the others wait for it in the collective, and it ends them.
+  const bool mine = writer_->done();
+  if (mine) writer_->finish();
+  if (comm_.any(!mine, "checkpoint written")) return false;
+  commit();
+  return true;
+}
+
+void CheckpointWriter::commit() {
+  if (!pending()) return;
+  const std::vector<ShardRecord> records = writer_->finish();
+  seconds_ = writer_->seconds();
+  const std::vector<ShardRecord> all = gather_records(records, comm_);  // also: every rank has flushed its shards
+  writer_.reset();
+  if (comm_.rank() == 0) {
     Json shards = Json::array();
     for (const ShardRecord& record : all) shards.push_back({{"bytes", record.bytes}, {"hash", record.hash}});
-    Json manifest = {{"format_version", kFormatVersion},
-                           {"step", state.step},
-                           {"optimizer_steps", state.optimizer_steps},
-                           {"num_tokens", state.num_tokens},
-                           {"model", identity.model},
-                           {"data", identity.data},
-                           {"reference", identity.reference},
-                           {"ranks", comm.size()},
-                           {"build", build_info()},
-                           {"config", identity.config},
-                           {"extra", state.extra},
-                           {"shards", shards}};
+    Json manifest = {{"format_version", kCheckpointFormat},
+                     {"step", state_.step},
+                     {"optimizer_steps", state_.optimizer_steps},
+                     {"num_tokens", state_.num_tokens},
+                     {"model", identity_.model},
+                     {"data", identity_.data},
+                     {"reference", identity_.reference},
+                     {"ranks", comm_.size()},
+                     {"build", build_info()},
+                     {"config", identity_.config},
+                     {"extra", state_.extra},
+                     {"shards", shards}};
     manifest["manifest_hash"] = fingerprint(dump_json(manifest));
-    write_file_atomic(temporary / "manifest.json", dump_json(manifest, 1) + "\n");
+    const fs::path final_name = checkpoints_ / fmt::format("step_{}", state_.step);
+    write_file_atomic(temporary() / "manifest.json", dump_json(manifest, 1) + "\n");
     if (fs::exists(final_name)) {  // the same step again, after a resume from an earlier one
       fs::remove(final_name / "manifest.json");
       fs::remove_all(final_name);
     }
-    fs::rename(temporary, final_name);
-    fsync_path(checkpoints);
-    remove_old(checkpoints, keep);
+    fs::rename(temporary(), final_name);
+    fsync_path(checkpoints_);
+    remove_old(checkpoints_, keep_);
   }
-  comm.barrier("checkpoint complete");
+  comm_.barrier("checkpoint complete");
+}
+
+void save_checkpoint(const fs::path& checkpoints, const CheckpointState& state, const RunIdentity& identity,
+                     const Optimizer& optimizer, int64_t keep, Comm& comm) {
+  CheckpointWriter writer(checkpoints, optimizer, comm);
+  writer.begin(state, identity, keep);
+  writer.commit();
 }
 
 std::optional<fs::path> newest_checkpoint(const fs::path& checkpoints) {
@@ -260,7 +195,7 @@ CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& i
   for (int k = optimizer.owned_shards().first; k < optimizer.owned_shards().last; ++k) {
     const fs::path path = shard_file(checkpoint, k);
     const MappedFile mapped(path);
-    const uint64_t expected = kParts.size() * static_cast<uint64_t>(optimizer.shard_size()) * sizeof(float);
+    const uint64_t expected = kShardParts.size() * static_cast<uint64_t>(optimizer.shard_size()) * sizeof(float);
     CHECK_INPUT(mapped.bytes().size() == expected, "{}: {} bytes, expected {}: the file is cut short or of another model",
                 path.string(), mapped.bytes().size(), expected);
     CHECK_INPUT(fingerprint(mapped.bytes()) == get_string(manifest["shards"][static_cast<size_t>(k)], "hash", where),

@@ -13,6 +13,7 @@
 #include "comm/comm.h"
 #include "core/json.h"
 #include "trainer/optimizer.h"
+#include "trainer/shard_writer.h"
 
 namespace cohort {
 
@@ -31,8 +32,38 @@ struct CheckpointState {
   Json extra = Json::object();  // accuracies measured so far
 };
 
-// Called by all ranks. Every rank writes its shards into tmp_step_N/ and flushes them; after a barrier rank 0 writes the
-// manifest, renames the folder and removes all but the newest `keep` (0: none is removed). Out of space: exit code 6.
+// Writes one checkpoint at a time while the run goes on. Every rank writes its shards into tmp_step_N/ and flushes them; when all
+// have, rank 0 writes the manifest, renames the folder and removes all but the newest `keep` (0: none is removed). What goes wrong
+// is thrown by the commit: out of space: exit code 6; a state that is not finite: exit code 5; then there is no checkpoint.
+class CheckpointWriter {
+ public:
+  CheckpointWriter(std::filesystem::path checkpoints, const Optimizer& optimizer, Comm& comm);
+
+  // Called by all ranks. Not while one is pending.
+  void begin(const CheckpointState& state, const RunIdentity& identity, int64_t keep);
+  bool pending() const { return writer_.has_value(); }
+  // To be called before the optimizer's state changes: what is not read yet is copied.
+  void release_state(const Exec& ex);
+  // Called by all ranks. The one commits if every rank has written, and says whether it did; the other waits for that.
+  bool commit_if_written();
+  void commit();
+  // What writing this rank's shards of the last commit took.
+  double seconds() const { return seconds_; }
+
+ private:
+  std::filesystem::path temporary() const;
+
+  std::filesystem::path checkpoints_;
+  const Optimizer& optimizer_;
+  Comm& comm_;
+  CheckpointState state_;
+  RunIdentity identity_;
+  int64_t keep_ = 0;
+  std::optional<ShardWriter> writer_;
+  double seconds_ = 0;
+};
+
+// Called by all ranks: begins one and waits for its commit.
 void save_checkpoint(const std::filesystem::path& checkpoints, const CheckpointState& state, const RunIdentity& identity,
                      const Optimizer& optimizer, int64_t keep, Comm& comm);
 

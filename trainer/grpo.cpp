@@ -6,8 +6,9 @@
 
 namespace cohort {
 
-TrainSummary train(const Config& config, Comm& comm, Watchdog& watchdog, TrainObserver& observer, const Exec& ex) {
-  TrainRun run(config, comm, watchdog, observer, ex);  // data, model, reference, optimizer; from a checkpoint if there is one
+TrainSummary train(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals, TrainObserver& observer,
+                   const Exec& ex) {
+  TrainRun run(config, comm, watchdog, signals, observer, ex);  // data, model, reference, optimizer; from a checkpoint if there is one
   while (run.step() < config.trainer.max_steps && !run.stop_requested()) {
     run.begin_step();
     std::vector<Group> groups = run.sample_groups();   // num_generations completions a prompt, each scored

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "comm/comm.h"
+#include "comm/signals.h"
 #include "comm/watchdog.h"
 #include "model/exec.h"
 #include "trainer/config.h"
@@ -31,6 +32,8 @@ struct TrainSummary {
   std::filesystem::path run_dir, final_model;
 };
 
-TrainSummary train(const Config& config, Comm& comm, Watchdog& watchdog, TrainObserver& observer, const Exec& ex);
+// `signals`: asks to save and stop.
+TrainSummary train(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals, TrainObserver& observer,
+                   const Exec& ex);
 
 }  // namespace cohort

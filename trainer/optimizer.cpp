@@ -59,6 +59,7 @@ double Optimizer::step(double learning_rate, const std::vector<bool>& leaf_used,
          "optim.learning_rate, or look at this step's completions", norm, steps_done_ + 1);
   }
 
+  if (before_change_) before_change_(ex);
   AdamWStep update{.learning_rate = static_cast<float>(learning_rate), .beta1 = config_.adam_beta1,
                    .beta2 = config_.adam_beta2, .eps = config_.adam_epsilon, .step = ++steps_done_};
   if (config_.max_grad_norm > 0)

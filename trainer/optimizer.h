@@ -31,6 +31,9 @@ class Optimizer {
   // All master weights (table.size), on every rank. Called by all ranks.
   std::vector<float> gather_masters();
 
+  // To be called before step() changes anything of the state: somebody may still be reading it.
+  void before_change(std::function<void(const Exec&)> callback) { before_change_ = std::move(callback); }
+
   GradientSum& gradients() { return gradients_; }
 
   // Sums the gradients, clips by global norm, updates this rank's span, shares the weights, version + 1.
@@ -67,6 +70,7 @@ class Optimizer {
   GradientSum gradients_;
   Arena arena_{"optimizer"};
   Tensor low_, m_, v_;  // of [owned_begin, owned_end), as AdamWState
+  std::function<void(const Exec&)> before_change_;
   int64_t steps_done_ = 0;
   double comm_seconds_ = 0;
 };

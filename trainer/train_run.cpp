@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "core/check.h"
 #include "core/hash.h"
@@ -68,10 +69,12 @@ std::pair<double, double> mean_and_std(const std::vector<std::optional<double>>&
 
 }  // namespace
 
-TrainRun::TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, TrainObserver& observer, const Exec& ex)
-    : config_(config), comm_(comm), host_ranks_(ranks_on_host(comm)), watchdog_(watchdog), observer_(observer), ex_(ex), start_(Clock::now()),
+TrainRun::TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals, TrainObserver& observer,
+                   const Exec& ex)
+    : config_(config), comm_(comm), host_ranks_(ranks_on_host(comm)), watchdog_(watchdog), signals_(signals), observer_(observer), ex_(ex),
+      start_(Clock::now()),
       rewards_(config.reward), dir_(config, comm) {
-  enter("load", config_.comm.load_timeout_s);
+  enter("load", 0, config_.comm.load_timeout_s);
   if (config_.log.trace) ex_.trace = &trace_.emplace(comm_.rank());
   load();
   start_policy();
@@ -87,8 +90,8 @@ TrainRun::~TrainRun() {
   }
 }
 
-void TrainRun::enter(const char* section, double deadline_s) {
-  watchdog_.enter(section, state_.step + 1, std::chrono::milliseconds(static_cast<int64_t>(std::ceil(1000 * deadline_s))));
+void TrainRun::enter(const char* section, int64_t step, double deadline_s) {
+  watchdog_.enter(section, step, std::chrono::milliseconds(static_cast<int64_t>(std::ceil(1000 * deadline_s))));
 }
 
 void TrainRun::load() {
@@ -154,7 +157,7 @@ void TrainRun::start_policy() {
     if (config_.trainer.eval_before)
       if (const auto accuracy = measure("accuracy before")) state_.extra["accuracy_before"] = *accuracy;
     if (warm) {
-      enter("warm start", config_.comm.update_timeout_s);
+      enter("warm start", 0, config_.comm.update_timeout_s);
       const std::vector<float> masters =
           warm_start(*model_, data_.train, stop_tokens(*model_).front(), rounded(), config_, comm_, ex_,
                      [&](int64_t done, int64_t total) {
@@ -190,6 +193,12 @@ void TrainRun::start_policy() {
     saved_step_ = state_.step;
     dir_.drop_metrics_after(state_.step);
   }
+  checkpoints_.emplace(dir_.checkpoints(), *optimizer_, comm_);
+  optimizer_->before_change([this](const Exec& ex) {
+    const Clock::time_point start = Clock::now();
+    checkpoints_->release_state(ex);
+    checkpoint_seconds_ += seconds_since(start);
+  });
   updater_ = std::make_unique<Updater>(*model_->policy, reference_.get(), *optimizer_, config_, comm_);
   generator_ = make_generator(Sampling::training, data_.train);
   generator_->cache_size().require_free();
@@ -206,7 +215,7 @@ void TrainRun::start_policy() {
 // Accuracy on the evaluation data with the weights as they are; nothing when there are no such data.
 std::optional<double> TrainRun::measure(const char* stage, EvalResult* result) {
   if (data_.eval.problems.empty()) return std::nullopt;
-  enter("evaluation", config_.comm.rollout_timeout_s);
+  enter("evaluation", state_.step, config_.comm.rollout_timeout_s);
   const Span span(ex_.trace, "evaluate");
   const std::unique_ptr<Generator> generator = make_generator(Sampling::evaluation, data_.eval);
   EvalResult measured =
@@ -220,10 +229,13 @@ std::optional<double> TrainRun::measure(const char* stage, EvalResult* result) {
 }
 
 bool TrainRun::stop_requested() {
-  enter("collective", config_.comm.timeout_s);
+  commit_saved(/*wait=*/false);
+  enter("collective", state_.step, config_.comm.timeout_s);
   if (!comm_.any(signals_.requested(), "stop request")) return false;
-  observer_.message(fmt::format("save and stop requested: saving step {}", state_.step));
-  if (state_.step > 0 && saved_step_ != state_.step) save();
+  observer_.message(state_.step > 0 ? fmt::format("save and stop requested: saving step {}", state_.step)
+                                    : "save and stop requested: no step is done, there is nothing to save");
+  if (state_.step > 0 && saved_step_ != state_.step) begin_save();
+  commit_saved(/*wait=*/true);
   stopped_ = true;
   return true;
 }
@@ -235,7 +247,7 @@ void TrainRun::begin_step() {
 }
 
 std::vector<Group> TrainRun::sample_groups() {
-  enter("rollout", config_.comm.rollout_timeout_s);
+  enter("rollout", next_step(), config_.comm.rollout_timeout_s);
   const int64_t step = state_.step + 1, samples = config_.rollout.num_generations;
   std::vector<const Problem*> problems;
   std::vector<Group> groups;
@@ -253,7 +265,7 @@ std::vector<Group> TrainRun::sample_groups() {
   if (tape_) tape_->begin(model_->policy->version);
   const Clock::time_point start = Clock::now();
   std::vector<ScoredRollout> scored = maker.make(problems, samples, static_cast<uint32_t>(step), {},
-                                                 [&] { enter("reward", config_.comm.reward_timeout_s); });
+                                                 [&] { enter("reward", next_step(), config_.comm.reward_timeout_s); });
   const double seconds = seconds_since(start);
   int64_t tokens = 0;
   for (size_t i = 0; i < scored.size(); ++i) {
@@ -315,7 +327,7 @@ void TrainRun::set_advantages(std::vector<Group>& groups) {
 }
 
 void TrainRun::update(const std::vector<Group>& groups) {
-  enter("update", config_.comm.update_timeout_s);
+  enter("update", next_step(), config_.comm.update_timeout_s);
   const Clock::time_point start = Clock::now();
   updater_->update(groups, names_, state_.step + 1, metrics_, ex_, tape_ ? &*tape_ : nullptr);
   const double seconds = seconds_since(start);
@@ -345,6 +357,8 @@ void TrainRun::end_step(const std::vector<Group>& groups) {
   struct rusage usage {};
   getrusage(RUSAGE_SELF, &usage);
   metrics_.set("perf/peak_memory_gb", static_cast<double>(usage.ru_maxrss) * 1024 / 1e9);
+  metrics_.set("timing_s/checkpoint", std::exchange(checkpoint_seconds_, 0.0));
+  metrics_.set("timing_s/checkpoint_write", checkpoints_->seconds());
   metrics_.set("timing_s/step", seconds_since(step_start_));
   dir_.append_metrics(metrics_);
   const int64_t every = config_.log.completions_steps;
@@ -355,14 +369,31 @@ void TrainRun::end_step(const std::vector<Group>& groups) {
 }
 
 void TrainRun::save_if_due() {
-  if (config_.trainer.save_steps > 0 && state_.step % config_.trainer.save_steps == 0) save();
+  if (config_.trainer.save_steps > 0 && state_.step % config_.trainer.save_steps == 0) begin_save();
 }
 
-void TrainRun::save() {
-  enter("checkpoint", config_.comm.checkpoint_timeout_s);
+// The rest is written while the run goes on.
+void TrainRun::begin_save() {
+  commit_saved(/*wait=*/true);
+  enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
   const Span span(ex_.trace, "checkpoint");
-  save_checkpoint(dir_.checkpoints(), state_, identity_, *optimizer_, config_.trainer.save_total_limit, comm_);
+  const Clock::time_point start = Clock::now();
+  checkpoints_->begin(state_, identity_, config_.trainer.save_total_limit);
   saved_step_ = state_.step;
+  checkpoint_seconds_ += seconds_since(start);
+}
+
+void TrainRun::commit_saved(bool wait) {
+  if (!checkpoints_->pending()) return;
+  enter("checkpoint", saved_step_, config_.comm.checkpoint_timeout_s);
+  const Span span(ex_.trace, "checkpoint");
+  const Clock::time_point start = Clock::now();
+  if (wait) {
+    checkpoints_->commit();
+  } else {
+    checkpoints_->commit_if_written();
+  }
+  checkpoint_seconds_ += seconds_since(start);
 }
 
 // What every rank has seen since the last call, into the one file. Called by all ranks.
@@ -377,6 +408,7 @@ void TrainRun::write_trace() {
 }
 
 TrainSummary TrainRun::finish() {
+  commit_saved(/*wait=*/true);
   TrainSummary summary;
   const auto accuracy = [&](const char* key) {
     return state_.extra.contains(key) ? std::optional(state_.extra[key].get<double>()) : std::nullopt;
@@ -389,7 +421,7 @@ TrainSummary TrainRun::finish() {
   if (!summary.stopped_early) {
     if (evaluated_step_ != state_.step || !last_accuracy_) measure("accuracy after GRPO");
     summary.accuracy_after = last_accuracy_;
-    enter("checkpoint", config_.comm.checkpoint_timeout_s);
+    enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
     const Span span(ex_.trace, "checkpoint");
     dir_.write_model(*model_->policy, model_files_, dir_.final_model(),
                      rounded() ? optimizer_->gather_masters() : std::vector<float>());

@@ -23,7 +23,8 @@ namespace cohort {
 class TrainRun {
  public:
   // Loads data and model, measures the first accuracies, warms up, or goes on from a checkpoint. Called by all ranks.
-  TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, TrainObserver& observer, const Exec& ex);
+  TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals, TrainObserver& observer,
+           const Exec& ex);
   ~TrainRun();
 
   int64_t step() const { return state_.step; }  // the last step done
@@ -40,23 +41,25 @@ class TrainRun {
   TrainSummary finish();
 
  private:
-  void enter(const char* section, double deadline_s);
+  void enter(const char* section, int64_t step, double deadline_s);
+  int64_t next_step() const { return state_.step + 1; }
   void load();
   void start_policy();
   std::unique_ptr<Generator> make_generator(Sampling sampling, const Dataset& data) const;
   std::filesystem::path warm_start_source() const;
   bool rounded() const;
   std::optional<double> measure(const char* stage, EvalResult* result = nullptr);
-  void save();
+  void begin_save();
+  void commit_saved(bool wait);
   void write_trace();
 
   const Config& config_;
   Comm& comm_;
   int host_ranks_;
   Watchdog& watchdog_;
+  const StopSignals& signals_;
   TrainObserver& observer_;
   Exec ex_;
-  StopSignals signals_;
   Clock::time_point start_, step_start_;
 
   TaskData data_;
@@ -68,13 +71,15 @@ class TrainRun {
   ModelFiles model_files_;
   std::unique_ptr<Policy> reference_;  // only with algorithm.beta > 0
   std::unique_ptr<Optimizer> optimizer_;
+  std::optional<CheckpointWriter> checkpoints_;  // reads the optimizer's state
   std::unique_ptr<Updater> updater_;
   std::unique_ptr<Generator> generator_;
   std::optional<ActivationTape> tape_;  // of a step's rows, for its update
   ExpectedLengths lengths_;
   RunIdentity identity_;
   CheckpointState state_;
-  int64_t saved_step_ = -1;
+  int64_t saved_step_ = -1;  // of the last checkpoint, written or being written
+  double checkpoint_seconds_ = 0;  // that the run stood still for checkpoints, since the last step's metrics
   bool stopped_ = false;
 
   Metrics metrics_;                 // of the step in progress

@@ -59,7 +59,9 @@ TEST(Trace, ShowsTheStagesOfARunNestedAndChangesNothingElse) {
   }
   for (const std::string& name : kNames) EXPECT_GT(counts[name], 0) << name;
   EXPECT_EQ(counts.size(), kNames.size());
-  EXPECT_EQ(counts["checkpoint"], 2);  // after step 2, and the final model
+  // After step 2: begun, looked at while it is being written (once or not at all before the end), committed; the final model.
+  EXPECT_GE(counts["checkpoint"], 3);
+  EXPECT_LE(counts["checkpoint"], 4);
   EXPECT_EQ(counts["evaluate"], 2);    // before and after
   EXPECT_EQ(counts["rollout"], 5);     // the steps' and the evaluations'
   expect_nested(events);

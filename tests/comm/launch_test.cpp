@@ -1,6 +1,7 @@
 #include "comm/launch.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <map>
 #include <string>
@@ -21,6 +22,18 @@ Environment environment(const Table& table) {
 
 bool with_others(const Table& table) { return launched_with_others(environment(table)); }
 bool on_one_host(const Table& table) { return launched_on_one_host(environment(table)); }
+
+TEST(Launch, TheRankIsKnownBeforeMpiStarts) {
+  EXPECT_EQ(launched_rank(environment({})), std::nullopt);
+  const Table mpirun = {{"OMPI_COMM_WORLD_RANK", "3"}, {"PMIX_RANK", "4"}}, srun = {{"PMIX_RANK", "4"}}, other = {{"PMI_RANK", "5"}};
+  EXPECT_EQ(launched_rank(environment(mpirun)), 3);
+  EXPECT_EQ(launched_rank(environment(srun)), 4);
+  EXPECT_EQ(launched_rank(environment(other)), 5);
+  char host[256] = {};
+  gethostname(host, sizeof host - 1);
+  EXPECT_EQ(launched_name(environment(srun)), std::string("rank 4 on ") + host);
+  EXPECT_EQ(launched_name(environment({})), std::string("rank ? on ") + host);
+}
 
 TEST(Launch, AShellStartsOneProcess) {
   EXPECT_FALSE(with_others({}));

@@ -39,6 +39,30 @@ TEST(Watchdog, SaysNothingOfASingleProcess) {
   EXPECT_EQ(report.message.get(), "section load exceeded 0.001 s at step 0");
 }
 
+TEST(Watchdog, ToldOfACollectiveItWaitsForItsReportAndNamesIt) {
+  LastSeen seen;
+  Report report;
+  Watchdog watchdog("", report.callback(), &seen);
+  seen.enter_collective("all_gather(rollouts)", LastSeen::Clock::now() + 1h);
+  const auto start = std::chrono::steady_clock::now();
+  watchdog.enter("reward", 3, 10ms);
+  EXPECT_EQ(seen.where(), "section reward of step 3, in all_gather(rollouts)");
+  EXPECT_EQ(report.message.get(), "section reward exceeded 0.01 s at step 3, in all_gather(rollouts)");
+  EXPECT_GE(std::chrono::steady_clock::now() - start, 10ms + Watchdog::kPatience);
+}
+
+TEST(Watchdog, KnowsTheLastSectionWhetherLeftOrNot) {
+  LastSeen seen;
+  Watchdog watchdog("", [](const std::string&) {}, &seen);
+  EXPECT_EQ(watchdog.last().section, "");
+  watchdog.enter("rollout", 7, 1h);
+  EXPECT_NE(seen.deadline(), LastSeen::Clock::time_point::max());
+  watchdog.leave();
+  EXPECT_EQ(watchdog.last().section, "rollout");
+  EXPECT_EQ(watchdog.last().step, 7);
+  EXPECT_EQ(seen.deadline(), LastSeen::Clock::time_point::max());
+}
+
 TEST(Watchdog, DoesNotExpireEarly) {
   Report report;
   Watchdog watchdog("", report.callback());

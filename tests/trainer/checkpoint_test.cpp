@@ -88,6 +88,45 @@ TEST_F(Checkpoint, OldOnesAndLeftoversAreRemoved) {
   EXPECT_TRUE(fs::exists(folder / "step_4" / "manifest.json"));
 }
 
+TEST_F(Checkpoint, WrittenWhileTheRunGoesOnItIsThatOfItsBegin) {
+  train(run, 1, 2);
+  save(2);
+  const std::string expected = read_file(folder / "step_2" / "shard_00003.bin");
+  CheckpointWriter writer(folder, *run.optimizer, *run.comm);
+  run.optimizer->before_change([&](const Exec& ex) { writer.release_state(ex); });
+  writer.begin({2, run.optimizer->steps_done(), 123, {}}, identity, 0);
+  EXPECT_TRUE(writer.pending());
+  EXPECT_ERROR(writer.begin({3, 3, 123, {}}, identity, 0), kInternal, "the checkpoint of step 3 while that of step 2");
+  train(run, 3, 4);
+  writer.commit();
+  EXPECT_FALSE(writer.pending());
+  EXPECT_FALSE(writer.commit_if_written());
+  EXPECT_GT(writer.seconds(), 0);
+  EXPECT_TRUE(read_file(folder / "step_2" / "shard_00003.bin") == expected);
+  TinyRun other;
+  EXPECT_EQ(load(other, folder / "step_2").step, 2);
+  train(other, 3, 4);
+  EXPECT_EQ(other.weights(), run.weights());
+}
+
+TEST_F(Checkpoint, IsNoneUntilItIsCommitted) {
+  train(run, 1, 1);
+  {
+    CheckpointWriter writer(folder, *run.optimizer, *run.comm);
+    writer.begin({1, 1, 123, {}}, identity, 0);
+  }
+  EXPECT_FALSE(newest_checkpoint(folder));
+}
+
+TEST_F(Checkpoint, NumbersThatAreNotFiniteAreNotSaved) {
+  train(run, 1, 1);
+  save(1);
+  const float bad = INFINITY;
+  run.optimizer->write_state(2, Optimizer::Part::v, 5, {&bad, 1}, run.owner.exec());
+  EXPECT_ERROR(save(2), kNonFinite, "the optimizer's second moments hold inf (shard 2, element 5)");
+  EXPECT_EQ(newest_checkpoint(folder)->filename(), "step_1");
+}
+
 TEST_F(Checkpoint, EveryDamageIsRefusedByName) {
   train(run, 1, 1);
   save(1);

@@ -1,0 +1,130 @@
+#include "comm/supervisor.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+
+#include "core/check.h"
+
+namespace cohort {
+namespace {
+
+using namespace std::chrono_literals;
+
+// The rank's own watchdog goes first: it looks at once, and need not guess.
+constexpr auto kGrace = 2500ms;
+constexpr auto kLook = 250ms;
+
+constexpr int kFailed = static_cast<int>(ExitCode::kRankFailed);
+
+[[noreturn]] void report(const std::string& who, const std::string& what, const LastSeen& seen) {
+  const std::string line = fmt::format("cohort: error: {}: {} in {}\n", who, what, seen.where());
+  std::fwrite(line.data(), 1, line.size(), stderr);
+  _exit(kFailed);
+}
+
+// Waits for the child at most `most`; whether it has ended.
+bool wait_for(pid_t child, int& status, std::chrono::milliseconds most) {
+  for (auto waited = 0ms; waited <= most; waited += 10ms) {
+    const pid_t got = waitpid(child, &status, WNOHANG);
+    if (got == child) return true;
+    if (got < 0 && errno != EINTR) return false;
+    usleep(10'000);
+  }
+  return false;
+}
+
+// "T" of /proc/PID/stat, behind the name, which may hold anything: stopped. "?" where it cannot be read.
+char state_of(pid_t child) {
+  std::ifstream file(fmt::format("/proc/{}/stat", child));
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const size_t name = text.rfind(')');
+  return name != std::string::npos && name + 2 < text.size() ? text[name + 2] : '?';
+}
+
+std::string what_it_does(char state) {
+  switch (state) {
+    case 'T': return "it is stopped (SIGSTOP)";
+    case 't': return "a debugger holds it";
+    case 'D': return "it waits for a disk or a file server";
+    default: return fmt::format("its watchdog says nothing (state {})", state);
+  }
+}
+
+[[noreturn]] void ended(const std::string& who, int status, const LastSeen& seen) {
+  const int given = seen.exit_code();
+  if (WIFEXITED(status)) {
+    if (given >= 0) _exit(WEXITSTATUS(status));
+    report(who, fmt::format("ended with exit code {}, before its work was done,", WEXITSTATUS(status)), seen);
+  }
+  if (given > 0) _exit(given);  // it was ending the job, and has said why
+  const int signal = WTERMSIG(status);
+  report(who,
+         fmt::format("killed by signal {} ({}){}", signal, strsignal(signal),
+                     signal == SIGKILL ? " from outside, or by the kernel for want of memory," : ""),
+         seen);
+}
+
+[[noreturn]] void supervise(const std::string& who, pid_t child, const LastSeen& seen, StopRequests requests, const sigset_t& signals) {
+  prctl(PR_SET_NAME, "cohort-watch");
+  bool asked = false;
+  while (true) {
+    const timespec look{0, std::chrono::nanoseconds(kLook).count()};
+    const int signal = sigtimedwait(&signals, nullptr, &look);
+    if (signal == SIGUSR1 || signal == SIGTERM) {
+      if (signal == SIGTERM && asked) {  // as without a supervisor: the second one ends it, and its rank with it
+        ::signal(SIGTERM, SIG_DFL);
+        sigprocmask(SIG_UNBLOCK, &signals, nullptr);
+        raise(SIGTERM);
+      }
+      asked = asked || signal == SIGTERM;
+      // A group that is signalled as a whole has its rank asked twice: SIGUSR1 may come any number of times.
+      if (requests == StopRequests::handed_on) kill(child, SIGUSR1);
+    }
+    int status = 0;
+    if (wait_for(child, status, 0ms)) ended(who, status, seen);
+    const LastSeen::Clock::time_point deadline = seen.deadline();
+    if (deadline == LastSeen::Clock::time_point::max() || LastSeen::Clock::now() - deadline < kGrace || seen.exit_code() >= 0) continue;
+    const char state = state_of(child);
+    const std::string where = seen.where();
+    kill(child, SIGKILL);
+    wait_for(child, status, 1000ms);  // one that waits for a disk does not die; then it stays behind
+    const std::string line = fmt::format("cohort: error: {}: {} went on past its deadline; {}\n", who, where, what_it_does(state));
+    std::fwrite(line.data(), 1, line.size(), stderr);
+    _exit(kFailed);
+  }
+}
+
+}  // namespace
+
+void start_supervised(const std::string& who, LastSeen& seen, StopRequests requests) {
+  sigset_t signals, before;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGCHLD);
+  if (requests == StopRequests::handed_on) {
+    sigaddset(&signals, SIGUSR1);
+    sigaddset(&signals, SIGTERM);
+  }
+  // Before the fork: what comes from now on is the parent's to hand on, what came before is in the flag that both have.
+  sigprocmask(SIG_BLOCK, &signals, &before);
+  ::signal(SIGCHLD, SIG_DFL);  // a launcher that ignores it would leave nothing to wait for
+  const pid_t parent = getpid(), child = fork();
+  if (child < 0) {
+    const int error = errno;
+    sigprocmask(SIG_SETMASK, &before, nullptr);
+    fail(ExitCode::kResources, "no process for the rank: {}", std::strerror(error));
+  }
+  if (child > 0) supervise(who, child, seen, requests, signals);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(kFailed);
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+}
+
+}  // namespace cohort

@@ -1,0 +1,23 @@
+// Supervisor: the parent of a rank, which outlives it. Whoever kills a rank, no code of the rank can say so; and mpirun reports a
+// signal as exit code 128 + N, whereas a rank that failed is code 4. It also notices a rank that the system does not run any more,
+// whose own watchdog stands still as well.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "comm/last_seen.h"
+
+namespace cohort {
+
+// What a supervisor does about SIGUSR1 and the first SIGTERM: hands them to its rank as SIGUSR1, which asks to save and stop; or
+// dies of them, with its rank.
+enum class StopRequests { handed_on, end };
+
+// Forks. Returns in the child, which is the rank and keeps `seen` (of make_shared_last_seen) up to date; it dies with its parent.
+// The parent does not return: it ends with the rank's exit code where the rank has given one to `seen`, else it says on standard
+// error what became of `who` ("rank 3 on node07") and where, and ends with code 4. To be called before there are threads.
+void start_supervised(const std::string& who, LastSeen& seen, StopRequests requests);
+
+}  // namespace cohort
