@@ -31,6 +31,10 @@ struct TrainSummary {
   std::filesystem::path run_dir, final_model;
 };
 
+class TrainRun;
+// The next step of a run, whole. Called by all ranks.
+void train_step(TrainRun& run);
+
 TrainSummary train(const Config& config, Comm& comm, Watchdog& watchdog, TrainObserver& observer, const Exec& ex);
 
 }  // namespace cohort

@@ -1,18 +1,16 @@
 #include "trainer/train_run.h"
 
-#include <stdlib.h>
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 
 #include "core/check.h"
 #include "core/hash.h"
+#include "core/scratch_folder.h"
 #include "trainer/advantage.h"
 #include "trainer/loss.h"
-#include "trainer/tape_size.h"
+#include "trainer/memory_plan.h"
 #include "trainer/warm_start.h"
 
 namespace cohort {
@@ -28,26 +26,6 @@ std::string model_fingerprint(const Policy& policy, const ModelFiles& files) {
     text += fmt::format("\n{} {} {} {}", entry.name, entry.shape[0], entry.shape[1], entry.offset);
   return fingerprint(text);
 }
-
-// A folder of this process, gone with its owner.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "cohort-XXXXXX").string();
-    CHECK_INPUT(mkdtemp(name.data()) != nullptr, "a temporary folder {} cannot be made: {}", name, std::strerror(errno));
-    path_ = name;
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 struct Moments {
   double count = 0, sum = 0, squares = 0;
@@ -128,11 +106,12 @@ void TrainRun::load() {
 }
 
 // Its memory is taken when it is used.
-std::unique_ptr<Generator> TrainRun::make_generator(Sampling sampling, const Dataset& data) const {
+std::unique_ptr<Generator> TrainRun::make_generator(Sampling sampling, const Dataset& data, const std::optional<CacheLimit>& limit) const {
   const int64_t sequences = sampling == Sampling::evaluation ? static_cast<int64_t>(data.problems.size())
                                                              : config_.trainer.prompts_per_step * config_.rollout.num_generations;
-  return std::make_unique<Generator>(*model_->policy, generator_config(config_, *model_, sampling, sequences, comm_, host_ranks_),
-                                     longest_prompt(data));
+  GeneratorConfig generator = generator_config(config_, *model_, sampling, sequences, comm_, host_ranks_);
+  if (limit) generator.kv_cache = *limit;
+  return std::make_unique<Generator>(*model_->policy, generator, longest_prompt(data));
 }
 
 // Where the model after the warm start lies: with the checkpoint, which may be of a run under another name.
@@ -191,12 +170,15 @@ void TrainRun::start_policy() {
     dir_.drop_metrics_after(state_.step);
   }
   updater_ = std::make_unique<Updater>(*model_->policy, reference_.get(), *optimizer_, config_, comm_);
-  generator_ = make_generator(Sampling::training, data_.train);
-  generator_->cache_size().require_free();
+  // What comes after cache and tape (gradients, activations, buffers) is left free, by the estimate that --dry-run prints.
+  const TrainingPlan plan{.model = model_->policy->config, .config = config_, .ranks = comm_.size(),
+                          .longest_prompt = longest_prompt(data_.train), .loaded_as = model_->policy->dtype};
   std::optional<int64_t> free_bytes = cache_limit(config_, host_ranks_).free_bytes;
-  if (free_bytes) *free_bytes = std::max<int64_t>(0, *free_bytes - generator_->cache_size().bytes());
-  const TapeSize tape = choose_tape_size(config_, model_->policy->config, model_->policy->dtype, comm_.size(),
-                                         longest_prompt(data_.train), free_bytes);
+  if (free_bytes) *free_bytes += taken_memory();
+  const MemoryRoom room = memory_room(plan, free_bytes);
+  generator_ = make_generator(Sampling::training, data_.train, planned_cache_limit(plan, room));
+  generator_->cache_size().require_free();
+  const TapeSize tape = planned_tape(plan, room, generator_->cache_size());
   if (tape.slots > 0) tape_.emplace(model_->policy->config, model_->policy->dtype, tape.slots);
   if (comm_.rank() != 0) return;
   observer_.message(generator_->cache_size().text());

@@ -27,6 +27,8 @@ class TrainRun {
   ~TrainRun();
 
   int64_t step() const { return state_.step; }  // the last step done
+  const Policy& policy() const { return *model_->policy; }
+  const Optimizer& optimizer() const { return *optimizer_; }
   // True on every rank when any of them was asked to save and stop; the checkpoint is then written.
   bool stop_requested();
 
@@ -43,7 +45,8 @@ class TrainRun {
   void enter(const char* section, double deadline_s);
   void load();
   void start_policy();
-  std::unique_ptr<Generator> make_generator(Sampling sampling, const Dataset& data) const;
+  // limit: of its KV cache; nothing: by the config and what is free now.
+  std::unique_ptr<Generator> make_generator(Sampling sampling, const Dataset& data, const std::optional<CacheLimit>& limit = {}) const;
   std::filesystem::path warm_start_source() const;
   bool rounded() const;
   std::optional<double> measure(const char* stage, EvalResult* result = nullptr);
