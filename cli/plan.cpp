@@ -99,10 +99,10 @@ Json to_json(const Plan& plan) {
 }
 
 std::string bytes_line(const char* name, int64_t sent, int64_t received) {
-  return fmt::format("  {:<34}{:>10} sent{:>12} received\n", name, human_bytes(static_cast<uint64_t>(sent)), human_bytes(static_cast<uint64_t>(received)));
+  return fmt::format("  {:<38}{:>10} sent{:>12} received\n", name, human_bytes(static_cast<uint64_t>(sent)), human_bytes(static_cast<uint64_t>(received)));
 }
 
-std::string seconds_line(const char* name, double seconds) { return fmt::format("  {:<34}{:>10.3g} s\n", name, seconds); }
+std::string seconds_line(const char* name, double seconds) { return fmt::format("  {:<38}{:>10.3g} s\n", name, seconds); }
 
 std::string to_text(const Plan& plan) {
   std::string text = fmt::format("memory of one rank of {}\n{}", plan.ranks, memory_table(plan.memory));

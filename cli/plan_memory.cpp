@@ -9,7 +9,7 @@
 namespace cohort {
 namespace {
 
-std::string line(const std::string& name, uint64_t bytes) { return fmt::format("  {:<34}{:>10}\n", name, human_bytes(bytes)); }
+std::string line(const std::string& name, uint64_t bytes) { return fmt::format("  {:<38}{:>10}\n", name, human_bytes(bytes)); }
 
 std::string lines(const std::vector<MemoryPiece>& pieces) {
   std::string text;

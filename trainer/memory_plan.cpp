@@ -117,7 +117,7 @@ Passes largest_pass(const TrainingPlan& plan, int64_t owned, int64_t groups, int
   const int64_t passes = (owned + leaves - 1) / leaves;
   // Completions that are shorter than allowed may let more logical ranks into a pass, up to its bound.
   return {in_whole_steps(std::max(pack, std::min(share * owned, kPassRows))),
-          std::bit_width(static_cast<uint64_t>(passes)) + (pack < share ? 1 : 0)};
+          static_cast<int64_t>(std::bit_width(static_cast<uint64_t>(passes))) + (pack < share ? 1 : 0)};
 }
 
 int64_t in_flight(const TrainingPlan& plan, int64_t sequences) {
@@ -279,7 +279,8 @@ std::vector<MemoryPiece> evaluation_memory(const TrainingPlan& plan, std::option
   if (plan.eval_problems < 0 && data.task && data.task->eval_size > 0) problems = data.task->eval_size;
   if (data.max_eval_samples > 0) problems = std::min(problems, data.max_eval_samples);
   if (problems == 0) return {};
-  const CacheSize kv = choose_cache_size(cache_need(plan, problems), {.gb = plan.config.rollout.kv_cache_gb, .free_bytes = free_bytes});
+  CacheSize kv = choose_cache_size(cache_need(plan, problems), {.gb = plan.config.rollout.kv_cache_gb, .free_bytes = free_bytes});
+  kv.pages = std::max(kv.pages, kv.whole_pages());  // with less it is refused
   std::vector<MemoryPiece> pieces;
   add(pieces, cache_name("evaluation's KV cache", kv), kv.bytes());
   add(pieces, "evaluation's activations", generator_activations(plan, plan.config.rollout.eval_temperature));

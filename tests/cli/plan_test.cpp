@@ -129,7 +129,7 @@ ModelConfig model_of_one_layer() {
 
 TEST(PlanMemory, PhasesAreBesideTheStepOrBeforeIt) {
   ModelConfig model = model_of_one_layer();
-  model.dtype = "float32";
+  model.dtype = StoredDType::f32;
   Config config;
   config.model.path = "somewhere";
   config.model.dtype = "bfloat16";

@@ -51,7 +51,7 @@ class CountingComm final : public Comm {
     comm_.all_to_all(send, receive, name);
   }
   void set_deadline(std::chrono::milliseconds) override {}
-  [[noreturn]] void abort(int exit_code) override { comm_.abort(exit_code); }
+  [[noreturn]] void abort(int exit_code) override { std::_Exit(exit_code); }
 
  private:
   Comm& comm_;
