@@ -39,7 +39,7 @@ double gemm_gflops(DType dtype, const Exec& ex) {
 }
 
 double memory_gb_s(ThreadPool& pool) {
-  constexpr int64_t kWords = int64_t{1} << 25, kTask = int64_t{1} << 20;  // 256 MB: more than any cache
+  constexpr int64_t kWords = int64_t{1} << 25, kTask = int64_t{1} << 20;  // 256 MB: more than a core's caches
   std::vector<uint64_t> words(kWords, 1);
   std::vector<uint64_t> sums(kWords / kTask);
   const double seconds = best_seconds(3, [&] {

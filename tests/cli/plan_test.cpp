@@ -181,7 +181,7 @@ TEST(PlanTime, IsArithmeticMemoryAndLinks) {
   EXPECT_NEAR(four.comm_s, size * 0.75 * 8 / 2e9, 1e-12) << "gradients and weights, three quarters of each";
   // A machine whose memory is slow reads the weights once a token.
   const StepTime slow = at(1, {.gemm_gflops = 1e9, .memory_gb_s = 1, .link_gb_s = 1, .latency_us = 0}, shape);
-  const double cached = 2.0 * 64 * 4 * 125 * 32;  // bytes of keys and values that a pass of 32 reads
+  const double cached = static_cast<double>(kv_page_bytes(model, DType::f32, 1)) * 125 * 32;  // that a pass of 32 reads
   EXPECT_NEAR(slow.decode_s, 50 * ((layers + head) * 4 + cached) / 1e9 / 0.75, 1e-6);
 }
 
