@@ -72,7 +72,7 @@ TEST(MemoryPlan, AgreesWithWhatIsAllocated) {
     EXPECT_EQ(piece(plan, "gradients (1 "), static_cast<uint64_t>(policy->table.size) * 4);
     config.trainer.gradient_checkpointing = true;
     expect_near(piece(training_memory({model, config}), "training activations"), TrainState(*policy, 512, 512, true).bytes());
-    const uint64_t sampling = 16 * (64 * dtype_size(dtype) + 300 * 4);
+    const uint64_t sampling = 16 * 64 * dtype_size(dtype);  // without filters, logits are nowhere as a whole
     expect_near(piece(plan, "rollout activations") - sampling, ForwardState(*policy, 256).bytes());
   }
 }
