@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <cstdio>
 
 #include "comm/comm.h"
@@ -164,6 +165,32 @@ TEST(MemoryPlan, RanksShareTheOptimizer) {
   EXPECT_EQ(piece(one, "packed weights"), piece(four, "packed weights"));
   EXPECT_GT(piece(four, "exchange"), 0u);
   EXPECT_LT(total_bytes(four), total_bytes(one));
+}
+
+// More activations to come than any machine holds: cache and tape are as small as can be, in the plan and in the run, which
+// chooses before there is an activation.
+TEST(MemoryPlan, ARunLeavesFreeWhatThePlanExpectsLater) {
+  const TemporaryFolder folder;
+  const std::string config = write_all(folder / "c.yaml", tiny_config(folder / "runs"));
+  const std::vector<std::string> keys = {
+      "model.init={hidden_size: 32, intermediate_size: 65536, num_layers: 2, num_heads: 2, num_kv_heads: 1, max_positions: 1048576}",
+      "data.max_prompt_length=16", "rollout.max_completion_length=1000000", "rollout.max_num_batched_tokens=64",
+      "trainer.prompts_per_step=1", "trainer.eval_before=false"};
+  const auto with = [&](std::vector<std::string> args) {
+    args.insert(args.end(), keys.begin(), keys.end());
+    return args;
+  };
+  const std::string chosen = "KV cache: 1000064 tokens of up to 4 sequences of ";
+  const Outcome plan = run_cohort(with({"train", config, "--dry-run"}));
+  EXPECT_EQ(plan.exit_code, 0) << plan.err;
+  EXPECT_NE(plan.out.find("# " + chosen), std::string::npos) << plan.out;
+  const Outcome run = run_cohort(with({"train", config}), "", [](pid_t child, const std::string& err) {
+    if (err.find("KV cache: ") == std::string::npos || err.back() != '\n') return false;
+    kill(child, SIGKILL);  // before it makes a million tokens
+    return true;
+  });
+  EXPECT_NE(run.err.find(chosen), std::string::npos) << run.err;
+  EXPECT_EQ(run.err.find("activations of sampled rows"), std::string::npos) << run.err;
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which take memory of their own
