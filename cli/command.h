@@ -28,6 +28,8 @@ Action add_render(CLI::App& app);
 Action add_inspect(CLI::App& app);
 Action add_import(CLI::App& app);
 Action add_compare(CLI::App& app);
+Action add_replay(CLI::App& app);
+Action add_plan(CLI::App& app);
 Action add_doctor(CLI::App& app);
 
 std::string version_text();  // version, build type, architecture, compiler, CUDA

@@ -26,7 +26,9 @@ constexpr std::array kCommands = {
     Command{"tokenize", "text to token ids, and back", add_tokenize},
     Command{"render", "chat messages to text with the model's template", add_render},
     Command{"inspect", "what a model folder or a run directory holds", add_inspect},
+    Command{"plan", "memory, bytes on the wire and step time of a run on N ranks", add_plan},
     Command{"compare", "the first step and field at which two runs differ", add_compare},
+    Command{"replay", "run one step of a run again and compare its bits", add_replay},
     Command{"import", "a GGUF file, or a folder, to a clean Hugging Face folder", add_import},
     Command{"doctor", "what this build and this machine offer", add_doctor},
 };

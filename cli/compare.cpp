@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/command.h"
+#include "core/check.h"
 #include "trainer/compare_runs.h"
 
 namespace cohort {
@@ -12,8 +13,10 @@ namespace {
 
 int run(const std::string& a, const std::string& b) {
   const RunComparison result = compare_runs(a, b);
+  CHECK_INPUT(!result.nothing(), "nothing was compared: neither {} nor {} has a step in metrics.jsonl or a final model", a, b);
   for (const std::string& note : result.notes) fmt::print("note: {}\n", note);
   if (!result.first) {
+    if (result.steps == 0) fmt::print("note: neither run has a step; only the final models were compared\n");
     fmt::print("identical: {} steps, {} completions, {} checkpoints{}\n", result.steps, result.completions, result.checkpoints,
                result.final_models ? ", the final model" : "");
     return 0;
@@ -37,7 +40,7 @@ Action add_compare(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("RUN_A", options->a, "a run directory")->required();
   app.add_option("RUN_B", options->b, "another; what is measured (timing_s/, perf/) is not compared")->required();
-  app.footer("exit code: 0 identical, 1 different (as cmp), 3 no run directory");
+  app.footer("exit code: 0 identical, 1 different (as cmp), 3 no run directory, or nothing to compare");
   return [options] { return run(options->a, options->b); };
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "cli/memory_plan.h"
+#include "trainer/memory_plan.h"
 #include "core/files.h"
 #include "core/text.h"
 #include "model/formats/safetensors.h"
@@ -156,7 +156,7 @@ void memory_rows(ModelConfig model) {
     config.model.dtype = dtype_name(dtype);
     generate += fmt::format("{}{} {}", separator, dtype_name(dtype),
                             human_bytes(total_bytes(generation_memory(model, dtype, 64, positions, 2048))));
-    train += fmt::format("{}{} {}", separator, dtype_name(dtype), human_bytes(total_bytes(training_memory(model, config, 1))));
+    train += fmt::format("{}{} {}", separator, dtype_name(dtype), human_bytes(total_bytes(training_memory({model, config}))));
   }
   const int64_t cached = 2 * model.num_layers * model.num_kv_heads * model.head_size;
   inspect_row("to generate", "{} (64 sequences of {} tokens)", generate, positions);

@@ -7,7 +7,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/failure.h"
-#include "cli/memory_plan.h"
+#include "cli/plan_memory.h"
 #include "cli/progress.h"
 #include "comm/signals.h"
 #include "comm/watchdog.h"
@@ -31,10 +31,10 @@ int dry_run(const Config& config, Comm& comm) {
   check_stops(tokenizer_of(config.model), model.vocab_size, config.rollout.stop, config.rollout.stop_token_ids);
   fmt::print("{}", config_to_yaml(config));
   const std::optional<int64_t> free = cache_limit(config, host_ranks).free_bytes;
-  const CacheSize cache = planned_cache(model, config, comm.size(), free);
+  const RunMemory memory = plan_memory({.model = model, .config = config, .ranks = comm.size()}, free);
+  const CacheSize& cache = memory.cache;
   fmt::print("\n# memory of one rank of {}, at most:\n", comm.size());
-  std::string table = memory_table(
-      training_memory(model, config, comm.size(), cache, planned_tape(model, config, comm.size(), free)));
+  std::string table = memory_table(memory);
   for (size_t at = 0; at < table.size(); at = table.find('\n', at) + 1) table.insert(at, "#");
   fmt::print("{}", table);
   fmt::print("# {}\n", cache.text());

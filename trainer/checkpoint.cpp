@@ -82,7 +82,7 @@ void check_manifest(const Json& manifest, std::string_view where, const RunIdent
               "that the run began with, or start anew with run.resume=never", where);
   check_config(manifest, where, config);
   CHECK_USAGE(get_string(manifest, "data", where) == identity.data,
-              "{}: the training data differ from the checkpoint's; use another run.name, or run.resume: never to start anew",
+              "{}: the training data differ from the checkpoint's; put back the file that the run began with, use another run.name, or run.resume: never to start anew",
               where);
   const Json shards = manifest.contains("shards") ? manifest["shards"] : Json();
   CHECK_INPUT(shards.is_array() && static_cast<int64_t>(shards.size()) == config.trainer.logical_ranks,
@@ -172,6 +172,12 @@ void save_checkpoint(const fs::path& checkpoints, const CheckpointState& state, 
 std::optional<fs::path> newest_checkpoint(const fs::path& checkpoints) {
   const std::vector<fs::path> found = complete_checkpoints(checkpoints);
   return found.empty() ? std::nullopt : std::optional(found.back());
+}
+
+std::vector<int64_t> checkpoint_steps(const fs::path& checkpoints) {
+  std::vector<int64_t> steps;
+  for (const fs::path& path : complete_checkpoints(checkpoints)) steps.push_back(*step_of(path));
+  return steps;
 }
 
 void check_resumable(const fs::path& checkpoint, const RunIdentity& identity, const Config& config) {

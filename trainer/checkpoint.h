@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "comm/comm.h"
 #include "core/json.h"
@@ -69,6 +70,9 @@ void save_checkpoint(const std::filesystem::path& checkpoints, const CheckpointS
 
 // The newest complete checkpoint of the folder, if there is one; what a kill left half-written is passed over.
 std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& checkpoints);
+
+// The steps of the complete checkpoints of the folder, ascending.
+std::vector<int64_t> checkpoint_steps(const std::filesystem::path& checkpoints);
 
 // Refuses, as load_checkpoint, what the manifest alone tells: all but shards and reference. Before a run directory is touched.
 void check_resumable(const std::filesystem::path& checkpoint, const RunIdentity& identity, const Config& config);

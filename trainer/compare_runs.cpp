@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <set>
 
 #include "core/check.h"
@@ -34,17 +33,6 @@ std::vector<Json> lines_of(const fs::path& file) {
   for (const std::string& line : read_whole_lines(file))
     records.push_back(parse_json(line, fmt::format("{}:{}", file.string(), records.size() + 1)));
   return records;
-}
-
-std::map<int64_t, Json> metrics_of(const fs::path& run) {
-  const fs::path file = run / "metrics.jsonl";
-  std::map<int64_t, Json> steps;
-  if (!fs::exists(file)) return steps;
-  for (Json& line : lines_of(file)) {
-    const int64_t step = get_int(line, "step", file.string(), 0, INT64_MAX);
-    steps[step] = std::move(line);
-  }
-  return steps;
 }
 
 // The first place at which two values differ, as a path below `where`.
@@ -156,7 +144,18 @@ void note_what_one_lacks(const fs::path& a, const fs::path& b, const std::string
 
 }  // namespace
 
-RunComparison compare_runs(const fs::path& a, const fs::path& b) {
+std::map<int64_t, Json> read_metrics(const fs::path& run) {
+  const fs::path file = run / "metrics.jsonl";
+  std::map<int64_t, Json> steps;
+  if (!fs::exists(file)) return steps;
+  for (Json& line : lines_of(file)) {
+    const int64_t step = get_int(line, "step", file.string(), 0, INT64_MAX);
+    steps[step] = std::move(line);
+  }
+  return steps;
+}
+
+RunComparison compare_runs(const fs::path& a, const fs::path& b, StepRange range) {
   for (const fs::path& run : {a, b})
     CHECK_INPUT(fs::exists(run / "config.yaml"), "{}: no run directory: config.yaml is missing", run.string());
   RunComparison result;
@@ -164,10 +163,11 @@ RunComparison compare_runs(const fs::path& a, const fs::path& b) {
   for (const std::string& difference : identity_differences(left, config_identity(right), "A:", "B:"))
     result.notes.push_back(fmt::format("the configs differ in {}", difference));
 
-  const std::map<int64_t, Json> ours = metrics_of(a), theirs = metrics_of(b);
+  const std::map<int64_t, Json> ours = read_metrics(a), theirs = read_metrics(b);
   std::set<int64_t> steps;
   for (const auto* run : {&ours, &theirs})
-    for (const auto& [step, metrics] : *run) steps.insert(step);
+    for (const auto& [step, metrics] : *run)
+      if (range.holds(step)) steps.insert(step);
   for (const int64_t step : steps) {
     Found found = differ_in_completions(a, b, step, result);
     if (!found) {
@@ -187,6 +187,7 @@ RunComparison compare_runs(const fs::path& a, const fs::path& b) {
     ++result.steps;
     note_what_one_lacks(a, b, completions_name(step), result.notes);
   }
+  if (!range.all()) return result;
   result.first = differ_in_final(a, b, result);
   note_what_one_lacks(a, b, "final", result.notes);
   return result;

@@ -3,9 +3,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "core/json.h"
 
 namespace cohort {
 
@@ -20,11 +23,23 @@ struct RunComparison {
   int64_t completions = 0, checkpoints = 0;
   bool final_models = false;           // both have one, and they were compared
   std::vector<std::string> notes;      // configs that differ, what only one of the two holds
+  // Neither run holds anything that could have differed: that is no proof of sameness.
+  bool nothing() const { return !first && steps == 0 && completions == 0 && checkpoints == 0 && !final_models; }
+};
+
+// The steps that are looked at; with a limit, final models are not.
+struct StepRange {
+  int64_t first = 0, last = INT64_MAX;
+  bool holds(int64_t step) const { return first <= step && step <= last; }
+  bool all() const { return first == 0 && last == INT64_MAX; }
 };
 
 // Compares two run directories: every metric but those that are measured (is_measured), every completion that both wrote,
 // the optimizer's state in the checkpoints of equal steps, and final/ byte for byte. Runs of different length differ where
 // the shorter ends. Exit code 3 when a folder is no run directory or a file in it cannot be read.
-RunComparison compare_runs(const std::filesystem::path& a, const std::filesystem::path& b);
+RunComparison compare_runs(const std::filesystem::path& a, const std::filesystem::path& b, StepRange range = {});
+
+// metrics.jsonl by step; empty where there is none.
+std::map<int64_t, Json> read_metrics(const std::filesystem::path& run);
 
 }  // namespace cohort

@@ -174,19 +174,20 @@ std::span<const float> GradientSum::finish(const std::vector<bool>& leaf_used, c
   CHECK(held[me].size() == nodes_.size(), "rank holds {} sums, expected {}", nodes_.size(),
         held[me].size());
 
-  const int64_t owned = begins[me + 1] - begins[me];
-  owned_.resize(static_cast<size_t>(owned));
+  const auto owned = static_cast<size_t>(begins[me + 1] - begins[me]);
   int64_t largest = 0;
   for (int r = 0; r < ranks; ++r) largest = std::max(largest, begins[r + 1] - begins[r]);
-  size_t sums = 0;
-  for (const auto& nodes : held) sums += nodes.size();
-  received_.resize(sums * static_cast<size_t>(std::min(exchange_, largest)));
+  size_t others = 0;  // sums of this rank's span that come from others
+  for (int r = 0; r < ranks; ++r)
+    if (r != me) others += held[r].size();
+  received_.resize(others * static_cast<size_t>(std::min({exchange_, largest, static_cast<int64_t>(owned)})));
 
   std::vector<std::span<const std::byte>> send(ranks);
   std::vector<std::span<std::byte>> receive(ranks);
   struct Part {
     TreeNode at;
     float* data;
+    bool mine;  // in a buffer of this rank
   };
   std::vector<Part> parts, sum;
   for (int64_t offset = 0; offset < largest; offset += exchange_) {
@@ -200,19 +201,24 @@ std::span<const float> GradientSum::finish(const std::vector<bool>& leaf_used, c
       for (int r = 0; r < ranks; ++r) {
         send[r] = {};
         receive[r] = {};
+        if (r == me) {
+          if (round < nodes_.size()) parts.push_back({held[me][round], data(nodes_[round].data) + begins[me] + offset, true});
+          continue;
+        }
         if (round < nodes_.size() && piece(r) > 0)
           send[r] = std::as_bytes(std::span(data(nodes_[round].data) + begins[r] + offset,
                                             static_cast<size_t>(piece(r))));
         if (round < held[r].size()) {
           receive[r] = std::as_writable_bytes(std::span(next, mine));
-          parts.push_back({held[r][round], next});
+          parts.push_back({held[r][round], next, false});
           next += mine;
         }
       }
       comm_.all_to_all(send, receive, "gradients");
     }
     if (mine == 0) continue;
-    // The same rule as in settle, now over the whole tree.
+    // The same rule as in settle, now over the whole tree. A sum takes the place of either part, as a + b is b + a: of this
+    // rank's own, so that the total ends in its first buffer without a copy.
     std::ranges::sort(parts, {}, [](const Part& part) { return first_leaf(part.at); });
     sum.clear();
     for (size_t i = 0; i < parts.size(); ++i) {
@@ -222,17 +228,21 @@ std::span<const float> GradientSum::finish(const std::vector<bool>& leaf_used, c
         Part &left = sum[sum.size() - 2], &right = sum.back();
         const TreeNode parent = common_ancestor(left.at, right.at);
         if (!covers(parent, {0, upto})) break;
+        if (right.mine && !left.mine) std::swap(left.data, right.data), left.mine = true;
         add_into({left.data, mine}, {right.data, mine}, ex);
         left.at = parent;
         sum.pop_back();
       }
     }
     CHECK(sum.size() == 1, "{} sums left at the end", sum.size());
+    if (!nodes_.empty()) continue;  // it lies in nodes_[0]
+    owned_.resize(owned);
     std::memcpy(owned_.data() + offset, sum.back().data, mine * sizeof(float));
   }
+  const std::span<const float> total = nodes_.empty() ? std::span<const float>(owned_) : std::span<const float>(data(nodes_[0].data) + begins[me], owned);
   for (Node& node : nodes_) free_.push_back(std::move(node.data));
   nodes_.clear();
-  return owned_;
+  return total;  // stays readable until its buffer is handed out again
 }
 
 }  // namespace cohort

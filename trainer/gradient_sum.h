@@ -84,7 +84,7 @@ class GradientSum {
   Buffer open_data_;
   std::vector<Node> nodes_;   // complete, left to right
   std::vector<Buffer> free_;  // buffers of `size` to use again
-  std::vector<float> owned_, received_;
+  std::vector<float> owned_, received_;  // owned_: the total, where this rank has no pack
 };
 
 }  // namespace cohort

@@ -32,6 +32,10 @@ struct TrainSummary {
   std::filesystem::path run_dir, final_model;
 };
 
+class TrainRun;
+// The next step of a run, whole. Called by all ranks.
+void train_step(TrainRun& run);
+
 // `signals`: asks to save and stop.
 TrainSummary train(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals, TrainObserver& observer,
                    const Exec& ex);

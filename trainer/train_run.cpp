@@ -1,19 +1,18 @@
 #include "trainer/train_run.h"
 
-#include <stdlib.h>
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <utility>
 
 #include "core/check.h"
 #include "core/hash.h"
+#include "core/scratch_folder.h"
 #include "trainer/advantage.h"
 #include "trainer/loss.h"
-#include "trainer/tape_size.h"
+#include "trainer/memory_plan.h"
 #include "trainer/warm_start.h"
 
 namespace cohort {
@@ -29,26 +28,6 @@ std::string model_fingerprint(const Policy& policy, const ModelFiles& files) {
     text += fmt::format("\n{} {} {} {}", entry.name, entry.shape[0], entry.shape[1], entry.offset);
   return fingerprint(text);
 }
-
-// A folder of this process, gone with its owner.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "cohort-XXXXXX").string();
-    CHECK_INPUT(mkdtemp(name.data()) != nullptr, "a temporary folder {} cannot be made: {}", name, std::strerror(errno));
-    path_ = name;
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 struct Moments {
   double count = 0, sum = 0, squares = 0;
@@ -69,7 +48,7 @@ std::pair<double, double> mean_and_std(const std::vector<std::optional<double>>&
 
 }  // namespace
 
-TrainRun::TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals, TrainObserver& observer,
+TrainRun::TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals* signals, TrainObserver& observer,
                    const Exec& ex)
     : config_(config), comm_(comm), host_ranks_(ranks_on_host(comm)), watchdog_(watchdog), signals_(signals), observer_(observer), ex_(ex),
       start_(Clock::now()),
@@ -131,11 +110,12 @@ void TrainRun::load() {
 }
 
 // Its memory is taken when it is used.
-std::unique_ptr<Generator> TrainRun::make_generator(Sampling sampling, const Dataset& data) const {
+std::unique_ptr<Generator> TrainRun::make_generator(Sampling sampling, const Dataset& data, const std::optional<CacheLimit>& limit) const {
   const int64_t sequences = sampling == Sampling::evaluation ? static_cast<int64_t>(data.problems.size())
                                                              : config_.trainer.prompts_per_step * config_.rollout.num_generations;
-  return std::make_unique<Generator>(*model_->policy, generator_config(config_, *model_, sampling, sequences, comm_, host_ranks_),
-                                     longest_prompt(data));
+  GeneratorConfig generator = generator_config(config_, *model_, sampling, sequences, comm_, host_ranks_);
+  if (limit) generator.kv_cache = *limit;
+  return std::make_unique<Generator>(*model_->policy, generator, longest_prompt(data));
 }
 
 // Where the model after the warm start lies: with the checkpoint, which may be of a run under another name.
@@ -200,12 +180,15 @@ void TrainRun::start_policy() {
     checkpoint_seconds_ += seconds_since(start);
   });
   updater_ = std::make_unique<Updater>(*model_->policy, reference_.get(), *optimizer_, config_, comm_);
-  generator_ = make_generator(Sampling::training, data_.train);
-  generator_->cache_size().require_free();
+  // What comes after cache and tape (gradients, activations, buffers) is left free, by the estimate that --dry-run prints.
+  const TrainingPlan plan{.model = model_->policy->config, .config = config_, .ranks = comm_.size(),
+                          .longest_prompt = longest_prompt(data_.train), .loaded_as = model_->policy->dtype};
   std::optional<int64_t> free_bytes = cache_limit(config_, host_ranks_).free_bytes;
-  if (free_bytes) *free_bytes = std::max<int64_t>(0, *free_bytes - generator_->cache_size().bytes());
-  const TapeSize tape = choose_tape_size(config_, model_->policy->config, model_->policy->dtype, comm_.size(),
-                                         longest_prompt(data_.train), free_bytes);
+  if (free_bytes) *free_bytes += taken_memory();
+  const MemoryRoom room = memory_room(plan, free_bytes);
+  generator_ = make_generator(Sampling::training, data_.train, planned_cache_limit(plan, room));
+  generator_->cache_size().require_free();
+  const TapeSize tape = planned_tape(plan, room, generator_->cache_size());
   if (tape.slots > 0) tape_.emplace(model_->policy->config, model_->policy->dtype, tape.slots);
   if (comm_.rank() != 0) return;
   observer_.message(generator_->cache_size().text());
@@ -231,7 +214,7 @@ std::optional<double> TrainRun::measure(const char* stage, EvalResult* result) {
 bool TrainRun::stop_requested() {
   commit_saved(/*wait=*/false);
   enter("collective", state_.step, config_.comm.timeout_s);
-  if (!comm_.any(signals_.requested(), "stop request")) return false;
+  if (!comm_.any(signals_ != nullptr && signals_->requested(), "stop request")) return false;
   observer_.message(state_.step > 0 ? fmt::format("save and stop requested: saving step {}", state_.step)
                                     : "save and stop requested: no step is done, there is nothing to save");
   if (state_.step > 0 && saved_step_ != state_.step) begin_save();

@@ -22,12 +22,15 @@ namespace cohort {
 
 class TrainRun {
  public:
-  // Loads data and model, measures the first accuracies, warms up, or goes on from a checkpoint. Called by all ranks.
-  TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals, TrainObserver& observer,
+  // Loads data and model, measures the first accuracies, warms up, or goes on from a checkpoint. `signals` ask to save and stop;
+  // null: nobody does. Called by all ranks.
+  TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals* signals, TrainObserver& observer,
            const Exec& ex);
   ~TrainRun();
 
   int64_t step() const { return state_.step; }  // the last step done
+  const Policy& policy() const { return *model_->policy; }
+  const Optimizer& optimizer() const { return *optimizer_; }
   // True on every rank when any of them was asked to save and stop; the checkpoint is then written.
   bool stop_requested();
 
@@ -45,7 +48,8 @@ class TrainRun {
   int64_t next_step() const { return state_.step + 1; }
   void load();
   void start_policy();
-  std::unique_ptr<Generator> make_generator(Sampling sampling, const Dataset& data) const;
+  // limit: of its KV cache; nothing: by the config and what is free now.
+  std::unique_ptr<Generator> make_generator(Sampling sampling, const Dataset& data, const std::optional<CacheLimit>& limit = {}) const;
   std::filesystem::path warm_start_source() const;
   bool rounded() const;
   std::optional<double> measure(const char* stage, EvalResult* result = nullptr);
@@ -57,7 +61,7 @@ class TrainRun {
   Comm& comm_;
   int host_ranks_;
   Watchdog& watchdog_;
-  const StopSignals& signals_;
+  const StopSignals* signals_;
   TrainObserver& observer_;
   Exec ex_;
   Clock::time_point start_, step_start_;

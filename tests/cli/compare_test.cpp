@@ -83,6 +83,22 @@ TEST_F(Compare, ConfigsThatExplainADifferenceAreNoted) {
   EXPECT_EQ(outcome.out.rfind("note: the configs differ in run.seed (A: 42, B: 43)\n", 0), 0u) << outcome.out;
 }
 
+// Two runs that have done nothing yet, for all that their configs tell: that is no sameness.
+TEST_F(Compare, RunsWithoutAStepAreNotCalledIdentical) {
+  const TemporaryFolder folder;
+  for (const std::string name : {"one", "other"}) {
+    fs::create_directories(folder / name);
+    fs::copy(b() + "/config.yaml", folder / (name + "/config.yaml"));
+  }
+  EXPECT_REFUSED(run_cohort({"compare", folder / "one", folder / "other"}), 3, "nothing was compared", folder / "one", folder / "other");
+  for (const std::string name : {"one", "other"}) fs::copy(b() + "/final", folder / (name + "/final"));
+  const Outcome models = run_cohort({"compare", folder / "one", folder / "other"});
+  EXPECT_EQ(models.exit_code, 0) << models.err;
+  EXPECT_EQ(models.out, "note: neither run has a step; only the final models were compared\nidentical: 0 steps, 0 completions, 0 checkpoints, the final model\n");
+  fs::remove_all(folder / "one/final");
+  EXPECT_REFUSED(run_cohort({"compare", folder / "one", folder / "other"}), 3, "nothing was compared");
+}
+
 TEST_F(Compare, AFolderThatIsNoRunIsRefused) {
   EXPECT_REFUSED(run_cohort({"compare", a(), a() + "/final"}), 3, "no run directory", "config.yaml");
   EXPECT_REFUSED(run_cohort({"compare", a()}), 2, "RUN_B");

@@ -1,8 +1,9 @@
 // The plan agrees with what is allocated.
-#include "cli/memory_plan.h"
+#include "trainer/memory_plan.h"
 
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <cstdio>
 
 #include "comm/comm.h"
@@ -55,7 +56,7 @@ TEST(MemoryPlan, AgreesWithWhatIsAllocated) {
     config.rollout.max_num_batched_tokens = 256;
     config.trainer.pack_tokens = 512;
     config.trainer.prompts_per_step = 2;  // less than a pack
-    const auto plan = training_memory(model, config, 1);
+    const auto plan = training_memory({model, config});
     const auto all = static_cast<uint64_t>(policy->table.count) * dtype_size(dtype);
     EXPECT_EQ(piece(plan, "packed weights") + piece(plan, "vectors"), all);
     const auto comm = make_self_comm();
@@ -65,14 +66,14 @@ TEST(MemoryPlan, AgreesWithWhatIsAllocated) {
     expect_near(piece(plan, "training activations"), TrainState(*policy, {512, 512, 0, true}).bytes());
     EXPECT_EQ(piece(plan, "activations of sampled rows (464)"),
               static_cast<uint64_t>(464 * ActivationTape::slot_bytes(model, dtype)));
-    expect_near(piece(training_memory(model, config, 2), "training activations"),
+    expect_near(piece(training_memory({model, config, 2}), "training activations"),
                 TrainState(*policy, {512, 512, 512, true}).bytes());
     config.trainer.reuse_activations = false;
-    expect_near(piece(training_memory(model, config, 1), "training activations"), TrainState(*policy, 512, 512).bytes());
+    expect_near(piece(training_memory({model, config}), "training activations"), TrainState(*policy, 512, 512).bytes());
     EXPECT_EQ(piece(plan, "gradients (1 "), static_cast<uint64_t>(policy->table.size) * 4);
     config.trainer.gradient_checkpointing = true;
-    expect_near(piece(training_memory(model, config, 1), "training activations"), TrainState(*policy, 512, 512, true).bytes());
-    const uint64_t sampling = 16 * (64 * dtype_size(dtype) + 300 * 4);
+    expect_near(piece(training_memory({model, config}), "training activations"), TrainState(*policy, 512, 512, true).bytes());
+    const uint64_t sampling = 16 * 64 * dtype_size(dtype);  // without filters, logits are nowhere as a whole
     expect_near(piece(plan, "rollout activations") - sampling, ForwardState(*policy, 256).bytes());
   }
 }
@@ -84,18 +85,43 @@ TEST(MemoryPlan, TheCacheIsCutToItsKeyOrToFreeMemory) {
   config.rollout.max_num_seqs = 32;
   const int64_t page = kv_page_bytes(small_model(), DType::f32, kPageTokens);
   config.model.dtype = "float32";
-  EXPECT_EQ(planned_cache(small_model(), config, 1, std::nullopt).bytes(), 32 * page);
-  EXPECT_EQ(planned_cache(small_model(), config, 8, std::nullopt).bytes(), 8 * page) << "a rank's share of the completions";
+  const ModelConfig model = small_model();
+  const auto cache = [&](int ranks, std::optional<int64_t> free) {
+    const TrainingPlan plan{model, config, ranks};
+    return planned_cache(plan, memory_room(plan, free));
+  };
+  EXPECT_EQ(cache(1, std::nullopt).bytes(), 32 * page);
+  EXPECT_EQ(cache(8, std::nullopt).bytes(), 8 * page) << "a rank's share of the completions";
   config.rollout.kv_cache_gb = 10.5 * static_cast<double>(page) / 1e9;
-  const CacheSize cut = planned_cache(small_model(), config, 1, std::nullopt);
+  const CacheSize cut = cache(1, std::nullopt);
   EXPECT_EQ(cut.bytes(), 10 * page);
-  EXPECT_EQ(piece(training_memory(small_model(), config, 1, cut), "KV cache (640 tokens)"), static_cast<uint64_t>(10 * page));
+  EXPECT_EQ(piece(training_memory({model, config}, cut), "KV cache (640 tokens)"), static_cast<uint64_t>(10 * page));
   config.rollout.kv_cache_gb = 0;
   const TapeSize no_tape{.needed = 0, .slots = 0, .slot_bytes = 0};  // chosen from what is free as well
-  const uint64_t others = total_bytes(training_memory(small_model(), config, 1, std::nullopt, no_tape)) - static_cast<uint64_t>(32 * page);
-  EXPECT_EQ(planned_cache(small_model(), config, 1, static_cast<int64_t>(others) + 20 * page).bytes(), 10 * page)
-      << "half of what the rest of the run leaves";
-  EXPECT_FALSE(planned_cache(small_model(), config, 1, 1000).holds_one());
+  const uint64_t others = total_bytes(training_memory({model, config}, std::nullopt, no_tape)) - static_cast<uint64_t>(32 * page);
+  EXPECT_EQ(cache(1, static_cast<int64_t>(others) + 20 * page).bytes(), 10 * page) << "half of what the rest of the run leaves";
+  EXPECT_FALSE(cache(1, 1000).holds_one());
+}
+
+// What comes after cache and tape is a bound: where it leaves no room, a sequence may have half of what is free after loading.
+TEST(MemoryPlan, OneSequenceFitsWhereTheBoundOfTheRestLeavesNoRoom) {
+  const ModelConfig model = small_model();
+  Config config;
+  config.data.max_prompt_length = 40;
+  config.rollout.max_completion_length = 24;
+  const TrainingPlan plan{model, config};
+  const int64_t one = planned_cache(plan, {}).whole_bytes();
+  const int64_t loaded = *memory_room(plan, int64_t{1} << 40).after_loading;
+  const auto cache = [&](int64_t free_after_loading) {
+    const MemoryRoom room = memory_room(plan, (int64_t{1} << 40) - loaded + free_after_loading);
+    EXPECT_EQ(room.after_loading, free_after_loading);
+    EXPECT_EQ(room.for_cache_and_tape, 0);
+    EXPECT_EQ(planned_tape(plan, room, planned_cache(plan, room)).slots, 0);
+    return planned_cache(plan, room);
+  };
+  EXPECT_EQ(cache(3 * one).bytes(), one);
+  EXPECT_EQ(cache(2 * one).bytes(), one);
+  EXPECT_FALSE(cache(2 * one - 2).holds_one());
 }
 
 TEST(MemoryPlan, TheTapeIsCutToAQuarterOfFreeMemory) {
@@ -132,12 +158,39 @@ TEST(MemoryPlan, WeightsAreHeldOnceButForALayerThatIsRead) {
 
 TEST(MemoryPlan, RanksShareTheOptimizer) {
   Config config;
-  const auto one = training_memory(small_model(), config, 1);
-  const auto four = training_memory(small_model(), config, 4);
+  const ModelConfig model = small_model();
+  const auto one = training_memory({model, config});
+  const auto four = training_memory({model, config, 4});
   EXPECT_EQ(piece(one, "optimizer"), 4 * piece(four, "optimizer"));
   EXPECT_EQ(piece(one, "packed weights"), piece(four, "packed weights"));
   EXPECT_GT(piece(four, "exchange"), 0u);
   EXPECT_LT(total_bytes(four), total_bytes(one));
+}
+
+// More activations to come than any machine holds: cache and tape are as small as can be, in the plan and in the run, which
+// chooses before there is an activation.
+TEST(MemoryPlan, ARunLeavesFreeWhatThePlanExpectsLater) {
+  const TemporaryFolder folder;
+  const std::string config = write_all(folder / "c.yaml", tiny_config(folder / "runs"));
+  const std::vector<std::string> keys = {
+      "model.init={hidden_size: 32, intermediate_size: 65536, num_layers: 2, num_heads: 2, num_kv_heads: 1, max_positions: 1048576}",
+      "data.max_prompt_length=16", "rollout.max_completion_length=1000000", "rollout.max_num_batched_tokens=64",
+      "trainer.prompts_per_step=1", "trainer.eval_before=false"};
+  const auto with = [&](std::vector<std::string> args) {
+    args.insert(args.end(), keys.begin(), keys.end());
+    return args;
+  };
+  const std::string chosen = "KV cache: 1000064 tokens of up to 4 sequences of ";
+  const Outcome plan = run_cohort(with({"train", config, "--dry-run"}));
+  EXPECT_EQ(plan.exit_code, 0) << plan.err;
+  EXPECT_NE(plan.out.find("# " + chosen), std::string::npos) << plan.out;
+  const Outcome run = run_cohort(with({"train", config}), "", [](pid_t child, const std::string& err) {
+    if (err.find("KV cache: ") == std::string::npos || err.back() != '\n') return false;
+    kill(child, SIGKILL);  // before it makes a million tokens
+    return true;
+  });
+  EXPECT_NE(run.err.find(chosen), std::string::npos) << run.err;
+  EXPECT_EQ(run.err.find("activations of sampled rows"), std::string::npos) << run.err;
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which take memory of their own
@@ -160,7 +213,7 @@ TEST(MemoryPlan, IsWhatARunTakes) {
   };
   const std::string plan = run("--dry-run");
   double megabytes = 0;
-  ASSERT_EQ(std::sscanf(plan.c_str() + plan.rfind("together"), "together %lf MB", &megabytes), 1) << plan;
+  ASSERT_EQ(std::sscanf(plan.c_str() + plan.find("together, in a step"), "together, in a step %lf MB", &megabytes), 1) << plan;
   run("--quiet");
   const Json metrics = parse_json(read_all(folder / "runs/tiny/metrics.jsonl"), "metrics.jsonl");
   EXPECT_GT(metrics["perf/update_tokens_per_s"].get<double>(), 0);

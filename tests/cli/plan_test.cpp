@@ -1,0 +1,190 @@
+// cohort plan: memory, bytes and time of a run on any number of ranks, without starting one.
+#include <sstream>
+#include <string>
+
+#include "cli/plan_memory.h"
+#include "cli/plan_time.h"
+#include "model/params.h"
+#include "tests/cli/run_cohort.h"
+#include "trainer/memory_plan.h"
+#include "trainer/traffic.h"
+
+namespace cohort {
+namespace {
+
+const std::vector<std::string> kSpeeds = {"--gemm-gflops", "400", "--memory-gb-s", "40", "--link-gb-s", "10", "--latency-us", "2"};
+
+Outcome plan(std::vector<std::string> args) {
+  args.insert(args.begin(), "plan");
+  args.insert(args.end(), kSpeeds.begin(), kSpeeds.end());
+  return run_cohort(args);
+}
+
+Json plan_json(std::vector<std::string> args) {
+  args.push_back("--json");
+  const Outcome outcome = plan(args);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  return outcome.exit_code == 0 ? outcome.records().at(0) : Json::object();
+}
+
+uint64_t piece(const Json& pieces, const std::string& name) {
+  for (const Json& p : pieces)
+    if (p["name"].get<std::string>().starts_with(name)) return p["bytes"].get<uint64_t>();
+  return 0;
+}
+
+class Plan : public testing::Test {
+ protected:
+  const TemporaryFolder folder;
+  const std::string config = write_all(folder / "c.yaml", tiny_config(folder / "runs"));
+};
+
+TEST_F(Plan, TellsMemoryBytesAndTime) {
+  const Outcome outcome = plan({config, "--ranks", "2"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  for (const char* word : {"memory of one rank of 2\n", "packed weights", "gradients (", "optimizer (own span)", "KV cache (", "together, in a step",
+                           "evaluation's KV cache", "together, while evaluating", "at most", "bytes of an optimizer step", " sent", " received",
+                           "rollout: decode", "exchange between ranks", "400 GFLOP/s and 40.0 GB/s", "10.00 GB/s (measured or given) and 2 us"})
+    EXPECT_NE(outcome.out.find(word), std::string::npos) << word << " in " << outcome.out;
+  EXPECT_EQ(outcome.out.find("fit"), std::string::npos) << "no limit was given: " << outcome.out;
+}
+
+TEST_F(Plan, IsTheOneOfTheDryRun) {
+  const Outcome text = plan({config, "--ranks", "1"}), dry = run_cohort({"train", config, "--dry-run"});
+  ASSERT_EQ(dry.exit_code, 0) << dry.err;
+  const size_t at = text.out.find("  packed weights"), end = text.out.find("\n\n", at);
+  std::istringstream plain(text.out.substr(at, end - at));
+  std::string lines;  // as the dry run prints them: comments below a config
+  for (std::string line; std::getline(plain, line);) lines.append("#").append(line).append("\n");
+  EXPECT_NE(dry.out.find(lines), std::string::npos) << lines << "\nin " << dry.out;
+}
+
+TEST_F(Plan, JsonHoldsTheBytesOfTheReductionsPattern) {
+  const Json json = plan_json({config, "--ranks", "2"});
+  const ModelConfig model = planned_model(load_config(config));
+  const RankTraffic traffic = largest_traffic(make_param_table(model, 2).size, DType::f32, 2, 2);
+  const Json& bytes = json["bytes_per_optimizer_step"];
+  EXPECT_GT(traffic.gradients_sent, 0);
+  EXPECT_EQ(bytes["gradients_sent"], traffic.gradients_sent);
+  EXPECT_EQ(bytes["gradients_received"], traffic.gradients_received);
+  EXPECT_EQ(bytes["weights_sent"], traffic.weights_sent);
+  EXPECT_EQ(bytes["weights_received"], traffic.weights_received);
+  EXPECT_TRUE(json["memory"]["fits"].is_null());
+  EXPECT_EQ(plan_json({config, "--ranks", "1"})["step_seconds"]["comm"], 0.0);
+}
+
+TEST_F(Plan, ThousandsOfRanksNeedNoMpi) {
+  const std::vector<std::string> keys = {"trainer.logical_ranks=4096", "trainer.prompts_per_step=4096"};
+  const auto on = [&](const char* ranks) { return plan_json({config, "--ranks", ranks, keys[0], keys[1]}); };
+  const Json one = on("1"), many = on("4096");
+  EXPECT_EQ(piece(one["memory"]["step"], "optimizer"), 4096 * piece(many["memory"]["step"], "optimizer"));
+  EXPECT_GT(one["step_seconds"]["update"].get<double>(), 1000 * many["step_seconds"]["update"].get<double>() / many["ranks_per_host"].get<double>());
+  EXPECT_REFUSED(plan({config, "--ranks", "4097", keys[0], keys[1]}), 2, "4097 ranks", "trainer.logical_ranks is 4096");
+}
+
+TEST_F(Plan, FitsOrSaysWhatIsMissing) {
+  const Json free = plan_json({config, "--ranks", "1"});
+  const auto most = free["memory"]["at_most_bytes"].get<double>();
+  const auto with = [&](double bytes) { return plan({config, "--ranks", "1", "--gpu-memory", fmt::format("{:.9f}", bytes / 1e9)}); };
+  const Outcome roomy = with(3 * most);
+  EXPECT_EQ(roomy.exit_code, 0) << roomy.err;
+  EXPECT_NE(roomy.out.find("\nfits: "), std::string::npos) << roomy.out;
+  // Less than what the program and the weights take: not even the smallest cache helps.
+  const Outcome tight = with(0.5 * most);
+  EXPECT_EQ(tight.exit_code, 6);
+  EXPECT_NE(tight.out.find("\ndoes not fit: "), std::string::npos) << tight.out;
+  const Json cut = plan({config, "--ranks", "1", "--gpu-memory", fmt::format("{:.9f}", 0.5 * most / 1e9), "--json"}).records().at(0);
+  EXPECT_EQ(cut["memory"]["fits"], false);
+  EXPECT_LE(piece(cut["memory"]["step"], "KV cache"), piece(free["memory"]["step"], "KV cache"));
+}
+
+TEST_F(Plan, WhatCannotBePlannedIsRefused) {
+  EXPECT_REFUSED(plan({config}), 2, "--ranks is required");
+  EXPECT_REFUSED(plan({config, "--ranks", "0"}), 2, "--ranks");
+  EXPECT_REFUSED(plan({config, "--ranks", "1", "--gpu-memory", "-1"}), 2, "--gpu-memory");
+  EXPECT_REFUSED(plan({folder / "none.yaml", "--ranks", "1"}), 2, "none.yaml");
+}
+
+TEST_F(Plan, SpeedsThatAreNotGivenAreMeasured) {
+  const Outcome outcome = run_cohort({"plan", config, "--ranks", "2", "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const Json assumed = outcome.records().at(0)["assumed"];
+  EXPECT_GT(assumed["gemm_gflops"].get<double>(), 0.1);
+  EXPECT_GT(assumed["memory_gb_s"].get<double>(), 0.1);
+  EXPECT_EQ(assumed["link_measured"], false);
+  std::vector<std::string> args = {"-n", "2", "--oversubscribe", COHORT_BINARY, "plan", config, "--ranks", "2", "--json"};
+  if (geteuid() == 0) args.insert(args.begin(), "--allow-run-as-root");  // Open MPI refuses root otherwise
+  const Outcome ranks = run_program("mpirun", args);
+  ASSERT_EQ(ranks.exit_code, 0) << ranks.err;
+  ASSERT_EQ(ranks.records().size(), 1u) << ranks.out;
+  EXPECT_EQ(ranks.records().at(0)["assumed"]["link_measured"], true);
+  EXPECT_GT(ranks.records().at(0)["assumed"]["latency_us"].get<double>(), 0);
+}
+
+ModelConfig model_of_one_layer() {
+  ModelConfig model;
+  model.vocab_size = 256, model.hidden_size = 64, model.intermediate_size = 128, model.num_layers = 1;
+  model.num_heads = 4, model.num_kv_heads = 4, model.head_size = 16, model.max_positions = 512, model.tie_word_embeddings = true;
+  return model;
+}
+
+TEST(PlanMemory, PhasesAreBesideTheStepOrBeforeIt) {
+  ModelConfig model = model_of_one_layer();
+  model.dtype = StoredDType::f32;
+  Config config;
+  config.model.path = "somewhere";
+  config.model.dtype = "bfloat16";
+  config.data.eval = "eval.jsonl";
+  config.data.max_eval_samples = 10;
+  config.trainer.warm_start = WarmStartConfig{.steps = 5};
+  const TrainingPlan plan{model, config};
+  const RunMemory memory = plan_memory(plan, std::nullopt);
+  const uint64_t page = static_cast<uint64_t>(kv_page_bytes(model, DType::bf16, 64)), pages = (512 + 256) / 64;
+  EXPECT_EQ(memory.evaluation.at(0).bytes, 10 * pages * page);
+  EXPECT_EQ(memory.finish.at(0).bytes, static_cast<uint64_t>(make_param_table(model, 8).size) * 4) << "the files hold float32";
+  EXPECT_EQ(memory.most(), total_bytes(memory.step) + std::max(total_bytes(memory.evaluation), total_bytes(memory.finish)));
+  EXPECT_GT(total_bytes(memory.warm_start), 0u);
+  EXPECT_LT(total_bytes(memory.warm_start), memory.most());
+  config.rollout.max_num_seqs = 4;
+  EXPECT_EQ(plan_memory(plan, std::nullopt).evaluation.at(0).bytes, 4 * pages * page);
+
+  config.data.eval.clear();
+  config.model.dtype = "float32";
+  config.trainer.warm_start.reset();
+  const RunMemory plain = plan_memory(plan, std::nullopt);
+  EXPECT_TRUE(plain.evaluation.empty() && plain.finish.empty() && plain.warm_start.empty());
+  EXPECT_EQ(plain.most(), total_bytes(plain.step));
+}
+
+TEST(PlanTime, IsArithmeticMemoryAndLinks) {
+  const ModelConfig model = model_of_one_layer();
+  Config config;
+  config.model.dtype = "float32";
+  config.trainer.prompts_per_step = 8, config.rollout.num_generations = 4, config.rollout.max_num_seqs = 64;
+  const StepShape shape{.prompt_length = 100, .completion_length = 50};
+  const MachineSpeed speed{.gemm_gflops = 100, .memory_gb_s = 1e9, .link_gb_s = 2, .latency_us = 0};
+  const double layers = 4.0 * 64 * 64 + 3.0 * 64 * 128, head = 256.0 * 64, attention = 4.0 * 64 * 125;
+  const auto at = [&](int ranks, const MachineSpeed& s, StepShape sh) {
+    return predict_step({model, config, ranks}, sh, largest_traffic(make_param_table(model, 8).size, DType::f32, 8, ranks), s, 1);
+  };
+  const StepTime one = at(1, speed, shape);
+  EXPECT_NEAR(one.prefill_s, 8 * (100 * (2 * layers + attention) + 2 * head) / 100e9 / 0.75, 1e-9);
+  EXPECT_NEAR(one.decode_s, 50 * 32 * 2 * (layers + head) / 100e9 / 0.75, 1e-6);
+  EXPECT_NEAR(one.update_s, (3 * (32 * 50 + 8 * 100) * (2 * layers + attention) + 6 * head * 1600) / 100e9 / 0.85, 1e-9);
+  EXPECT_EQ(one.comm_s, 0);
+  StepShape reused = shape;
+  reused.reused = true;
+  EXPECT_NEAR(at(1, speed, reused).update_s, (2 * (32 * 50 + 8 * 100) * (2 * layers + attention) + 6 * head * 1600) / 100e9 / 0.85, 1e-9);
+  const StepTime four = at(4, speed, shape);
+  EXPECT_NEAR(four.update_s, one.update_s / 4, 1e-12);
+  EXPECT_NEAR(four.decode_s, one.decode_s / 4, 1e-9);
+  const double size = static_cast<double>(make_param_table(model, 8).size);
+  EXPECT_NEAR(four.comm_s, size * 0.75 * 8 / 2e9, 1e-12) << "gradients and weights, three quarters of each";
+  // A machine whose memory is slow reads the weights once a token.
+  const StepTime slow = at(1, {.gemm_gflops = 1e9, .memory_gb_s = 1, .link_gb_s = 1, .latency_us = 0}, shape);
+  const double cached = static_cast<double>(kv_page_bytes(model, DType::f32, 1)) * 125 * 32;  // that a pass of 32 reads
+  EXPECT_NEAR(slow.decode_s, 50 * ((layers + head) * 4 + cached) / 1e9 / 0.75, 1e-6);
+}
+
+}  // namespace
+}  // namespace cohort

@@ -1,0 +1,346 @@
+#include "trainer/memory_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <thread>
+
+#include "core/scratch_folder.h"
+#include "core/text.h"
+#include "model/kv_cache.h"
+#include "model/ops/sample.h"
+#include "model/params.h"
+#include "trainer/gradient_sum.h"
+#include "trainer/model_setup.h"
+#include "trainer/optimizer.h"
+#include "trainer/pack_runner.h"
+
+namespace cohort {
+namespace {
+
+struct Sizes {
+  int64_t C, F, V, L, width, kv_width, heads, kv_heads, act;  // act: bytes of an activation
+  bool qk_norm, sandwich_norms;
+  Sizes(const ModelConfig& m, DType dtype)
+      : C(m.hidden_size),
+        F(m.intermediate_size),
+        V(m.vocab_size),
+        L(m.num_layers),
+        width(m.num_heads * m.head_size),
+        kv_width(m.num_kv_heads * m.head_size),
+        heads(m.num_heads),
+        kv_heads(m.num_kv_heads),
+        act(static_cast<int64_t>(dtype_size(dtype))),
+        qk_norm(m.qk_norm),
+        sandwich_norms(m.sandwich_norms) {}
+};
+
+void add(std::vector<MemoryPiece>& pieces, std::string name, int64_t bytes) {
+  pieces.push_back({std::move(name), static_cast<uint64_t>(bytes)});
+}
+
+// Matrices as the products read them, and what stands beside them: vectors, and an embedding that is not the head.
+void add_weights(std::vector<MemoryPiece>& pieces, const ParamTable& table, int64_t act, const std::string& of) {
+  int64_t packed = 0, flat = 0;
+  for (const ParamEntry& entry : table.entries) {
+    const bool embedding = entry.offset == table.embedding && table.head != table.embedding;
+    (entry.kind == ParamKind::matrix && !embedding ? packed : flat) += entry.size();
+  }
+  add(pieces, of + "packed weights", packed * act);
+  add(pieces, of + "vectors and embedding", flat * act);
+}
+
+// As ForwardState, and the hidden states that are drawn from, with their logits where filters must see all of a row.
+int64_t rollout_activations(const Sizes& s, int64_t rows, int64_t sequences, bool filters) {
+  const int64_t qkv = s.width + 2 * s.kv_width;
+  const int64_t outputs = s.sandwich_norms ? 2 * s.C : 0;
+  return rows * (4 * (s.C + qkv + outputs) + s.act * (2 * s.C + qkv + s.width + 3 * s.F)) +
+         sequences * (s.act * s.C + (filters ? 4 * s.V : 0));
+}
+
+// As PackRunner allocates them.
+int64_t in_whole_steps(int64_t rows) { return (rows + kRowStep - 1) / kRowStep * kRowStep; }
+
+// Which layers' activations a TrainState keeps for the rows of a pass.
+enum class Kept { all_layers, inputs_and_one_layer, all_layers_and_one, one_layer };
+
+// As TrainState: what each layer keeps, and what the backward pass works in.
+int64_t training_activations(const Sizes& s, int64_t rows, Kept kept) {
+  const int64_t qkv = s.width + 2 * s.kv_width;
+  int64_t layer = 4 * (2 * s.C + s.heads + 2) + s.act * (2 * s.C + qkv + s.width + 3 * s.F);
+  int64_t once =
+      4 * (s.C + 1 + qkv + 2 * s.C + qkv + s.C) + s.act * (2 * s.C + s.C + s.width + qkv + 3 * s.F);
+  if (s.qk_norm) layer += 4 * (s.width + s.kv_width + s.heads + s.kv_heads), once += 4 * qkv;
+  if (s.sandwich_norms) layer += 4 * (2 * s.C + 2), once += 4 * s.C;
+  const int64_t input = 4 * s.C;
+  switch (kept) {
+    case Kept::all_layers: return rows * (once + s.L * layer);
+    case Kept::inputs_and_one_layer: return rows * (once + s.L * input + layer - input);
+    case Kept::all_layers_and_one: return rows * (once + (s.L + 1) * layer);
+    case Kept::one_layer: return rows * (once + layer);
+  }
+  return 0;
+}
+
+// Logical ranks of the rank that has most: their spans of the state; and the sums of the tree that all ranks exchange.
+struct Shares {
+  int64_t owned = 0, sums = 0;
+  Shares(int64_t logical, int ranks) {
+    for (int rank = 0; rank < ranks; ++rank) {
+      const LogicalRange range = logical_range(static_cast<int>(logical), rank, ranks);
+      owned = std::max<int64_t>(owned, range.last - range.first);
+      sums += static_cast<int64_t>(covering_nodes(range).size());
+    }
+  }
+};
+
+// The largest pass of an optimizer step, and the gradient buffers that its sums wait in.
+struct Passes {
+  int64_t rows, buffers;
+};
+
+// `groups` prompts with what follows them, `group` rows each if all is as long as allowed; `longest`: one sequence.
+Passes largest_pass(const TrainingPlan& plan, int64_t owned, int64_t groups, int64_t group, int64_t longest) {
+  const int64_t logical = plan.config.trainer.logical_ranks;
+  const int64_t share = (groups * group + logical - 1) / logical;
+  const int64_t pack = plan.config.trainer.pack_tokens > 0
+                           ? plan.config.trainer.pack_tokens
+                           : std::max(std::min(std::max(share, group), kMaxAutoRows + plan.prompt()), longest);
+  // A pass takes as large a subtree of logical ranks as has few enough rows (trainer/pack_runner.h), or a pack.
+  int64_t leaves = 1;
+  while (2 * leaves <= owned && 2 * leaves * share <= kPassRows) leaves *= 2;
+  // Sums of several passes wait for each other, one a level of the tree, and for a leaf's packs.
+  const int64_t passes = (owned + leaves - 1) / leaves;
+  // Completions that are shorter than allowed may let more logical ranks into a pass, up to its bound.
+  return {in_whole_steps(std::max(pack, std::min(share * owned, kPassRows))),
+          static_cast<int64_t>(std::bit_width(static_cast<uint64_t>(passes))) + (pack < share ? 1 : 0)};
+}
+
+int64_t in_flight(const TrainingPlan& plan, int64_t sequences) {
+  const int64_t share = sequences / plan.ranks + (sequences % plan.ranks > 0 ? 1 : 0);
+  return std::min(plan.config.rollout.max_num_seqs, std::max<int64_t>(1, share));
+}
+
+CacheNeed cache_need(const TrainingPlan& plan, int64_t sequences) {
+  return {.sequences = in_flight(plan, sequences),
+          .positions = plan.prompt() + plan.config.rollout.max_completion_length,
+          .page_tokens = kPageTokens,
+          .page_bytes = kv_page_bytes(plan.model, plan.dtype(), kPageTokens)};
+}
+
+CacheNeed training_cache_need(const TrainingPlan& plan) {
+  return cache_need(plan, plan.config.trainer.prompts_per_step * plan.config.rollout.num_generations);
+}
+
+std::string cache_name(const std::string& of, const CacheSize& kv) {
+  return kv.holds_all() ? fmt::format("{} ({} x {} tokens)", of, kv.need.sequences, kv.need.positions)
+                        : fmt::format("{} ({} tokens)", of, kv.pages * kv.need.page_tokens);
+}
+
+int64_t generator_activations(const TrainingPlan& plan, float temperature) {
+  const RolloutSection& r = plan.config.rollout;
+  const SamplingParams sampling{temperature, static_cast<int32_t>(r.top_k), r.top_p, r.min_p};
+  return rollout_activations(Sizes(plan.model, plan.dtype()), std::max(r.max_num_batched_tokens, r.max_num_seqs), r.max_num_seqs,
+                             filters_on(sampling, plan.model.vocab_size));
+}
+
+int64_t threads_of(const TrainingPlan& plan) {
+  const int64_t cores = std::max<int64_t>(1, std::thread::hardware_concurrency() / static_cast<unsigned>(plan.ranks));
+  return plan.config.run.threads > 0 ? plan.config.run.threads : cores;
+}
+
+// The largest request for workspace in an update (model/cpu): the head's, whose rows go through the vocabulary together, or
+// that of a weight's gradient; a panel of weights for each thread; and what each of `parts` packs adds to the embedding.
+int64_t workspace(const Sizes& s, int64_t rows, int64_t parts, int64_t threads) {
+  constexpr int64_t kChunk = 384, kBlock = 8 * kChunk, kPanel = 48, kRowsInCache = 64;  // as head.cpp, gemm.h
+  const int64_t vocabulary = std::min(s.V, kBlock), deepest = std::max({s.C, s.F, s.width});
+  const int64_t head = 12 * (s.V / kChunk + 1) * rows + s.act * (rows * (vocabulary + s.C) + vocabulary * s.C) +
+                       threads * (4 * kRowsInCache * kChunk + s.act * kChunk * rows);
+  const int64_t layer = s.act * rows * (s.C + 2 * s.F);
+  return std::max(head, layer) + threads * kPanel * deepest * s.act + 4 * s.C * parts * std::min(s.V, rows);
+}
+
+// A process before it has a model: program, libraries, tokenizer, data.
+constexpr int64_t kProgram = int64_t{16} << 20;
+
+}  // namespace
+
+uint64_t total_bytes(const std::vector<MemoryPiece>& pieces) {
+  uint64_t sum = 0;
+  for (const MemoryPiece& piece : pieces) sum += piece.bytes;
+  return sum;
+}
+
+std::string memory_table(const std::vector<MemoryPiece>& pieces) {
+  std::string text;
+  for (const MemoryPiece& piece : pieces) {
+    text += fmt::format("  {:<34}{:>10}\n", piece.name, human_bytes(piece.bytes));
+  }
+  return text + fmt::format("  {:<34}{:>10}\n", "together", human_bytes(total_bytes(pieces)));
+}
+
+std::vector<MemoryPiece> generation_memory(const ModelConfig& model, DType dtype, int64_t sequences,
+                                           int64_t positions, int64_t batched_tokens) {
+  const Sizes s(model, dtype);
+  std::vector<MemoryPiece> pieces;
+  const ParamTable table = make_param_table(model, 1);
+  add_weights(pieces, table, s.act, "");
+  int64_t longest = 0;
+  for (const LayerParams& layer : table.layers) longest = std::max(longest, layer.span.end - layer.span.begin);
+  add(pieces, "a layer, while it is read", longest * s.act);
+  add(pieces, fmt::format("KV cache ({} x {} tokens)", sequences, positions),
+      choose_cache_size({sequences, positions, kPageTokens, kv_page_bytes(model, dtype, kPageTokens)}, {}).bytes());
+  add(pieces, "activations",
+      rollout_activations(s, std::max(batched_tokens, sequences), sequences, false));
+  return pieces;
+}
+
+DType TrainingPlan::dtype() const {
+  return loaded_as.value_or(dtype_in_memory(config.model.dtype, exact_dtype(model.dtype)));
+}
+
+namespace {
+
+// There before cache and tape are chosen.
+std::vector<MemoryPiece> loaded_memory(const TrainingPlan& plan) {
+  const Sizes s(plan.model, plan.dtype());
+  const ParamTable table = make_param_table(plan.model, plan.config.trainer.logical_ranks);
+  std::vector<MemoryPiece> pieces;
+  add_weights(pieces, table, s.act, "");
+  if (plan.config.algorithm.beta > 0) add_weights(pieces, table, s.act, "reference ");
+  // A bfloat16 weight keeps the lower half of its master beside it; a float32 weight is its own.
+  const int64_t span = table.size / plan.config.trainer.logical_ranks * Shares(plan.config.trainer.logical_ranks, plan.ranks).owned;
+  add(pieces, "optimizer (own span)", span * (8 + (plan.dtype() == DType::bf16 ? 2 : 0)));
+  add(pieces, "program", kProgram);
+  return pieces;
+}
+
+// What optimizer steps take beside it.
+void add_update(std::vector<MemoryPiece>& pieces, const TrainingPlan& plan, const Passes& passes, Kept kept) {
+  const Sizes s(plan.model, plan.dtype());
+  const int64_t logical = plan.config.trainer.logical_ranks, size = make_param_table(plan.model, logical).size;
+  const Shares shares(logical, plan.ranks);
+  const int64_t span = size / logical * shares.owned;
+  add(pieces, fmt::format("gradients ({} float32 buffers)", passes.buffers), passes.buffers * size * 4);
+  if (plan.ranks > 1)  // what is received of gradients, and sent and received of weights, at once
+    add(pieces, "exchange with other ranks",
+        4 * (shares.sums - 1) * std::min(span, kExchangedGradients) + s.act * std::min(size, kSharedWeights));
+  add(pieces, fmt::format("training activations ({} rows)", passes.rows), training_activations(s, passes.rows, kept));
+  const int64_t threads = threads_of(plan);
+  add(pieces, fmt::format("workspace ({} threads)", threads), workspace(s, passes.rows, shares.owned, threads));
+}
+
+}  // namespace
+
+std::vector<MemoryPiece> training_memory(const TrainingPlan& plan, const std::optional<CacheSize>& cache,
+                                         const std::optional<TapeSize>& tape) {
+  const Config& config = plan.config;
+  const CacheSize kv = cache ? *cache : planned_cache(plan, {});
+  const TapeSize kept = tape ? *tape : planned_tape(plan, {}, kv);
+  // A rank may have to train what another one sampled, a second iteration runs everything forward, and with a cache that does
+  // not hold all, sequences are computed again and take further slots.
+  const bool all_reused = kept.slots > 0 && kept.holds_all() && kv.holds_all() && plan.ranks == 1 && config.algorithm.num_iterations == 1;
+  const Kept layers = config.trainer.gradient_checkpointing ? Kept::inputs_and_one_layer
+                      : all_reused                          ? Kept::one_layer
+                      : kept.slots > 0                      ? Kept::all_layers_and_one
+                                                            : Kept::all_layers;
+  const int64_t completion = config.rollout.max_completion_length;
+  const int64_t group = plan.prompt() + config.rollout.num_generations * (completion - 1);  // the last token has no row
+  std::vector<MemoryPiece> pieces = loaded_memory(plan);
+  add(pieces, cache_name("KV cache", kv), kv.bytes());
+  add(pieces, "rollout activations", generator_activations(plan, config.rollout.temperature));
+  if (kept.slots > 0) add(pieces, fmt::format("activations of sampled rows ({})", kept.slots), kept.bytes());
+  const int64_t owned = Shares(config.trainer.logical_ranks, plan.ranks).owned;
+  add_update(pieces, plan, largest_pass(plan, owned, config.trainer.prompts_per_step, group, plan.prompt() + completion), layers);
+  return pieces;
+}
+
+std::vector<MemoryPiece> warm_start_memory(const TrainingPlan& plan) {
+  if (!plan.config.trainer.warm_start || plan.config.trainer.warm_start->steps == 0) return {};
+  Config config = plan.config;
+  config.algorithm.beta = 0;  // the reference is the model that comes out of it
+  std::vector<MemoryPiece> pieces = loaded_memory({plan.model, config, plan.ranks, plan.longest_prompt, plan.eval_problems, plan.dtype()});
+  const int64_t solution = config.rollout.max_completion_length;  // a guess: solutions are what completions should become
+  const Passes passes = largest_pass(plan, Shares(config.trainer.logical_ranks, plan.ranks).owned, config.trainer.warm_start->problems_per_step,
+                                     plan.prompt() + solution - 1, plan.prompt() + solution);
+  add_update(pieces, plan, passes, config.trainer.gradient_checkpointing ? Kept::inputs_and_one_layer : Kept::all_layers);
+  for (const MemoryPiece& piece : final_memory(plan)) pieces.push_back(piece);
+  return pieces;
+}
+
+std::vector<MemoryPiece> evaluation_memory(const TrainingPlan& plan, std::optional<int64_t> free_bytes) {
+  const DataSection& data = plan.config.data;
+  if (data.eval.empty() && !data.task) return {};
+  int64_t problems = plan.eval_problems >= 0 ? plan.eval_problems : INT64_MAX;
+  if (plan.eval_problems < 0 && data.task && data.task->eval_size > 0) problems = data.task->eval_size;
+  if (data.max_eval_samples > 0) problems = std::min(problems, data.max_eval_samples);
+  if (problems == 0) return {};
+  CacheSize kv = choose_cache_size(cache_need(plan, problems), {.gb = plan.config.rollout.kv_cache_gb, .free_bytes = free_bytes});
+  kv.pages = std::max(kv.pages, kv.whole_pages());  // with less it is refused
+  std::vector<MemoryPiece> pieces;
+  add(pieces, cache_name("evaluation's KV cache", kv), kv.bytes());
+  add(pieces, "evaluation's activations", generator_activations(plan, plan.config.rollout.eval_temperature));
+  return pieces;
+}
+
+std::vector<MemoryPiece> final_memory(const TrainingPlan& plan) {
+  const bool rounded = !plan.config.model.init && plan.dtype() == DType::bf16 && exact_dtype(plan.model.dtype) == DType::f32;
+  std::vector<MemoryPiece> pieces;
+  if (rounded) add(pieces, "all master weights, to be saved", make_param_table(plan.model, plan.config.trainer.logical_ranks).size * 4);
+  return pieces;
+}
+
+int64_t taken_memory() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("RssAnon:")) return std::strtoll(line.c_str() + 8, nullptr, 10) * 1024;
+  return 0;
+}
+
+MemoryRoom memory_room(const TrainingPlan& plan, std::optional<int64_t> free_bytes) {
+  if (!free_bytes) return {};
+  const CacheSize no_cache{.need = training_cache_need(plan), .limit = {}, .pages = 0};
+  const TapeSize no_tape{.needed = 0, .slots = 0, .slot_bytes = 0};
+  const auto rest = [&](const std::vector<MemoryPiece>& taken) {
+    return std::max<int64_t>(0, *free_bytes - static_cast<int64_t>(total_bytes(taken)));
+  };
+  return {rest(loaded_memory(plan)), rest(training_memory(plan, no_cache, no_tape))};
+}
+
+CacheLimit planned_cache_limit(const TrainingPlan& plan, const MemoryRoom& room) {
+  CacheLimit limit{.gb = plan.config.rollout.kv_cache_gb, .free_bytes = room.after_loading};
+  if (limit.gb > 0 || !room.after_loading) return limit;
+  const CacheSize one{.need = training_cache_need(plan), .limit = {}, .pages = 0};
+  const auto enough = static_cast<int64_t>(std::ceil(static_cast<double>(one.whole_bytes()) / kFreeMemoryShare));
+  limit.free_bytes = std::max(*room.for_cache_and_tape, std::min(*room.after_loading, enough));
+  return limit;
+}
+
+CacheSize planned_cache(const TrainingPlan& plan, const MemoryRoom& room) {
+  return choose_cache_size(training_cache_need(plan), planned_cache_limit(plan, room));
+}
+
+TapeSize planned_tape(const TrainingPlan& plan, const MemoryRoom& room, const CacheSize& cache) {
+  std::optional<int64_t> left = room.for_cache_and_tape;
+  if (left) *left = std::max<int64_t>(0, *left - cache.bytes());
+  return choose_tape_size(plan.config, plan.model, plan.dtype(), plan.ranks, plan.prompt(), left);
+}
+
+ModelConfig planned_model(const Config& config) {
+  if (!config.model.init) {
+    ModelConfig model = load_model_config(config.model.path);
+    require_language_model(model);
+    check_model_folder(config.model.path);
+    model.dtype = stored_as(exact_dtype(config.model.path));
+    return model;
+  }
+  const ScratchFolder folder;
+  write_initial_model(*config.model.init, config.model.dtype, folder.path());
+  return load_model_config(folder.path());
+}
+
+}  // namespace cohort

@@ -1,0 +1,109 @@
+#include "trainer/replay.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "core/check.h"
+#include "core/scratch_folder.h"
+#include "trainer/checkpoint.h"
+#include "trainer/compare_state.h"
+#include "trainer/train_run.h"
+
+namespace cohort {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Of rank 0; the others know where it is.
+class SharedScratch {
+ public:
+  SharedScratch(const fs::path& parent, Comm& comm) {
+    std::string name;
+    if (comm.rank() == 0) name = folder_.emplace(parent).path().string();
+    uint64_t size = name.size();
+    comm.broadcast(std::as_writable_bytes(std::span(&size, 1)), 0, "replay folder");
+    name.resize(size);
+    comm.broadcast(std::as_writable_bytes(std::span(name)), 0, "replay folder");
+    path_ = name;
+  }
+  const fs::path& path() const { return path_; }
+
+ private:
+  std::optional<ScratchFolder> folder_;
+  fs::path path_;
+};
+
+void require_done(const fs::path& run, int64_t step) {
+  const std::map<int64_t, Json> metrics = read_metrics(run);
+  CHECK_USAGE(!metrics.empty(), "{} has no step in metrics.jsonl: there is nothing to replay", run.string());
+  CHECK_USAGE(metrics.contains(step), "--step {} is not among the steps that {} has done: {} to {}", step, run.string(),
+              metrics.begin()->first, metrics.rbegin()->first);
+}
+
+void require_there(const std::string& path, const std::string& key, const fs::path& run, const char* remedy) {
+  CHECK_INPUT(path.empty() || fs::exists(path), "{}: not found; it is {} in {} (relative to {}); {}", path, key,
+              (run / "config.yaml").string(), fs::current_path().string(), remedy);
+}
+
+// The newest checkpoint before `step`; nothing: from the start.
+std::optional<int64_t> checkpoint_before(const ReplayRequest& request) {
+  if (request.from_start) return std::nullopt;
+  const std::vector<int64_t> steps = checkpoint_steps(request.run / "checkpoints");
+  const auto after = std::ranges::lower_bound(steps, request.step);
+  if (after != steps.begin()) return *std::prev(after);
+  const std::string kept = steps.empty() ? "has no checkpoint" : fmt::format("has checkpoints of step {} only", fmt::join(steps, ", "));
+  fail(ExitCode::kUsage,
+       "{} {}: none before step {}; --from-start runs all {} steps from the weights that the run began with", request.run.string(),
+       kept, request.step, request.step);
+}
+
+}  // namespace
+
+Config replay_config(const ReplayRequest& request, const std::vector<std::string>& overrides) {
+  const fs::path file = request.run / "config.yaml";
+  CHECK_INPUT(fs::exists(file), "{}: no run directory: config.yaml is missing", request.run.string());
+  require_done(request.run, request.step);
+  const Config kept = load_config(file);
+  Config config = overrides.empty() ? kept : load_config(file, overrides);
+  const std::vector<std::string> differ = identity_differences(config, config_identity(kept), "given", "the run's");
+  CHECK_USAGE(differ.empty(), "a replay keeps what decides the bits: {}", fmt::join(differ, ", "));
+  require_there(config.model.path, "model.path", request.run, "put the model, or a link to where it is now, there");
+  require_there(config.data.train, "data.train", request.run, "data.train=FILE says where it is now");
+  require_there(config.data.eval, "data.eval", request.run, "data.eval=FILE says where it is now");
+  return config;
+}
+
+Replay replay(const ReplayRequest& request, Config config, Comm& comm, Watchdog& watchdog, TrainObserver& observer, const Exec& ex) {
+  const std::optional<int64_t> before = checkpoint_before(request);
+  Replay result{.first_step = before.value_or(0) + 1, .from = "the start"};
+  config.run.resume = "never";
+  if (before) {
+    result.from = fmt::format("checkpoints/step_{}", *before);
+    config.run.resume = (request.run / result.from).string();
+    result.build_note = resume_note(config.run.resume, comm.size());
+  }
+  const SharedScratch scratch(request.scratch, comm);
+  config.run.dir = scratch.path().string();
+  config.run.name = "replay";
+  config.trainer.eval_before = false;
+  config.trainer.save_steps = 0;
+  config.log.trace = false;
+
+  TrainRun run(config, comm, watchdog, nullptr, observer, ex);
+  while (run.step() < request.step) train_step(run);
+  // Rank 0 has written the replay's metrics, where other hosts need not see them.
+  if (comm.rank() == 0) result.comparison = compare_runs(request.run, config.run_dir(), {result.first_step, request.step});
+  result.different = comm.any(result.comparison.first.has_value(), "metrics comparison");
+  const fs::path checkpoint = request.run / fmt::format("checkpoints/step_{}", request.step);
+  result.state = fs::exists(checkpoint / "manifest.json");
+  if (result.different || !result.state) return result;
+  if (const auto found = compare_state(checkpoint, run.policy().table, run.optimizer(), comm)) {
+    result.different = true;
+    result.comparison.first = {request.step, fmt::format("checkpoints/step_{}, {}", request.step, found->where), found->stored, found->now};
+  }
+  return result;
+}
+
+}  // namespace cohort
