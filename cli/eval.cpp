@@ -69,9 +69,10 @@ int run(const Options& o, Comm& comm) {
   const EvalResult result = evaluate(data, generator, model.tokenizer, rewards, 0, comm,
                                      owner.exec(), [&](int64_t done, int64_t total) {
                                        if (show) stage.update("evaluation", done, total);
-                                     });
+                                     }, config.comm.reward_timeout_s);
   line.close();
   if (comm.rank() != 0) return 0;
+  for (const MissingScores& missing : result.missing) tell(fmt::format("cohort: warning: {}\n", missing_text(missing, rewards)));
   if (!o.completions.empty()) {
     std::string text;
     for (size_t i = 0; i < data.problems.size(); ++i) {

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,7 @@ class TrainRun {
   std::filesystem::path warm_start_source() const;
   bool rounded() const;
   std::optional<double> measure(const char* stage, EvalResult* result = nullptr);
+  void warn_of_missing(const std::vector<MissingScores>& missing);
   void save();
   void write_trace();
 
@@ -79,6 +81,8 @@ class TrainRun {
 
   Metrics metrics_;                 // of the step in progress
   std::vector<std::string> names_;  // of its groups, for messages and files
+  std::vector<MissingScores> missing_;  // scores of its groups
+  std::set<std::string> warned_;        // rewards and kinds
   std::optional<double> last_accuracy_;
   int64_t evaluated_step_ = -1;
 };
