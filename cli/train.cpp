@@ -57,10 +57,11 @@ int run(const Options& o, Comm& comm) {
   ExecOwner owner(threads.threads, threads.cpus);
 
   TrainProgress progress;
+  TrainWarnings warnings;
   TrainObserver silent;
-  const bool show = config.log.progress && !o.quiet && comm.rank() == 0;
-  const TrainSummary summary = train(
-      config, comm, watchdog, show ? static_cast<TrainObserver&>(progress) : silent, owner.exec());
+  const bool show = config.log.progress && !o.quiet;
+  TrainObserver& observer = comm.rank() != 0 ? silent : show ? static_cast<TrainObserver&>(progress) : warnings;
+  const TrainSummary summary = train(config, comm, watchdog, observer, owner.exec());
   progress.close();
   if (comm.rank() == 0) tell_result(summary_table(summary));
   return static_cast<int>(summary.stopped_early ? ExitCode::kStopped : ExitCode::kOk);

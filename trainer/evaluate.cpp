@@ -36,14 +36,12 @@ EvalResult evaluate(const Dataset& data, Generator& generator, const Tokenizer& 
     result.completions.push_back(std::move(s.text));
     result.scores.push_back(std::move(s.scores));
   }
-  for (const MissingScores& missing : result.missing)
-    if (judged == 0 && missing.reward == 0)
-      fail(ExitCode::kRankFailed, "{}: none of the {} problems has a score: {}", data.name, result.problems,
-           missing_text(missing, rewards));
-  CHECK_INPUT(judged > 0, "{}: the reward could judge none of the {} problems: do the rows have the column it needs?",
+  const bool failed = std::ranges::any_of(result.missing, [](const MissingScores& missing) { return missing.reward == 0; });
+  CHECK_INPUT(judged > 0 || failed, "{}: the reward could judge none of the {} problems: do the rows have the column it needs?",
               data.name, result.problems);
   const auto count = static_cast<double>(result.problems);
-  result.accuracy = accuracy / judged;
+  result.judged = static_cast<int64_t>(judged);
+  result.accuracy = judged > 0 ? accuracy / judged : 0;
   result.reward = rewarded > 0 ? reward / rewarded : 0;
   result.mean_length /= count;
   result.truncated /= count;

@@ -17,6 +17,7 @@ struct EvalResult {
   double mean_length = 0;     // tokens
   double truncated = 0;       // fraction that hit max_completion_length
   int64_t problems = 0;
+  int64_t judged = 0;         // problems with a score of the first reward; 0: all are among `missing`
   std::vector<Rollout> rollouts;          // in the order of the problems, on every rank
   std::vector<std::string> completions;   // their text, special tokens skipped
   std::vector<RewardSet::Row> scores;
@@ -28,7 +29,7 @@ int64_t longest_prompt(const Dataset& data);
 
 // Problems are shared out over ranks; the result is the same on every rank and for any number of ranks.
 // Exit code 3 when the first reward could judge no problem at all.
-// Exit code 4 when that is because its scores are late or its checker fails.
+// Unless that is because its checker fails or is late, which the caller must look at (EvalResult::judged).
 // data.problems[i].tokens must be filled. `generator` carries sampling parameters; `step` is part of the draws' key.
 EvalResult evaluate(const Dataset& data, Generator& generator, const Tokenizer& tokenizer, const RewardSet& rewards,
                     uint32_t step, Comm& comm, const Exec& ex,

@@ -183,11 +183,10 @@ std::optional<double> TrainRun::measure(const char* stage, EvalResult* result) {
       evaluate(data_.eval, *generator, model_->tokenizer, rewards_, kEvalDraws | static_cast<uint32_t>(state_.step), comm_, ex_,
                [&](int64_t done, int64_t total) { observer_.stage(stage, done, total); }, config_.comm.reward_timeout_s);
   warn_of_missing(measured.missing);
-  const double accuracy = measured.accuracy;
-  if (result != nullptr) *result = std::move(measured);
   evaluated_step_ = state_.step;
-  last_accuracy_ = accuracy;
-  return accuracy;
+  last_accuracy_ = measured.judged > 0 ? std::optional(measured.accuracy) : std::nullopt;
+  if (result != nullptr) *result = std::move(measured);
+  return last_accuracy_;
 }
 
 bool TrainRun::stop_requested() {
@@ -256,7 +255,7 @@ void TrainRun::warn_of_missing(const std::vector<MissingScores>& missing) {
     const std::string& name = rewards_.specs()[of.reward].name;
     const char* kind = of.kind == Missing::timeout ? "timeout" : "error";
     if (!warned_.insert(fmt::format("{}/{}", name, kind)).second) continue;
-    observer_.message(fmt::format("warning: step {}: {}; such completions go without, and are counted in rewards/{}/{}{}",
+    observer_.warning(fmt::format("step {}: {}; such completions go without, and are counted in rewards/{}/{}{}",
                                   state_.step + 1, missing_text(of, rewards_), name, kind,
                                   of.kind == Missing::timeout ? " (comm.reward_timeout_s says how long is waited)" : ""));
   }
