@@ -203,7 +203,7 @@ TEST(Score, WithoutAnyScoreTheRunEndsAndSaysWhy) {
   const TemporaryFolder folder;
   const Outcome outcome = run_cohort({"train", training_config(folder, ""), "trainer.max_steps=40"}, "", kill_after_step_one());
   EXPECT_EQ(outcome.exit_code, 4) << outcome.err;
-  EXPECT_NE(outcome.err.find("no completion has a score: reward 'code': 8 scores are missing: error: the process that starts programs"),
+  EXPECT_NE(outcome.err.find("no completion has a score: reward 'code': 8 scores are missing: error: case 1: the process that starts programs"),
             std::string::npos)
       << outcome.err;
 }

@@ -125,7 +125,7 @@ TEST(Expression, RefusesWhatHasNoValueOrIsTooLarge) {
     EXPECT_EQ(tasks::evaluate_expression(text), std::nullopt) << text;
   EXPECT_TRUE(tasks::evaluate_expression(std::string(60, '(') + "1" + std::string(60, ')')));
   for (const std::string& text : {std::string(5000, '('), std::string(3000, '-') + "1", std::string(70, '(') + "1" + std::string(70, ')'),
-                                  "1" + std::string(5000, '+') + "1"})
+                                  std::string("1").append(5000, '+').append("1")})
     EXPECT_EQ(tasks::evaluate_expression(text), std::nullopt);
 }
 
