@@ -299,7 +299,7 @@ std::vector<std::string_view> literal_integers(std::string_view text) {
   for (size_t at = 0; at < text.size();) {
     size_t end = at;
     bool digits = true;
-    while (end < text.size() && is_word(text[end])) digits = digits && is_digit(text[end++]);
+    for (; end < text.size() && is_word(text[end]); ++end) digits = digits && is_digit(text[end]);
     if (end == at) {
       ++at;
       continue;

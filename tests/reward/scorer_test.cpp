@@ -168,11 +168,11 @@ TEST(Scorer, ACheckerThatFailsCostsItsOwnScoreOnly) {
   const auto failing = [](const RewardInput& input, Clock::time_point) -> Verdict {
     if (input.completion == "throws") throw std::runtime_error("the checker died");
     if (input.completion == "throws a number") throw 3;
-    if (input.completion == "nan") return {std::nan(""), ""};
+    if (input.completion == "not a number") return {std::nan(""), ""};
     if (input.completion == "infinite") return {HUGE_VAL, ""};
     return {1.0, ""};
   };
-  const std::vector<std::string> completions = {"throws", "fine", "throws a number", "nan", "infinite"};
+  const std::vector<std::string> completions = {"throws", "fine", "throws a number", "not a number", "infinite"};
   for (const bool here : {true, false}) {
     const RewardSet rewards = here ? make_set(failing, length_of, 2) : make_set(length_of, failing, 2);
     ThreadPool pool(2);
