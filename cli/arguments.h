@@ -16,7 +16,7 @@ struct ConfigArguments {
   std::string file;
   std::vector<std::string> overrides;
   void add_options(CLI::App& app);
-  Config load() const { return load_config(file, overrides); }
+  Config load(ConfigUse use = ConfigUse::training) const { return load_config(file, overrides, use); }
 };
 
 // --dtype and --threads of the commands that run a model without a config.

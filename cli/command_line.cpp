@@ -22,6 +22,7 @@ constexpr std::array kCommands = {
     Command{"train", "train a model with GRPO, as CONFIG says", add_train},
     Command{"eval", "accuracy of a model on a config's evaluation data", add_eval},
     Command{"generate", "complete prompts", add_generate},
+    Command{"score", "rewards of given completions, without a model", add_score},
     Command{"logprobs", "log-probability of each token of given texts", add_logprobs},
     Command{"tokenize", "text to token ids, and back", add_tokenize},
     Command{"render", "chat messages to text with the model's template", add_render},

@@ -1,6 +1,7 @@
 // cohort eval: accuracy of a model on a config's evaluation data.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -12,6 +13,7 @@
 #include "cli/failure.h"
 #include "cli/progress.h"
 #include "cli/prompts.h"
+#include "core/check.h"
 #include "core/files.h"
 #include "trainer/evaluate.h"
 #include "trainer/generator_setup.h"
@@ -69,9 +71,13 @@ int run(const Options& o, Comm& comm) {
   const EvalResult result = evaluate(data, generator, model.tokenizer, rewards, 0, comm,
                                      owner.exec(), [&](int64_t done, int64_t total) {
                                        if (show) stage.update("evaluation", done, total);
-                                     });
+                                     }, config.comm.reward_timeout_s);
   line.close();
+  if (result.judged == 0)
+    fail(ExitCode::kRankFailed, "{}: no problem has a score: {}", data.name,
+         missing_text(*std::ranges::find(result.missing, size_t{0}, &MissingScores::reward), rewards));
   if (comm.rank() != 0) return 0;
+  for (const MissingScores& missing : result.missing) tell(fmt::format("cohort: warning: {}\n", missing_text(missing, rewards)));
   if (!o.completions.empty()) {
     std::string text;
     for (size_t i = 0; i < data.problems.size(); ++i) {

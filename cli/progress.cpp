@@ -102,6 +102,10 @@ double StepTime::seconds() const {
 
 void TrainProgress::message(const std::string& text) { line_.print(text); }
 
+void TrainProgress::warning(const std::string& text) { line_.print("cohort: warning: " + text); }
+
+void TrainWarnings::warning(const std::string& text) { tell("cohort: warning: " + text + "\n"); }
+
 void TrainProgress::stage(const std::string& name, int64_t done, int64_t total) {
   stage_.update(name, done, total);
   last_ = Clock::now();

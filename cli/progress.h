@@ -58,6 +58,7 @@ class StepTime {
 class TrainProgress : public TrainObserver {
  public:
   void message(const std::string& text) override;
+  void warning(const std::string& text) override;
   void stage(const std::string& name, int64_t done, int64_t total) override;
   void step(int64_t step, int64_t max_steps, const Metrics& metrics) override;
   void close() { line_.close(); }
@@ -68,6 +69,12 @@ class TrainProgress : public TrainObserver {
   StepTime step_time_;                   // evaluations aside, which not every step has
   double steps_ = 0, evaluating_s_ = 0;  // of this process
   std::chrono::steady_clock::time_point last_{};
+};
+
+// With --quiet: warnings alone.
+class TrainWarnings : public TrainObserver {
+ public:
+  void warning(const std::string& text) override;
 };
 
 // "step  12/100  reward 0.531  length 34.1  1240 tok/s  1m 20s left"

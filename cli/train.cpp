@@ -58,11 +58,13 @@ int run(const Options& o, Comm& comm, LastSeen& seen, const StopSignals& signals
   ExecOwner owner(threads.threads, threads.cpus);
 
   TrainProgress progress;
+  TrainWarnings warnings;
   TrainObserver silent;
-  const bool show = config.log.progress && !o.quiet && comm.rank() == 0;
+  const bool show = config.log.progress && !o.quiet;
+  TrainObserver& observer = comm.rank() != 0 ? silent : show ? static_cast<TrainObserver&>(progress) : warnings;
   TrainSummary summary;
   try {
-    summary = train(config, comm, watchdog, signals, show ? static_cast<TrainObserver&>(progress) : silent, owner.exec());
+    summary = train(config, comm, watchdog, signals, observer, owner.exec());
   } catch (...) {
     throw located(std::current_exception(), watchdog);
   }

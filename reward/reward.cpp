@@ -30,6 +30,7 @@ constexpr std::array kRewards = {
     Entry{"keywords", make_keywords},
     Entry{"language", make_language},
     Entry{"json", make_json},
+    Entry{"reasoning_gym", make_reasoning_gym},
     Entry{"code", make_code},
 };
 
@@ -51,9 +52,19 @@ std::unique_ptr<Reward> make_reward(const RewardSpec& spec) {
 }
 
 RewardSet::RewardSet(std::vector<RewardSpec> specs) : specs_(std::move(specs)) {
+  for (const RewardSpec& spec : specs_) rewards_.push_back(make_reward(spec));
+  check();
+}
+
+RewardSet::RewardSet(std::vector<RewardSpec> specs, std::vector<std::unique_ptr<Reward>> rewards)
+    : specs_(std::move(specs)), rewards_(std::move(rewards)) {
+  CHECK(specs_.size() == rewards_.size(), "{} rewards for {} specs", rewards_.size(), specs_.size());
+  check();
+}
+
+void RewardSet::check() const {
   for (size_t i = 0; i < specs_.size(); ++i) {
     const RewardSpec& spec = specs_[i];
-    rewards_.push_back(make_reward(spec));
     CHECK_USAGE(std::abs(spec.weight) <= kMaxWeight,  // false for NaN
                 "reward '{}': weight {} is not in [{}, {}]", spec.name, spec.weight, -kMaxWeight,
                 kMaxWeight);
@@ -63,16 +74,43 @@ RewardSet::RewardSet(std::vector<RewardSpec> specs) : specs_(std::move(specs)) {
   }
 }
 
-RewardSet::Row RewardSet::score(const RewardInput& input) const {
+Verdict RewardSet::verdict(size_t reward, const RewardInput& input, Clock::time_point deadline) const {
+  const auto failed = [](std::string why) { return Verdict{std::nullopt, std::move(why), Missing::error}; };
+  try {
+    Verdict verdict = rewards_.at(reward)->verdict(input, deadline);
+    if (verdict.score && !std::isfinite(*verdict.score)) return failed(fmt::format("the score is {}", *verdict.score));
+    return verdict;
+  } catch (const std::exception& error) {
+    return failed(error.what());
+  } catch (...) {
+    return failed("an unknown exception");
+  }
+}
+
+RewardSet::Row RewardSet::row(std::span<const Verdict> verdicts) const {
+  CHECK(verdicts.size() == rewards_.size(), "{} verdicts of {} rewards", verdicts.size(), rewards_.size());
   Row row;
-  for (size_t i = 0; i < rewards_.size(); ++i) {
-    row.scores.push_back(rewards_[i]->score(input));
-    const std::optional<double>& score = row.scores.back();
-    if (!score) continue;
-    CHECK(std::isfinite(*score), "reward '{}' gave {}", specs_[i].name, *score);
-    row.total = row.total.value_or(0.0) + specs_[i].weight * *score;
+  for (size_t i = 0; i < verdicts.size(); ++i) {
+    const Verdict& verdict = verdicts[i];
+    row.scores.push_back(verdict.score);
+    row.ends.push_back({verdict.score ? std::nullopt : std::optional(verdict.missing), verdict.outcome});
+    if (verdict.score) row.total = row.total.value_or(0.0) + specs_[i].weight * *verdict.score;
   }
   return row;
+}
+
+RewardSet::Row RewardSet::score(const RewardInput& input) const {
+  std::vector<Verdict> verdicts;
+  for (size_t i = 0; i < rewards_.size(); ++i) verdicts.push_back(verdict(i, input, Clock::now() + std::chrono::hours(24 * 365)));
+  return row(verdicts);
+}
+
+std::string outcome_text(const Reward& reward, const ScoreEnd& end) {
+  const std::vector<std::string> names = reward.outcome_names();
+  if (end.outcome >= 0 && static_cast<size_t>(end.outcome) < names.size()) return names[static_cast<size_t>(end.outcome)];
+  if (!end.missing) return "scored";
+  constexpr const char* kNames[] = {"none", "timeout", "error"};
+  return kNames[static_cast<size_t>(*end.missing)];
 }
 
 }  // namespace cohort

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/clock.h"
 #include "core/json.h"
 #include "reward/verdict.h"
 
@@ -29,6 +30,15 @@ class Reward {
   virtual std::optional<double> score(const RewardInput& input) const = 0;
   // The same score, with the reason where the reward has one to give.
   virtual Verdict explain(const RewardInput& input) const { return {score(input), ""}; }
+
+  // What training and `cohort score` ask for, from several threads at a time. A reward that waits for another process
+  // gives up at `deadline` (Missing::timeout); one that computes here has budgets and needs no clock.
+  virtual Verdict verdict(const RewardInput& input, Clock::time_point /*deadline*/) const { return explain(input); }
+  // How many completions it has judged by other processes at a time; 0: it computes here. Those that wait begin
+  // while completions are still being made.
+  virtual int workers() const { return 0; }
+  // Words for Verdict::outcome, each counted as the metric rewards/NAME/outcome/WORD.
+  virtual std::vector<std::string> outcome_names() const { return {}; }
 };
 
 // One entry of the config's `reward` list: {name: last_number, weight: 1.0, ...options}.
@@ -42,21 +52,43 @@ struct RewardSpec {
 std::unique_ptr<Reward> make_reward(const RewardSpec& spec);
 std::vector<std::string> reward_names();
 
-// Several rewards with weights. scores[i] of a row: one per reward; total: the weighted sum of
-// those present, or nothing when none is.
+// How one score ended, for metrics.
+struct ScoreEnd {
+  std::optional<Missing> missing;  // why there is none
+  int outcome = -1;                // as in Verdict
+};
+
+// Several rewards with weights. A row has one entry a reward; total: the weighted sum of the scores that are there, or
+// nothing when none is.
 class RewardSet {
  public:
   explicit RewardSet(std::vector<RewardSpec> specs);
+  // The same with rewards that were made elsewhere, one a spec.
+  RewardSet(std::vector<RewardSpec> specs, std::vector<std::unique_ptr<Reward>> rewards);
   struct Row {
     std::vector<std::optional<double>> scores;
     std::optional<double> total;
+    std::vector<ScoreEnd> ends;
   };
+  // One reward after the other, without a deadline; reward/scorer.h has many completions judged at a time.
   Row score(const RewardInput& input) const;
+
+  // Whatever a reward throws, and a score that is no finite number, costs this score only (Missing::error).
+  Verdict verdict(size_t reward, const RewardInput& input, Clock::time_point deadline) const;
+  Row row(std::span<const Verdict> verdicts) const;  // one a reward
+
   const std::vector<RewardSpec>& specs() const { return specs_; }
+  const Reward& reward(size_t index) const { return *rewards_.at(index); }
+  size_t size() const { return rewards_.size(); }
 
  private:
+  void check() const;
+
   std::vector<RewardSpec> specs_;
   std::vector<std::unique_ptr<Reward>> rewards_;
 };
+
+// For people: the reward's own word, or "scored", "none", "timeout", "error".
+std::string outcome_text(const Reward& reward, const ScoreEnd& end);
 
 }  // namespace cohort

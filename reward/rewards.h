@@ -72,6 +72,13 @@ std::unique_ptr<Reward> make_language(const RewardSpec& spec);
 // What follows the last </think> counts; a ```json fence around it is left away. Options: schema
 // (the part of JSON Schema in reward/json_schema.h; default: any value).
 std::unique_ptr<Reward> make_json(const RewardSpec& spec);
+
+// What reasoning-gym's own scorer of the row's task gives (reward/tasks, docs/rewards.md). Options: task (row: what the
+// metadata's source_dataset says, or one of its names; default row), column (default answer), metadata (the column with the
+// entry's metadata, default metadata; without it the row's own columns), extract (tags: the last <answer>...</answer>; or
+// completion; default tags).
+std::unique_ptr<Reward> make_reasoning_gym(const RewardSpec& spec);
+
 // 1 when the program in the completion passes the row's test cases, run in a sandbox of its own (reward/code). Refused (exit code 2) unless
 // the options say sandbox: local. Options: docs/code-reward.md.
 std::unique_ptr<Reward> make_code(const RewardSpec& spec);

@@ -90,13 +90,14 @@ void Generator::Impl::finish(size_t request, FinishReason reason) {
   if (!texts.empty()) texts[request].reset();
 }
 
-void Generator::Impl::retire() {
+void Generator::Impl::retire(const std::function<void(size_t, const Rollout&)>& completed) {
   std::erase_if(active, [&](Sequence& sequence) {
     const size_t request = sequence.request;
     if (!sequence.stopped && static_cast<int64_t>(rollouts[request].tokens.size()) < config.max_completion_length) return false;
     finish(request, sequence.stopped ? FinishReason::stop : FinishReason::length);
     cache.release(sequence.pages);
     ++finished;
+    if (completed) completed(request, rollouts[request]);
     return true;
   });
   drawing.clear();
@@ -128,7 +129,8 @@ size_t Generator::bytes() const {
 
 std::vector<Rollout> Generator::generate(std::span<const GenerateRequest> requests, uint32_t step, const Exec& ex,
                                          const std::function<void(int64_t)>& progress,
-                                         const std::function<bool()>& cancelled, ActivationTape* tape) {
+                                         const std::function<bool()>& cancelled, ActivationTape* tape,
+                                         const std::function<void(size_t, const Rollout&)>& completed) {
   for (const GenerateRequest& request : requests) {
     const int64_t length = static_cast<int64_t>(request.prompt.size());
     CHECK(length > 0 && length <= max_prompt_length_, "a prompt of {} tokens, at most {} fit", length,
@@ -154,7 +156,7 @@ std::vector<Rollout> Generator::generate(std::span<const GenerateRequest> reques
       stats_.pass_seconds += seconds;
       stats_.occupied_seconds += seconds * (static_cast<double>(impl_->active.size()) / most);
     }
-    impl_->retire();
+    impl_->retire(completed);
     if (progress) progress(impl_->finished);
     if (cancelled && cancelled()) impl_->leave();
   }

@@ -72,10 +72,12 @@ class Generator {
   // Completions in the order of the requests. `step` is part of every draw's key. `progress(done)` is called after each
   // pass, and `cancelled()` asked: when it says true the call is left, and completions that are not done have what was drawn
   // so far and FinishReason::abort. Both may be empty. `tape`, begun at the policy's version, keeps the rows of as many of
-  // the requests as it has slots for (rollout/taped_rows.h); no result depends on it.
+  // the requests as it has slots for (rollout/taped_rows.h); no result depends on it. `completed(request, rollout)` is
+  // called as each completion ends, between passes; what its vectors hold stays where it is.
   std::vector<Rollout> generate(std::span<const GenerateRequest> requests, uint32_t step, const Exec& ex,
                                 const std::function<void(int64_t)>& progress = {},
-                                const std::function<bool()>& cancelled = {}, ActivationTape* tape = nullptr);
+                                const std::function<bool()>& cancelled = {}, ActivationTape* tape = nullptr,
+                                const std::function<void(size_t, const Rollout&)>& completed = {});
   const GenerateStats& stats() const { return stats_; }
   const GeneratorConfig& config() const { return config_; }
   const CacheSize& cache_size() const { return cache_size_; }

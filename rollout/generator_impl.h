@@ -64,7 +64,7 @@ struct Generator::Impl {
   void share_prompts();
   void draw_next(const Exec& ex);
   bool ends(size_t request);
-  void retire();
+  void retire(const std::function<void(size_t, const Rollout&)>& completed);
   void finish(size_t request, FinishReason reason);
   void leave();
 

@@ -162,15 +162,15 @@ void Reader::override_key(const std::string& text) {
 }  // namespace
 
 Config parse_config(const std::string& yaml, const std::string& where,
-                    const std::vector<std::string>& overrides) {
+                    const std::vector<std::string>& overrides, ConfigUse use) {
   Reader reader;
   reader.file(parse_yaml(yaml, where), {where});
   for (const std::string& text : overrides) reader.override_key(text);
-  check_config(reader.config, where, reader.places);
+  check_config(reader.config, where, reader.places, use);
   return std::move(reader.config);
 }
 
-Config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+Config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides, ConfigUse use) {
   std::string text;
   try {
     text = read_file(file, kMaxYamlBytes);
@@ -178,7 +178,7 @@ Config load_config(const std::filesystem::path& file, const std::vector<std::str
     throw Error(ExitCode::kUsage,
                 error.what());  // part of the command line, not of the run's input
   }
-  return parse_config(text, file.string(), overrides);
+  return parse_config(text, file.string(), overrides, use);
 }
 
 }  // namespace cohort

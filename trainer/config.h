@@ -141,14 +141,19 @@ struct Config {
   std::filesystem::path run_dir() const { return std::filesystem::path(run.dir) / run.name; }
 };
 
+// What a config is read for. Rewards alone need no model and no data.
+enum class ConfigUse { training, rewards };
+
 // Reads FILE (`where` leads the messages of parse_config) and applies "section.key=value" overrides
 // (value in YAML). Unknown, duplicate and misspelt keys, wrong types, values out of range and
 // contradictions: exit code 2, "FILE:LINE: ..." with the nearest valid name; names of verl and
 // OpenRLHF that map one to one are answered with ours.
 Config load_config(const std::filesystem::path& file,
-                   const std::vector<std::string>& overrides = {});
+                   const std::vector<std::string>& overrides = {},
+                   ConfigUse use = ConfigUse::training);
 Config parse_config(const std::string& yaml, const std::string& where,
-                    const std::vector<std::string>& overrides = {});
+                    const std::vector<std::string>& overrides = {},
+                    ConfigUse use = ConfigUse::training);
 
 // The resolved config, every key present with its help as a comment: itself a valid config file,
 // from which the same config is read bit for bit.

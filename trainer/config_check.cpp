@@ -132,6 +132,9 @@ struct Checker {
     require(std::has_single_bit(static_cast<uint64_t>(ranks)), {"trainer.logical_ranks"},
             "trainer.logical_ranks: found {}; allowed: a power of two from 1 to 4096, e.g. {}",
             ranks, std::bit_floor(static_cast<uint64_t>(ranks)));
+  }
+
+  void rewards() const {
     require(!config.reward.empty(), {"reward"}, "reward has no entries; allowed names: {}",
             fmt::join(reward_names(), ", "));
   }
@@ -139,12 +142,14 @@ struct Checker {
 
 }  // namespace
 
-void check_config(const Config& config, const std::string& file, const KeyPlaces& places) {
+void check_config(const Config& config, const std::string& file, const KeyPlaces& places, ConfigUse use) {
   const Checker checker{config, file, places};
+  if (use == ConfigUse::rewards) return checker.rewards();
   checker.run();
   checker.model();
   checker.data();
   checker.sampling_and_steps();
+  checker.rewards();
 }
 
 }  // namespace cohort

@@ -13,6 +13,6 @@ using KeyPlaces = std::map<std::string, std::string>;
 
 // Throws (exit code 2) for contradictions, led by the place of the key at fault, or by `file` when
 // it is not given.
-void check_config(const Config& config, const std::string& file, const KeyPlaces& places);
+void check_config(const Config& config, const std::string& file, const KeyPlaces& places, ConfigUse use);
 
 }  // namespace cohort

@@ -243,7 +243,7 @@ std::vector<KeyRow> make_keys() {
       {.section = "comm", .name = "load_timeout_s", .value = comm<&C::load_timeout_s>, .bounds = kSeconds,
        .decides_bits = false, .help = "loading model and data"},
       {.section = "comm", .name = "reward_timeout_s", .value = comm<&C::reward_timeout_s>, .bounds = kSeconds,
-       .decides_bits = false, .help = "scoring of one completion"},
+       .decides_bits = false, .help = "for a completion's scores to be there, from its end; later ones are left out"},
       {.section = "comm", .name = "checkpoint_timeout_s", .value = comm<&C::checkpoint_timeout_s>, .bounds = kSeconds,
        .decides_bits = false, .help = "writing or reading a checkpoint"},
 

@@ -1,5 +1,6 @@
 #include "trainer/experience.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -78,7 +79,10 @@ void put_rollout(Writer& out, const ScoredRollout& scored) {
   out.put(r.policy_version);
   out.put_all(scored.text.data(), scored.text.size());
   out.put<uint64_t>(scored.scores.scores.size());
-  for (const auto& score : scored.scores.scores) put_optional(out, score);
+  for (size_t r = 0; r < scored.scores.scores.size(); ++r) {
+    put_optional(out, scored.scores.scores[r]);
+    out.put(scored.scores.ends.at(r));
+  }
   put_optional(out, scored.scores.total);
 }
 
@@ -91,13 +95,67 @@ ScoredRollout get_rollout(Reader& in) {
   r.finish_reason = in.get<FinishReason>();
   r.policy_version = in.get<int64_t>();
   scored.text = in.get_all<std::string>();
-  scored.scores.scores.resize(in.get<uint64_t>());
-  for (auto& score : scored.scores.scores) score = get_optional(in);
+  const auto count = in.get<uint64_t>();
+  for (uint64_t r = 0; r < count; ++r) {
+    scored.scores.scores.push_back(get_optional(in));
+    scored.scores.ends.push_back(in.get<ScoreEnd>());
+  }
   scored.scores.total = get_optional(in);
   return scored;
 }
 
+// What is missing on this rank, by reward and kind.
+std::vector<MissingScores> find_missing(const Scores& scores) {
+  std::vector<MissingScores> found;
+  for (size_t r = 0; r < scores.seconds.size(); ++r) {
+    for (const Missing kind : {Missing::timeout, Missing::error}) {
+      MissingScores missing{r, kind, 0, ""};
+      for (const std::vector<Verdict>& row : scores.verdicts) {
+        if (row[r].score || row[r].missing != kind) continue;
+        if (missing.count++ == 0) missing.reason = row[r].reason;
+      }
+      if (missing.count > 0) found.push_back(std::move(missing));
+    }
+  }
+  return found;
+}
+
+void put_missing(Writer& out, const std::vector<MissingScores>& all) {
+  out.put<uint64_t>(all.size());
+  for (const MissingScores& missing : all) {
+    out.put<uint64_t>(missing.reward);
+    out.put(missing.kind);
+    out.put(missing.count);
+    out.put_all(missing.reason.data(), missing.reason.size());
+  }
+}
+
+// Adds those of the next rank, in order: the reason is the first rank's that has one.
+void add_missing(Reader& in, std::vector<MissingScores>& all) {
+  const auto count = in.get<uint64_t>();
+  for (uint64_t i = 0; i < count; ++i) {
+    MissingScores missing;
+    missing.reward = in.get<uint64_t>();
+    missing.kind = in.get<Missing>();
+    missing.count = in.get<int64_t>();
+    missing.reason = in.get_all<std::string>();
+    const auto same = std::ranges::find_if(
+        all, [&](const MissingScores& m) { return m.reward == missing.reward && m.kind == missing.kind; });
+    if (same != all.end()) {
+      same->count += missing.count;
+    } else {
+      all.push_back(std::move(missing));
+    }
+  }
+}
+
 }  // namespace
+
+std::string missing_text(const MissingScores& missing, const RewardSet& rewards) {
+  return fmt::format("reward '{}': {} {} missing: {}: {}", rewards.specs()[missing.reward].name, missing.count,
+                     missing.count == 1 ? "score is" : "scores are", missing.kind == Missing::timeout ? "timeout" : "error",
+                     missing.reason);
+}
 
 int64_t ExpectedLengths::of(const Problem& problem) const {
   const auto known = means_.find(&problem);
@@ -118,7 +176,7 @@ void ExpectedLengths::learn(std::span<const Problem* const> problems, int64_t sa
 
 std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const> problems, int64_t samples, uint32_t step,
                                                  const std::function<void(int64_t, int64_t)>& progress,
-                                                 const std::function<void()>& scoring) {
+                                                 const std::function<void(Stage)>& entering) {
   stats = {};
   Clock::time_point start = Clock::now();
   // Shares are cut between completions, not between groups, so that few prompts still keep all ranks busy.
@@ -136,10 +194,22 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
     if (progress) progress(done == end - begin ? total : done * comm.size(), total);
   };
   std::vector<Rollout> rollouts;
+  std::vector<std::string> texts(requests.size());
+  Scorer scorer(rewards, *ex.pool, static_cast<int64_t>(requests.size()), reward_timeout_s);
+  const auto completed = [&](size_t i, const Rollout& rollout) {
+    const Problem& problem = *problems[static_cast<size_t>((begin + static_cast<int64_t>(i)) / samples)];
+    texts[i] = tokenizer.decode(rollout.tokens, /*skip_special_tokens=*/true);
+    scorer.add(static_cast<int64_t>(i), {.prompt = problem.prompt,
+                                         .completion = texts[i],
+                                         .finish_reason = finish_reason_name(rollout.finish_reason),
+                                         .columns = &problem.columns,
+                                         .opens_thinking = problem.opens_thinking,
+                                         .ids = rollout.tokens});
+  };
   if (!requests.empty()) {
     const Span span(ex.trace, "rollout");
     try {
-      rollouts = generator.generate(requests, step, ex, report, {}, tape);
+      rollouts = generator.generate(requests, step, ex, report, {}, tape, completed);
     } catch (const NonFiniteLogits& error) {
       const int64_t at = error.sequence();
       fail(error.code(),
@@ -151,29 +221,24 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
   for (const Rollout& rollout : rollouts) stats.decode_tokens += static_cast<int64_t>(rollout.tokens.size());
   stats.rollout_seconds = seconds_since(start);
 
-  if (scoring) scoring();  // also where this rank has nothing to score
+  if (entering) entering(Stage::scoring);
   start = Clock::now();
+  std::optional<Span> span(std::in_place, ex.trace, "reward");
+  Scores scores = scorer.finish();
+  stats.judging_seconds = scores.seconds;
   Writer mine;
   const GenerateStats& generated = generator.stats();
   mine.put(requests.empty() ? 0.0 : generated.pass_seconds);
   mine.put(requests.empty() ? 0.0 : generated.occupied_seconds);
+  put_missing(mine, find_missing(scores));
   std::vector<std::vector<int32_t>> slots;  // they mean something on this rank only
-  std::optional<Span> span(std::in_place, ex.trace, "reward");
   for (size_t i = 0; i < rollouts.size(); ++i) {
-    if (scoring && i > 0) scoring();
-    const Problem& problem = *problems[(begin + static_cast<int64_t>(i)) / samples];
-    ScoredRollout scored{std::move(rollouts[i]), {}, {}};
-    scored.text = tokenizer.decode(scored.rollout.tokens, /*skip_special_tokens=*/true);
-    scored.scores = rewards.score({.prompt = problem.prompt,
-                                   .completion = scored.text,
-                                   .finish_reason = finish_reason_name(scored.rollout.finish_reason),
-                                   .columns = &problem.columns,
-                                   .opens_thinking = problem.opens_thinking,
-                                   .ids = scored.rollout.tokens});
+    ScoredRollout scored{std::move(rollouts[i]), std::move(texts[i]), std::move(scores.rows[i])};
     put_rollout(mine, scored);
     slots.push_back(std::move(scored.rollout.slots));
   }
   stats.reward_seconds = seconds_since(start);
+  if (entering) entering(Stage::exchange);
   span.emplace(ex.trace, "comm");
 
   std::vector<ScoredRollout> all;
@@ -183,6 +248,7 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
     Reader in(bytes);
     everywhere.pass_seconds += in.get<double>();
     everywhere.occupied_seconds += in.get<double>();
+    add_missing(in, stats.missing);
     while (!in.done()) all.push_back(get_rollout(in));
   }
   stats.occupancy = everywhere.occupancy();

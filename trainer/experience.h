@@ -1,6 +1,7 @@
 // Experience: prompts to scored completions, shared out over ranks and brought together again on every rank.
 //
 // Any rank may generate any completion: its draws are keyed by its place in the step, so who does what changes no bit.
+// Rewards that wait for other processes judge a completion as soon as it is there, while others are still being made.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include "comm/comm.h"
 #include "comm/watchdog.h"
 #include "reward/reward.h"
+#include "reward/scorer.h"
 #include "rollout/generator.h"
 #include "trainer/dataset.h"
 
@@ -25,9 +27,23 @@ struct ScoredRollout {
   RewardSet::Row scores;
 };
 
+// Scores that are missing by no fault of their rows: of one reward and kind, all ranks together.
+struct MissingScores {
+  size_t reward = 0;
+  Missing kind = Missing::error;  // or timeout
+  int64_t count = 0;
+  std::string reason;  // of the first
+  bool operator==(const MissingScores&) const = default;
+};
+
+// "reward 'code': 3 scores are missing: error: the process that ...".
+std::string missing_text(const MissingScores& missing, const RewardSet& rewards);
+
 struct ExperienceStats {
   int64_t decode_tokens = 0;                       // of this rank
-  double rollout_seconds = 0, reward_seconds = 0;  // of this rank
+  double rollout_seconds = 0, reward_seconds = 0;  // of this rank; reward: what scoring took after the last completion
+  std::vector<double> judging_seconds;             // of this rank and each reward, over all completions
+  std::vector<MissingScores> missing;              // the same on every rank
   double occupancy = 0;  // of all ranks: how full their batches were, averaged over the time of each (GenerateStats)
 };
 
@@ -53,15 +69,16 @@ struct ExperienceMaker {
   const Exec& ex;
 
   // `samples` completions for each of `problems` (their tokens filled), problem by problem; equal on every rank. `step` keys
-  // the draws. progress(done, total) is called with this rank's share scaled to the whole; may be empty. `scoring`, if given,
-  // is called between generation and scoring and again before each further completion, so that the watchdog's deadline is
-  // for one completion; the ranks that wait for the last one are bounded by it and by comm.timeout_s. Logits that are
-  // not finite: exit code 5 with the problem's id.
+  // the draws. progress(done, total) is called with this rank's share scaled to the whole; may be empty. `entering`, if
+  // given, is called before this rank waits for its last scores, and before it waits for the other ranks' completions.
+  // Logits that are not finite: exit code 5 with the problem's id.
+  enum class Stage { scoring, exchange };
   std::vector<ScoredRollout> make(std::span<const Problem* const> problems, int64_t samples, uint32_t step,
                                   const std::function<void(int64_t done, int64_t total)>& progress = {},
-                                  const std::function<void()>& scoring = {});
+                                  const std::function<void(Stage)>& entering = {});
   ExpectedLengths* lengths = nullptr;  // asked and told; outlives the maker
   ActivationTape* tape = nullptr;      // keeps rows of what this rank generates: those rollouts have slots
+  double reward_timeout_s = kNoTimeout;  // a completion whose scores are not there so long after it goes without
   ExperienceStats stats;
 };
 

@@ -20,6 +20,7 @@ class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
   virtual void message(const std::string&) {}                         // "resuming from step 20", ...
+  virtual void warning(const std::string&) {}                         // "step 7: reward 'code': ...", never to be kept back
   virtual void stage(const std::string& /*name*/, int64_t /*done*/, int64_t /*total*/) {}  // evaluation, warm start, loading
   virtual void step(int64_t /*step*/, int64_t /*max_steps*/, const Metrics&) {}
 };

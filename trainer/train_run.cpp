@@ -13,6 +13,7 @@
 #include "trainer/advantage.h"
 #include "trainer/loss.h"
 #include "trainer/memory_plan.h"
+#include "trainer/reward_metrics.h"
 #include "trainer/warm_start.h"
 
 namespace cohort {
@@ -20,6 +21,8 @@ namespace {
 
 // Draws of evaluations and of training steps never share a key.
 constexpr uint32_t kEvalDraws = uint32_t{1} << 31;
+// Rewards keep comm.reward_timeout_s, and collectives comm.timeout_s: the watchdog is for those that do not, a little later.
+double with_grace(double timeout_s) { return timeout_s + std::clamp(0.2 * timeout_s, 2.0, 60.0); }
 
 // Parameters, dtype, and what the files beside the weights say: config, tokenizer, template.
 std::string model_fingerprint(const Policy& policy, const ModelFiles& files) {
@@ -34,17 +37,6 @@ struct Moments {
   void add(double value) { count += 1, sum += value, squares += value * value; }
   double mean() const { return count > 0 ? sum / count : 0; }
 };
-
-// Mean and standard deviation (n - 1) of the values that are there, in order.
-std::pair<double, double> mean_and_std(const std::vector<std::optional<double>>& values) {
-  double sum = 0, count = 0, squares = 0;
-  for (const auto& value : values)
-    if (value) sum += *value, count += 1;
-  const double mean = count > 0 ? sum / count : 0;
-  for (const auto& value : values)
-    if (value) squares += (*value - mean) * (*value - mean);
-  return {mean, count > 1 ? std::sqrt(squares / (count - 1)) : 0};
-}
 
 }  // namespace
 
@@ -203,12 +195,12 @@ std::optional<double> TrainRun::measure(const char* stage, EvalResult* result) {
   const std::unique_ptr<Generator> generator = make_generator(Sampling::evaluation, data_.eval);
   EvalResult measured =
       evaluate(data_.eval, *generator, model_->tokenizer, rewards_, kEvalDraws | static_cast<uint32_t>(state_.step), comm_, ex_,
-               [&](int64_t done, int64_t total) { observer_.stage(stage, done, total); });
-  const double accuracy = measured.accuracy;
-  if (result != nullptr) *result = std::move(measured);
+               [&](int64_t done, int64_t total) { observer_.stage(stage, done, total); }, config_.comm.reward_timeout_s);
+  warn_of_missing(measured.missing);
   evaluated_step_ = state_.step;
-  last_accuracy_ = accuracy;
-  return accuracy;
+  last_accuracy_ = measured.judged > 0 ? std::optional(measured.accuracy) : std::nullopt;
+  if (result != nullptr) *result = std::move(measured);
+  return last_accuracy_;
 }
 
 bool TrainRun::stop_requested() {
@@ -247,8 +239,12 @@ std::vector<Group> TrainRun::sample_groups() {
                         tape_ ? &*tape_ : nullptr};
   if (tape_) tape_->begin(model_->policy->version);
   const Clock::time_point start = Clock::now();
-  std::vector<ScoredRollout> scored = maker.make(problems, samples, static_cast<uint32_t>(step), {},
-                                                 [&] { enter("reward", next_step(), config_.comm.reward_timeout_s); });
+  maker.reward_timeout_s = config_.comm.reward_timeout_s;
+  std::vector<ScoredRollout> scored =
+      maker.make(problems, samples, static_cast<uint32_t>(step), {}, [&](ExperienceMaker::Stage stage) {
+        if (stage == ExperienceMaker::Stage::scoring) return enter("reward", next_step(), with_grace(config_.comm.reward_timeout_s));
+        enter("collective", next_step(), with_grace(config_.comm.timeout_s));
+      });
   const double seconds = seconds_since(start);
   int64_t tokens = 0;
   for (size_t i = 0; i < scored.size(); ++i) {
@@ -261,9 +257,25 @@ std::vector<Group> TrainRun::sample_groups() {
   }
   metrics_.set("timing_s/rollout", seconds - maker.stats.reward_seconds);
   metrics_.set("timing_s/reward", maker.stats.reward_seconds);
+  for (size_t r = 0; r < rewards_.size(); ++r)
+    metrics_.set("timing_s/rewards/" + rewards_.specs()[r].name, maker.stats.judging_seconds[r]);
   metrics_.set("perf/rollout_tokens_per_s", static_cast<double>(tokens) / std::max(1e-9, seconds));
   metrics_.set("perf/rollout_batch_occupancy", maker.stats.occupancy);
+  missing_ = std::move(maker.stats.missing);
+  warn_of_missing(missing_);
   return groups;
+}
+
+// Each reward and kind once in a run: the metrics count the rest.
+void TrainRun::warn_of_missing(const std::vector<MissingScores>& missing) {
+  for (const MissingScores& of : missing) {
+    const std::string& name = rewards_.specs()[of.reward].name;
+    const char* kind = of.kind == Missing::timeout ? "timeout" : "error";
+    if (!warned_.insert(fmt::format("{}/{}", name, kind)).second) continue;
+    observer_.warning(fmt::format("step {}: {}; such completions go without, and are counted in rewards/{}/{}{}",
+                                  state_.step + 1, missing_text(of, rewards_), name, kind,
+                                  of.kind == Missing::timeout ? " (comm.reward_timeout_s says how long is waited)" : ""));
+  }
 }
 
 void TrainRun::set_advantages(std::vector<Group>& groups) {
@@ -287,21 +299,16 @@ void TrainRun::set_advantages(std::vector<Group>& groups) {
       kept.add(static_cast<double>(rollout.kept_mass));
     }
   }
-  CHECK_INPUT(std::ranges::any_of(totals, [](const auto& total) { return total.has_value(); }),
-              "step {}: no reward could judge any completion: do the rows of {} have the columns that the rewards need?",
+  const bool judged = std::ranges::any_of(totals, [](const auto& total) { return total.has_value(); });
+  if (!judged && !missing_.empty())
+    fail(ExitCode::kRankFailed, "step {}: no completion has a score: {}", state_.step + 1,
+         missing_text(missing_.front(), rewards_));
+  CHECK_INPUT(judged, "step {}: no reward could judge any completion: do the rows of {} have the columns that the rewards need?",
               state_.step + 1, data_.train.name);
   metrics_.set("reward", mean_and_std(totals).first);
   metrics_.set("reward_std", spread.mean());
   metrics_.set("frac_reward_zero_std", zero_std.mean());
-  for (size_t r = 0; r < config_.reward.size(); ++r) {
-    std::vector<std::optional<double>> scores;
-    for (const Group& group : groups)
-      for (const RewardSet::Row& row : group.scores) scores.push_back(row.scores[r]);
-    const auto [mean, deviation] = mean_and_std(scores);
-    metrics_.set("rewards/" + config_.reward[r].name + "/mean", mean);
-    metrics_.set("rewards/" + config_.reward[r].name + "/std", deviation);
-    metrics_.set("rewards/" + config_.reward[r].name + "/none", static_cast<int64_t>(std::ranges::count_if(scores, [](const auto& s) { return !s; })));
-  }
+  set_reward_metrics(metrics_, rewards_, groups);
   metrics_.set("completions/mean_length", length.mean());
   metrics_.set("completions/min_length", shortest);
   metrics_.set("completions/max_length", longest);

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,7 @@ class TrainRun {
   std::optional<double> measure(const char* stage, EvalResult* result = nullptr);
   void begin_save();
   void commit_saved(bool wait);
+  void warn_of_missing(const std::vector<MissingScores>& missing);
   void write_trace();
 
   const Config& config_;
@@ -88,6 +90,8 @@ class TrainRun {
 
   Metrics metrics_;                 // of the step in progress
   std::vector<std::string> names_;  // of its groups, for messages and files
+  std::vector<MissingScores> missing_;  // scores of its groups
+  std::set<std::string> warned_;        // rewards and kinds
   std::optional<double> last_accuracy_;
   int64_t evaluated_step_ = -1;
 };

@@ -84,7 +84,7 @@ CodeReward::CodeReward(const RewardSpec& spec) {
   require_language(grader_.language, *pool_);
 }
 
-CodeVerdict CodeReward::find_verdict(const RewardInput& input) const {
+CodeVerdict CodeReward::find_verdict(const RewardInput& input, Clock::time_point deadline) const {
   CodeVerdict verdict;
   if (input.columns == nullptr) return verdict.why = "the row has no columns", verdict;
   const auto cases = read_cases(*input.columns, column_, entry_point_, verdict.why);
@@ -100,11 +100,11 @@ CodeVerdict CodeReward::find_verdict(const RewardInput& input) const {
     verdict.why = fmt::format("the completion has no closed block of {} code", grader_.language.name);
     return verdict;
   }
-  return grade(*program, *cases, grader_, *pool_);
+  return grade(*program, *cases, grader_, *pool_, deadline);
 }
 
-CodeVerdict CodeReward::judge(const RewardInput& input) const {
-  CodeVerdict verdict = find_verdict(input);
+CodeVerdict CodeReward::judge(const RewardInput& input, Clock::time_point deadline) const {
+  CodeVerdict verdict = find_verdict(input, deadline);
   ++outcomes_[static_cast<size_t>(verdict.outcome)];
   return verdict;
 }
@@ -116,6 +116,20 @@ std::optional<double> CodeReward::score_of(const CodeVerdict& verdict) const {
 }
 
 std::optional<double> CodeReward::score(const RewardInput& input) const { return score_of(judge(input)); }
+
+Verdict CodeReward::verdict(const RewardInput& input, Clock::time_point deadline) const {
+  CodeVerdict found = judge(input, deadline);
+  Verdict verdict{score_of(found), std::move(found.why), Missing::row, static_cast<int>(found.outcome)};
+  if (found.outcome == CodeOutcome::infra_error)
+    verdict.missing = Clock::now() < deadline ? Missing::error : Missing::timeout;
+  return verdict;
+}
+
+std::vector<std::string> CodeReward::outcome_names() const {
+  std::vector<std::string> names;
+  for (int i = 0; i < kCodeOutcomes; ++i) names.emplace_back(code_outcome_name(static_cast<CodeOutcome>(i)));
+  return names;
+}
 
 std::array<int64_t, kCodeOutcomes> CodeReward::outcomes() const {
   std::array<int64_t, kCodeOutcomes> counts;

@@ -20,8 +20,12 @@ class CodeReward : public Reward {
   explicit CodeReward(const RewardSpec& spec);
 
   std::optional<double> score(const RewardInput& input) const override;
-  // The same with how and why.
-  CodeVerdict judge(const RewardInput& input) const;
+  Verdict explain(const RewardInput& input) const override { return verdict(input, Clock::time_point::max()); }
+  Verdict verdict(const RewardInput& input, Clock::time_point deadline) const override;
+  int workers() const override { return pool_->workers(); }
+  std::vector<std::string> outcome_names() const override;
+  // The same with how many cases passed.
+  CodeVerdict judge(const RewardInput& input, Clock::time_point deadline = Clock::time_point::max()) const;
   std::optional<double> score_of(const CodeVerdict& verdict) const;
 
   // How many verdicts of each outcome, by its number, were given so far, and how often a run had to be tried again.
@@ -29,7 +33,7 @@ class CodeReward : public Reward {
   int64_t retries() const { return pool_->retries(); }
 
  private:
-  CodeVerdict find_verdict(const RewardInput& input) const;
+  CodeVerdict find_verdict(const RewardInput& input, Clock::time_point deadline) const;
 
   GraderOptions grader_;
   std::string column_, entry_point_;

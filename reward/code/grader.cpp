@@ -67,10 +67,10 @@ std::string make_nonce() {
 }
 
 CaseVerdict run_io(const SandboxProgram& runnable, const CodeCase& test, const GraderOptions& options,
-                   SandboxPool& pool) {
+                   SandboxPool& pool, Clock::time_point deadline) {
   SandboxRequest request{runnable, std::nullopt};
   request.program.input = test.input;
-  const SandboxResult result = pool.run(request);
+  const SandboxResult result = pool.run(request, deadline);
   if (!result.error.empty()) return {CodeOutcome::infra_error, result.error};
   // The exit code says nothing: a program may be right and then fall over, as judges have it, or say 0 and be wrong.
   const bool ended = result.program.end == SandboxEnd::exited || result.program.end == SandboxEnd::signalled;
@@ -80,10 +80,10 @@ CaseVerdict run_io(const SandboxProgram& runnable, const CodeCase& test, const G
 }
 
 CaseVerdict run_python(const std::string& program, const CodeCase& test, const GraderOptions& options,
-                       SandboxPool& pool) {
+                       SandboxPool& pool, Clock::time_point deadline) {
   const std::string nonce = make_nonce();
   const SandboxResult result =
-      pool.run(python_request(program, test, options.language, options.limits, options.tolerance, nonce));
+      pool.run(python_request(program, test, options.language, options.limits, options.tolerance, nonce), deadline);
   if (!result.error.empty()) return {CodeOutcome::infra_error, result.error};
   const PythonReport report = read_python_report(result.checker->report, nonce);
   switch (report.verdict) {
@@ -113,7 +113,7 @@ CaseVerdict run_python(const std::string& program, const CodeCase& test, const G
 
 // The program made ready to run, or why it cannot be.
 CaseVerdict prepare(const std::string& program, const GraderOptions& options, SandboxPool& pool,
-                    SandboxProgram& runnable) {
+                    Clock::time_point deadline, SandboxProgram& runnable) {
   const Language& language = options.language;
   const SandboxFile source{language.source, program};
   runnable = {.command = language.run,
@@ -126,7 +126,7 @@ CaseVerdict prepare(const std::string& program, const GraderOptions& options, Sa
   compiler.command = language.compile;
   compiler.take = {language.artifact};
   compiler.limits = options.compile_limits;
-  SandboxResult result = pool.run({compiler, std::nullopt});
+  SandboxResult result = pool.run({compiler, std::nullopt}, deadline);
   if (!result.error.empty()) return {CodeOutcome::infra_error, result.error};
   if (result.program.end == SandboxEnd::exited && result.program.status == 0 && result.program.files.size() == 1) {
     runnable.files = {std::move(result.program.files[0])};
@@ -194,11 +194,11 @@ bool same_output(std::string_view found, std::string_view expected, CompareOutpu
 }
 
 CodeVerdict grade(const std::string& program, const std::vector<CodeCase>& cases, const GraderOptions& options,
-                  SandboxPool& pool) {
+                  SandboxPool& pool, Clock::time_point deadline) {
   CodeVerdict verdict;
   verdict.total = static_cast<int64_t>(cases.size());
   SandboxProgram runnable;
-  if (CaseVerdict ready = prepare(program, options, pool, runnable); ready.outcome != CodeOutcome::pass) {
+  if (CaseVerdict ready = prepare(program, options, pool, deadline, runnable); ready.outcome != CodeOutcome::pass) {
     verdict.outcome = ready.outcome, verdict.why = std::move(ready.why);
     return verdict;
   }
@@ -210,14 +210,16 @@ CodeVerdict grade(const std::string& program, const std::vector<CodeCase>& cases
     // same.
     for (size_t i; !(options.stop_at_failure && failed) && (i = next++) < cases.size();) {
       const CodeCase& test = cases[i];
-      verdicts[i] = test.kind == CodeCase::Kind::io ? run_io(runnable, test, options, pool)
-                                                    : run_python(program, test, options, pool);
+      verdicts[i] = test.kind == CodeCase::Kind::io ? run_io(runnable, test, options, pool, deadline)
+                                                    : run_python(program, test, options, pool, deadline);
       if (verdicts[i].outcome != CodeOutcome::pass) failed = true;
     }
   };
   {
     std::vector<std::jthread> threads;
-    for (size_t t = 1; t < std::min(cases.size(), static_cast<size_t>(pool.workers())); ++t) threads.emplace_back(work);
+    // This thread and those that find a worker idle: where many completions are judged at a time there are none.
+    const size_t most = std::max<size_t>(1, static_cast<size_t>(pool.idle()));
+    for (size_t t = 1; t < std::min(cases.size(), most); ++t) threads.emplace_back(work);
     work();
   }
   for (size_t i = 0; i < cases.size(); ++i) {

@@ -46,10 +46,10 @@ struct GraderOptions {
 };
 
 // Pure in its arguments but for what the program itself reads of clocks and random numbers, and for programs near a
-// limit. Cases run on all workers of the pool at a time. An infra_error of any case that counts makes the verdict
-// infra_error.
+// limit. Cases run on all workers of the pool that are idle, at a time. An infra_error of any case that counts makes the
+// verdict infra_error; so does `deadline`, when it passes before the end.
 CodeVerdict grade(const std::string& program, const std::vector<CodeCase>& cases, const GraderOptions& options,
-                  SandboxPool& pool);
+                  SandboxPool& pool, Clock::time_point deadline = Clock::time_point::max());
 
 bool same_output(std::string_view found, std::string_view expected, CompareOutput how, double tolerance);
 

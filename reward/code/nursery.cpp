@@ -138,6 +138,11 @@ std::optional<WorkerHandle> Nursery::make_worker(Clock::time_point deadline) {
   return std::nullopt;
 }
 
+bool Nursery::dead() const {
+  const std::lock_guard lock(mutex_);
+  return !socket_;
+}
+
 void Nursery::kill_worker(pid_t worker) {
   const std::lock_guard lock(mutex_);
   const Order order{worker};

@@ -33,9 +33,10 @@ class Nursery {
   // For a worker that does not answer.
   void kill_worker(pid_t worker);
   pid_t pid() const { return pid_; }
+  bool dead() const;  // as make_worker found it
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   pid_t pid_ = -1;
   Fd socket_;
 };

@@ -24,9 +24,14 @@ SandboxPool::SandboxPool(Nursery& nursery, int workers, std::chrono::millisecond
   CHECK(workers >= 1, "a pool of {} workers", workers);
 }
 
-WorkerHandle SandboxPool::borrow() {
+// Nothing when none was free in time; one without a socket when none can be made.
+std::optional<WorkerHandle> SandboxPool::borrow(Clock::time_point deadline) {
   std::unique_lock lock(mutex_);
-  freed_.wait(lock, [&] { return busy_ < workers_; });
+  if (deadline == Clock::time_point::max()) {  // which wait_until may overflow on
+    freed_.wait(lock, [&] { return busy_ < workers_; });
+  } else if (!freed_.wait_until(lock, deadline, [&] { return busy_ < workers_; })) {
+    return std::nullopt;
+  }
   ++busy_;
   if (idle_.empty()) {
     lock.unlock();
@@ -47,13 +52,20 @@ void SandboxPool::give_back(WorkerHandle worker) {
   freed_.notify_one();
 }
 
-SandboxResult SandboxPool::attempt(const SandboxRequest& request) {
-  WorkerHandle worker = borrow();
+SandboxResult SandboxPool::attempt(const SandboxRequest& request, Clock::time_point last) {
+  std::optional<WorkerHandle> borrowed = borrow(last);
+  if (!borrowed) return broken("all workers were busy until the deadline");
+  WorkerHandle worker = std::move(*borrowed);
   SandboxResult result = broken("no process could be made to run programs");
+  if (nursery_.dead())
+    result = broken(fmt::format("the process that starts programs (pid {}) is dead or silent, so no program can be run any more: "
+                                "stop, and start again",
+                                nursery_.pid()));
   if (worker.socket) {
     const double seconds =
         std::max(request.program.limits.seconds, request.checker ? request.checker->limits.seconds : 0.0);
-    const auto deadline = Clock::now() + grace_ + std::chrono::milliseconds(static_cast<int64_t>(1000 * seconds));
+    const auto deadline =
+        std::min(last, Clock::now() + grace_ + std::chrono::milliseconds(static_cast<int64_t>(1000 * seconds)));
     std::optional<std::string> answer;
     if (send_message(worker.socket.get(), encode(request), deadline))
       answer = receive_message(worker.socket.get(), deadline);
@@ -71,14 +83,14 @@ SandboxResult SandboxPool::attempt(const SandboxRequest& request) {
   return result;
 }
 
-SandboxResult SandboxPool::run(const SandboxRequest& request) {
-  SandboxResult result = attempt(request);
-  for (int tries = 1; tries < kAttempts && !result.error.empty(); ++tries) {
+SandboxResult SandboxPool::run(const SandboxRequest& request, Clock::time_point deadline) {
+  SandboxResult result = attempt(request, deadline);
+  for (int tries = 1; tries < kAttempts && !result.error.empty() && !nursery_.dead() && Clock::now() < deadline; ++tries) {
     {
       const std::lock_guard lock(mutex_);
       ++retries_;
     }
-    result = attempt(request);
+    result = attempt(request, deadline);
   }
   if (!result.error.empty()) {
     result.program = {};
@@ -93,6 +105,11 @@ std::vector<Means> SandboxPool::examine() {
   const SandboxResult result = run(request);
   CHECK_USAGE(result.error.empty(), "the sandbox cannot be examined: {}", result.error);
   return decode_means(result.program.out);
+}
+
+int SandboxPool::idle() const {
+  const std::lock_guard lock(mutex_);
+  return workers_ - busy_;
 }
 
 int64_t SandboxPool::retries() const {

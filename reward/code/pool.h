@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "reward/code/means.h"
@@ -21,20 +22,22 @@ class SandboxPool {
   SandboxPool(Nursery& nursery, int workers, std::chrono::milliseconds grace = std::chrono::seconds(20));
 
   // Returns within the request's seconds and some more: a worker that dies or hangs is replaced and the request tried
-  // again, kAttempts times in all; then the result says infra_error. Waits while all workers are busy.
-  SandboxResult run(const SandboxRequest& request);
+  // again, kAttempts times in all; then the result says infra_error. Waits while all workers are busy. At `deadline` the
+  // request is given up, wherever it is: infra_error too.
+  SandboxResult run(const SandboxRequest& request, Clock::time_point deadline = Clock::time_point::max());
   static constexpr int kAttempts = 3;
 
   // What the machine offers, as a worker finds it. Throws (exit code 2) when no worker answers.
   std::vector<Means> examine();
 
   int workers() const { return workers_; }
+  int idle() const;  // workers that nobody has at this moment
   int64_t retries() const;  // so far
 
  private:
-  WorkerHandle borrow();
+  std::optional<WorkerHandle> borrow(Clock::time_point deadline);
   void give_back(WorkerHandle worker);
-  SandboxResult attempt(const SandboxRequest& request);
+  SandboxResult attempt(const SandboxRequest& request, Clock::time_point deadline);
 
   Nursery& nursery_;
   const int workers_;

@@ -4,6 +4,7 @@
 
 #include "core/check.h"
 #include "reward/code/code.h"
+#include "reward/scorer.h"
 
 namespace cohort {
 namespace {
@@ -254,6 +255,49 @@ TEST_F(Code, ProgramsPrintTheSameOnEveryRun) {
   const std::string first = pool.run({program, std::nullopt}).program.out;
   EXPECT_FALSE(first.empty());
   for (int i = 0; i < 3; ++i) EXPECT_EQ(pool.run({program, std::nullopt}).program.out, first);
+}
+
+TEST_F(Code, ManyAtATimeScoreAsEachAlone) {
+  const std::vector<std::string> programs = {kSumProgram, "print(3)", "raise ValueError", "print(3", "import os; os.abort()", kSumProgram};
+  const Json columns = {{"tests", kSum}};
+  std::vector<std::string> completions;
+  for (int i = 0; i < 18; ++i) completions.push_back(block(programs[static_cast<size_t>(i) % programs.size()]));
+  std::vector<std::string> expected;
+  for (const int workers : {1, 2, 5}) {
+    const RewardSet rewards({{.name = "code", .options = with_sandbox({{"workers", workers}, {"timeout_s", 60}})}});
+    ThreadPool pool(1);
+    Scorer scorer(rewards, pool, static_cast<int64_t>(completions.size()), 600);
+    for (size_t i = 0; i < completions.size(); ++i)
+      scorer.add(static_cast<int64_t>(i), {.completion = completions[i], .columns = &columns});
+    const Scores scores = scorer.finish();
+    std::vector<std::string> found;
+    for (size_t i = 0; i < completions.size(); ++i)
+      found.push_back(fmt::format("{} {} {}", scores.rows[i].total.value_or(-1), outcome_text(rewards.reward(0), scores.rows[i].ends[0]),
+                                  scores.verdicts[i][0].reason));
+    EXPECT_TRUE(found[0].starts_with("1 pass")) << found[0];
+    EXPECT_TRUE(found[1].starts_with("0 fail")) << found[1];
+    EXPECT_TRUE(found[3].starts_with("0 compile_error")) << found[3];
+    EXPECT_TRUE(found[4].starts_with("0 crashed")) << found[4];
+    if (expected.empty()) expected = found;
+    EXPECT_EQ(found, expected) << workers;
+  }
+}
+
+TEST_F(Code, IsGivenUpAtTheDeadline) {
+  const Json columns = {{"tests", kSum}};
+  const RewardSet rewards({{.name = "code", .options = with_sandbox({{"workers", 1}, {"timeout_s", 300}})}});
+  const std::string forever = block("while True: pass"), right = block(kSumProgram);
+  const Clock::time_point start = Clock::now();
+  const Verdict late = rewards.verdict(0, {.completion = forever, .columns = &columns}, start + std::chrono::milliseconds(300));
+  EXPECT_LT(seconds_since(start), 60) << "and not 300";
+  EXPECT_EQ(late.score, std::nullopt);
+  EXPECT_EQ(late.missing, Missing::timeout) << late.reason;
+  // One that waits for a worker, too; and the pool goes on.
+  ThreadPool pool(1);
+  Scorer scorer(rewards, pool, 2, 1);
+  for (int64_t i = 0; i < 2; ++i) scorer.add(i, {.completion = forever, .columns = &columns});
+  for (const RewardSet::Row& row : scorer.finish().rows) EXPECT_EQ(row.ends[0].missing, Missing::timeout);
+  EXPECT_EQ(rewards.score({.completion = right, .columns = &columns}).total, 1.0);
 }
 
 // What is refused before anything of the machine is looked at.

@@ -48,7 +48,8 @@ std::vector<std::string> names_without_options() {
 TEST(Rewards, EveryNameMakesOne) {
   EXPECT_EQ(reward_names(), (std::vector<std::string>{
                                 "last_number", "exact", "format", "math", "length", "soft_overlong",
-                                "cosine_length", "repetition", "keywords", "language", "json", "code"}));
+                                "cosine_length", "repetition", "keywords", "language", "json",
+                                "reasoning_gym", "code"}));
   const Json needed = needed_options();
   for (const std::string& name : names_without_options())
     EXPECT_NE(make_reward({.name = name, .options = needed.value(name, Json::object())}), nullptr);

@@ -6,6 +6,7 @@
 #include "tests/core/expect_error.h"
 #include "tests/rollout/tiny_text.h"
 #include "tests/trainer/thread_comm.h"
+#include "trainer/reward_metrics.h"
 
 namespace cohort {
 namespace {
@@ -107,6 +108,96 @@ TEST(Experience, DependsOnNeitherLengthsNorRanks) {
     });
     for (const auto& of_rank : made) expect_same(of_rank, expected);
   }
+}
+
+// Judges by the first token: some fine, some late, some failing.
+class Moody : public Reward {
+ public:
+  std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
+  Verdict explain(const RewardInput& input) const override {
+    switch (input.ids[0] % 4) {
+      case 0:
+        return {1.0, "", Missing::row, 1};
+      case 1:
+        return {0.0, "", Missing::row, 0};
+      case 2:
+        return {std::nullopt, "too slow", Missing::timeout};
+      default:
+        throw std::runtime_error(fmt::format("died of token {}", input.ids[0]));
+    }
+  }
+  int workers() const override { return 2; }
+  std::vector<std::string> outcome_names() const override { return {"bad", "good"}; }
+};
+
+RewardSet moody() {
+  std::vector<std::unique_ptr<Reward>> rewards;
+  rewards.push_back(std::make_unique<Moody>());
+  return RewardSet({{.name = "moody"}}, std::move(rewards));
+}
+
+TEST(Experience, MissingScoresAreCountedAlikeOnAnyRanks) {
+  Maker maker;
+  maker.rewards = moody();
+  const auto run = [&](Comm& comm, std::vector<MissingScores>& missing) {
+    ExecOwner owner(1);
+    const auto policy = tiny_policy(DType::bf16, 9, owner.exec());
+    Generator generator(*policy, {.max_completion_length = 3}, 8);
+    std::vector<const Problem*> all;
+    for (const Problem& problem : maker.problems) all.push_back(&problem);
+    ExperienceMaker experience{generator, maker.tokenizer, maker.rewards, comm, owner.exec()};
+    std::vector<ExperienceMaker::Stage> stages;
+    auto made = experience.make(all, 6, 1, {}, [&](ExperienceMaker::Stage stage) { stages.push_back(stage); });
+    EXPECT_EQ(stages, (std::vector{ExperienceMaker::Stage::scoring, ExperienceMaker::Stage::exchange}));
+    missing = experience.stats.missing;
+    return made;
+  };
+  std::vector<MissingScores> expected;
+  const auto made = run(*make_self_comm(), expected);
+  ASSERT_EQ(expected.size(), 2u) << "choose another seed";
+  int64_t late = 0, failed = 0;
+  for (const ScoredRollout& scored : made) {
+    late += scored.scores.ends[0].missing == Missing::timeout;
+    failed += scored.scores.ends[0].missing == Missing::error;
+    EXPECT_EQ(scored.scores.ends[0].outcome, scored.scores.total ? static_cast<int>(*scored.scores.total) : -1);
+  }
+  EXPECT_EQ(expected[0].kind, Missing::timeout);
+  EXPECT_EQ(expected[0].count, late);
+  EXPECT_EQ(expected[1].count, failed);
+  EXPECT_EQ(missing_text(expected[0], maker.rewards), fmt::format("reward 'moody': {} scores are missing: timeout: too slow", late));
+  EXPECT_TRUE(expected[1].reason.starts_with("died of token ")) << expected[1].reason;
+  std::vector<std::vector<MissingScores>> on_ranks(4);
+  std::vector<std::vector<ScoredRollout>> made_by(4);
+  run_on_threads(4, [&](Comm& comm) {
+    const auto rank = static_cast<size_t>(comm.rank());
+    made_by[rank] = run(comm, on_ranks[rank]);
+  });
+  const auto by_kind = [](const MissingScores& a, const MissingScores& b) { return a.kind < b.kind; };
+  for (size_t rank = 0; rank < 4; ++rank) {
+    expect_same(made_by[rank], made);
+    std::ranges::sort(on_ranks[rank], by_kind);  // in the order of the ranks that found them
+    EXPECT_EQ(on_ranks[rank], expected) << rank;
+  }
+}
+
+TEST(Experience, MetricsSayHowScoresEnded) {
+  const RewardSet rewards = moody();
+  const auto row = [](std::optional<double> score, std::optional<Missing> missing, int outcome) {
+    return RewardSet::Row{{score}, score, {{missing, outcome}}};
+  };
+  std::vector<Group> groups(2);
+  groups[0].scores = {row(1.0, {}, 1), row(0.0, {}, 0), row({}, Missing::timeout, -1)};
+  groups[1].scores = {row({}, Missing::error, -1), row({}, Missing::row, -1), row(1.0, {}, 1)};
+  Metrics metrics;
+  set_reward_metrics(metrics, rewards, groups);
+  EXPECT_EQ(metrics.values(), (Json{{"rewards/moody/mean", 2.0 / 3},
+                                    {"rewards/moody/std", metrics.get("rewards/moody/std")},
+                                    {"rewards/moody/none", 3},
+                                    {"rewards/moody/timeout", 1},
+                                    {"rewards/moody/error", 1},
+                                    {"rewards/moody/outcome/bad", 1},
+                                    {"rewards/moody/outcome/good", 2}}));
+  EXPECT_NEAR(metrics.get("rewards/moody/std"), 0.57735, 1e-5);
 }
 
 TEST(Experience, EachRankKeepsTheRowsOfWhatItSampled) {

@@ -1,0 +1,55 @@
+// Scores many completions at a time: those rewards that compute here on the pool's threads, when all completions are
+// there; those that wait for other processes on threads of their own, from the moment a completion is there. Results are
+// written by number, so neither order nor threads change a bit.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/threads.h"
+#include "reward/reward.h"
+
+namespace cohort {
+
+struct Scores {
+  std::vector<std::vector<Verdict>> verdicts;  // of each completion, one a reward
+  std::vector<RewardSet::Row> rows;            // the same, summed
+  std::vector<double> seconds;                 // of each reward: what its verdicts took, added up
+};
+
+constexpr double kNoTimeout = 3e7;  // a year: later than anything, and no overflow in calculations with clocks
+
+class Scorer {
+ public:
+  // For `count` completions, numbered from 0. A completion whose scores are not there `timeout_s` seconds after it was
+  // added goes without (Missing::timeout). Both references outlive the scorer.
+  Scorer(const RewardSet& rewards, ThreadPool& pool, int64_t count, double timeout_s = kNoTimeout);
+  // What nobody has begun is left; what runs is waited for.
+  ~Scorer();
+  Scorer(const Scorer&) = delete;
+  Scorer& operator=(const Scorer&) = delete;
+
+  // Each number once, in any order. What `input` views stays as it is until the end of finish. Threads that the system
+  // refuses: exit code 6.
+  void add(int64_t index, const RewardInput& input);
+  // Called once, after all were added: returns when all scores are there, or their time is over.
+  Scores finish();
+
+ private:
+  struct Lane;  // one outside reward: its queue and threads
+  Clock::time_point deadline() const;
+  void judge(size_t reward, int64_t index, Clock::time_point deadline);
+
+  const RewardSet& rewards_;
+  ThreadPool& pool_;
+  const double timeout_s_;
+  std::vector<RewardInput> inputs_;
+  std::vector<bool> added_;
+  int64_t added_count_ = 0;
+  std::vector<std::vector<Verdict>> verdicts_;
+  std::vector<std::vector<double>> seconds_;  // of each verdict
+  std::vector<size_t> here_;                  // rewards that compute here
+  std::vector<std::unique_ptr<Lane>> lanes_;
+};
+
+}  // namespace cohort

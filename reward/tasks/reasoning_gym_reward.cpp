@@ -1,0 +1,79 @@
+// The reward `reasoning_gym`: what reasoning-gym's own scorer of the row's task says.
+#include <algorithm>
+
+#include "core/check.h"
+#include "core/text.h"
+#include "reward/options.h"
+#include "reward/rewards.h"
+#include "reward/tasks/reasoning_gym.h"
+
+namespace cohort {
+namespace {
+
+const tasks::Task* find_task(std::string_view name) {
+  const auto all = tasks::tasks();
+  const auto it = std::ranges::find(all, name, &tasks::Task::name);
+  return it == all.end() ? nullptr : &*it;
+}
+
+std::string task_names() {
+  std::string names;
+  for (const tasks::Task& task : tasks::tasks()) names += (names.empty() ? "" : ", ") + std::string(task.name);
+  return names;
+}
+
+class ReasoningGym : public Reward {
+ public:
+  explicit ReasoningGym(const RewardSpec& spec)
+      : column_(column_option(spec)),
+        metadata_(column_option(spec, "metadata", "metadata")),
+        whole_completion_(word_option(spec, "extract", {"tags", "completion"}) == "completion") {
+    const std::string task = word_option(spec, "task", {"row", "countdown", "chain_sum", "number_sorting", "word_sorting",
+                                                        "spell_backward", "basic_arithmetic", "letter_counting"});
+    if (task == "row") return;
+    task_ = find_task(task);
+    CHECK(task_ != nullptr, "task {} has no scorer", task);
+  }
+
+  std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
+
+  Verdict explain(const RewardInput& input) const override {
+    if (input.columns == nullptr || !input.columns->is_object()) return {std::nullopt, "the row has no columns"};
+    const auto it = input.columns->find(metadata_);
+    // Rows without such a column are looked at themselves: {"numbers", "target"}.
+    const Json& metadata = it != input.columns->end() && it->is_object() ? *it : *input.columns;
+    const tasks::Task* task = task_;
+    if (task == nullptr) {
+      const auto name = metadata.find("source_dataset");
+      if (name == metadata.end() || !name->is_string())
+        return {std::nullopt, "the row's '" + metadata_ + "' has no 'source_dataset' that names its task; or give 'task'"};
+      task = find_task(name->get_ref<const std::string&>());
+      if (task == nullptr)
+        return {std::nullopt, "no scorer for the task '" + name->get<std::string>() + "'; there are " + task_names()};
+    }
+    const tasks::Entry entry{answer_text(input), metadata};
+    const std::string completion = to_valid_utf8(input.completion);
+    return task->score(whole_completion_ ? std::string_view(completion) : tasks::extract_answer(completion), entry);
+  }
+
+ private:
+  // A list (number_sorting) is as good as its text.
+  std::string answer_text(const RewardInput& input) const {
+    const auto it = input.columns->find(column_);
+    if (it != input.columns->end() && it->is_array()) return it->dump();
+    return column_text(input, column_).value_or("");
+  }
+
+  std::string column_, metadata_;
+  bool whole_completion_;
+  const tasks::Task* task_ = nullptr;  // null: each row names its own
+};
+
+}  // namespace
+
+std::unique_ptr<Reward> make_reasoning_gym(const RewardSpec& spec) {
+  check_options(spec, {"task", "column", "metadata", "extract"});
+  return std::make_unique<ReasoningGym>(spec);
+}
+
+}  // namespace cohort
