@@ -12,6 +12,7 @@
 #include "core/check.h"
 #include "core/text.h"
 #include "reward/code/nursery.h"
+#include "reward/outside/launcher.h"
 
 namespace cohort {
 namespace {
@@ -76,7 +77,9 @@ std::string rank_name(const Comm& comm) {
 }
 
 int run_on_ranks(const std::function<int(Comm&)>& body) {
-  start_nursery();  // forks, which nothing may do once MPI and threads run; whether it is needed, the config says later
+  // They fork, which nothing may do once MPI and threads run; whether they are needed, the config says later.
+  start_nursery();
+  start_launcher();
   const std::unique_ptr<Comm> comm = make_comm();
   Failure failure;
   try {

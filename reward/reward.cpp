@@ -31,6 +31,9 @@ constexpr std::array kRewards = {
     Entry{"language", make_language},
     Entry{"json", make_json},
     Entry{"code", make_code},
+    Entry{"command", make_command},
+    Entry{"http", make_http},
+    Entry{"library", make_library},
 };
 
 }  // namespace
