@@ -24,8 +24,35 @@ Clock::duration as_duration(double seconds) {
   return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
 }
 
-// {"answers": [...]}, each of the ids 0 to count - 1 once, in any order. Otherwise `why` says what it is.
-std::vector<OutsideVerdict> read_answers(const std::string& body, size_t count, std::string& why) {
+std::vector<std::string> read_headers(const RewardSpec& spec) {
+  std::vector<std::string> headers;
+  const auto is_plain = [](std::string_view text) {
+    return std::ranges::all_of(text, [](char c) { return c >= ' ' && c < 127; });
+  };
+  const auto it = spec.options.find("headers");
+  if (it != spec.options.end()) {
+    CHECK_USAGE(it->is_object(), "reward '{}': 'headers' is {}; allowed is a map like {{X-Team: blue}}", spec.name, it->dump());
+    for (const auto& [name, value] : it->items()) {
+      CHECK_USAGE(value.is_string() && is_plain(value.get_ref<const std::string&>()) && is_plain(name) && !name.empty() &&
+                      name.find_first_of(" :;") == std::string::npos,
+                  "reward '{}': the header {}: {} is none; allowed are a name and a text, both of plain ASCII", spec.name,
+                  shown_text(name), value.dump());
+      headers.push_back(fmt::format("{}: {}", name, value.get_ref<const std::string&>()));
+    }
+  }
+  if (spec.options.contains("token_env")) {
+    const std::string variable = text_option(spec, "token_env");
+    const char* token = std::getenv(variable.c_str());
+    CHECK_USAGE(token != nullptr && *token != '\0' && is_plain(token),
+                "reward '{}': the environment variable {}, which 'token_env' names, holds no token", spec.name, variable);
+    headers.push_back(fmt::format("Authorization: Bearer {}", token));
+  }
+  return headers;
+}
+
+}  // namespace
+
+std::vector<OutsideVerdict> read_http_answers(const std::string& body, size_t count, std::string& why) {
   Json json;
   try {
     json = parse_json(body, "JSON", 8);
@@ -56,34 +83,6 @@ std::vector<OutsideVerdict> read_answers(const std::string& body, size_t count, 
   }
   return verdicts;
 }
-
-std::vector<std::string> read_headers(const RewardSpec& spec) {
-  std::vector<std::string> headers;
-  const auto is_plain = [](std::string_view text) {
-    return std::ranges::all_of(text, [](char c) { return c >= ' ' && c < 127; });
-  };
-  const auto it = spec.options.find("headers");
-  if (it != spec.options.end()) {
-    CHECK_USAGE(it->is_object(), "reward '{}': 'headers' is {}; allowed is a map like {{X-Team: blue}}", spec.name, it->dump());
-    for (const auto& [name, value] : it->items()) {
-      CHECK_USAGE(value.is_string() && is_plain(value.get_ref<const std::string&>()) && is_plain(name) && !name.empty() &&
-                      name.find_first_of(" :;") == std::string::npos,
-                  "reward '{}': the header {}: {} is none; allowed are a name and a text, both of plain ASCII", spec.name,
-                  shown_text(name), value.dump());
-      headers.push_back(fmt::format("{}: {}", name, value.get_ref<const std::string&>()));
-    }
-  }
-  if (spec.options.contains("token_env")) {
-    const std::string variable = text_option(spec, "token_env");
-    const char* token = std::getenv(variable.c_str());
-    CHECK_USAGE(token != nullptr && *token != '\0' && is_plain(token),
-                "reward '{}': the environment variable {}, which 'token_env' names, holds no token", spec.name, variable);
-    headers.push_back(fmt::format("Authorization: Bearer {}", token));
-  }
-  return headers;
-}
-
-}  // namespace
 
 // Some completions, until each has its verdict.
 class HttpBatch {
@@ -137,7 +136,7 @@ class HttpBatch {
     job.asked = false;
     if (result.end == End::ok) {
       std::string why;
-      std::vector<OutsideVerdict> verdicts = read_answers(result.body, job.tasks.size(), why);
+      std::vector<OutsideVerdict> verdicts = read_http_answers(result.body, job.tasks.size(), why);
       if (!why.empty()) return give_up(key, OutsideEnd::error, why);
       for (size_t k = 0; k < verdicts.size(); ++k) verdicts_[job.tasks[k]] = std::move(verdicts[k]);
       job.done = true;
@@ -205,7 +204,7 @@ HttpReward::HttpReward(const RewardSpec& spec) : name_(spec.name) {
     std::vector<std::pair<size_t, HttpResult>> done;
     while (done.empty()) done = client->wait(1000);
     HttpResult& result = done[0].second;
-    if (result.end == HttpResult::End::ok) read_answers(result.body, 0, result.why);
+    if (result.end == HttpResult::End::ok) read_http_answers(result.body, 0, result.why);
     if (result.why.empty()) break;
     const bool may_pass = result.end != HttpResult::End::refused && result.end != HttpResult::End::ok;
     CHECK_USAGE(may_pass && tries < max_retries_, "reward '{}': {}, asked without a completion: {}", spec.name, settings_.url,

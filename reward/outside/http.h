@@ -36,4 +36,7 @@ class HttpReward : public OutsideReward {
   mutable std::vector<std::unique_ptr<HttpClient>> idle_;
 };
 
+// {"answers": [...]}, one for each of the ids 0 to count - 1, in any order. Otherwise nothing, and `why` says what it is.
+std::vector<OutsideVerdict> read_http_answers(const std::string& body, size_t count, std::string& why);
+
 }  // namespace cohort

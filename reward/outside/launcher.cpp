@@ -110,6 +110,8 @@ Launcher::Launcher() {
     _exit(1);
   }
   socket_ = std::move(mine);
+  const timeval patience{.tv_sec = 10, .tv_usec = 0};  // with a launcher that takes no orders
+  setsockopt(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 }
 
 Launcher::~Launcher() {

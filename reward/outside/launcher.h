@@ -28,7 +28,7 @@ class Launcher {
   Launcher(const Launcher&) = delete;
 
   // Starts `command` (command[0] is found by PATH) with a supervisor of its own, which tells by the control socket what
-  // becomes of it. False when the launcher is dead. `command` takes at most kMaxCommand bytes, zeros at the ends included.
+  // becomes of it. False when the launcher is dead or takes no order for 10 s. `command` takes at most kMaxCommand bytes, zeros at the ends included.
   bool start(const std::vector<std::string>& command, const ProgramEnds& ends);
   static constexpr size_t kMaxCommand = 64 << 10;
 

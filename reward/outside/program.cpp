@@ -42,7 +42,7 @@ Program::Program(Launcher& launcher, const std::vector<std::string>& command) {
   std::tie(error, far.error) = make_pipe();
   std::tie(control_, far.control) = socket_pair(SOCK_SEQPACKET);
   for (const Fd* fd : {&input, &output, &error}) fcntl(fd->get(), F_SETFL, O_NONBLOCK);
-  if (!launcher.start(command, far)) over_ = true, end_ = "cannot be started: the process that starts programs is dead";
+  if (!launcher.start(command, far)) over_ = true, end_ = "cannot be started: the process that starts programs is dead or does not answer";
 }
 
 Program::~Program() {

@@ -34,6 +34,16 @@ void leave_daemon() {
   hang();
 }
 
+// Whatever the completion says, a fault or a score that it alone decides.
+void serve_noise(const Json& request) {
+  int sum = 0;
+  for (const char c : request["completion"].get<std::string>()) sum += static_cast<unsigned char>(c);
+  if (sum % 8 == 0) _exit(3);
+  if (sum % 8 == 1) say("noise");
+  if (sum % 8 == 2) answer(request["id"], 0.5);
+  answer(request["id"], sum % 100 / 100.0);
+}
+
 void serve(const Json& request) {
   const std::string text = request["completion"];
   const Json& id = request["id"];
@@ -91,6 +101,7 @@ int main(int argc, char** argv) {
   for (std::string line; std::getline(std::cin, line);) {
     requests.push_back(cohort::parse_json(line, "a request"));
     if (requests.size() < together) continue;
-    for (; !requests.empty(); requests.pop_back()) serve(requests.back());  // the last one first
+    // The last one first.
+    for (; !requests.empty(); requests.pop_back()) start == "noise" ? serve_noise(requests.back()) : serve(requests.back());
   }
 }
