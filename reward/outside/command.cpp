@@ -13,12 +13,15 @@ std::vector<std::string> read_command(const RewardSpec& spec) {
               "reward '{}': 'command' is {}; allowed is a list like [python3, checker.py], which is run as it is, without a "
               "shell",
               spec.name, it == spec.options.end() ? "missing" : it->dump());
-  std::vector<std::string> command = list_option(spec, "command");
+  std::vector<std::string> command;
   size_t bytes = 0;
-  for (const std::string& word : command) {
-    CHECK_USAGE(word.find('\0') == std::string::npos, "reward '{}': 'command' holds a NUL character", spec.name);
-    bytes += word.size() + 1;
+  for (const Json& word : *it) {
+    CHECK_USAGE(word.is_string() && word.get_ref<const std::string&>().find('\0') == std::string::npos,
+                "reward '{}': 'command' holds {}; allowed are texts without NUL characters", spec.name, word.dump());
+    command.push_back(word.get<std::string>());
+    bytes += command.back().size() + 1;
   }
+  CHECK_USAGE(!command[0].empty(), "reward '{}': 'command' begins with an empty text; allowed is a program", spec.name);
   CHECK_USAGE(bytes <= Launcher::kMaxCommand, "reward '{}': 'command' has {} bytes; allowed are {}", spec.name, bytes,
               Launcher::kMaxCommand);
   return command;

@@ -61,7 +61,7 @@ TEST_F(CommandFaults, AnswersWithoutAGoodScore) {
     EXPECT_EQ(verdict.score, std::nullopt) << members;
     EXPECT_NE(verdict.reason.find(words), std::string::npos) << words << " in " << verdict.reason;
   };
-  answer(R"("score": "0.5")", "answered with the score \"0.5\"; allowed: null or a number in [-1e+06, 1e+06]");
+  answer(R"("score": "0.5")", "answered with the score \"0.5\"; allowed: null or a number in [-1000000, 1000000]");
   answer(R"("score": true)", "answered with the score true");
   answer(R"("score": [1])", "answered with the score [1]");
   answer(R"("score": 1e7)", "answered with the score 10000000.0");

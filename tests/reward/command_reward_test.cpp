@@ -18,7 +18,8 @@ TEST_F(Command, GivesTheProgramsScoreAndReason) {
   EXPECT_EQ(judge_with(reward, "plain"), (OutsideVerdict{OutsideEnd::scored, 0.5, ""}));
   EXPECT_EQ(judge_with(reward, "two_pieces"), (OutsideVerdict{OutsideEnd::scored, 0.25, ""}));
   EXPECT_EQ(reward.ends(), (std::array<int64_t, kOutsideEnds>{3, 1, 0, 0}));
-  const std::vector<RewardInput> inputs = inputs_of({"score 2"});
+  const std::vector<std::string> completions = {"score 2"};
+  const std::vector<RewardInput> inputs = inputs_of(completions);
   EXPECT_EQ(reward.score(inputs[0]), 2.0);
   EXPECT_EQ(reward.explain(inputs[0]).reason, "as told");
   EXPECT_EQ(reward.judge({}).size(), 0u);
@@ -79,7 +80,8 @@ TEST_F(Command, OptionsAreChecked) {
                "'command' is \"python3 checker.py\"; allowed is a list like [python3, checker.py]");
   EXPECT_ERROR(refused({{"command", Json::array()}}), kUsage, "'command' is []");
   EXPECT_ERROR(refused({{"command", {"a", 1}}}), kUsage, "'command' holds 1; allowed are texts");
-  EXPECT_ERROR(refused({{"command", {std::string("a\0b", 3)}}}), kUsage, "'command' holds a NUL character");
+  EXPECT_ERROR(refused({{"command", {"", "x"}}}), kUsage, "'command' begins with an empty text");
+  EXPECT_ERROR(refused({{"command", {std::string("a\0b", 3)}}}), kUsage, "'command' holds \"a\\u0000b\"; allowed are texts without NUL characters");
   EXPECT_ERROR(refused({{"command", {std::string(70'000, 'x')}}}), kUsage, "'command' has 70001 bytes; allowed are 65536");
   EXPECT_ERROR(refused(spec({{"worker", 1}}).options), kUsage, "did you mean 'workers'?");
   EXPECT_ERROR(refused(spec({{"workers", 0}}).options), kUsage, "'workers' is 0");
@@ -89,7 +91,8 @@ TEST_F(Command, OptionsAreChecked) {
 
 TEST_F(Command, IsInTheTableOfRewards) {
   const RewardSet rewards({{"command", 2.0, spec().options}});
-  const std::vector<RewardInput> inputs = inputs_of({"score 0.5", "null"});
+  const std::vector<std::string> completions = {"score 0.5", "null"};
+  const std::vector<RewardInput> inputs = inputs_of(completions);
   EXPECT_EQ(rewards.score(inputs[0]).total, 1.0);
   EXPECT_EQ(rewards.score(inputs[1]).total, std::nullopt);
 }

@@ -24,7 +24,7 @@ HttpReply reply_to(const Json& requests) {
   for (const Json& request : requests) {
     const std::string text = request["completion"];
     const Json& id = request["id"];
-    if (text.starts_with("score ")) answers.insert(answers.begin(), {{"id", id}, {"score", std::stod(text.substr(6))}});
+    if (text.starts_with("score ")) answers.insert(answers.begin(), Json{{"id", id}, {"score", std::stod(text.substr(6))}});
     if (text == "null") answers.push_back({{"id", id}, {"score", nullptr}, {"reason", "no gold answer"}});
     if (text == "text") answers.push_back({{"id", id}, {"score", "0.5"}});
     if (text == "echo") answers.push_back({{"id", id}, {"score", 1}, {"reason", request.dump()}});
@@ -187,7 +187,7 @@ TEST_F(Http, AServerThatCannotServeIsAnErrorOfTheConfig) {
   reply = {.status = 503};
   EXPECT_ERROR(refused({{"url", other.url()}}), kUsage, "status 503");
   std::string tls = other.url();
-  EXPECT_ERROR(refused({{"url", tls.replace(0, 4, "https")}}), kUsage, "asked without a completion: ");  // it speaks no TLS
+  EXPECT_ERROR(refused({{"url", tls.replace(0, 4, "https")}, {"timeout_s", 0.3}}), kUsage, "asked without a completion: ");  // it speaks no TLS
   other.stop();
   EXPECT_ERROR(refused({{"url", other.url()}}), kUsage, "asked without a completion: Failed to connect");
 }
@@ -199,7 +199,7 @@ TEST_F(Http, OptionsAreChecked) {
   EXPECT_ERROR(refused({{"url", "not a url"}}), kUsage, "'url' is no URL");
   EXPECT_ERROR(refused({{"url", "http://me:pw@127.0.0.1/"}}), kUsage, "'url' is a URL with a name or password in it");
   EXPECT_ERROR(refused({{"batch", 0}}), kUsage, "'batch' is 0");
-  EXPECT_ERROR(refused({{"retry", 1}}), kUsage, "did you mean 'retries'?");
+  EXPECT_ERROR(refused({{"retrie", 1}}), kUsage, "did you mean 'retries'?");
   EXPECT_ERROR(refused({{"headers", "X: y"}}), kUsage, "'headers' is \"X: y\"; allowed is a map");
   EXPECT_ERROR(refused({{"headers", {{"X", "a\r\nY: b"}}}}), kUsage, "the header \"X\": \"a\\r\\nY: b\" is none");
   EXPECT_ERROR(refused({{"headers", {{"X:", "a"}}}}), kUsage, "is none; allowed are a name and a text");

@@ -17,7 +17,7 @@
 
 namespace cohort {
 
-// Completions without prompt or columns.
+// Completions without prompt or columns; their texts live elsewhere.
 inline std::vector<RewardInput> inputs_of(const std::vector<std::string>& completions) {
   std::vector<RewardInput> inputs;
   for (const std::string& completion : completions)
