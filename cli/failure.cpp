@@ -15,6 +15,7 @@
 #include "core/check.h"
 #include "core/text.h"
 #include "reward/code/nursery.h"
+#include "reward/outside/launcher.h"
 
 namespace cohort {
 namespace {
@@ -90,9 +91,10 @@ Error located(const std::exception_ptr& error, const Watchdog& watchdog) {
 int run_on_ranks(StopRequests requests, const std::function<int(Comm&, LastSeen&)>& body) {
   LastSeen& seen = make_shared_last_seen();
   const Environment environment = [](const char* name) { return std::getenv(name); };
-  // Both fork, which nothing may do once MPI and threads run. Whether the nursery is needed, the config says later.
+  // They fork, which nothing may do once MPI and threads run. Whether the last two are needed, the config says later.
   if (launched_with_others(environment)) start_supervised(launched_name(environment), seen, requests);
   start_nursery();
+  start_launcher();
   const std::unique_ptr<Comm> comm = make_comm(&seen);
   Failure failure;
   try {

@@ -16,6 +16,7 @@
 #include "core/cpu_topology.h"
 #include "core/threads.h"
 #include "reward/code/nursery.h"
+#include "reward/outside/launcher.h"
 #include "reward/scorer.h"
 
 namespace cohort {
@@ -184,7 +185,8 @@ class ScoreCommand {
 };
 
 int run(const Options& o) {
-  start_nursery();  // forks, which nothing may do once threads run
+  start_nursery();  // they fork, which nothing may do once threads run
+  start_launcher();
   return ScoreCommand(o).run();
 }
 

@@ -32,6 +32,9 @@ constexpr std::array kRewards = {
     Entry{"json", make_json},
     Entry{"reasoning_gym", make_reasoning_gym},
     Entry{"code", make_code},
+    Entry{"command", make_command},
+    Entry{"http", make_http},
+    Entry{"library", make_library},
 };
 
 }  // namespace

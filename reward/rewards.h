@@ -83,4 +83,11 @@ std::unique_ptr<Reward> make_reasoning_gym(const RewardSpec& spec);
 // the options say sandbox: local. Options: docs/code-reward.md.
 std::unique_ptr<Reward> make_code(const RewardSpec& spec);
 
+// What a program of the user's own answers (reward/outside). Options: docs/outside-rewards.md.
+std::unique_ptr<Reward> make_command(const RewardSpec& spec);
+// What a server answers.
+std::unique_ptr<Reward> make_http(const RewardSpec& spec);
+// What a function in a shared library gives.
+std::unique_ptr<Reward> make_library(const RewardSpec& spec);
+
 }  // namespace cohort

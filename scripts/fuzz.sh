@@ -30,7 +30,7 @@ for target in "${targets[@]}"; do
   mkdir -p "$work/corpus" "$work/seeds"
   clang++ -std=c++20 -g -O2 -fsanitize="fuzzer,$sanitizers" -fno-sanitize-recover=all -DFMT_SHARED -I. \
     "tests/fuzz/${target}_fuzz.cpp" build-fuzz/libcohort_{model,ops,text,formats,reward,core}.a \
-    -lfmt -lyaml-cpp -lutf8proc -lpcre2-8 -lxxhash -lgmp -lseccomp -o "$work/fuzz"
+    -lfmt -lyaml-cpp -lutf8proc -lpcre2-8 -lxxhash -lgmp -lseccomp -lcurl -o "$work/fuzz"
   FUZZ_SEEDS=$work/seeds "$work/fuzz" -max_total_time="$seconds" -max_len=65536 -rss_limit_mb=2048 -timeout=10 \
     -print_final_stats=1 -artifact_prefix="$work/" "$work/corpus" "$work/seeds"
 done

@@ -88,12 +88,6 @@ std::unique_ptr<Nursery>& process_nursery() {
   return nursery;
 }
 
-// /proc/self/task has one entry a thread, and its number of links is theirs plus two.
-bool has_one_thread() {
-  struct stat info;
-  return stat("/proc/self/task", &info) == 0 && info.st_nlink == 3;
-}
-
 }  // namespace
 
 Nursery::Nursery() {
@@ -151,6 +145,12 @@ void Nursery::kill_worker(pid_t worker) {
 
 void start_nursery() {
   if (!process_nursery()) process_nursery() = std::make_unique<Nursery>();
+}
+
+// /proc/self/task has one entry a thread, and its number of links is theirs plus two.
+bool has_one_thread() {
+  struct stat info;
+  return stat("/proc/self/task", &info) == 0 && info.st_nlink == 3;
 }
 
 Nursery* find_nursery() {

@@ -44,6 +44,8 @@ class Nursery {
 // A reward is made from its options alone, and the moment to fork is long before: the process's one nursery waits in
 // between. The second call and later ones do nothing.
 void start_nursery();
+// Then it may fork.
+bool has_one_thread();
 // The process's nursery, or null. Where none was started and the process has a single thread, it is started now.
 Nursery* find_nursery();
 

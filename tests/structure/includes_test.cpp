@@ -26,10 +26,11 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
     {"reward", {"core", "reward/math"}},
     {"reward/math", {"core", "reward"}},
     {"reward/code", {"core", "reward"}},
+    {"reward/outside", {"core", "reward", "reward/code"}},
     {"rollout", {"core", "model", "model/ops", "model/text"}},
     {"trainer", {"core", "model", "model/ops", "model/text", "model/formats", "comm", "reward", "rollout"}},
     {"cli", {"core", "model", "model/ops", "model/text", "model/formats", "model/cpu", "model/cuda", "comm", "reward", "reward/code",
-             "rollout", "trainer"}},
+             "reward/outside", "rollout", "trainer"}},
 };
 // Headers of model/ that hold only types, for the folders below it.
 const std::set<std::string> kTypes = {"model/tensor.h", "model/exec.h"};

@@ -1,0 +1,144 @@
+#include "reward/outside/launcher.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <optional>
+
+#include "core/check.h"
+#include "reward/code/nursery.h"
+#include "reward/code/wire.h"
+#include "reward/outside/supervisor.h"
+
+namespace cohort {
+namespace {
+
+constexpr int kSocket = 3;  // of the launcher process
+constexpr size_t kEnds = 4;
+
+// A command with the descriptors of its ends, as one message.
+struct Order {
+  explicit Order(std::string& bytes) : data{bytes.data(), bytes.size()} {
+    message.msg_iov = &data, message.msg_iovlen = 1;
+    message.msg_control = control, message.msg_controllen = sizeof control;
+  }
+  iovec data;
+  alignas(cmsghdr) char control[CMSG_SPACE(kEnds * sizeof(int))] = {};
+  msghdr message{};
+};
+
+// Nothing when the parent is gone.
+std::optional<ProgramEnds> receive_order(std::string& bytes) {
+  bytes.resize(Launcher::kMaxCommand);
+  Order order(bytes);
+  ssize_t size;
+  do {
+    size = recvmsg(kSocket, &order.message, MSG_CMSG_CLOEXEC);
+  } while (size < 0 && errno == EINTR);
+  const cmsghdr* header = size > 0 ? CMSG_FIRSTHDR(&order.message) : nullptr;
+  if (header == nullptr || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(kEnds * sizeof(int)))
+    return std::nullopt;
+  bytes.resize(static_cast<size_t>(size));
+  std::array<int, kEnds> fds;
+  std::memcpy(fds.data(), CMSG_DATA(header), sizeof fds);
+  return ProgramEnds{Fd(fds[0]), Fd(fds[1]), Fd(fds[2]), Fd(fds[3])};
+}
+
+std::vector<std::string> split_command(const std::string& bytes) {
+  std::vector<std::string> command;
+  for (size_t at = 0; at < bytes.size(); at += command.back().size() + 1) command.emplace_back(bytes.c_str() + at);
+  return command;
+}
+
+// No terminal, no signals that are meant for the run, no descriptors but the socket.
+void detach(int socket) {
+  setsid();
+  const int null = open("/dev/null", O_RDWR);
+  const int kept = fcntl(socket, F_DUPFD, 10);
+  if (null < 0 || kept < 0) _exit(1);
+  for (int fd = 0; fd < kSocket; ++fd) dup2(null, fd);
+  dup3(kept, kSocket, O_CLOEXEC);
+  syscall(SYS_close_range, kSocket + 1u, ~0u, 0);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE}) ::signal(number, SIG_IGN);
+  ::signal(SIGCHLD, SIG_IGN);  // nobody waits for supervisors: they tell what there is to tell
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+[[noreturn]] void serve() {
+  std::string bytes;
+  while (std::optional<ProgramEnds> ends = receive_order(bytes)) {
+    const pid_t supervisor = fork();
+    if (supervisor == 0) {
+      close(kSocket);
+      supervise(split_command(bytes), std::move(*ends));
+    }
+    if (supervisor < 0) send_report(ends->control.get(), {ProgramReport::Kind::failed, errno});
+  }
+  _exit(0);
+}
+
+std::unique_ptr<Launcher>& process_launcher() {
+  static std::unique_ptr<Launcher> launcher;
+  return launcher;
+}
+
+}  // namespace
+
+Launcher::Launcher() {
+  auto [mine, childs] = socket_pair(SOCK_SEQPACKET);
+  const pid_t parent = getpid();
+  pid_ = fork();
+  if (pid_ < 0) fail(ExitCode::kResources, "fork: {}", std::strerror(errno));
+  if (pid_ == 0) {
+    try {
+      detach(childs.get());
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (getppid() == parent) serve();
+    } catch (...) {
+    }
+    _exit(1);
+  }
+  socket_ = std::move(mine);
+  const timeval patience{.tv_sec = 10, .tv_usec = 0};  // with a launcher that takes no orders
+  setsockopt(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+}
+
+Launcher::~Launcher() {
+  socket_.reset();
+  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+bool Launcher::start(const std::vector<std::string>& command, const ProgramEnds& ends) {
+  std::string bytes;
+  for (const std::string& word : command) bytes.append(word.c_str(), word.size() + 1);
+  CHECK(!bytes.empty() && bytes.size() <= kMaxCommand, "a command of {} bytes", bytes.size());
+  const std::array<int, kEnds> fds = {ends.input.get(), ends.output.get(), ends.error.get(), ends.control.get()};
+  Order order(bytes);
+  cmsghdr* header = CMSG_FIRSTHDR(&order.message);
+  header->cmsg_level = SOL_SOCKET, header->cmsg_type = SCM_RIGHTS, header->cmsg_len = CMSG_LEN(sizeof fds);
+  std::memcpy(CMSG_DATA(header), fds.data(), sizeof fds);
+  return sendmsg(socket_.get(), &order.message, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+}
+
+void start_launcher() {
+  if (!process_launcher()) process_launcher() = std::make_unique<Launcher>();
+}
+
+Launcher* find_launcher() {
+  if (!process_launcher() && has_one_thread()) start_launcher();
+  return process_launcher().get();
+}
+
+}  // namespace cohort
