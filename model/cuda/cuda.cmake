@@ -17,11 +17,12 @@ if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nv
 endif()
 
 file(GLOB GPU_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/model/cuda/*.cu ${CMAKE_SOURCE_DIR}/model/cuda/platform/*.cpp
-     ${CMAKE_SOURCE_DIR}/model/cuda/embedding_order.cpp)
+     ${CMAKE_SOURCE_DIR}/model/cuda/*.cpp)
+list(REMOVE_ITEM GPU_SOURCES ${CMAKE_SOURCE_DIR}/model/cuda/no_cuda.cpp)
 add_library(cohort_cuda OBJECT ${GPU_SOURCES})
 target_link_libraries(cohort_cuda PRIVATE cohort_core)
 target_include_directories(cohort_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
 # No contraction, as on the CPU: whether a product and a sum are fused is said in the code. fmt takes nvcc for a compiler
-# without constexpr. --resource-usage prints registers, shared memory and spills of each kernel.
+# without constexpr. --resource-usage prints registers, shared memory and spills of each kernel; a spill is an error.
 target_compile_options(cohort_cuda PRIVATE
-  "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false;-lineinfo;--resource-usage;-DFMT_USE_CONSTEXPR=1;--Werror=all-warnings;-Xcompiler=-Wall,-Wextra,-Werror,-Wno-missing-field-initializers>")
+  "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false;-lineinfo;--resource-usage;-Xptxas=--warn-on-spills,--warning-as-error;-DFMT_USE_CONSTEXPR=1;--Werror=all-warnings;-Xcompiler=-Wall,-Wextra,-Werror,-Wno-missing-field-initializers>")

@@ -23,7 +23,7 @@ __global__ void __launch_bounds__(kThreads)
       load(v, table + token * static_cast<int64_t>(columns) + c);
     } else {
 #pragma unroll
-      for (int i = 0; i < kVector; ++i) v[i] = __int_as_float(0x7fffffff);
+      for (int i = 0; i < kVector; ++i) v[i] = not_a_number();
     }
 #pragma unroll
     for (int i = 0; i < kVector; ++i) v[i] *= scale;

@@ -19,4 +19,11 @@ int64_t rmsnorm_backward_scratch(int64_t rows, int64_t columns, std::span<const 
 void rmsnorm_backward(Tensor dx, Tensor dgain, Tensor dy, Tensor x, Tensor gain, Tensor rstd, float offset,
                       Tensor scratch, Stream stream, std::span<const RowPart> parts = {});
 
+// Of head sizes up to 256. dqkv is replaced in place, dq_gain and dk_gain overwritten; raw and rstd may be null forward.
+void qk_norm(Tensor qkv, Tensor raw, Tensor rstd, Tensor q_gain, Tensor k_gain, const QkHeads& heads,
+             const NormParams& params, Stream stream);
+int64_t qk_norm_backward_scratch(int64_t rows, int64_t head_size, std::span<const RowPart> parts = {});
+void qk_norm_backward(Tensor dqkv, Tensor dq_gain, Tensor dk_gain, Tensor raw, Tensor rstd, Tensor q_gain, Tensor k_gain,
+                      const QkHeads& heads, float offset, Tensor scratch, Stream stream, std::span<const RowPart> parts = {});
+
 }  // namespace cohort::cuda

@@ -17,6 +17,9 @@ __device__ __forceinline__ float to_f32(device_bf16 value) { return __bfloat162f
 __device__ __forceinline__ void store_as(float* to, float value) { *to = value; }
 __device__ __forceinline__ void store_as(device_bf16* to, float value) { *to = __float2bfloat16_rn(value); }
 
+__device__ __forceinline__ float minus_infinity() { return __uint_as_float(0xff800000u); }
+__device__ __forceinline__ float not_a_number() { return __uint_as_float(0x7fffffffu); }
+
 // A piece of memory that is moved by one instruction.
 template <int kBytes>
 struct MovedAs;

@@ -24,4 +24,9 @@ size_t sum_of_squares_scratch(int64_t n);
 // result, scratch: device memory.
 void sum_of_squares(double* result, Tensor data, void* scratch, Stream stream);
 
+// Bytes of device memory that find_non_finite of n numbers works in.
+size_t find_non_finite_scratch(int64_t n);
+// *index = the first element that is NaN or infinite, or -1.    index, scratch: device memory
+void find_non_finite(int64_t* index, Tensor data, void* scratch, Stream stream);
+
 }  // namespace cohort::cuda

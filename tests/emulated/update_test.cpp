@@ -110,6 +110,30 @@ TEST_F(GpuUpdate, TheTreeOverManyChunksIsTheCpus) {
   EXPECT_EQ(got, wanted);
 }
 
+TEST_F(GpuUpdate, TheFirstNumberThatIsNotFiniteIsFound) {
+  for (int64_t n : {0, 1, 700, 40000}) {
+    for (int64_t at : {int64_t{-1}, int64_t{0}, n / 2, n - 1}) {
+      if (at >= n) continue;
+      Matrix x = Matrix::random(DType::f32, 1, std::max<int64_t>(n, 1), 7);
+      if (at >= 0) x.set(at, at % 2 == 0 ? std::numeric_limits<float>::quiet_NaN() : -std::numeric_limits<float>::infinity());
+      if (at >= 0) x.set(n - 1, std::numeric_limits<float>::infinity());  // a later one
+      EXPECT_EQ(find_non_finite(floats(x).first(static_cast<size_t>(n)), ex_), at);
+      const DeviceMatrix device_x(x);
+      const Tensor data(device_x.t().data, DType::f32, {n}, Device::cuda);
+      const DeviceBytes scratch(cuda::find_non_finite_scratch(n)), result(sizeof(int64_t));
+      for (const char* order : kOrders) {
+        emulated::set_settings(emulated::parse_settings(order));
+        int64_t got = -2;
+        cuda::find_non_finite(static_cast<int64_t*>(result.get()), data, scratch.get(), stream_);
+        synchronize();
+        ASSERT_EQ(cudaMemcpy(&got, result.get(), sizeof(got), cudaMemcpyDeviceToHost), cudaSuccess);
+        EXPECT_EQ(got, at) << n << " numbers, " << order;
+      }
+      emulated::set_settings({});
+    }
+  }
+}
+
 TEST_F(GpuUpdate, RefusesWrongSizes) {
   const DeviceMatrix a(DType::f32, 1, 4), b(DType::f32, 1, 3);
   const AdamWStep good{.learning_rate = 1e-3f};

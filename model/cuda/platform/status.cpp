@@ -1,6 +1,7 @@
 // CUDA status codes as errors (status.h).
 #include "model/cuda/platform/status.h"
 
+#include <cublasLt.h>
 #include <cuda_runtime_api.h>
 
 #include "core/check.h"
@@ -43,6 +44,17 @@ void check_status(int status, const char* what) {
   if (code == cudaSuccess) return;
   fail(exit_code_of(code), "cannot {}: {} ({}){}", what, cudaGetErrorName(code), cudaGetErrorString(code),
        remedy_of(code));
+}
+
+void check_cublas(int status, const char* what) {
+  const cublasStatus_t code = static_cast<cublasStatus_t>(status);
+  if (code == CUBLAS_STATUS_SUCCESS) return;
+  const bool memory = code == CUBLAS_STATUS_ALLOC_FAILED, start = code == CUBLAS_STATUS_NOT_INITIALIZED;
+  fail(memory ? ExitCode::kResources : start ? ExitCode::kUsage : ExitCode::kInternal, "cannot {}: {}{}", what,
+       cublasLtGetStatusString(code),
+       memory  ? "; memory is used up: take smaller batches, or look at `cohort plan`"
+       : start ? "; cuBLASLt finds no device or driver that it can use: look at nvidia-smi, or use run.device: cpu"
+               : "");
 }
 
 void throw_launch_error(int status, const void* function, std::array<unsigned, 3> grid, std::array<unsigned, 3> block,

@@ -1,0 +1,343 @@
+// Attention forward on the GPU (attention.h): softmax accumulated over blocks of keys (Milakov and Gimelshein 2018; Dao et
+// al. 2022). Products in f32 multiply-adds; bf16 weights of a block are rounded to bf16 before they meet the values, as on
+// the CPU and as tensor cores want them.
+#include "model/cuda/attention.h"
+
+#include <bit>
+#include <cmath>
+
+#include "model/cuda/attention_tiles.cuh"
+#include "model/cuda/platform/launch.cuh"
+
+namespace cohort::cuda {
+namespace kernels {
+
+constexpr int kKeyBlock = 64;
+constexpr int kWeightStride = kKeyBlock + 4;
+constexpr float kLn2 = 0.693147181f;
+
+template <typename T>
+__device__ __forceinline__ float rounded_to(float value) {
+  T stored;
+  store_as(&stored, value);
+  return to_f32(stored);
+}
+
+// A running softmax: the largest score, the sum of 2^(score - largest), and the weighted sum of values in this lane's
+// dimensions.
+template <int kDims>
+struct Softmax {
+  float most, weight, sums[kDims];
+
+  __device__ __forceinline__ void clear() {
+    most = minus_infinity();
+    weight = 0;
+#pragma unroll
+    for (int c = 0; c < kDims; ++c) sums[c] = 0;
+  }
+  // What another has accumulated over keys behind this one's. A split that the row sees nothing of changes nothing.
+  __device__ __forceinline__ void add(float other_most, float other_weight, const float (&other_sums)[kDims]) {
+    if (other_most == minus_infinity()) return;
+    const float after = fmaxf(most, other_most);
+    const float mine = exp2f(most - after), others = exp2f(other_most - after);
+    most = after;
+    weight = __fmaf_rn(weight, mine, other_weight * others);
+#pragma unroll
+    for (int c = 0; c < kDims; ++c) sums[c] = __fmaf_rn(sums[c], mine, other_sums[c] * others);
+  }
+};
+
+// The sums over their weight, and the log-sum-exp, of one row's lane.
+template <int kDims, typename T>
+__device__ __forceinline__ void write_row(T* out, float* lse, const Softmax<kDims>& softmax, int lane, int head_size) {
+  const float factor = __fdiv_rn(1.0f, softmax.weight);
+#pragma unroll
+  for (int c = 0; c < kDims; ++c)
+    if (lane * kDims + c < head_size) store_as(out + lane * kDims + c, softmax.sums[c] * factor);
+  if (lse != nullptr && lane == 0) *lse = __fmaf_rn(softmax.most, kLn2, logf(softmax.weight));
+}
+
+template <typename T>
+struct ForwardArguments {
+  T* out;
+  float *lse, *partials;  // lse may be null; partials (partials, H, kD + 2)
+  const T* q;
+  const QueryTile* tiles;
+  PlanView plan;
+  HeadShape shape;
+};
+
+// Block (tile, kv head). kSplit: one split of the keys, whose result goes to the partials; else all, to out and lse.
+template <typename T, int kD, bool kSplit, typename Keys>
+__global__ void __launch_bounds__(kTileThreads, 2) attention_forward(ForwardArguments<T> a, Keys keys) {
+  constexpr int kStride = kD + kPad, kDims = kD / kRowLanes;
+  GPU_DYNAMIC_SHARED(shared);
+  float* queries = reinterpret_cast<float*>(shared);
+  float* weights = queries + kTileRows * kStride;
+  T* key_rows = reinterpret_cast<T*>(weights + kTileRows * kWeightStride);
+  T* value_rows = key_rows + kKeyBlock * kStride;
+
+  const HeadShape& shape = a.shape;
+  const QueryTile tile = a.tiles[blockIdx.x];
+  const QuerySet set = a.plan.sets[tile.set];
+  const int kv = blockIdx.y, index = threadIdx.x / kRowLanes;
+  const TileRow row = row_of_tile(tile, set, kv, index, a.plan, shape);
+  const int lane = row.lane, row_begin = shape.window_begin(row.position);
+  const int64_t number = (row.row * shape.heads + row.head) * shape.head_size;
+  float* query = queries + index * kStride;
+  float* weight = weights + index * kWeightStride;
+  load_row<kD>(query, row.live ? a.q + number : nullptr, lane, shape);
+
+  KeyRange range = keys_of_tile(tile, set, a.plan, shape);
+  constexpr int kSplitSize = static_cast<int>(kSplitKeys);
+  if constexpr (kSplit) {
+    range.begin = max(range.begin, tile.split * kSplitSize);
+    range.end = min(range.end, (tile.split + 1) * kSplitSize);
+  }
+  Softmax<kDims> total, split;
+  total.clear();
+  split.clear();
+  for (int base = range.begin / kKeyBlock * kKeyBlock; base < range.end; base += kKeyBlock) {
+    const int count = min(kKeyBlock, range.end - base);
+    __syncthreads();  // the block before is done with
+    load_rows<kD>(key_rows, count, shape, [&](int i) { return keys.keys + keys.number_of(set, kv, base + i); });
+    load_rows<kD>(value_rows, count, shape, [&](int i) { return keys.values + keys.number_of(set, kv, base + i); });
+    __syncthreads();
+    // Keys [first, last) of the block are those that the row sees.
+    const int first = max(0, row_begin - base), last = min(count, row.position + 1 - base);
+    float most = minus_infinity();
+#pragma unroll 1
+    for (int j = lane; j < kKeyBlock; j += kRowLanes) {
+      float score = minus_infinity();
+      if (j >= first && j < last) score = shape.score(dot<kD>(query, key_rows + j * kStride));
+      weight[j] = score;  // this lane's own until all are weights
+      most = fmaxf(most, score);
+    }
+    most = fmaxf(split.most, row_max(most));
+    const bool sees = first < last;
+    const float rescale = sees ? exp2f(split.most - most) : 1.0f;
+    float sum = 0;
+#pragma unroll 1
+    for (int j = lane; j < kKeyBlock; j += kRowLanes) {
+      const float p = j >= first && j < last ? exp2f(weight[j] - most) : 0.0f;
+      sum += p;
+      weight[j] = rounded_to<T>(p);
+    }
+    sum = row_sum(sum);
+    __syncwarp();
+    if (sees) {
+      split.most = most;
+      split.weight = __fmaf_rn(split.weight, rescale, sum);
+#pragma unroll
+      for (int c = 0; c < kDims; ++c) split.sums[c] *= rescale;
+#pragma unroll 1
+      for (int j = first; j < last; ++j) add_row<kD>(split.sums, weight[j], value_rows + j * kStride, lane);
+    }
+    if constexpr (!kSplit) {
+      if ((base + kKeyBlock) % kSplitSize == 0 || base + kKeyBlock >= range.end) {
+        total.add(split.most, split.weight, split.sums);
+        split.clear();
+      }
+    }
+  }
+  if (!row.live) return;
+  if constexpr (kSplit) {
+    const int64_t partial = a.plan.first_partials[row.query] + tile.split - row_begin / kSplitSize;
+    float* to = a.partials + (partial * shape.heads + row.head) * (kD + 2);
+    if (lane == 0) to[0] = split.most, to[1] = split.weight;
+#pragma unroll
+    for (int c = 0; c < kDims; ++c) to[2 + lane * kDims + c] = split.sums[c];
+  } else {
+    write_row<kDims>(a.out + number, a.lse == nullptr ? nullptr : a.lse + row.row * shape.heads + row.head, total, lane,
+                     shape.head_size);
+  }
+}
+
+// Rows (query, head), eight lanes each: the splits' partials in their order. Queries with one split were written already.
+template <typename T, int kD>
+__global__ void __launch_bounds__(kTileThreads, 2) attention_combine(ForwardArguments<T> a, int rows) {
+  constexpr int kDims = kD / kRowLanes, kSplitSize = static_cast<int>(kSplitKeys);
+  const HeadShape& shape = a.shape;
+  const int at = blockIdx.x * kTileRows + threadIdx.x / kRowLanes, lane = threadIdx.x % kRowLanes;
+  if (at >= rows) return;
+  const int query = at / shape.heads, head = at % shape.heads;
+  const int position = a.plan.positions[query];
+  const int splits = position / kSplitSize + 1 - shape.window_begin(position) / kSplitSize;
+  const int first = a.plan.first_partials[query];
+  if (a.plan.first_partials[query + 1] == first) return;
+  Softmax<kDims> total;
+  total.clear();
+  for (int split = 0; split < splits; ++split) {
+    const float* from = a.partials + (static_cast<int64_t>(first + split) * shape.heads + head) * (kD + 2);
+    float sums[kDims];
+#pragma unroll
+    for (int c = 0; c < kDims; ++c) sums[c] = from[2 + lane * kDims + c];
+    total.add(from[0], from[1], sums);
+  }
+  const int64_t row = static_cast<int64_t>(a.plan.rows[query]) * shape.heads + head;
+  write_row<kDims>(a.out + row * shape.head_size, a.lse == nullptr ? nullptr : a.lse + row, total, lane, shape.head_size);
+}
+
+// Block: one query's keys and values into its page.
+template <typename T>
+__global__ void __launch_bounds__(kTileThreads)
+    store_cached(CachedKeys<T> cache, const T* __restrict__ k, const T* __restrict__ v, PlanView plan, HeadShape shape) {
+  const int query = blockIdx.x, position = plan.positions[query], width = shape.kv_heads * shape.head_size;
+  const int32_t page = plan.pages[plan.first_pages[query] + (position >> cache.shift)];
+  const int64_t from = static_cast<int64_t>(plan.rows[query]) * width;
+  for (int i = threadIdx.x; i < width; i += kTileThreads) {
+    const int64_t to = cache.number_in(page, i / shape.head_size, position & ((1 << cache.shift) - 1)) + i % shape.head_size;
+    const_cast<T*>(cache.keys)[to] = k[from + i];
+    const_cast<T*>(cache.values)[to] = v[from + i];
+  }
+}
+
+}  // namespace kernels
+
+namespace {
+
+template <typename T, int kD>
+constexpr size_t kForwardBytes = (kTileRows * (kD + kPad) + kTileRows * kernels::kWeightStride) * sizeof(float) +
+                                 2 * kernels::kKeyBlock * (kD + kPad) * sizeof(T);
+
+int64_t head_width(int64_t head_size) { return head_size <= 64 ? 64 : head_size <= 128 ? 128 : 256; }
+
+void check_q(const char* op, Tensor out, Tensor q, Tensor lse, const AttentionPlan& plan, const HeadLayout& heads) {
+  check_matrix(op, "q", q, plan.rows, heads.num_heads * heads.head_size);
+  check_matrix(op, "out", out, plan.rows, heads.num_heads * heads.head_size);
+  CHECK(out.dtype == q.dtype, "{}: q is {}, out {}", op, dtype_name(q.dtype), dtype_name(out.dtype));
+  if (lse) check_matrix(op, "lse", lse, plan.rows, heads.num_heads);
+}
+
+bool cache_aligns(const KeyPages& cache, DType dtype) {
+  const auto aligned = [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; };
+  return aligned(cache.keys) && aligned(cache.values) && cache.stride * static_cast<int64_t>(dtype_size(dtype)) % 16 == 0;
+}
+
+template <typename T>
+CachedKeys<T> cached_keys(const char* op, const KeyPages& cache, const AttentionPlan& plan, const PlanView& view,
+                          const HeadLayout& heads) {
+  CHECK(cache.page_tokens == plan.page_tokens, "{}: pages of {} positions, planned for {}", op, cache.page_tokens,
+        plan.page_tokens);
+  const int shift = std::countr_zero(static_cast<uint64_t>(cache.page_tokens));
+  return {static_cast<const T*>(cache.keys), static_cast<const T*>(cache.values), view.pages, shift,
+          static_cast<int>(cached_head_size(heads.head_size)), cache.stride};
+}
+
+template <typename T, int kD, bool kSplit, typename Keys>
+void forward_tiles(int64_t tiles, const QueryTile* list, kernels::ForwardArguments<T> arguments, const Keys& keys,
+                   Stream stream) {
+  if (tiles == 0) return;
+  arguments.tiles = list;
+  launch(kernels::attention_forward<T, kD, kSplit, Keys>,
+         dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(arguments.shape.kv_heads)), kTileThreads,
+         kForwardBytes<T, kD>, stream, arguments, keys);
+}
+
+}  // namespace
+
+HeadShape head_shape(const HeadLayout& heads, bool vectors) {
+  constexpr float kLog2e = 1.44269504f;
+  const float scale = heads.scale != 0 ? heads.scale : 1.0f / std::sqrt(static_cast<float>(heads.head_size));
+  CHECK(heads.softcap >= 0 && std::isfinite(heads.softcap), "attention: softcap {}, must be positive, or 0 for none",
+        heads.softcap);
+  const bool capped = heads.softcap > 0;
+  // A window that is longer than any position is none.
+  const int window = heads.window > INT32_MAX ? 0 : static_cast<int>(heads.window);
+  return {static_cast<int>(heads.num_heads),
+          static_cast<int>(heads.num_kv_heads),
+          static_cast<int>(heads.num_heads / heads.num_kv_heads),
+          static_cast<int>(heads.head_size),
+          window,
+          scale,
+          capped ? scale / heads.softcap : scale * kLog2e,
+          capped ? heads.softcap * kLog2e : 0.0f,
+          vectors && heads.head_size % 8 == 0};
+}
+
+PlanView plan_view(const char* op, const AttentionPlan& plan, Tensor device_plan, const HeadLayout& heads, bool cached) {
+  CHECK(device_plan.size() == static_cast<int64_t>(plan.numbers.size()), "{}: a plan of {} numbers, wanted {}", op,
+        device_plan.size(), plan.numbers.size());
+  check_on_device(op, "the plan", device_plan);
+  CHECK(plan.group * heads.num_kv_heads == heads.num_heads && plan.window == heads.window && (plan.page_tokens > 0) == cached,
+        "{}: the plan is of groups of {}, a window of {}, {}", op, plan.group, plan.window,
+        plan.page_tokens > 0 ? "a cache" : "a pack");
+  const int32_t* n = device_plan.i32();
+  return {n + plan.at.rows,
+          n + plan.at.positions,
+          n + plan.at.first_pages,
+          n + plan.at.first_partials,
+          n + plan.at.pages,
+          reinterpret_cast<const QuerySet*>(n + plan.at.sets),
+          reinterpret_cast<const QueryTile*>(n + plan.at.whole_tiles),
+          reinterpret_cast<const QueryTile*>(n + plan.at.split_tiles),
+          reinterpret_cast<const KeyTile*>(n + plan.at.key_tiles),
+          reinterpret_cast<const Seer*>(n + plan.at.seers)};
+}
+
+void store_cached(const KeyPages& cache, Tensor k, Tensor v, const AttentionPlan& plan, Tensor device_plan,
+                  const HeadLayout& heads, Stream stream) {
+  const char* op = "store_cached";
+  const PlanView view = plan_view(op, plan, device_plan, heads, true);
+  check_matrix(op, "k", k, plan.rows, heads.num_kv_heads * heads.head_size);
+  check_matrix(op, "v", v, plan.rows, heads.num_kv_heads * heads.head_size);
+  CHECK(k.dtype == v.dtype, "{}: k is {}, v {}", op, dtype_name(k.dtype), dtype_name(v.dtype));
+  if (plan.queries == 0) return;
+  with_storage(k.dtype, [&]<typename T>(T) {
+    launch(kernels::store_cached<T>, static_cast<unsigned>(plan.queries), kTileThreads, 0, stream,
+           cached_keys<T>(op, cache, plan, view, heads), data_of<T>(k), data_of<T>(v), view, head_shape(heads, false));
+  });
+}
+
+int64_t attention_cached_scratch(const AttentionPlan& plan, const HeadLayout& heads) {
+  return plan.partials * heads.num_heads * (head_width(heads.head_size) + 2);
+}
+
+void attention_cached(Tensor out, Tensor q, const KeyPages& cache, const AttentionPlan& plan, Tensor device_plan,
+                      const HeadLayout& heads, Tensor scratch, Stream stream, Tensor lse) {
+  const char* op = "attention_cached";
+  const PlanView view = plan_view(op, plan, device_plan, heads, true);
+  check_q(op, out, q, lse, plan, heads);
+  const int64_t wanted = attention_cached_scratch(plan, heads);
+  CHECK(scratch.size() >= wanted, "{}: scratch of {} numbers, wanted {}", op, scratch.size(), wanted);
+  if (wanted > 0) check_on_device(op, "scratch", scratch);
+  const HeadShape shape = head_shape(heads, rows_align(q, heads.head_size, 8) && cache_aligns(cache, q.dtype));
+  with_storage(q.dtype, [&]<typename T>(T) {
+    with_head_size(heads.head_size, [&]<int kD>(std::integral_constant<int, kD>) {
+      const CachedKeys<T> keys = cached_keys<T>(op, cache, plan, view, heads);
+      const kernels::ForwardArguments<T> arguments{data_of<T>(out), lse ? lse.f32() : nullptr,
+                                                   wanted > 0 ? scratch.f32() : nullptr, data_of<T>(q), nullptr, view, shape};
+      forward_tiles<T, kD, false>(plan.whole_tiles, view.whole, arguments, keys, stream);
+      forward_tiles<T, kD, true>(plan.split_tiles, view.split, arguments, keys, stream);
+      const int64_t rows = plan.queries * heads.num_heads;
+      if (plan.partials > 0)
+        launch(kernels::attention_combine<T, kD>, blocks_for(rows, kTileRows), kTileThreads, 0, stream, arguments,
+               static_cast<int>(rows));
+    });
+  });
+}
+
+void attention_pack(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, const AttentionPlan& plan, Tensor device_plan,
+                    const HeadLayout& heads, Stream stream) {
+  const char* op = "attention_pack";
+  const PlanView view = plan_view(op, plan, device_plan, heads, false);
+  check_q(op, out, q, lse, plan, heads);
+  CHECK(lse, "{}: no room for the log-sum-exps", op);
+  const int64_t width = heads.num_kv_heads * heads.head_size;
+  check_matrix(op, "k", k, plan.rows, width);
+  check_matrix(op, "v", v, plan.rows, width);
+  CHECK(k.dtype == q.dtype && v.dtype == q.dtype, "{}: q, k, v are {}, {}, {}", op, dtype_name(q.dtype),
+        dtype_name(k.dtype), dtype_name(v.dtype));
+  const bool vectors = rows_align(q, heads.head_size, 8) && rows_align(k, heads.head_size, 8) && rows_align(v, heads.head_size, 8);
+  with_storage(q.dtype, [&]<typename T>(T) {
+    with_head_size(heads.head_size, [&]<int kD>(std::integral_constant<int, kD>) {
+      const PackKeys<T> keys{data_of<T>(k), data_of<T>(v), static_cast<int>(width), static_cast<int>(heads.head_size)};
+      forward_tiles<T, kD, false>(plan.whole_tiles, view.whole,
+                                  kernels::ForwardArguments<T>{data_of<T>(out), lse.f32(), nullptr, data_of<T>(q), nullptr,
+                                                               view, head_shape(heads, vectors)},
+                                  keys, stream);
+    });
+  });
+}
+
+}  // namespace cohort::cuda

@@ -1,0 +1,31 @@
+// What an attention plan is made of: structs of i32 that kernels read from the device. Private to model/cuda.
+#pragma once
+
+#include <cstdint>
+
+#include "model/cuda/attention.h"
+
+namespace cohort::cuda {
+
+constexpr int kTileRows = 16;  // rows (query x head of the group) of a forward tile, and keys of a backward tile
+
+// Queries [first_query, first_query + queries) with one sequence of keys: of a pack, rows [prefix_begin, prefix_begin +
+// prefix_count) and then those from `begin` on; of the cache, the pages from numbers[at.pages + first_page] on.
+struct QuerySet {
+  int32_t first_query, queries, prefix_begin, prefix_count, begin, first_page;
+};
+// Rows [first_row, first_row + kTileRows) of a set, a row being query * group + head of the group. split: the only one of
+// the keys' splits that is meant, or -1: all.
+struct QueryTile {
+  int32_t set, first_row, split;
+};
+// Pack rows [first_key, first_key + kTileRows) as keys, and who sees them: seers [first_seer, first_seer + seers).
+struct KeyTile {
+  int32_t first_key, first_seer, seers;
+};
+// Queries [first_query, end_query), which see keys [begin, end) of the tile's; key `begin` stands at `position`.
+struct Seer {
+  int32_t first_query, end_query, begin, end, position;
+};
+
+}  // namespace cohort::cuda
