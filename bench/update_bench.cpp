@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "comm/comm.h"
+#include "core/clock.h"
 #include "core/rng.h"
 #include "trainer/optimizer.h"
 #include "trainer/pack_runner.h"
@@ -25,10 +26,6 @@
 namespace {
 
 using namespace cohort;
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];

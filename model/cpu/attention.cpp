@@ -274,20 +274,13 @@ void run_task(const Task& task, const SourceOf& source_of, Tensor out, float* ls
 // Asks memory for the first block of keys and values that each member of a task does not share.
 template <typename SourceOf>
 void ask_for(const Task& task, const SourceOf& source_of, const Shape& shape) {
-  const int64_t group_bytes = kGroupKeys * shape.padded * 2;
   for (int64_t member = 0; member < task.members; ++member) {
     const auto source = source_of(task.run + member);
     const int64_t first = source.first_position + task.first, end = first + task.positions;
     const int64_t base = std::max(task.shared, window_begin(first, shape.heads.window) / kKeyBlock * kKeyBlock);
     const int64_t count = std::min(kKeyBlock, end - base);
-    for (int64_t kv = task.kv_begin; kv < task.kv_end && count > 0; ++kv) {
-      const KeyBlock block = source.keys.block(kv, base, count, Panels{});
-      for (int64_t g = 0; g * kGroupKeys < count; ++g)
-        for (int64_t at = 0; at < group_bytes; at += 64) {
-          __builtin_prefetch(reinterpret_cast<const std::byte*>(block.keys[g]) + at, 0, 2);
-          __builtin_prefetch(reinterpret_cast<const std::byte*>(block.values[g]) + at, 0, 2);
-        }
-    }
+    for (int64_t kv = task.kv_begin; kv < task.kv_end && count > 0; ++kv)
+      ask_for(source.keys.block(kv, base, count, Panels{}), count, shape.padded);
   }
 }
 

@@ -45,6 +45,15 @@ struct KeyBlock {
   const Word* values[kBlockGroups];
 };
 
+// Asks memory for the first `count` keys and values of a block of bf16.
+inline void ask_for(const KeyBlock& block, int64_t count, int64_t padded) {
+  for (int64_t g = 0; g * kGroupKeys < count; ++g)
+    for (int64_t word = 0; word < kGroupKeys * padded / 2; word += 16) {
+      __builtin_prefetch(block.keys[g] + word, 0, 2);
+      __builtin_prefetch(block.values[g] + word, 0, 2);
+    }
+}
+
 // Where a block is laid out that does not lie in memory as it is needed.
 struct Panels {
   Word *keys, *values;

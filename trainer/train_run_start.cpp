@@ -1,0 +1,147 @@
+// How a run begins (train_run.h): its data, its model, and the policy as the checkpoint or the warm start leaves it.
+#include <algorithm>
+#include <utility>
+
+#include "core/check.h"
+#include "core/hash.h"
+#include "core/scratch_folder.h"
+#include "trainer/memory_plan.h"
+#include "trainer/train_run.h"
+#include "trainer/warm_start.h"
+
+namespace cohort {
+namespace {
+
+// Parameters, dtype, and what the files beside the weights say: config, tokenizer, template.
+std::string model_fingerprint(const Policy& policy, const ModelFiles& files) {
+  std::string text = fmt::format("{}\n{}", dtype_name(policy.dtype), files.fingerprint());
+  for (const ParamEntry& entry : policy.table.entries)
+    text += fmt::format("\n{} {} {} {}", entry.name, entry.shape[0], entry.shape[1], entry.offset);
+  return fingerprint(text);
+}
+
+}  // namespace
+
+void TrainRun::load() {
+  observer_.stage("loading", 0, 1);
+  // What can be refused is refused before the run directory is touched.
+  data_ = load_data(config_.data);
+  const int64_t shards = config_.trainer.logical_ranks;
+  logical_range(static_cast<int>(shards), comm_.rank(), comm_.size());
+  std::optional<ScratchFolder> scratch;  // for the files of model.init, whose place is in the run directory
+  if (config_.model.init) {
+    write_initial_model(*config_.model.init, config_.model.dtype, scratch.emplace().path());
+    model_ = init_model(scratch->path(), config_.model.dtype, shards, config_.run.seed, ex_);
+  } else {
+    model_ = load_model(config_.model.path, config_.model.dtype, shards, ex_);
+  }
+  for (Dataset* data : {&data_.train, &data_.eval})
+    encode_prompts(*data, model_->tokenizer, model_->chat_template, config_.data, model_->policy->config.vocab_size);
+  model_files_ = read_model_files(model_->source, model_->policy->table);
+  identity_ = {config_identity(config_), data_.train.fingerprint, model_fingerprint(*model_->policy, model_files_)};
+  CHECK_USAGE(!stop_tokens(*model_).empty(), "{}: neither config.json nor the tokenizer names a token that ends a completion",
+              model_->source.string());
+  make_generator(Sampling::training, data_.train)->cache_size().require_free();
+  if (!data_.eval.problems.empty()) make_generator(Sampling::evaluation, data_.eval);
+  if (dir_.resume_from()) check_resumable(*dir_.resume_from(), identity_, config_);
+
+  dir_.begin(config_, comm_);
+  if (!dir_.message().empty()) observer_.message(dir_.message());
+  if (comm_.rank() == 0 && dir_.resume_from())
+    if (const std::string note = resume_note(*dir_.resume_from(), comm_.size()); !note.empty()) observer_.message(note);
+  if (trace_ && comm_.rank() == 0) trace_file_.emplace(dir_.path() / "trace.json");
+  if (config_.model.init) {
+    if (comm_.rank() == 0) write_initial_model(*config_.model.init, config_.model.dtype, dir_.initial());
+    model_->source = model_files_.source = dir_.initial();
+    comm_.barrier("initial model");
+  }
+  observer_.stage("loading", 1, 1);
+}
+
+// Its memory is taken when it is used.
+std::unique_ptr<Generator> TrainRun::make_generator(Sampling sampling, const Dataset& data, const std::optional<CacheLimit>& limit) const {
+  const int64_t sequences = sampling == Sampling::evaluation ? static_cast<int64_t>(data.problems.size())
+                                                             : config_.trainer.prompts_per_step * config_.rollout.num_generations;
+  GeneratorConfig generator = generator_config(config_, *model_, sampling, sequences, comm_, host_ranks_);
+  if (limit) generator.kv_cache = *limit;
+  return std::make_unique<Generator>(*model_->policy, generator, longest_prompt(data));
+}
+
+// Where the model after the warm start lies: with the checkpoint, which may be of a run under another name.
+std::filesystem::path TrainRun::warm_start_source() const {
+  return dir_.resume_from() ? dir_.resume_from()->parent_path().parent_path() / "warm_start" : dir_.warm_start();
+}
+
+// The checkpoint stores more digits than the policy computes with: masters are read from it, and saved.
+bool TrainRun::rounded() const {
+  return !config_.model.init && weights_are_rounded(*model_->policy, model_files_);
+}
+
+// The weights that training starts from: the checkpoint's, or the loaded ones after the warm start.
+void TrainRun::start_policy() {
+  const bool warm = config_.trainer.warm_start && config_.trainer.warm_start->steps > 0;
+  const int logical_ranks = static_cast<int>(config_.trainer.logical_ranks);
+  if (!dir_.resume_from()) {
+    dir_.drop_metrics_after(0);
+    if (config_.trainer.eval_before)
+      if (const auto accuracy = measure("accuracy before")) state_.extra["accuracy_before"] = *accuracy;
+    if (warm) {
+      enter("warm start", 0, config_.comm.update_timeout_s);
+      const std::vector<float> masters =
+          warm_start(*model_, data_.train, stop_tokens(*model_).front(), rounded(), config_, comm_, ex_,
+                     [&](int64_t done, int64_t total) {
+                       observer_.stage("warm start", done, total);
+                       write_trace();
+                     });
+      dir_.write_model(*model_->policy, model_files_, dir_.warm_start(), masters);
+      comm_.barrier("warm start");
+      if (const auto accuracy = measure("accuracy after warm start")) state_.extra["accuracy_after_warm_start"] = *accuracy;
+    }
+  }
+  if (config_.algorithm.beta > 0) {
+    const int64_t shards = config_.trainer.logical_ranks;
+    constexpr PolicyUse kUse = PolicyUse::inference;
+    // The folder, not a copy of what is in memory: a resumed run must get the very same reference.
+    LoadedModel reference =
+        warm ? load_model(warm_start_source(), config_.model.dtype, shards, ex_, kUse)
+        : config_.model.init
+            ? init_model(dir_.initial(), config_.model.dtype, shards, config_.run.seed, ex_)
+            : load_model(config_.model.path, config_.model.dtype, shards, ex_, kUse);
+    reference_ = std::move(reference.policy);
+    identity_.reference = weights_fingerprint(*reference_);
+    if (warm && warm_start_source() != dir_.warm_start())
+      dir_.write_model(*reference_, read_model_files(reference.source, reference_->table), dir_.warm_start());
+  }
+  optimizer_ = std::make_unique<Optimizer>(*model_->policy, config_.optim, logical_ranks, comm_);
+  if (rounded())
+    optimizer_->set_masters([&](int64_t begin, std::span<float> out) {
+      read_masters(model_->policy->table, warm ? warm_start_source() : model_->source, begin, out);
+    }, ex_);
+  if (dir_.resume_from()) {
+    state_ = load_checkpoint(*dir_.resume_from(), identity_, config_, *optimizer_, comm_, ex_);
+    saved_step_ = state_.step;
+    dir_.drop_metrics_after(state_.step);
+  }
+  checkpoints_.emplace(dir_.checkpoints(), *optimizer_, comm_);
+  optimizer_->before_change([this](const Exec& ex) {
+    const Clock::time_point start = Clock::now();
+    checkpoints_->release_state(ex);
+    checkpoint_seconds_ += seconds_since(start);
+  });
+  updater_ = std::make_unique<Updater>(*model_->policy, reference_.get(), *optimizer_, config_, comm_);
+  // What comes after cache and tape (gradients, activations, buffers) is left free, by the estimate that --dry-run prints.
+  const TrainingPlan plan{.model = model_->policy->config, .config = config_, .ranks = comm_.size(),
+                          .longest_prompt = longest_prompt(data_.train), .loaded_as = model_->policy->dtype};
+  std::optional<int64_t> free_bytes = cache_limit(config_, host_ranks_).free_bytes;
+  if (free_bytes) *free_bytes += taken_memory();
+  const MemoryRoom room = memory_room(plan, free_bytes);
+  generator_ = make_generator(Sampling::training, data_.train, planned_cache_limit(plan, room));
+  generator_->cache_size().require_free();
+  const TapeSize tape = planned_tape(plan, room, generator_->cache_size());
+  if (tape.slots > 0) tape_.emplace(model_->policy->config, model_->policy->dtype, tape.slots);
+  if (comm_.rank() != 0) return;
+  observer_.message(generator_->cache_size().text());
+  if (tape_) observer_.message(tape.text());
+}
+
+}  // namespace cohort
