@@ -93,9 +93,15 @@ int run_on_ranks(StopRequests requests, const std::function<int(Comm&, LastSeen&
   const Environment environment = [](const char* name) { return std::getenv(name); };
   // They fork, which nothing may do once MPI and threads run. Whether the last two are needed, the config says later.
   if (launched_with_others(environment)) start_supervised(launched_name(environment), seen, requests);
-  start_nursery();
-  start_launcher();
-  const std::unique_ptr<Comm> comm = make_comm(&seen);
+  std::unique_ptr<Comm> comm;
+  try {
+    start_nursery();
+    start_launcher();
+    comm = make_comm(&seen);
+  } catch (...) {
+    seen.end(describe(std::current_exception()).exit_code);  // whoever prints it says why
+    throw;
+  }
   Failure failure;
   try {
     const int code = body(*comm, seen);

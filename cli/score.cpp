@@ -37,12 +37,13 @@ struct Completion {
   std::string prompt, text, finish_reason;
   std::vector<int32_t> ids;
   bool opens_thinking = false;
+  Json columns;  // the others, as in training
 
   RewardInput input() const {
     return {.prompt = prompt,
             .completion = text,
             .finish_reason = finish_reason,
-            .columns = &record.value,
+            .columns = &columns,
             .opens_thinking = opens_thinking,
             .ids = ids};
   }
@@ -66,12 +67,14 @@ Completion read_completion(Record record) {
     const Json& value = completion.record.value;
     completion.text = get_string(value, "completion", "the record");
     if (const auto prompt = value.find("prompt"); prompt != value.end() && prompt->is_string())
-      completion.prompt = prompt->get<std::string>();  // messages reach rewards as a column
+      completion.prompt = prompt->get<std::string>();
     completion.finish_reason = get_string_or(value, "finish_reason", "the record", "stop");
     CHECK_INPUT(completion.finish_reason == "stop" || completion.finish_reason == "length",
                 "'finish_reason' is '{}'; allowed are stop, length", completion.finish_reason);
     completion.opens_thinking = get_bool_or(value, "opens_thinking", "the record", false);
     completion.ids = token_ids(value);
+    completion.columns = value;
+    for (const char* key : {"prompt", "id", "completion", "finish_reason", "ids", "opens_thinking"}) completion.columns.erase(key);
     return nullptr;
   });
   return completion;

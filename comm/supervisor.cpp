@@ -86,7 +86,7 @@ std::string what_it_does(char state) {
       }
       asked = asked || signal == SIGTERM;
       // A group that is signalled as a whole has its rank asked twice: SIGUSR1 may come any number of times.
-      if (requests == StopRequests::handed_on) kill(child, SIGUSR1);
+      if (requests == StopRequests::handed_on && seen.exit_code() < 0) kill(child, SIGUSR1);
     }
     int status = 0;
     if (wait_for(child, status, 0ms)) ended(who, status, seen);

@@ -83,6 +83,10 @@ Verdict RewardSet::verdict(size_t reward, const RewardInput& input, Clock::time_
     Verdict verdict = rewards_.at(reward)->verdict(input, deadline);
     if (verdict.score && !std::isfinite(*verdict.score)) return failed(fmt::format("the score is {}", *verdict.score));
     return verdict;
+  } catch (const Error& error) {
+    // A server that is gone or a program that cannot be started again fails every completion: that is for the caller.
+    if (error.code() == ExitCode::kRankFailed) throw;
+    return failed(error.what());
   } catch (const std::exception& error) {
     return failed(error.what());
   } catch (...) {

@@ -73,7 +73,8 @@ class RewardSet {
   // One reward after the other, without a deadline; reward/scorer.h has many completions judged at a time.
   Row score(const RewardInput& input) const;
 
-  // Whatever a reward throws, and a score that is no finite number, costs this score only (Missing::error).
+  // Whatever a reward throws, and a score that is no finite number, costs this score only (Missing::error); but an Error with
+  // exit code 4 goes on: no completion can be scored any more.
   Verdict verdict(size_t reward, const RewardInput& input, Clock::time_point deadline) const;
   Row row(std::span<const Verdict> verdicts) const;  // one a reward
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -53,8 +54,16 @@ struct Scorer::Lane {
       if (abandoned || next == items.size()) return;
       const Item item = items[next++];
       lock.unlock();
-      owner.judge(reward, item.index, item.deadline);
+      std::exception_ptr thrown;
+      try {
+        owner.judge(reward, item.index, item.deadline);
+      } catch (...) {
+        thrown = std::current_exception();
+      }
       lock.lock();
+      if (!thrown) continue;
+      if (!failure) failure = thrown;
+      abandoned = true;
     }
   }
 
@@ -63,7 +72,7 @@ struct Scorer::Lane {
     {
       const std::lock_guard lock(mutex);
       ended = true;
-      abandoned = abandon;
+      abandoned = abandoned || abandon;
     }
     wake.notify_all();
     threads.clear();  // joins
@@ -77,6 +86,7 @@ struct Scorer::Lane {
   std::vector<Item> items;
   size_t next = 0;
   bool ended = false, abandoned = false;
+  std::exception_ptr failure;  // the first; the others of the lane are left
   std::vector<std::jthread> threads;
 };
 
@@ -136,6 +146,8 @@ Scores Scorer::finish() {
     });
   }
   for (const auto& lane : lanes_) lane->end(false);
+  for (const auto& lane : lanes_)
+    if (lane->failure) std::rethrow_exception(lane->failure);
   Scores scores;
   scores.seconds.resize(rewards_.size());
   for (const std::vector<double>& row : seconds_)

@@ -32,7 +32,8 @@ class Scorer {
   // Each number once, in any order. What `input` views stays as it is until the end of finish. Threads that the system
   // refuses: exit code 6.
   void add(int64_t index, const RewardInput& input);
-  // Called once, after all were added: returns when all scores are there, or their time is over.
+  // Called once, after all were added: returns when all scores are there, or their time is over. Throws what a reward threw that
+  // cannot go on (RewardSet::verdict).
   Scores finish();
 
  private:

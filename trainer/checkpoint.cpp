@@ -113,8 +113,8 @@ void CheckpointWriter::begin(const CheckpointState& state, const RunIdentity& id
   writer_.emplace(temporary(), optimizer_);
 }
 
-void CheckpointWriter::release_state(const Exec& ex) {
-  if (writer_) writer_->release(ex);
+void CheckpointWriter::release_state(const Exec& ex, std::optional<int64_t> free_bytes) {
+  if (writer_) writer_->release(ex, free_bytes);
 }
 
 bool CheckpointWriter::commit_if_written() {

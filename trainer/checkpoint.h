@@ -44,7 +44,7 @@ class CheckpointWriter {
   void begin(const CheckpointState& state, const RunIdentity& identity, int64_t keep);
   bool pending() const { return writer_.has_value(); }
   // To be called before the optimizer's state changes: what is not read yet is copied.
-  void release_state(const Exec& ex);
+  void release_state(const Exec& ex, std::optional<int64_t> free_bytes);
   // Called by all ranks. The one commits if every rank has written, and says whether it did; the other waits for that.
   bool commit_if_written();
   void commit();

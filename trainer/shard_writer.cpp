@@ -137,7 +137,8 @@ void ShardWriter::release(const Exec& ex, std::optional<int64_t> free_bytes) {
   std::unique_lock lock(reading_);
   const size_t first = next_;
   int64_t needed = 0;
-  for (size_t i = first; i < pieces_.size(); ++i) needed += pieces_[i].count * static_cast<int64_t>(sizeof(float));
+  for (size_t i = first; i < pieces_.size(); ++i)
+    if (pieces_[i].copy.empty()) needed += pieces_[i].count * static_cast<int64_t>(sizeof(float));
   if (free_bytes && needed > *free_bytes / 2) {
     all_read_.wait(lock, [&] { return next_ == pieces_.size(); });
     return;

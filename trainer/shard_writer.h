@@ -33,8 +33,8 @@ class ShardWriter {
   ShardWriter& operator=(const ShardWriter&) = delete;
 
   // The optimizer's state is about to change: returns when nothing of it will be read any more. What is left is copied, or, where
-  // that would take more than half of `free_bytes` (nothing: not known), waited for.
-  void release(const Exec& ex, std::optional<int64_t> free_bytes = free_memory());
+  // that would take more than half of `free_bytes`, what is free for this rank (nothing: not known), waited for.
+  void release(const Exec& ex, std::optional<int64_t> free_bytes);
 
   bool done() const { return done_; }  // written and flushed, or failed
   // Waits for the end. Throws what went wrong: no space (exit code 6), numbers that are not finite (5), ...

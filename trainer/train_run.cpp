@@ -18,7 +18,28 @@ namespace {
 // Draws of evaluations and of training steps never share a key.
 constexpr uint32_t kEvalDraws = uint32_t{1} << 31;
 // Rewards keep comm.reward_timeout_s, and collectives comm.timeout_s: the watchdog is for those that do not, a little later.
-double with_grace(double timeout_s) { return timeout_s + std::clamp(0.2 * timeout_s, 2.0, 60.0); }
+double with_grace(double timeout_s) { return timeout_s + std::clamp(0.2 * timeout_s, 1.0, 60.0); }
+
+std::chrono::milliseconds in_ms(double seconds) { return std::chrono::milliseconds(static_cast<int64_t>(std::ceil(1000 * seconds))); }
+
+// Where ranks meet after sampling and scoring, one may lawfully come that much later than another. One that never comes has a
+// deadline of its own, and its watchdog or supervisor keeps it.
+double meeting_timeout(const Config& config) {
+  return config.comm.timeout_s + config.comm.rollout_timeout_s + config.comm.reward_timeout_s;
+}
+class MeetingDeadline {
+ public:
+  MeetingDeadline(Comm& comm, const Config& config) : comm_(comm), usual_(in_ms(config.comm.timeout_s)) {
+    comm_.set_deadline(in_ms(meeting_timeout(config)));
+  }
+  ~MeetingDeadline() { comm_.set_deadline(usual_); }
+  MeetingDeadline(const MeetingDeadline&) = delete;
+  MeetingDeadline& operator=(const MeetingDeadline&) = delete;
+
+ private:
+  Comm& comm_;
+  std::chrono::milliseconds usual_;
+};
 
 struct Moments {
   double count = 0, sum = 0, squares = 0;
@@ -50,13 +71,14 @@ TrainRun::~TrainRun() {
 }
 
 void TrainRun::enter(const char* section, int64_t step, double deadline_s) {
-  watchdog_.enter(section, step, std::chrono::milliseconds(static_cast<int64_t>(std::ceil(1000 * deadline_s))));
+  watchdog_.enter(section, step, in_ms(deadline_s));
 }
 
 // Accuracy on the evaluation data with the weights as they are; nothing when there are no such data.
 std::optional<double> TrainRun::measure(const char* stage, EvalResult* result) {
   if (data_.eval.problems.empty()) return std::nullopt;
-  enter("evaluation", state_.step, config_.comm.rollout_timeout_s);
+  enter("evaluation", state_.step, with_grace(meeting_timeout(config_)));
+  const MeetingDeadline meeting(comm_, config_);
   const Span span(ex_.trace, "evaluate");
   const std::unique_ptr<Generator> generator = make_generator(Sampling::evaluation, data_.eval);
   EvalResult measured =
@@ -106,10 +128,11 @@ std::vector<Group> TrainRun::sample_groups() {
   if (tape_) tape_->begin(model_->policy->version);
   const Clock::time_point start = Clock::now();
   maker.reward_timeout_s = config_.comm.reward_timeout_s;
+  const MeetingDeadline meeting(comm_, config_);
   std::vector<ScoredRollout> scored =
       maker.make(problems, samples, static_cast<uint32_t>(step), {}, [&](ExperienceMaker::Stage stage) {
         if (stage == ExperienceMaker::Stage::scoring) return enter("reward", next_step(), with_grace(config_.comm.reward_timeout_s));
-        enter("collective", next_step(), with_grace(config_.comm.timeout_s));
+        enter("collective", next_step(), with_grace(meeting_timeout(config_)));
       });
   const double seconds = seconds_since(start);
   int64_t tokens = 0;

@@ -125,7 +125,7 @@ void TrainRun::start_policy() {
   checkpoints_.emplace(dir_.checkpoints(), *optimizer_, comm_);
   optimizer_->before_change([this](const Exec& ex) {
     const Clock::time_point start = Clock::now();
-    checkpoints_->release_state(ex);
+    checkpoints_->release_state(ex, cache_limit(config_, host_ranks_).free_bytes);
     checkpoint_seconds_ += seconds_since(start);
   });
   updater_ = std::make_unique<Updater>(*model_->policy, reference_.get(), *optimizer_, config_, comm_);

@@ -98,6 +98,7 @@ void multiply_register_block(const Product& p, TileArgs args, int64_t row, int64
 }  // namespace
 
 void multiply_block(const Product& p, int64_t row, int64_t row_end, int64_t panel, int64_t panel_end, int64_t next) {
+  if (row >= row_end || panel >= panel_end) return;
   const int64_t element = static_cast<int64_t>(dtype_size(p.c.dtype)), c_row = p.c.stride * element;
   const int64_t panel_size = static_cast<int64_t>(panel_bytes(p.a.lanes + p.a.half));
   TileArgs args{.a_row = p.a.row, .a_lane = 4, .lanes = p.a.lanes, .half = p.a.half, .c_row = c_row};

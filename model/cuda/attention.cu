@@ -37,7 +37,7 @@ struct Softmax {
   }
   // What another has accumulated over keys behind this one's. A split that the row sees nothing of changes nothing.
   __device__ __forceinline__ void add(float other_most, float other_weight, const float (&other_sums)[kDims]) {
-    if (other_most == minus_infinity()) return;
+    if (other_most == minus_infinity() && other_weight == 0) return;
     const float after = fmaxf(most, other_most);
     const float mine = exp2f(most - after), others = exp2f(other_most - after);
     most = after;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "core/check.h"
 
@@ -25,14 +26,15 @@ void wait_for(std::vector<pollfd>& entries, Clock::time_point until) {
 // Some completions on some processes, until each has its verdict.
 class CheckerBatch {
  public:
-  CheckerBatch(CheckerPool& pool, std::span<const RewardInput> inputs)
-      : pool_(pool), inputs_(inputs), verdicts_(inputs.size()), slots_(pool.borrow(inputs.size())) {
+  CheckerBatch(CheckerPool& pool, std::span<const RewardInput> inputs, Clock::time_point last)
+      : pool_(pool), inputs_(inputs), last_(last), verdicts_(inputs.size()), slots_(pool.borrow(inputs.size(), last)) {
     for (size_t i = inputs.size(); i-- > 0;) shared_.push_back(i);
   }
   ~CheckerBatch() { pool_.give_back(std::move(slots_), restarts_); }
 
   std::vector<OutsideVerdict> run() {
     while (left_ > 0) {
+      if (slots_.empty() || Clock::now() >= last_) return leave();
       start_missing();
       for (CheckerPool::Slot& slot : slots_) {
         if (slot.checker) look_at(slot);
@@ -49,6 +51,16 @@ class CheckerBatch {
     size_t task;
     bool alone;
   };
+
+  // Processes that were asked something are killed when they are given back.
+  std::vector<OutsideVerdict> leave() {
+    for (const auto& [id, asked] : asked_)
+      settle(asked.task, {OutsideEnd::timeout, std::nullopt, "the checker did not answer by the completion's deadline"});
+    for (const std::vector<size_t>* tasks : {&shared_, &alone_, &fresh_})
+      for (const size_t task : *tasks)
+        settle(task, {OutsideEnd::timeout, std::nullopt, "its turn did not come by the completion's deadline: the checkers were busy"});
+    return std::move(verdicts_);
+  }
 
   void start_missing() {
     for (Slot& slot : slots_)
@@ -84,11 +96,13 @@ class CheckerBatch {
         (checker.waiting().size() == 1 ? fresh_ : alone_).push_back(task);
     }
     ++restarts_;
-    if (checker.asked() == 0 && ++slot.failed_starts >= CheckerPool::kStarts)
-      fail(ExitCode::kRankFailed, "a checker cannot be started again, tried {} times: {}", slot.failed_starts, checker.why());
+    if (checker.asked() == 0) ++slot.failed_starts;
+    const std::string why = checker.why();
     slot.start_at = Clock::now();
-    if (slot.failed_starts > 0) slot.start_at += kFirstPause * (1 << (slot.failed_starts - 1));
     slot.checker.reset();
+    if (slot.failed_starts >= CheckerPool::kStarts)
+      fail(ExitCode::kRankFailed, "a checker cannot be started again, tried {} times: {}", std::exchange(slot.failed_starts, 0), why);
+    if (slot.failed_starts > 0) slot.start_at += kFirstPause * (1 << (slot.failed_starts - 1));
   }
 
   // For each task in fresh_ a process was replaced, and a new one takes such a task first: it cannot be forgotten.
@@ -112,7 +126,7 @@ class CheckerBatch {
 
   void wait() {
     std::vector<pollfd> entries;
-    Clock::time_point until = Clock::time_point::max();
+    Clock::time_point until = last_;
     for (const Slot& slot : slots_) {
       if (slot.checker) slot.checker->add_to(entries);
       until = std::min(until, slot.checker ? slot.checker->deadline() : slot.start_at);
@@ -122,6 +136,7 @@ class CheckerBatch {
 
   CheckerPool& pool_;
   const std::span<const RewardInput> inputs_;
+  const Clock::time_point last_;
   std::vector<OutsideVerdict> verdicts_;
   std::vector<Slot> slots_;
   std::vector<size_t> shared_, alone_, fresh_;  // to be asked: with others, alone, alone in a new process; the last one first
@@ -154,9 +169,9 @@ CheckerPool::~CheckerPool() {
     if (slot.checker) slot.checker->finish(deadline);
 }
 
-std::vector<OutsideVerdict> CheckerPool::judge(std::span<const RewardInput> inputs) {
+std::vector<OutsideVerdict> CheckerPool::judge(std::span<const RewardInput> inputs, Clock::time_point last) {
   if (inputs.empty()) return {};
-  return CheckerBatch(*this, inputs).run();
+  return CheckerBatch(*this, inputs, last).run();
 }
 
 int64_t CheckerPool::restarts() const {
@@ -164,10 +179,15 @@ int64_t CheckerPool::restarts() const {
   return restarts_;
 }
 
-// At least one, at most `wanted`; those that have a process first.
-std::vector<CheckerPool::Slot> CheckerPool::borrow(size_t wanted) {
+// At least one, at most `wanted`; those that have a process first. None if there is none before `last`.
+std::vector<CheckerPool::Slot> CheckerPool::borrow(size_t wanted, Clock::time_point last) {
   std::unique_lock lock(mutex_);
-  freed_.wait(lock, [&] { return !free_.empty(); });
+  const auto any = [&] { return !free_.empty(); };
+  if (last == Clock::time_point::max()) {
+    freed_.wait(lock, any);
+  } else if (!freed_.wait_until(lock, last, any)) {
+    return {};
+  }
   std::ranges::stable_partition(free_, [](const Slot& slot) { return slot.checker == nullptr; });
   const size_t count = std::min(wanted, free_.size());
   std::vector<Slot> slots(std::make_move_iterator(free_.end() - static_cast<ptrdiff_t>(count)),
@@ -179,7 +199,7 @@ std::vector<CheckerPool::Slot> CheckerPool::borrow(size_t wanted) {
 void CheckerPool::give_back(std::vector<Slot> slots, int64_t restarts) {
   // A process that was asked something that nobody waits for any more would answer into the next batch.
   for (Slot& slot : slots)
-    if (slot.checker && !slot.checker->waiting().empty()) slot.checker.reset();
+    if (slot.checker && (slot.checker->broken() || !slot.checker->waiting().empty())) slot.checker.reset();
   {
     const std::lock_guard lock(mutex_);
     restarts_ += restarts;

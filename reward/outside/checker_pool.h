@@ -25,8 +25,8 @@ class CheckerPool {
   ~CheckerPool();
 
   // Waits for free processes, and takes as many as there are. Bounded by (deadline of a request + that of a start) times
-  // three for each input. Throws (exit code 4) when a process cannot be started again kStarts times in a row.
-  std::vector<OutsideVerdict> judge(std::span<const RewardInput> inputs);
+  // three for each input, and by `last`: what has no answer then ends as timeout, and its process is killed. Throws (exit code 4) when a process cannot be started again kStarts times in a row.
+  std::vector<OutsideVerdict> judge(std::span<const RewardInput> inputs, Clock::time_point last = Clock::time_point::max());
   static constexpr int kStarts = 5;
 
   int workers() const { return static_cast<int>(settings_.workers); }
@@ -40,7 +40,7 @@ class CheckerPool {
     int failed_starts = 0;  // in a row
     Clock::time_point start_at{};
   };
-  std::vector<Slot> borrow(size_t wanted);
+  std::vector<Slot> borrow(size_t wanted, Clock::time_point last);
   void give_back(std::vector<Slot> slots, int64_t restarts);
   int64_t take_id();
 

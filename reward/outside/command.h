@@ -17,7 +17,9 @@ class CommandReward : public OutsideReward {
   int64_t restarts() const { return pool_->restarts(); }
 
  private:
-  std::vector<OutsideVerdict> ask(std::span<const RewardInput> inputs) const override { return pool_->judge(inputs); }
+  std::vector<OutsideVerdict> ask(std::span<const RewardInput> inputs, Clock::time_point deadline) const override {
+    return pool_->judge(inputs, deadline);
+  }
   std::unique_ptr<CheckerPool> pool_;
 };
 

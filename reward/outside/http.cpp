@@ -87,8 +87,8 @@ std::vector<OutsideVerdict> read_http_answers(const std::string& body, size_t co
 // Some completions, until each has its verdict.
 class HttpBatch {
  public:
-  HttpBatch(const HttpReward& reward, HttpClient& client, std::span<const RewardInput> inputs)
-      : reward_(reward), client_(client), inputs_(inputs), verdicts_(inputs.size()) {
+  HttpBatch(const HttpReward& reward, HttpClient& client, std::span<const RewardInput> inputs, Clock::time_point deadline)
+      : reward_(reward), client_(client), inputs_(inputs), deadline_(deadline), verdicts_(inputs.size()) {
     for (size_t i = 0; i < inputs.size(); ++i) {
       if (i % static_cast<size_t>(reward.batch_) == 0) jobs_.emplace_back();
       jobs_.back().tasks.push_back(i);
@@ -97,13 +97,24 @@ class HttpBatch {
 
   std::vector<OutsideVerdict> run() {
     for (size_t left = jobs_.size(); left > 0;) {
+      if (Clock::now() >= deadline_) return leave();
       for (auto& [key, result] : client_.wait(post_what_is_due())) handle(key, std::move(result));
       left = static_cast<size_t>(std::ranges::count(jobs_, false, &Job::done));
     }
     return std::move(verdicts_);
   }
+  // Whether exchanges are left in flight.
+  bool left() const { return left_; }
 
  private:
+  std::vector<OutsideVerdict> leave() {
+    left_ = true;
+    for (const Job& job : jobs_)
+      for (const size_t task : job.tasks)
+        if (!job.done) verdicts_[task] = {OutsideEnd::timeout, std::nullopt, fmt::format("{}: no answer by the completion's deadline", reward_.settings_.url)};
+    return std::move(verdicts_);
+  }
+
   struct Job {
     std::vector<size_t> tasks;
     int64_t tries = 0, unavailable = 0;  // how often it was asked in vain, for which reason
@@ -113,7 +124,7 @@ class HttpBatch {
 
   // Returns how many milliseconds there is nothing else to do.
   int post_what_is_due() {
-    Clock::time_point next = Clock::now() + std::chrono::seconds(1);
+    Clock::time_point next = std::min(deadline_, Clock::now() + std::chrono::seconds(1));
     for (size_t i = 0; i < jobs_.size(); ++i) {
       Job& job = jobs_[i];
       if (job.done || job.asked) continue;
@@ -176,8 +187,10 @@ class HttpBatch {
   const HttpReward& reward_;
   HttpClient& client_;
   const std::span<const RewardInput> inputs_;
+  const Clock::time_point deadline_;
   std::vector<OutsideVerdict> verdicts_;
   std::vector<Job> jobs_;
+  bool left_ = false;
 };
 
 HttpReward::HttpReward(const RewardSpec& spec) : name_(spec.name) {
@@ -226,10 +239,11 @@ void HttpReward::give_back(std::unique_ptr<HttpClient> client) const {
   idle_.push_back(std::move(client));
 }
 
-std::vector<OutsideVerdict> HttpReward::ask(std::span<const RewardInput> inputs) const {
+std::vector<OutsideVerdict> HttpReward::ask(std::span<const RewardInput> inputs, Clock::time_point deadline) const {
   std::unique_ptr<HttpClient> client = borrow();
-  std::vector<OutsideVerdict> verdicts = HttpBatch(*this, *client, inputs).run();
-  give_back(std::move(client));  // not after an exception: it may have exchanges in flight
+  HttpBatch batch(*this, *client, inputs, deadline);
+  std::vector<OutsideVerdict> verdicts = batch.run();
+  if (!batch.left()) give_back(std::move(client));  // nor after an exception: it may have exchanges in flight
   return verdicts;
 }
 

@@ -24,7 +24,7 @@ class HttpReward : public OutsideReward {
 
  private:
   friend class HttpBatch;
-  std::vector<OutsideVerdict> ask(std::span<const RewardInput> inputs) const override;
+  std::vector<OutsideVerdict> ask(std::span<const RewardInput> inputs, Clock::time_point deadline) const override;
   std::unique_ptr<HttpClient> borrow() const;
   void give_back(std::unique_ptr<HttpClient> client) const;
 

@@ -91,7 +91,7 @@ OutsideVerdict LibraryReward::ask_one(const RewardInput& input) const {
   }
 }
 
-std::vector<OutsideVerdict> LibraryReward::ask(std::span<const RewardInput> inputs) const {
+std::vector<OutsideVerdict> LibraryReward::ask(std::span<const RewardInput> inputs, Clock::time_point) const {
   std::vector<OutsideVerdict> verdicts;
   for (const RewardInput& input : inputs) verdicts.push_back(ask_one(input));
   return verdicts;

@@ -17,7 +17,7 @@ class LibraryReward : public OutsideReward {
   ~LibraryReward() override;
 
  private:
-  std::vector<OutsideVerdict> ask(std::span<const RewardInput> inputs) const override;
+  std::vector<OutsideVerdict> ask(std::span<const RewardInput> inputs, Clock::time_point deadline) const override;
   OutsideVerdict ask_one(const RewardInput& input) const;
 
   std::string path_;

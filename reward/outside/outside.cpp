@@ -48,21 +48,18 @@ const char* outside_end_name(OutsideEnd end) {
   return kNames[static_cast<size_t>(end)];
 }
 
-Verdict OutsideReward::explain(const RewardInput& input) const {
-  OutsideVerdict verdict = std::move(judge({&input, 1}).front());
+Verdict OutsideReward::explain(const RewardInput& input) const { return verdict(input, Clock::time_point::max()); }
+
+Verdict OutsideReward::verdict(const RewardInput& input, Clock::time_point deadline) const {
+  OutsideVerdict verdict = std::move(judge({&input, 1}, deadline).front());
   const Missing missing = verdict.end == OutsideEnd::timeout ? Missing::timeout
                           : verdict.end == OutsideEnd::error ? Missing::error
                                                              : Missing::row;
   return {verdict.score, std::move(verdict.reason), missing};
 }
 
-Verdict OutsideReward::verdict(const RewardInput& input, Clock::time_point deadline) const {
-  if (Clock::now() >= deadline) return {std::nullopt, "its turn came after the deadline", Missing::timeout};
-  return explain(input);
-}
-
-std::vector<OutsideVerdict> OutsideReward::judge(std::span<const RewardInput> inputs) const {
-  std::vector<OutsideVerdict> verdicts = ask(inputs);
+std::vector<OutsideVerdict> OutsideReward::judge(std::span<const RewardInput> inputs, Clock::time_point deadline) const {
+  std::vector<OutsideVerdict> verdicts = ask(inputs, deadline);
   CHECK(verdicts.size() == inputs.size(), "{} verdicts for {} completions", verdicts.size(), inputs.size());
   for (const OutsideVerdict& verdict : verdicts) ++ends_[static_cast<size_t>(verdict.end)];
   return verdicts;

@@ -35,15 +35,14 @@ class OutsideReward : public Reward {
  public:
   std::optional<double> score(const RewardInput& input) const final { return explain(input).score; }
   Verdict explain(const RewardInput& input) const final;
-  // What is asked in time is bounded by the reward's own deadlines.
   Verdict verdict(const RewardInput& input, Clock::time_point deadline) const final;
-  // Several at a time, which is faster; each as if it were alone.
-  std::vector<OutsideVerdict> judge(std::span<const RewardInput> inputs) const;
+  // Several at a time, which is faster; each as if it were alone. What has no answer at `deadline` has none (timeout).
+  std::vector<OutsideVerdict> judge(std::span<const RewardInput> inputs, Clock::time_point deadline = Clock::time_point::max()) const;
   // How many verdicts of each end, by its number, were given so far.
   std::array<int64_t, kOutsideEnds> ends() const;
 
  private:
-  virtual std::vector<OutsideVerdict> ask(std::span<const RewardInput> inputs) const = 0;
+  virtual std::vector<OutsideVerdict> ask(std::span<const RewardInput> inputs, Clock::time_point deadline) const = 0;
   mutable std::array<std::atomic<int64_t>, kOutsideEnds> ends_{};
 };
 

@@ -88,6 +88,9 @@ int kill_tree(pid_t program, bool waited, int status) {
   struct sigaction standard = {};
   standard.sa_handler = SIG_DFL;
   for (int number = 1; number < NSIG; ++number) sigaction(number, &standard, nullptr);
+  // SLURM asks a job to save and stop by a signal to all of its processes; the program has nothing to save.
+  standard.sa_handler = SIG_IGN;
+  for (const int number : {SIGUSR1, SIGUSR2}) sigaction(number, &standard, nullptr);
   syscall(SYS_close_range, 3u, 99u, 0);
   execvp(argv[0], argv.data());
   const int error = errno;

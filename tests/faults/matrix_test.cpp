@@ -67,8 +67,12 @@ TEST_P(Matrix, EndsAndGoesOn) {
   const std::string& err = struck.outcome.err;
   ASSERT_TRUE(struck.seconds) << "the fault did not happen\n" << err;
   EXPECT_EQ(struck.outcome.exit_code, cell.kind.exit_code) << err;
-  EXPECT_LE(*struck.seconds, kDeadline + 5) << err;
-  const std::string words = replaced(replaced(cell.kind.words, "RANK", std::to_string(rank)), "HOST", host_name());
+  const double deadline = kDeadline + (cell.section == "reward" ? 1 : 0);  // rewards keep theirs; the watchdog comes a fifth later
+  EXPECT_LE(*struck.seconds, deadline + 5) << err;
+  // While it samples or scores, the others wait as long as that may take: its supervisor is the first to know.
+  const bool watched = kind == "stop" && (cell.section == "rollout" || cell.section == "reward");
+  const char* const said = watched ? "rank RANK on HOST: section" : cell.kind.words;
+  const std::string words = replaced(replaced(said, "RANK", std::to_string(rank)), "HOST", host_name());
   EXPECT_NE(err.find(words), std::string::npos) << words << "\nis not in\n" << err;
   EXPECT_NE(err.find(host_name()), std::string::npos) << err;
   EXPECT_NE(err.find("step "), std::string::npos) << err;

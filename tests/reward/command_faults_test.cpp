@@ -133,6 +133,8 @@ TEST_F(CommandFaults, AProgramThatCannotBeStartedAgainEndsTheRun) {
     const CommandReward reward(spec({{"workers", 1}}, "once:" + folder));
     EXPECT_EQ(judge_with(reward, "score 1").score, 1.0);
     EXPECT_ERROR(judge_with(reward, "dead"), kRankFailed, "a checker cannot be started again, tried 5 times: ");
+    std::filesystem::remove(folder);  // what was wrong is over: the place is not lost
+    EXPECT_EQ(judge_with(reward, "score 1").score, 1.0);
   }
   std::filesystem::remove(folder);
   const CommandReward brief(spec({{"workers", 1}}, "short_lived"));
@@ -141,6 +143,25 @@ TEST_F(CommandFaults, AProgramThatCannotBeStartedAgainEndsTheRun) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::kRankFailed);
   }
+}
+
+TEST_F(CommandFaults, TheCompletionsDeadlineEndsTheWaitingAndTheProcess) {
+  const CommandReward reward(spec({{"workers", 1}, {"timeout_s", 60}}));
+  const Clock::time_point start = Clock::now();
+  const auto verdicts = reward.judge(inputs_of({"hang", "score 2"}), start + std::chrono::milliseconds(400));
+  EXPECT_LT(seconds_since(start), 10);
+  EXPECT_EQ(verdicts[0].end, OutsideEnd::timeout);
+  EXPECT_EQ(verdicts[0].reason, "the checker did not answer by the completion's deadline");
+  EXPECT_EQ(verdicts[1].end, OutsideEnd::timeout);
+  EXPECT_EQ(judge_with(reward, "score 1").score, 1.0);
+  // Another thread has the only process.
+  std::thread busy([&] { reward.judge(inputs_of({"hang"}), Clock::now() + std::chrono::seconds(2)); });
+  usleep(200'000);
+  const Verdict late = reward.verdict(inputs_of({"score 3"}).front(), Clock::now() + std::chrono::milliseconds(100));
+  EXPECT_EQ(late.score, std::nullopt);
+  EXPECT_EQ(late.missing, Missing::timeout);
+  busy.join();
+  EXPECT_EQ(judge_with(reward, "score 3").score, 3.0);
 }
 
 TEST_F(CommandFaults, SeveralThreadsShareTheProcesses) {

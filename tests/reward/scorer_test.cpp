@@ -192,6 +192,17 @@ TEST(Scorer, ACheckerThatFailsCostsItsOwnScoreOnly) {
   }
 }
 
+TEST(Scorer, WhatEndsEveryScoreEndsTheScoring) {
+  const auto gone = [](const RewardInput&, Clock::time_point) -> Verdict { throw Error(ExitCode::kRankFailed, "the server is gone"); };
+  for (const bool here : {true, false}) {
+    const RewardSet rewards = here ? make_set(gone, length_of, 2) : make_set(length_of, gone, 2);
+    ThreadPool pool(2);
+    Scorer scorer(rewards, pool, 5);
+    for (int64_t i = 0; i < 5; ++i) scorer.add(i, {.completion = "text"});
+    EXPECT_ERROR(scorer.finish(), kRankFailed, "the server is gone");
+  }
+}
+
 TEST(Scorer, LeavingBeforeTheEndWaitsForWhatRunsAndBeginsNothing) {
   std::atomic<int> begun = 0;
   Meeting meeting(2);

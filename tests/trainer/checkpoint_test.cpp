@@ -93,7 +93,7 @@ TEST_F(Checkpoint, WrittenWhileTheRunGoesOnItIsThatOfItsBegin) {
   save(2);
   const std::string expected = read_file(folder / "step_2" / "shard_00003.bin");
   CheckpointWriter writer(folder, *run.optimizer, *run.comm);
-  run.optimizer->before_change([&](const Exec& ex) { writer.release_state(ex); });
+  run.optimizer->before_change([&](const Exec& ex) { writer.release_state(ex, std::nullopt); });
   writer.begin({2, run.optimizer->steps_done(), 123, {}}, identity, 0);
   EXPECT_TRUE(writer.pending());
   EXPECT_ERROR(writer.begin({3, 3, 123, {}}, identity, 0), kInternal, "the checkpoint of step 3 while that of step 2");

@@ -70,7 +70,7 @@ TEST_F(ShardWriting, WhatIsNotReadBeforeTheNextUpdateIsCopied) {
   ShardWriter writer(folder, *run.optimizer);
   bool released = false;
   run.optimizer->before_change([&](const Exec& ex) {
-    writer.release(ex);
+    writer.release(ex, std::nullopt);
     released = true;
   });
   train(2);
@@ -94,7 +94,7 @@ TEST_F(ShardWriting, WhatGoesWrongIsThrownAtTheEnd) {
   ShardWriter writer(folder / "absent", *run.optimizer);
   EXPECT_ERROR(writer.finish(), kInput, "shard_00000.bin: cannot be written: No such file or directory; earlier checkpoints");
   EXPECT_TRUE(writer.done());
-  writer.release(run.owner.exec());  // nothing to wait for
+  writer.release(run.owner.exec(), std::nullopt);  // nothing to wait for
 }
 
 TEST_F(ShardWriting, AbandonedItEnds) {
