@@ -37,7 +37,7 @@ struct Completion {
   std::string prompt, text, finish_reason;
   std::vector<int32_t> ids;
   bool opens_thinking = false;
-  Json columns;  // the others, as in training
+  Json columns, messages;  // the other columns, as in training; null: the prompt is no list
 
   RewardInput input() const {
     return {.prompt = prompt,
@@ -45,7 +45,8 @@ struct Completion {
             .finish_reason = finish_reason,
             .columns = &columns,
             .opens_thinking = opens_thinking,
-            .ids = ids};
+            .ids = ids,
+            .messages = messages.is_null() ? nullptr : &messages};
   }
 };
 
@@ -66,8 +67,10 @@ Completion read_completion(Record record) {
   serve_or_explain(completion.record, [&]() -> Json {
     const Json& value = completion.record.value;
     completion.text = get_string(value, "completion", "the record");
-    if (const auto prompt = value.find("prompt"); prompt != value.end() && prompt->is_string())
-      completion.prompt = prompt->get<std::string>();
+    if (const auto prompt = value.find("prompt"); prompt != value.end()) {
+      if (prompt->is_string()) completion.prompt = prompt->get<std::string>();
+      if (prompt->is_array()) completion.messages = *prompt;
+    }
     completion.finish_reason = get_string_or(value, "finish_reason", "the record", "stop");
     CHECK_INPUT(completion.finish_reason == "stop" || completion.finish_reason == "length",
                 "'finish_reason' is '{}'; allowed are stop, length", completion.finish_reason);

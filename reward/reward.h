@@ -20,6 +20,7 @@ struct RewardInput {
   const Json* columns;
   bool opens_thinking = false;  // the prompt ended with <think>, which the completion then lacks
   std::span<const int32_t> ids = {};  // the completion's tokens; empty where they are not known
+  const Json* messages = nullptr;     // the prompt where it is a list of messages; `prompt` is then empty
 };
 
 class Reward {

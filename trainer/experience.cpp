@@ -204,7 +204,8 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
                                          .finish_reason = finish_reason_name(rollout.finish_reason),
                                          .columns = &problem.columns,
                                          .opens_thinking = problem.opens_thinking,
-                                         .ids = rollout.tokens});
+                                         .ids = rollout.tokens,
+                                         .messages = problem.messages.empty() ? nullptr : &problem.messages});
   };
   if (!requests.empty()) {
     const Span span(ex.trace, "rollout");

@@ -22,6 +22,7 @@ struct cohort_reward_input {
   struct cohort_text prompt, completion;
   struct cohort_text finish_reason; /* "stop" or "length" */
   struct cohort_text columns;       /* the data row's other columns, as a JSON object */
+  struct cohort_text messages;      /* the prompt where it is a list of messages, as JSON, and `prompt` is then empty; else empty */
   const int32_t* ids;               /* the completion's tokens, num_ids of them; none where they are not known */
   size_t num_ids;
   int32_t opens_thinking; /* not 0: the prompt ended with <think>, which the completion then lacks */

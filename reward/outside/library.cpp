@@ -59,10 +59,12 @@ LibraryReward::~LibraryReward() {
 
 OutsideVerdict LibraryReward::ask_one(const RewardInput& input) const {
   const std::string columns = dump_json(input.columns != nullptr ? *input.columns : Json::object());
+  const std::string messages = input.messages != nullptr ? dump_json(*input.messages) : "";
   const cohort_reward_input in{.prompt = text_of(input.prompt),
                                .completion = text_of(input.completion),
                                .finish_reason = text_of(input.finish_reason),
                                .columns = text_of(columns),
+                               .messages = text_of(messages),
                                .ids = input.ids.data(),
                                .num_ids = input.ids.size(),
                                .opens_thinking = input.opens_thinking};

@@ -72,11 +72,13 @@ std::array<int64_t, kOutsideEnds> OutsideReward::ends() const {
 }
 
 Json request_json(int64_t id, const RewardInput& input) {
-  return {{"id", id},
-          {"prompt", input.prompt},
-          {"completion", input.completion},
-          {"finish_reason", input.finish_reason},
-          {"columns", input.columns != nullptr ? *input.columns : Json::object()}};
+  Json request = {{"id", id},
+                  {"prompt", input.prompt},
+                  {"completion", input.completion},
+                  {"finish_reason", input.finish_reason},
+                  {"columns", input.columns != nullptr ? *input.columns : Json::object()}};
+  if (input.messages != nullptr) request["messages"] = *input.messages;
+  return request;
 }
 
 OutsideAnswer read_answer(const Json& answer) {

@@ -46,7 +46,7 @@ class OutsideReward : public Reward {
   mutable std::array<std::atomic<int64_t>, kOutsideEnds> ends_{};
 };
 
-// {"id", "prompt", "completion", "finish_reason", "columns"}.
+// {"id", "prompt", "completion", "finish_reason", "columns", "messages"?}.
 Json request_json(int64_t id, const RewardInput& input);
 
 // {"id", "score", "reason"?}. Scores are finite numbers of at most kMaxScore either way, or null.

@@ -45,6 +45,11 @@ TEST_F(Command, TheProgramSeesAllOfTheCompletion) {
                            {"completion", "echo \xEF\xBF\xBD \x01"},  // invalid UTF-8 is replaced
                            {"finish_reason", "length"},
                            {"columns", columns}}));
+  const Json messages = {{{"role", "user"}, {"content", "2 * 6"}}};
+  const RewardInput talk{.completion = "echo", .finish_reason = "stop", .columns = nullptr, .messages = &messages};
+  request = parse_json(reward.judge({&talk, 1}).front().reason, "the request");
+  EXPECT_EQ(request["messages"], messages);
+  EXPECT_EQ(request["prompt"], "");
 }
 
 TEST_F(Command, ALongCompletionGoesThroughThePipes) {

@@ -33,6 +33,9 @@ TEST(Library, SeesTheCompletionAndGivesScoreAndReason) {
                           .ids = ids};
   EXPECT_EQ(reward.judge({&input, 1}).front(), (OutsideVerdict{OutsideEnd::scored, 5.0, R"(p|length|{"answer":"1"}|3:7|1)"}));
   EXPECT_EQ(judge(reward, "ab"), (OutsideVerdict{OutsideEnd::scored, 2.0, "|stop|{}|0:-1|0"}));
+  const Json messages = {{{"role", "user"}, {"content", "hi"}}};
+  const RewardInput talk{.completion = "messages", .finish_reason = "stop", .columns = nullptr, .messages = &messages};
+  EXPECT_EQ(reward.judge({&talk, 1}).front().reason, R"([{"role":"user","content":"hi"}])");
   EXPECT_EQ(judge(reward, "none"), (OutsideVerdict{OutsideEnd::none, std::nullopt, "no gold answer"}));
   EXPECT_EQ(judge(reward, "endless").reason, std::string(COHORT_REWARD_REASON_SIZE, 'x')) << "cut where the room ends";
   EXPECT_EQ(judge(LibraryReward(spec({{"options", {{"scale", 2}}}})), "ab").score, 4.0);

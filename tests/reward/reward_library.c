@@ -50,6 +50,8 @@ int cohort_reward_score(void* reward, const struct cohort_reward_input* input, s
     __atomic_sub_fetch(&state->inside, 1, __ATOMIC_SEQ_CST);
     return COHORT_REWARD_SCORED;
   }
+  if (is(text, "messages"))
+    return snprintf(output->reason, sizeof output->reason, "%.*s", (int)input->messages.size, input->messages.data), COHORT_REWARD_SCORED;
   output->score = state->scale * (double)text.size;
   snprintf(output->reason, sizeof output->reason, "%.*s|%.*s|%.*s|%zu:%d|%d", (int)input->prompt.size, input->prompt.data,
            (int)input->finish_reason.size, input->finish_reason.data, (int)input->columns.size, input->columns.data,
