@@ -52,15 +52,18 @@ void SandboxPool::give_back(WorkerHandle worker) {
   freed_.notify_one();
 }
 
+SandboxResult SandboxPool::without_nursery() const {
+  return broken(fmt::format("the process that starts programs (pid {}) is dead or silent, so no program can be run any more: stop, and "
+                            "start again",
+                            nursery_.pid()));
+}
+
 SandboxResult SandboxPool::attempt(const SandboxRequest& request, Clock::time_point last) {
   std::optional<WorkerHandle> borrowed = borrow(last);
   if (!borrowed) return broken("all workers were busy until the deadline");
   WorkerHandle worker = std::move(*borrowed);
   SandboxResult result = broken("no process could be made to run programs");
-  if (nursery_.dead())
-    result = broken(fmt::format("the process that starts programs (pid {}) is dead or silent, so no program can be run any more: "
-                                "stop, and start again",
-                                nursery_.pid()));
+  if (nursery_.dead()) result = without_nursery();
   if (worker.socket) {
     const double seconds =
         std::max(request.program.limits.seconds, request.checker ? request.checker->limits.seconds : 0.0);
@@ -92,6 +95,7 @@ SandboxResult SandboxPool::run(const SandboxRequest& request, Clock::time_point 
     }
     result = attempt(request, deadline);
   }
+  if (!result.error.empty() && nursery_.dead()) result = without_nursery();  // of which the first try saw no more than its worker's end
   if (!result.error.empty()) {
     result.program = {};
     result.checker.reset();

@@ -37,6 +37,7 @@ class SandboxPool {
  private:
   std::optional<WorkerHandle> borrow(Clock::time_point deadline);
   void give_back(WorkerHandle worker);
+  SandboxResult without_nursery() const;
   SandboxResult attempt(const SandboxRequest& request, Clock::time_point deadline);
 
   Nursery& nursery_;
