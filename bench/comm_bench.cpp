@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/options.h"
 #include "comm/comm.h"
 #include "core/clock.h"
 #include "trainer/gradient_sum.h"
@@ -54,16 +55,7 @@ std::unique_ptr<Arena> floats(int64_t count) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::map<std::string, int64_t> o = {{"parameters", 134515008}, {"rounds", 7}, {"exchange", kExchangedGradients}, {"threads", 0}};
-  for (int i = 1; i < argc; ++i) {
-    char name[64];
-    long long value = 0;
-    if (std::sscanf(argv[i], "--%63[a-z_]=%lld", name, &value) != 2 || !o.contains(name)) {
-      std::fprintf(stderr, "comm_bench: '%s'; options: see the head of bench/comm_bench.cpp\n", argv[i]);
-      return 2;
-    }
-    o[name] = value;
-  }
+  BenchOptions o = read_options("comm_bench", {{"parameters", 134515008}, {"rounds", 7}, {"exchange", kExchangedGradients}, {"threads", 0}}, argc, argv);
   const auto comm = make_mpi_comm();
   const int ranks = comm->size(), rank = comm->rank();
   if (ranks < 2 || ranks > kLogicalRanks) {

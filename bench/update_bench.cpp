@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/options.h"
 #include "comm/comm.h"
 #include "core/clock.h"
 #include "core/rng.h"
@@ -65,18 +66,9 @@ double gemm_speed(const Exec& ex) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::map<std::string, int64_t> o = {{"groups", 4},  {"completions", 8},           {"prompt", 40},     {"length", 35},
+  BenchOptions o = read_options("update_bench", {{"groups", 4},  {"completions", 8},           {"prompt", 40},     {"length", 35},
                                       {"steps", 6},   {"logical_ranks", 4},         {"pack_tokens", 0}, {"shared", 1},
-                                      {"threads", 2}, {"gradient_checkpointing", 0}};
-  for (int i = 1; i < argc; ++i) {
-    char name[64];
-    long long value = 0;
-    if (std::sscanf(argv[i], "--%63[a-z_]=%lld", name, &value) != 2 || !o.contains(name)) {
-      std::fprintf(stderr, "update_bench: '%s'; options: see the head of bench/update_bench.cpp\n", argv[i]);
-      return 2;
-    }
-    o[name] = value;
-  }
+                                      {"threads", 2}, {"gradient_checkpointing", 0}}, argc, argv);
   ExecOwner owner(static_cast<int>(o["threads"]));
   const Exec ex = owner.exec();
   const auto comm = make_self_comm();

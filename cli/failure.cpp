@@ -79,6 +79,13 @@ std::string rank_name(const Comm& comm) {
   return comm.size() == 1 ? "" : fmt::format("rank {} on {}", comm.rank(), comm.host());
 }
 
+std::function<void(const std::string&)> ends_all_ranks(Comm& comm) {
+  return [&comm](const std::string& message) {
+    print_failure("", message);
+    comm.abort(static_cast<int>(ExitCode::kRankFailed));
+  };
+}
+
 Error located(const std::exception_ptr& error, const Watchdog& watchdog) {
   const Failure failure = describe(error);
   const auto code = static_cast<ExitCode>(failure.exit_code);

@@ -50,10 +50,7 @@ int run(const Options& o, Comm& comm, LastSeen& seen, const StopSignals& signals
   if (o.dry_run) return dry_run(config, comm);
   if (config.run.device == "cuda") require_cuda();
   comm.set_deadline(std::chrono::milliseconds(static_cast<int64_t>(1000 * config.comm.timeout_s)));
-  Watchdog watchdog(rank_name(comm), [&](const std::string& message) {
-    print_failure("", message);
-    comm.abort(static_cast<int>(ExitCode::kRankFailed));
-  }, &seen);
+  Watchdog watchdog(rank_name(comm), ends_all_ranks(comm), &seen);
   const ThreadPlan threads = choose_threads(config.run, comm);
   ExecOwner owner(threads.threads, threads.cpus);
 

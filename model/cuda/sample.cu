@@ -127,15 +127,8 @@ DeviceBan device_ban(const Ban& ban) {
 
 void check_params(const char* op, const DrawnTokens& out, int64_t rows, int64_t vocab, const SamplingParams& params,
                   const DrawKey* keys, const Ban& ban) {
-  CHECK(params.temperature >= 0 && std::isfinite(params.temperature), "temperature {}; allowed is 0 or more",
-        params.temperature);
-  CHECK(params.temperature == 0 || std::isfinite(1.0f / params.temperature), "temperature {} is too small; 0 is greedy",
-        params.temperature);
-  CHECK(params.top_k >= 0, "top_k {}; allowed is 0 (off) or more", params.top_k);
-  CHECK(params.top_p > 0 && params.top_p <= 1, "top_p {}; allowed is above 0, up to 1", params.top_p);
-  CHECK(params.min_p >= 0 && params.min_p <= 1, "min_p {}; allowed is 0 to 1", params.min_p);
+  check_sampling(params, ban, vocab);
   CHECK(ban.tokens.size() <= kMaxBanned, "{} banned tokens; at most {} on a GPU", ban.tokens.size(), kMaxBanned);
-  for (int32_t id : ban.tokens) CHECK(id >= 0 && id < vocab, "banned token {} of a vocabulary of {}", id, vocab);
   CHECK(vocab > 0 && vocab <= (1 << 26), "{}: a vocabulary of {}; at most {}", op, vocab, 1 << 26);
   CHECK(rows == 0 || keys != nullptr, "{}: no keys", op);
   const auto check = [&](const char* name, Tensor t, DType dtype) {

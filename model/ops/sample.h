@@ -46,6 +46,9 @@ struct Ban {
   uint32_t before = UINT32_MAX;
 };
 
+// Exit code 1 for parameters that no sampler takes, and for bans outside the vocabulary.
+void check_sampling(const SamplingParams& params, const Ban& ban, int64_t vocab);
+
 // Thrown (exit code 5) for logits that are not finite; `sequence` is the row's key, by which callers know the prompt.
 class NonFiniteLogits : public Error {
  public:
