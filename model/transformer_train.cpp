@@ -16,6 +16,7 @@ struct TrainState::Impl {
   Arena arena{"training activations"};
   TrainLimits limits;
   bool checkpointing;
+  int64_t lent = 0;  // checkpointing: inputs that a layer's gradient holds; 0: all inputs have memory of their own
   Layers layers;  // of rows that are run forward; checkpointing: all but x_in are one layer's, of whichever ran last
   Layers shared;  // with a tape: one layer's for all of them, of all rows
   Tensor x_out, rstd_out, h_out, selected;  // after the last layer; selected (n, C) act
@@ -54,6 +55,12 @@ void append_pack(TokenPack& to, const TokenPack& from) {
   to.targets.insert(to.targets.end(), from.targets.begin(), from.targets.end());
 }
 
+int64_t inputs_in_gradient(const ParamTable& table, int64_t rows, int64_t hidden_size) {
+  int64_t least = INT64_MAX;
+  for (const LayerParams& layer : table.layers) least = std::min(least, layer.span.end - layer.span.begin);
+  return table.layers.size() > 1 ? least / (rows * hidden_size) : 0;
+}
+
 TrainState::~TrainState() = default;
 const TrainLimits& TrainState::limits() const { return impl->limits; }
 size_t TrainState::bytes() const { return impl->arena.bytes() + impl->kept_sums.capacity() * sizeof(float); }
@@ -69,6 +76,7 @@ TrainState::TrainState(const Policy& policy, const TrainLimits& limits, bool che
   const int64_t T = limits.tokens, C = c.hidden_size;
   impl->limits = limits;
   impl->checkpointing = checkpointing;
+  if (checkpointing) impl->lent = inputs_in_gradient(policy.table, T, C);
   if (limits.forward_tokens > 0) impl->layers.resize(static_cast<size_t>(c.num_layers));
   if (limits.tape) impl->shared.resize(static_cast<size_t>(c.num_layers));
 
@@ -83,7 +91,10 @@ TrainState::TrainState(const Policy& policy, const TrainLimits& limits, bool che
     plan(a.x_mid, "x_mid", f32, rows, C), plan(a.lse, "lse", f32, rows, c.num_heads);
     plan_block(a.block, c, act, rows, BlockUse::training, plan);
   };
-  for (LayerActivations& a : impl->layers) plan_layer(a, limits.forward_tokens, checkpointing && &a != &impl->layers.front());
+  for (LayerActivations& a : impl->layers) {
+    const bool first = &a == &impl->layers.front();
+    if (first || impl->lent == 0) plan_layer(a, limits.forward_tokens, checkpointing && !first);
+  }
   if (limits.tape) plan_layer(impl->shared.front(), T);
   plan(impl->x_out, "x_out", f32, T, C), plan(impl->rstd_out, "rstd", f32, T, 1), plan(impl->h_out, "h_out", act, T, C);
   plan(impl->selected, "selected", act, limits.targets, C);
@@ -96,6 +107,8 @@ TrainState::TrainState(const Policy& policy, const TrainLimits& limits, bool che
     if (checkpointing) {
       const LayerActivations& first = impl->layers.front();
       a.x_mid = first.x_mid, a.lse = first.lse, a.block = first.block;
+      // A forward pass alone: an input is read before the next but one is written.
+      if (impl->lent > 0) a.x_in = (&a - &first) % 2 == 0 ? first.x_in : impl->dx;
     }
     a.block.qkv = impl->qkv;
   }
@@ -117,6 +130,26 @@ void check_pack(const Policy& policy, const TrainState& state, const TokenPack& 
   for (int32_t token : pack.targets)
     CHECK(token >= 0 && token < policy.config.vocab_size, "target {} of a vocabulary of {}", token,
           policy.config.vocab_size);
+}
+
+// The layers of a pass whose gradients go to `flat`, and where in it nothing lies until the backward pass: the layers from
+// `free` on. Layer l's input is in the gradient of a layer below l, which is written when l's own backward pass is over; the first has
+// memory of its own.
+struct PassLayers {
+  Layers layers;
+  int64_t free = 0;
+};
+
+PassLayers pass_layers(const TrainState::Impl& s, const ParamTable& table, Tensor flat) {
+  PassLayers pass{s.layers};
+  if (s.lent == 0) return pass;
+  for (size_t l = 1; l < pass.layers.size(); ++l) {
+    const auto index = static_cast<int64_t>(l - 1), lender = index / s.lent;
+    Tensor& x_in = pass.layers[l].x_in;
+    x_in.data = flat.f32() + table.layers[static_cast<size_t>(lender)].span.begin + index % s.lent * x_in.size();
+    pass.free = lender + 1;
+  }
+  return pass;
 }
 
 // The attention of layer `layer`: from x_in to x_mid.
@@ -221,7 +254,7 @@ void clear_gaps(Tensor flat, const ParamTable& table, ParamSpan span) {
   std::fill(flat.f32() + from, flat.f32() + span.end, 0.0f);
 }
 
-void backward(const Policy& policy, TrainState::Impl& s, const TokenPack& pack, const TapedRows& taped,
+void backward(const Policy& policy, TrainState::Impl& s, const Layers& layers, const TokenPack& pack, const TapedRows& taped,
               const Gradients& gradients, const KeptRows& kept, const Exec& ex) {
   const ModelConfig& c = policy.config;
   const int64_t T = static_cast<int64_t>(pack.tokens.size());
@@ -236,7 +269,7 @@ void backward(const Policy& policy, TrainState::Impl& s, const TokenPack& pack, 
   final_norm_backward(policy, dx, scratch.dh, rows(s.x_out), rows(s.rstd_out), gradients, ex);
 
   for (int64_t layer = c.num_layers - 1; layer >= 0; --layer) {
-    const LayerActivations& a = taped.tape ? s.shared[layer] : s.layers[layer];
+    const LayerActivations& a = taped.tape ? s.shared[layer] : layers[layer];
     const BlockTensors block = first_rows(a.block, T);
     if (taped.tape) {
       take_layer(policy, s, layer, taped, ex);
@@ -298,13 +331,14 @@ void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, f
   CHECK(policy.use == PolicyUse::training, "gradients of a policy for inference");
   check_pack(policy, state, pack);
   TrainState::Impl& s = *state.impl;
+  const auto [layers, free] = pass_layers(s, policy.table, flat);
   std::vector<int32_t> slots(taped.slots.begin(), taped.slots.end());
   const Tensor selected = [&] {
     const Span span(ex.trace, "forward");
     const int64_t T = static_cast<int64_t>(pack.tokens.size());
     if (taped.tape == nullptr) {
       CHECK(T <= s.limits.forward_tokens, "{} rows to run forward in a state for {}", T, s.limits.forward_tokens);
-      forward_layers(policy, s.layers, s.x_out, pack, ex);
+      forward_layers(policy, layers, s.x_out, pack, ex);
     } else {
       CHECK(taped.tape->version() == policy.version, "the tape holds rows of policy version {}, the policy is at {}",
             taped.tape->version(), policy.version);
@@ -314,7 +348,7 @@ void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, f
       const auto count = static_cast<int64_t>(own.tokens.size());
       CHECK(count <= s.limits.forward_tokens, "{} rows to run forward in a state for {}", count, s.limits.forward_tokens);
       const Tensor own_out = s.dx.slice_rows(0, count);  // until the backward pass begins
-      if (count > 0) forward_layers(policy, s.layers, own_out, own, ex);
+      if (count > 0) forward_layers(policy, layers, own_out, own, ex);
       gather_rows(s.x_out.slice_rows(0, T), taped.tape->x_out(), slots, ex, own_out);
     }
     return select_hidden(policy, s, pack, ex);
@@ -332,19 +366,22 @@ void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, f
   const KeptRows kept = keep_rows(s, pack, std::max<int64_t>(1, static_cast<int64_t>(parts.size())), c.hidden_size);
   const ParamTable& table = policy.table;
   const bool tied = table.head == table.embedding;
-  // The layers' gradients are written later: until then logits may lie there.
-  const ParamSpan spare{tied ? table.layers.front().span.begin : table.embedding, table.layers.back().span.end};
+  // The layers' gradients are written later: until then logits may lie where no layer's input does.
+  const ParamSpan later{tied ? table.layers.front().span.begin : table.embedding, table.layers.back().span.end};
+  const int64_t spare = free == 0                                               ? later.begin
+                        : free < std::ssize(table.layers) ? table.layers[static_cast<size_t>(free)].span.begin
+                                                          : later.end;
   head_loss(s.dselected.slice_rows(0, static_cast<int64_t>(pack.rows.size())),
             gradients.at(policy.table.head, c.vocab_size, c.hidden_size), selected, policy.packed_head, pack.targets,
             temperature, gradient, ex, c.logit_softcap, target_parts, tied ? kept : KeptRows{},
-            {flat.f32() + spare.begin, static_cast<size_t>(spare.end - spare.begin)});
-  clear_gaps(flat, table, spare);
+            {flat.f32() + spare, static_cast<size_t>(later.end - spare)});
   if (!tied) {
     const Tensor embedding = gradients.at(policy.table.embedding, c.vocab_size, c.hidden_size);
     std::memset(embedding.data, 0, embedding.bytes());
     std::memset(kept.sums.data, 0, kept.sums.bytes());
   }
-  backward(policy, s, pack, {taped.tape, slots}, gradients, kept, ex);
+  backward(policy, s, layers, pack, {taped.tape, slots}, gradients, kept, ex);
+  clear_gaps(flat, table, later);
 }
 
 }  // namespace cohort

@@ -222,13 +222,17 @@ std::vector<MemoryPiece> loaded_memory(const TrainingPlan& plan) {
 // What optimizer steps take beside it.
 void add_update(std::vector<MemoryPiece>& pieces, const TrainingPlan& plan, const Passes& passes, Kept kept) {
   const Sizes s(plan.model, plan.dtype());
-  const int64_t logical = plan.config.trainer.logical_ranks, size = make_param_table(plan.model, logical).size;
+  const int64_t logical = plan.config.trainer.logical_ranks;
+  const ParamTable table = make_param_table(plan.model, logical);
+  const int64_t size = table.size;
   const Shares shares(logical, plan.ranks);
   const int64_t span = size / logical * shares.owned;
   add(pieces, fmt::format("gradients ({} float32 buffers)", passes.buffers), passes.buffers * size * 4);
   if (plan.ranks > 1)  // what is received of gradients, and sent and received of weights, at once
     add(pieces, "exchange with other ranks",
         4 * (shares.sums - 1) * std::min(span, kExchangedGradients) + s.act * std::min(size, kSharedWeights));
+  // With checkpointing the layers' inputs lie in the gradient, where they fit.
+  if (kept == Kept::inputs_and_one_layer && inputs_in_gradient(table, passes.rows, s.C) > 0) kept = Kept::one_layer;
   add(pieces, fmt::format("training activations ({} rows)", passes.rows), training_activations(s, passes.rows, kept));
   const int64_t threads = threads_of(plan);
   add(pieces, fmt::format("workspace ({} threads)", threads), workspace(s, passes.rows, shares.owned, threads));

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 #include <random>
+#include <set>
 
 #include "core/rng.h"
 #include "model/ops/row_parts.h"
@@ -256,15 +257,41 @@ TEST_F(PackLoss, RefusesSlotsThatAreNotThePack) {
                kInternal, "4 rows to run forward in a state for 2");
 }
 
+TEST_F(PackLoss, InputsInTheGradientOfOtherLayersChangeNoBit) {
+  ModelConfig config = tiny_config();
+  config.num_layers = 6;
+  for (const bool tied : {true, false}) {
+    config.tie_word_embeddings = tied;
+    const std::unique_ptr<Policy> policy = make_random_policy(config, DType::bf16, ex_);
+    std::set<int64_t> counts;
+    for (const int64_t rows : {20, 120, 250, 400, 650}) {
+      TokenPack pack;
+      std::vector<PackPart> parts;
+      while (std::ssize(pack.tokens) < rows) {
+        const TokenPack more = random_pack(random_);
+        append_pack(pack, more);
+        parts.push_back({std::ssize(more.tokens), std::ssize(more.targets), parts.empty() ? 0 : 1});
+      }
+      counts.insert(std::min<int64_t>(5, inputs_in_gradient(policy->table, std::ssize(pack.tokens), config.hidden_size)));
+      EXPECT_EQ(gradient_of(*policy, pack, parts, true, ex_), gradient_of(*policy, pack, parts, false, ex_)) << rows << " rows";
+    }
+    EXPECT_TRUE(counts.contains(0) && counts.contains(1) && counts.contains(5)) << "of one layer's gradient";
+  }
+}
+
 TEST_F(PackLoss, CheckpointingKeepsLittleOfALayer) {
   ModelConfig config = tiny_config();
+  int64_t rows = 256;
   const auto bytes = [&](int64_t layers, bool checkpointing) {
     config.num_layers = layers;
-    return TrainState(*make_policy(config, DType::bf16, 1), 256, 64, checkpointing).bytes();
+    return TrainState(*make_policy(config, DType::bf16, 1), rows, 64, checkpointing).bytes();
   };
   const size_t input = 256 * 48 * 4;  // the residual stream
-  EXPECT_EQ(bytes(9, true) - bytes(8, true), input);
+  EXPECT_EQ(bytes(9, true), bytes(8, true)) << "inputs lie in the gradient";
   EXPECT_GT(bytes(9, false) - bytes(8, false), 5 * input);
+  rows = 1024;  // of which no gradient holds an input
+  ASSERT_EQ(inputs_in_gradient(make_param_table(config, 1), rows, config.hidden_size), 0);
+  EXPECT_EQ(bytes(9, true) - bytes(8, true), 4 * input);
 }
 
 // Completions of `lengths` tokens and a stop behind a prompt: all behind one (shared), each behind a copy of its own
