@@ -22,11 +22,16 @@ struct LayerActivations {
   Tensor lse;          // (T, H) f32
 };
 
+// What is kept of a row: all that the backward pass would need a forward pass for, or each layer's input alone, from which the
+// layer is run again (checkpointing).
+enum class TapeRows : uint8_t { all, inputs };
+
 class ActivationTape {
  public:
   // All of its memory is reserved at once, and taken as slots are first used; they are used again from the first one on.
-  ActivationTape(const ModelConfig& config, DType act, int64_t slots);
-  static int64_t slot_bytes(const ModelConfig& config, DType act);
+  ActivationTape(const ModelConfig& config, DType act, int64_t slots, TapeRows kept = TapeRows::all);
+  static int64_t slot_bytes(const ModelConfig& config, DType act, TapeRows kept = TapeRows::all);
+  TapeRows kept() const { return kept_; }
 
   // Forgets all rows. Those to come are of this version of the policy.
   void begin(int64_t version);
@@ -38,12 +43,13 @@ class ActivationTape {
   // The last `rows` slots that were taken are free again.
   void give_back(int64_t rows);
 
-  // Rows of slots; without the parts marked A.
+  // Rows of slots; without the parts marked A, or x_in alone.
   const LayerActivations& layer(int64_t layer) const { return layers_[static_cast<size_t>(layer)]; }
   Tensor x_out() const { return x_out_; }  // (slots, C) f32: the residual stream after the last layer
 
  private:
   int64_t slots_, next_ = 0, version_ = -1;
+  TapeRows kept_;
   Arena arena_{"activations of sampled rows"};
   std::vector<LayerActivations> layers_;
   Tensor x_out_;

@@ -57,7 +57,8 @@ Tensor forward_cached(const Policy& policy, KvCache& cache, ForwardState& state,
     store_cached(cache.layer(layer), block.k, block.v, state.runs_, head_layout(c, layer), ex);
     attention_cached(block.attention, block.q, cache.layer(layer), state.runs_, head_layout(c, layer), ex,
                      rows(kept(layer).lse));
-    go_on_in(rows(kept(layer).x_mid));
+    const Tensor x_mid = rows(kept(layer).x_mid);
+    go_on_in(x_mid || !to.tape ? x_mid : state.x_.slice_rows(0, T));
     block_attention_out(policy, layer, x, block, ex);
     if (to.tape) go_on_in(rows(layer + 1 < c.num_layers ? kept(layer + 1).x_in : to.tape->x_out()));
     block_mlp(policy, layer, x, block, ex);

@@ -17,8 +17,8 @@ struct TrainState::Impl {
   TrainLimits limits;
   bool checkpointing;
   int64_t lent = 0;  // checkpointing: inputs that a layer's gradient holds; 0: all inputs have memory of their own
-  Layers layers;  // of rows that are run forward; checkpointing: all but x_in are one layer's, of whichever ran last
-  Layers shared;  // with a tape: one layer's for all of them, of all rows
+  Layers layers;  // of rows that are run forward; checkpointing: all but x_in are `shared`
+  Layers shared;  // with a tape or checkpointing: one layer's for all of them, of all rows
   Tensor x_out, rstd_out, h_out, selected;  // after the last layer; selected (n, C) act
   Tensor qkv;                               // forward scratch (T, (H + 2K) D) f32
   Tensor dx, dselected;                     // (T, C) f32, (n, C) f32
@@ -67,18 +67,17 @@ size_t TrainState::bytes() const { return impl->arena.bytes() + impl->kept_sums.
 
 TrainState::TrainState(const Policy& policy, const TrainLimits& limits, bool checkpointing)
     : impl(std::make_unique<Impl>()) {
-  CHECK(!(limits.tape && checkpointing) && limits.forward_tokens <= limits.tokens &&
-            (limits.tape || limits.forward_tokens == limits.tokens),
-        "a state of {} rows, {} of them run forward{}{}", limits.tokens, limits.forward_tokens,
-        limits.tape ? ", with a tape" : "", checkpointing ? ", with checkpointing" : "");
+  CHECK(limits.forward_tokens <= limits.tokens && (limits.tape || limits.forward_tokens == limits.tokens),
+        "a state of {} rows, {} of them run forward{}", limits.tokens, limits.forward_tokens, limits.tape ? ", with a tape" : "");
   const ModelConfig& c = policy.config;
   const DType act = policy.dtype, f32 = DType::f32;
   const int64_t T = limits.tokens, C = c.hidden_size;
   impl->limits = limits;
   impl->checkpointing = checkpointing;
-  if (checkpointing) impl->lent = inputs_in_gradient(policy.table, T, C);
+  if (checkpointing && limits.forward_tokens > 0) impl->lent = inputs_in_gradient(policy.table, limits.forward_tokens, C);
   if (limits.forward_tokens > 0) impl->layers.resize(static_cast<size_t>(c.num_layers));
-  if (limits.tape) impl->shared.resize(static_cast<size_t>(c.num_layers));
+  const bool one_set = limits.tape || checkpointing;
+  if (one_set) impl->shared.resize(static_cast<size_t>(c.num_layers));
 
   // Plan everything, then carve: each entry is where the tensor goes and its index in the arena.
   std::vector<std::pair<Tensor*, size_t>> planned;
@@ -93,9 +92,10 @@ TrainState::TrainState(const Policy& policy, const TrainLimits& limits, bool che
   };
   for (LayerActivations& a : impl->layers) {
     const bool first = &a == &impl->layers.front();
-    if (first || impl->lent == 0) plan_layer(a, limits.forward_tokens, checkpointing && !first);
+    const bool in_shared = checkpointing && first && !limits.tape, in_gradient = !first && impl->lent > 0;
+    if (!in_shared && !in_gradient) plan_layer(a, limits.forward_tokens, checkpointing);
   }
-  if (limits.tape) plan_layer(impl->shared.front(), T);
+  if (one_set) plan_layer(impl->shared.front(), T);
   plan(impl->x_out, "x_out", f32, T, C), plan(impl->rstd_out, "rstd", f32, T, 1), plan(impl->h_out, "h_out", act, T, C);
   plan(impl->selected, "selected", act, limits.targets, C);
   plan(impl->qkv, "qkv", f32, T, (c.num_heads + 2 * c.num_kv_heads) * c.head_size);
@@ -103,18 +103,17 @@ TrainState::TrainState(const Policy& policy, const TrainLimits& limits, bool che
   plan_block_gradients(impl->scratch, c, act, T, plan);
   impl->arena.commit();
   for (auto& [tensor, index] : planned) *tensor = impl->arena[index];
+  for (LayerActivations& a : impl->layers) a.block.qkv = impl->qkv;
+  if (!one_set) return;
+  LayerActivations& one = impl->shared.front();
+  one.block.qkv = impl->qkv;
+  std::fill(impl->shared.begin() + 1, impl->shared.end(), one);
+  if (!checkpointing) return;
   for (LayerActivations& a : impl->layers) {
-    if (checkpointing) {
-      const LayerActivations& first = impl->layers.front();
-      a.x_mid = first.x_mid, a.lse = first.lse, a.block = first.block;
-      // A forward pass alone: an input is read before the next but one is written.
-      if (impl->lent > 0) a.x_in = (&a - &first) % 2 == 0 ? first.x_in : impl->dx;
-    }
-    a.block.qkv = impl->qkv;
+    const Tensor x_in = a.x_in ? a.x_in : one.x_in;  // in a gradient: pass_layers says where
+    a = one;
+    a.x_in = x_in.slice_rows(0, limits.forward_tokens);
   }
-  if (!limits.tape) return;
-  impl->shared.front().block.qkv = impl->qkv;
-  std::fill(impl->shared.begin() + 1, impl->shared.end(), impl->shared.front());
 }
 
 namespace {
@@ -217,16 +216,18 @@ TokenPack rows_to_run(const TokenPack& pack, std::span<int32_t> slots) {
 }
 
 // Layer `layer` of all rows of the pack, from the tape and from rows that were run forward.
-void take_layer(const Policy& policy, TrainState::Impl& s, int64_t layer, const TapedRows& taped, const Exec& ex) {
+void take_layer(const Policy& policy, TrainState::Impl& s, const Layers& layers, int64_t layer, const TapedRows& taped, const Exec& ex) {
   const auto T = static_cast<int64_t>(taped.slots.size());
   const LayerActivations &to = s.shared[layer], &tape = taped.tape->layer(layer);
-  const LayerActivations other = s.layers.empty() ? LayerActivations() : s.layers[layer];
+  const LayerActivations other = layers.empty() ? LayerActivations() : layers[layer];
   const auto take = [&](Tensor LayerActivations::* piece) {
     const Tensor rows = (to.*piece).slice_rows(0, T);
     gather_rows(rows, tape.*piece, taped.slots, ex, other.*piece);
     return rows;
   };
-  const Tensor x_in = take(&LayerActivations::x_in), x_mid = take(&LayerActivations::x_mid);
+  const Tensor x_in = take(&LayerActivations::x_in);
+  if (s.checkpointing) return;
+  const Tensor x_mid = take(&LayerActivations::x_mid);
   take(&LayerActivations::lse);
   const BlockTensors block = first_rows(to.block, T);
   gather_block(block, tape.block, taped.slots, other.block, ex);
@@ -271,9 +272,8 @@ void backward(const Policy& policy, TrainState::Impl& s, const Layers& layers, c
   for (int64_t layer = c.num_layers - 1; layer >= 0; --layer) {
     const LayerActivations& a = taped.tape ? s.shared[layer] : layers[layer];
     const BlockTensors block = first_rows(a.block, T);
-    if (taped.tape) {
-      take_layer(policy, s, layer, taped, ex);
-    } else if (s.checkpointing && layer + 1 < c.num_layers) {
+    if (taped.tape) take_layer(policy, s, layers, layer, taped, ex);
+    if (s.checkpointing && (taped.tape || layer + 1 < c.num_layers)) {
       forward_attention(policy, a, layer, pack, ex);
       if (c.sandwich_norms) {  // whose backward pass reads the MLP's output; x_out has served
         cast(rows(s.x_out), rows(a.x_mid), ex);
@@ -297,7 +297,7 @@ void backward(const Policy& policy, TrainState::Impl& s, const Layers& layers, c
 Tensor forward_pack(const Policy& policy, TrainState& state, const TokenPack& pack, const Exec& ex) {
   check_pack(policy, state, pack);
   const TrainState::Impl& s = *state.impl;
-  forward_layers(policy, s.limits.tape ? s.shared : s.layers, s.x_out, pack, ex);
+  forward_layers(policy, s.shared.empty() ? s.layers : s.shared, s.x_out, pack, ex);
   return select_hidden(policy, s, pack, ex);
 }
 
@@ -342,6 +342,7 @@ void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, f
     } else {
       CHECK(taped.tape->version() == policy.version, "the tape holds rows of policy version {}, the policy is at {}",
             taped.tape->version(), policy.version);
+      CHECK(s.checkpointing || taped.tape->kept() == TapeRows::all, "a tape of layers' inputs alone, without checkpointing");
       CHECK(s.limits.tape && taped.slots.size() == pack.tokens.size(), "slots of {} rows, the pack has {}{}",
             taped.slots.size(), T, s.limits.tape ? "" : "; the state is not for a tape");
       const TokenPack own = rows_to_run(pack, slots);

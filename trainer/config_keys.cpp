@@ -215,7 +215,7 @@ std::vector<KeyRow> make_keys() {
       {.section = "trainer", .name = "reuse_activations", .value = trainer<&T::reuse_activations>,
        .decides_bits = false,
        .help = "keep what sampling computed for the update, which then needs no forward pass; with up to a quarter of the free "
-               "memory, and not with gradient_checkpointing"},
+               "memory; with gradient_checkpointing layers' inputs alone, and each layer is run again"},
       {.section = "trainer", .name = "skip_zero_advantage", .value = trainer<&T::skip_zero_advantage>,
        .help = "do not run groups whose rewards are all equal"},
       {.section = "trainer", .name = "eval_steps", .value = trainer<&T::eval_steps>, .bounds = from(0, kMaxSteps),

@@ -248,8 +248,8 @@ std::vector<MemoryPiece> training_memory(const TrainingPlan& plan, const std::op
   // A rank may have to train what another one sampled, a second iteration runs everything forward, and with a cache that does
   // not hold all, sequences are computed again and take further slots.
   const bool all_reused = kept.slots > 0 && kept.holds_all() && kv.holds_all() && plan.ranks == 1 && config.algorithm.num_iterations == 1;
-  const Kept layers = config.trainer.gradient_checkpointing ? Kept::inputs_and_one_layer
-                      : all_reused                          ? Kept::one_layer
+  const Kept layers = all_reused                            ? Kept::one_layer
+                      : config.trainer.gradient_checkpointing ? Kept::inputs_and_one_layer
                       : kept.slots > 0                      ? Kept::all_layers_and_one
                                                             : Kept::all_layers;
   const int64_t completion = config.rollout.max_completion_length;

@@ -31,7 +31,7 @@ std::vector<PackPass> plan_passes(std::span<const TrainPack> packs, LogicalRange
 
 class PackRunner {
  public:
-  // `checkpointing`: see TrainState; changes memory and time, no bit; not with a tape.
+  // `checkpointing`: see TrainState; changes memory and time, no bit.
   PackRunner(Policy& policy, Optimizer& optimizer, bool checkpointing = false)
       : policy_(policy), optimizer_(optimizer), checkpointing_(checkpointing) {}
 

@@ -5,9 +5,10 @@
 #include <algorithm>
 
 #include "core/text.h"
-#include "model/activation_tape.h"
 
 namespace cohort {
+
+TapeRows tape_rows(const Config& config) { return config.trainer.gradient_checkpointing ? TapeRows::inputs : TapeRows::all; }
 
 TapeSize choose_tape_size(const Config& config, const ModelConfig& model, DType dtype, int ranks, int64_t prompt,
                           std::optional<int64_t> free_bytes) {
@@ -16,8 +17,8 @@ TapeSize choose_tape_size(const Config& config, const ModelConfig& model, DType 
   const int64_t groups = std::min(prompts, (sequences + samples - 2) / samples + 1);
   TapeSize size{.needed = sequences * config.rollout.max_completion_length + groups * prompt,
                 .slots = 0,
-                .slot_bytes = ActivationTape::slot_bytes(model, dtype)};
-  if (!config.trainer.reuse_activations || config.trainer.gradient_checkpointing) return size;
+                .slot_bytes = ActivationTape::slot_bytes(model, dtype, tape_rows(config))};
+  if (!config.trainer.reuse_activations) return size;
   size.slots = size.needed;
   if (free_bytes) {
     const double most = static_cast<double>(*free_bytes) * kTapeFreeShare / static_cast<double>(size.slot_bytes);

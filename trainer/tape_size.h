@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "model/activation_tape.h"
 #include "model/config.h"
 #include "model/tensor.h"
 #include "trainer/config.h"
@@ -25,8 +26,11 @@ struct TapeSize {
   std::string text() const;
 };
 
+// What is kept of a row: layers' inputs alone with trainer.gradient_checkpointing, which is chosen where memory is short.
+TapeRows tape_rows(const Config& config);
+
 // prompt: tokens of the longest.   free_bytes: for this rank, beside the KV cache; nothing: unknown, and no limit.   No slots without
-// trainer.reuse_activations, or with trainer.gradient_checkpointing, which is chosen where memory is short.
+// trainer.reuse_activations.
 TapeSize choose_tape_size(const Config& config, const ModelConfig& model, DType dtype, int ranks, int64_t prompt,
                           std::optional<int64_t> free_bytes);
 

@@ -138,7 +138,7 @@ void TrainRun::start_policy() {
   generator_ = make_generator(Sampling::training, data_.train, planned_cache_limit(plan, room));
   generator_->cache_size().require_free();
   const TapeSize tape = planned_tape(plan, room, generator_->cache_size());
-  if (tape.slots > 0) tape_.emplace(model_->policy->config, model_->policy->dtype, tape.slots);
+  if (tape.slots > 0) tape_.emplace(model_->policy->config, model_->policy->dtype, tape.slots, tape_rows(config_));
   if (comm_.rank() != 0) return;
   observer_.message(generator_->cache_size().text());
   if (tape_) observer_.message(tape.text());

@@ -73,6 +73,10 @@ TEST(MemoryPlan, AgreesWithWhatIsAllocated) {
     EXPECT_EQ(piece(plan, "gradients (1 "), static_cast<uint64_t>(policy->table.size) * 4);
     config.trainer.gradient_checkpointing = true;
     expect_near(piece(training_memory({model, config}), "training activations"), TrainState(*policy, 512, 512, true).bytes());
+    config.trainer.reuse_activations = true;
+    expect_near(piece(training_memory({model, config}), "training activations"), TrainState(*policy, {512, 512, 0, true}, true).bytes());
+    EXPECT_EQ(piece(training_memory({model, config}), "activations of sampled rows (464)"),
+              static_cast<uint64_t>(464 * ActivationTape::slot_bytes(model, dtype, TapeRows::inputs)));
     const uint64_t sampling = 16 * 64 * dtype_size(dtype);  // without filters, logits are nowhere as a whole
     expect_near(piece(plan, "rollout activations") - sampling, ForwardState(*policy, 256).bytes());
   }
@@ -143,6 +147,10 @@ TEST(MemoryPlan, TheTapeIsCutToAQuarterOfFreeMemory) {
   EXPECT_NE(cut.text().find("up to 100 of 408 (a quarter of the memory that the cache leaves free for this rank)"), std::string::npos) << cut.text();
   EXPECT_EQ(sized(1, 0).slots, 0);
   config.trainer.gradient_checkpointing = true;
+  const TapeSize inputs = sized(1, 100 * slot);
+  EXPECT_EQ(inputs.slot_bytes, ActivationTape::slot_bytes(model, DType::f32, TapeRows::inputs));
+  EXPECT_GT(inputs.slots, 3 * sized(1, std::nullopt).needed / 10) << "a layer's input is little of it";
+  config.trainer.reuse_activations = false;
   EXPECT_EQ(sized(1, std::nullopt).slots, 0);
 }
 

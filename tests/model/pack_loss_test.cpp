@@ -206,10 +206,16 @@ TEST_F(PackLoss, RowsFromSamplingChangeNoBit) {
         append_pack(joined, pack);
         parts.push_back({static_cast<int64_t>(pack.tokens.size()), static_cast<int64_t>(pack.targets.size()), p == 2 ? 2 : 0});
       }
+      const std::vector<float> gradient = gradient_of(policy, joined, parts, false, ex_);
       ActivationTape tape(policy.config, policy.dtype, 600);
       tape.begin(policy.version);
       const std::vector<int32_t> slots = sample_rows(policy, joined, tape, random_, ex_);
-      EXPECT_EQ(gradient_of(policy, joined, parts, false, ex_, {&tape, slots}), gradient_of(policy, joined, parts, false, ex_));
+      EXPECT_EQ(gradient_of(policy, joined, parts, false, ex_, {&tape, slots}), gradient);
+      EXPECT_EQ(gradient_of(policy, joined, parts, true, ex_, {&tape, slots}), gradient);
+      ActivationTape inputs(policy.config, policy.dtype, 600, TapeRows::inputs);
+      inputs.begin(policy.version);
+      const std::vector<int32_t> input_slots = sample_rows(policy, joined, inputs, random_, ex_);
+      EXPECT_EQ(gradient_of(policy, joined, parts, true, ex_, {&inputs, input_slots}), gradient);
       rows += static_cast<int64_t>(slots.size());
       taped += std::ranges::count_if(slots, [](int32_t slot) { return slot >= 0; });
     }
@@ -249,7 +255,16 @@ TEST_F(PackLoss, RefusesSlotsThatAreNotThePack) {
   EXPECT_ERROR(run({0, 1, -1, 3}, {4, 4, 4, true}), kInternal, "on the tape in part");
   EXPECT_ERROR(run({-1, -1, -1, -1}, {4, 4, 3, true}), kInternal, "4 rows to run forward in a state for 3");
   EXPECT_ERROR(run({0, 1, 2, 8}, {4, 4, 0, true}), kInternal, "row 8 of matrices of 8");
-  EXPECT_ERROR(TrainState(*policy, {4, 4, 4, true}, /*checkpointing=*/true), kInternal, "with a tape, with checkpointing");
+  const auto inputs_alone = [&] {
+    ActivationTape inputs(policy->config, DType::f32, 4, TapeRows::inputs);
+    inputs.begin(policy->version);
+    TrainState state(*policy, {4, 4, 0, true});
+    std::vector<float> gradient(static_cast<size_t>(policy->table.size));
+    const std::vector<int32_t> slots = {0, 1, 2, 3};
+    pack_loss(*policy, state, pack, 1.0f, [](int64_t, float, float) { return 0.0f; },
+              {gradient.data(), DType::f32, {policy->table.size}}, ex_, {}, {&inputs, slots});
+  };
+  EXPECT_ERROR(inputs_alone(), kInternal, "a tape of layers' inputs alone, without checkpointing");
   TrainState state(*policy, {4, 4, 2, true});
   std::vector<float> gradient(static_cast<size_t>(policy->table.size));
   EXPECT_ERROR(pack_loss(*policy, state, pack, 1.0f, [](int64_t, float, float) { return 0.0f; },

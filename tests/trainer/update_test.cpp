@@ -6,6 +6,7 @@
 
 #include "tests/core/expect_error.h"
 #include "tests/trainer/tiny_run.h"
+#include "trainer/tape_size.h"
 
 namespace cohort {
 namespace {
@@ -161,6 +162,7 @@ TEST(Update, ActivationsKeptWhileSamplingChangeNoBit) {
     config.trainer.skip_zero_advantage = random.below(2) == 0;
     config.algorithm.num_iterations = random.below(3) == 0 ? 2 : 1;
     config.algorithm.beta = random.below(3) == 0 ? 0.1f : 0;
+    const bool checkpointing = random.below(3) == 0;
     const int64_t slots = random.below(3) > 0 ? random.between(10, 160) : 160;
     const int64_t sequences = random.between(1, 8), budget = random.between(1, 60);
     std::vector<std::byte> weights;
@@ -170,7 +172,8 @@ TEST(Update, ActivationsKeptWhileSamplingChangeNoBit) {
       run.config = config;
       const auto reference = tiny_policy(dtype, 5, run.owner.exec());
       if (with_tape) {
-        run.tape.emplace(run.policy->config, dtype, slots);
+        run.config.trainer.gradient_checkpointing = checkpointing;
+        run.tape.emplace(run.policy->config, dtype, slots, tape_rows(run.config));
         run.generator.max_num_seqs = sequences, run.generator.max_num_batched_tokens = budget;
       }
       Metrics metrics;
