@@ -1,5 +1,8 @@
 #include "model/activation_tape.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "core/check.h"
 
 namespace cohort {
@@ -40,6 +43,40 @@ int64_t ActivationTape::slot_bytes(const ModelConfig& config, DType act, TapeRow
 void ActivationTape::begin(int64_t version) {
   version_ = version;
   next_ = 0;
+}
+
+InputsInGradient::InputsInGradient(const ParamTable& table, int64_t rows, int64_t hidden_size) : input(rows * hidden_size) {
+  if (table.layers.size() < 2 || input == 0) return;
+  const auto size = [](const LayerParams& layer) { return layer.span.end - layer.span.begin; };
+  each = size(std::ranges::min(table.layers, {}, size)) / input;
+}
+
+void ActivationTape::lie_in_gradient(Tensor flat, const ParamTable& table) {
+  CHECK(kept_ == TapeRows::inputs && next_ == 0 && flat.dtype == DType::f32 && flat.size() == table.size,
+        "a tape with {} rows in a gradient of {}, the model has {}{}", next_, flat.size(), table.size,
+        kept_ == TapeRows::all ? "; it holds more than layers' inputs" : "");
+  leave_gradient();
+  const InputsInGradient place(table, slots_, x_out_.cols());
+  if (place.each == 0) return;
+  gradient_ = flat.f32();
+  lenders_ = place.lenders(std::ssize(layers_));
+  for (size_t l = 1; l < layers_.size(); ++l) {
+    own_inputs_.push_back(layers_[l].x_in);
+    layers_[l].x_in.data = place.at(flat, table, static_cast<int64_t>(l));
+  }
+}
+
+void ActivationTape::leave_gradient() {
+  if (gradient_ == nullptr) return;
+  for (size_t l = 1; l < layers_.size(); ++l) {
+    Tensor& x_in = layers_[l].x_in;
+    const Tensor own = own_inputs_[l - 1];
+    std::memcpy(own.data, x_in.data, x_in.slice_rows(0, next_).bytes());
+    x_in = own;
+  }
+  own_inputs_.clear();
+  gradient_ = nullptr;
+  lenders_ = 0;
 }
 
 std::optional<int64_t> ActivationTape::take(int64_t rows) {

@@ -22,6 +22,21 @@ struct LayerActivations {
   Tensor lse;          // (T, H) f32
 };
 
+// Layers' inputs, (rows, hidden_size) f32 each, in the flat gradient: that of layer l lies in the gradient of a layer below l, which
+// is written when l's own backward pass is over. The first layer's needs memory of its own.
+struct InputsInGradient {
+  int64_t each = 0;   // inputs that the gradient of a layer holds; 0: they do not fit
+  int64_t input = 0;  // elements
+  InputsInGradient() = default;
+  InputsInGradient(const ParamTable& table, int64_t rows, int64_t hidden_size);
+  int64_t lender(int64_t layer) const { return (layer - 1) / each; }
+  float* at(Tensor flat, const ParamTable& table, int64_t layer) const {
+    return flat.f32() + table.layers[static_cast<size_t>(lender(layer))].span.begin + (layer - 1) % each * input;
+  }
+  // Layers, from the first on, whose gradients hold something.
+  int64_t lenders(int64_t layers) const { return each > 0 && layers > 1 ? lender(layers - 1) + 1 : 0; }
+};
+
 // What is kept of a row: all that the backward pass would need a forward pass for, or each layer's input alone, from which the
 // layer is run again (checkpointing).
 enum class TapeRows : uint8_t { all, inputs };
@@ -35,6 +50,14 @@ class ActivationTape {
 
   // Forgets all rows. Those to come are of this version of the policy.
   void begin(int64_t version);
+  // Of a tape of inputs that has no rows yet: until `leave_gradient` they lie in this flat gradient (table.size) f32, wherever they
+  // fit. They are lost when gradients are written there, layer by layer as InputsInGradient says.
+  void lie_in_gradient(Tensor flat, const ParamTable& table);
+  // Rows that lie in a gradient move to memory of the tape's own.
+  void leave_gradient();
+  // The gradient that it lies in, or null, and how many layers' gradients, from the first on, it takes.
+  const float* gradient() const { return gradient_; }
+  int64_t lenders() const { return lenders_; }
   int64_t version() const { return version_; }
   int64_t slots() const { return slots_; }
   int64_t free_slots() const { return slots_ - next_; }
@@ -52,6 +75,9 @@ class ActivationTape {
   TapeRows kept_;
   Arena arena_{"activations of sampled rows"};
   std::vector<LayerActivations> layers_;
+  std::vector<Tensor> own_inputs_;  // of layers whose x_in lies in a gradient
+  const float* gradient_ = nullptr;
+  int64_t lenders_ = 0;
   Tensor x_out_;
 };
 

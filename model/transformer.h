@@ -85,12 +85,9 @@ struct TrainLimits {
   }
 };
 
-// How many layers' inputs of so many rows fit into the gradient of one layer, each (rows, hidden_size) f32.
-int64_t inputs_in_gradient(const ParamTable& table, int64_t rows, int64_t hidden_size);
-
 // Activations kept for the backward pass. With `checkpointing` only each layer's input is kept, and the backward pass
 // runs the layer forward again (Chen et al. 2016): the same bits, a third more work, a fraction of the memory. The inputs lie
-// in the gradients of lower layers, which are written after them, wherever they fit. A tape then needs inputs alone.
+// in the gradients of lower layers wherever they fit (InputsInGradient). A tape then needs inputs alone.
 class TrainState {
  public:
   TrainState(const Policy& policy, const TrainLimits& limits, bool checkpointing = false);

@@ -16,7 +16,7 @@ struct TrainState::Impl {
   Arena arena{"training activations"};
   TrainLimits limits;
   bool checkpointing;
-  int64_t lent = 0;  // checkpointing: inputs that a layer's gradient holds; 0: all inputs have memory of their own
+  InputsInGradient lent;  // checkpointing: where inputs of `layers` lie; none: in memory of their own
   Layers layers;  // of rows that are run forward; checkpointing: all but x_in are `shared`
   Layers shared;  // with a tape or checkpointing: one layer's for all of them, of all rows
   Tensor x_out, rstd_out, h_out, selected;  // after the last layer; selected (n, C) act
@@ -55,12 +55,6 @@ void append_pack(TokenPack& to, const TokenPack& from) {
   to.targets.insert(to.targets.end(), from.targets.begin(), from.targets.end());
 }
 
-int64_t inputs_in_gradient(const ParamTable& table, int64_t rows, int64_t hidden_size) {
-  int64_t least = INT64_MAX;
-  for (const LayerParams& layer : table.layers) least = std::min(least, layer.span.end - layer.span.begin);
-  return table.layers.size() > 1 ? least / (rows * hidden_size) : 0;
-}
-
 TrainState::~TrainState() = default;
 const TrainLimits& TrainState::limits() const { return impl->limits; }
 size_t TrainState::bytes() const { return impl->arena.bytes() + impl->kept_sums.capacity() * sizeof(float); }
@@ -74,7 +68,7 @@ TrainState::TrainState(const Policy& policy, const TrainLimits& limits, bool che
   const int64_t T = limits.tokens, C = c.hidden_size;
   impl->limits = limits;
   impl->checkpointing = checkpointing;
-  if (checkpointing && limits.forward_tokens > 0) impl->lent = inputs_in_gradient(policy.table, limits.forward_tokens, C);
+  if (checkpointing && limits.forward_tokens > 0) impl->lent = InputsInGradient(policy.table, limits.forward_tokens, C);
   if (limits.forward_tokens > 0) impl->layers.resize(static_cast<size_t>(c.num_layers));
   const bool one_set = limits.tape || checkpointing;
   if (one_set) impl->shared.resize(static_cast<size_t>(c.num_layers));
@@ -92,7 +86,7 @@ TrainState::TrainState(const Policy& policy, const TrainLimits& limits, bool che
   };
   for (LayerActivations& a : impl->layers) {
     const bool first = &a == &impl->layers.front();
-    const bool in_shared = checkpointing && first && !limits.tape, in_gradient = !first && impl->lent > 0;
+    const bool in_shared = checkpointing && first && !limits.tape, in_gradient = !first && impl->lent.each > 0;
     if (!in_shared && !in_gradient) plan_layer(a, limits.forward_tokens, checkpointing);
   }
   if (one_set) plan_layer(impl->shared.front(), T);
@@ -131,23 +125,20 @@ void check_pack(const Policy& policy, const TrainState& state, const TokenPack& 
           policy.config.vocab_size);
 }
 
-// The layers of a pass whose gradients go to `flat`, and where in it nothing lies until the backward pass: the layers from
-// `free` on. Layer l's input is in the gradient of a layer below l, which is written when l's own backward pass is over; the first has
-// memory of its own.
+// The layers of a pass whose gradients go to `flat`. From layer `free` on, nothing lies there until the backward pass.
 struct PassLayers {
   Layers layers;
   int64_t free = 0;
 };
 
-PassLayers pass_layers(const TrainState::Impl& s, const ParamTable& table, Tensor flat) {
-  PassLayers pass{s.layers};
-  if (s.lent == 0) return pass;
-  for (size_t l = 1; l < pass.layers.size(); ++l) {
-    const auto index = static_cast<int64_t>(l - 1), lender = index / s.lent;
-    Tensor& x_in = pass.layers[l].x_in;
-    x_in.data = flat.f32() + table.layers[static_cast<size_t>(lender)].span.begin + index % s.lent * x_in.size();
-    pass.free = lender + 1;
-  }
+PassLayers pass_layers(const TrainState::Impl& s, const ParamTable& table, Tensor flat, const ActivationTape* tape) {
+  CHECK(tape == nullptr || tape->gradient() == nullptr || (tape->gradient() == flat.f32() && s.layers.empty()),
+        "a tape that lies in a gradient, of another pass or beside rows that are run forward");
+  PassLayers pass{s.layers, tape != nullptr ? tape->lenders() : 0};
+  if (s.lent.each == 0) return pass;
+  const int64_t layers = std::ssize(pass.layers);
+  for (int64_t l = 1; l < layers; ++l) pass.layers[l].x_in.data = s.lent.at(flat, table, l);
+  pass.free = std::max(pass.free, s.lent.lenders(layers));
   return pass;
 }
 
@@ -331,7 +322,7 @@ void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, f
   CHECK(policy.use == PolicyUse::training, "gradients of a policy for inference");
   check_pack(policy, state, pack);
   TrainState::Impl& s = *state.impl;
-  const auto [layers, free] = pass_layers(s, policy.table, flat);
+  const auto [layers, free] = pass_layers(s, policy.table, flat, taped.tape);
   std::vector<int32_t> slots(taped.slots.begin(), taped.slots.end());
   const Tensor selected = [&] {
     const Span span(ex.trace, "forward");

@@ -107,13 +107,15 @@ Tensor GradientSum::begin(std::span<const int> leaves, const Exec& ex) {
   for (int leaf : leaves) begun_[leaf] = true;
   open_ = common_ancestor({0, leaves.front()}, {0, leaves.back()});
   last_begun_ = leaves.back();
-  if (free_.empty()) {
-    open_data_ = new_buffer();
-  } else {
-    open_data_ = std::move(free_.back());
-    free_.pop_back();
-  }
+  next_buffer();
+  open_data_ = std::move(free_.back());
+  free_.pop_back();
   return (*open_data_)[0];
+}
+
+Tensor GradientSum::next_buffer() {
+  if (free_.empty()) free_.push_back(new_buffer());
+  return (*free_.back())[0];
 }
 
 void GradientSum::end(const Exec& ex, bool leaf_goes_on) {

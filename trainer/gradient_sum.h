@@ -54,6 +54,8 @@ class GradientSum {
   // added up as tree_merges(leaves) says. Elements that are never written are 0. Buffers are begun in ascending order; the
   // packs of one leaf may come in several, leaf by itself; leaves without packs are left out.
   Tensor begin(std::span<const int> leaves, const Exec& ex);
+  // The buffer that the next `begin` gives, for other use until then. What is left in its layers is overwritten or cleared there.
+  Tensor next_buffer();
   // The buffer is complete: merges it up the tree as far as this rank can. `leaf_goes_on`: the next one is of the same leaf.
   void end(const Exec& ex, bool leaf_goes_on = false);
   // Exchanges spans and sums them in tree order: the total of this rank's span, valid until the

@@ -232,7 +232,7 @@ void add_update(std::vector<MemoryPiece>& pieces, const TrainingPlan& plan, cons
     add(pieces, "exchange with other ranks",
         4 * (shares.sums - 1) * std::min(span, kExchangedGradients) + s.act * std::min(size, kSharedWeights));
   // With checkpointing the layers' inputs lie in the gradient, where they fit.
-  if (kept == Kept::inputs_and_one_layer && inputs_in_gradient(table, passes.rows, s.C) > 0) kept = Kept::one_layer;
+  if (kept == Kept::inputs_and_one_layer && InputsInGradient(table, passes.rows, s.C).each > 0) kept = Kept::one_layer;
   add(pieces, fmt::format("training activations ({} rows)", passes.rows), training_activations(s, passes.rows, kept));
   const int64_t threads = threads_of(plan);
   add(pieces, fmt::format("workspace ({} threads)", threads), workspace(s, passes.rows, shares.owned, threads));

@@ -105,11 +105,16 @@ void PackRunner::run(const PackPass& pass, std::span<const TrainPack> packs, Tra
 
 double PackRunner::step(std::span<const TrainPack> packs, float temperature, double learning_rate, const Gradient& gradient,
                         const std::function<void(size_t, TrainState&)>& prepare, const Exec& ex,
-                        const ActivationTape* tape) {
+                        ActivationTape* tape) {
   CHECK(!packs.empty(), "an optimizer step without packs");
   std::vector<bool> leaf_used(static_cast<size_t>(optimizer_.logical_ranks()));
   for (const TrainPack& pack : packs) leaf_used[static_cast<size_t>(pack.logical_rank)] = true;
   const std::vector<PackPass> passes = plan_passes(packs, optimizer_.owned_shards(), kPassRows);
+  const auto all_taped = [&](const PackPass& pass) {
+    return std::ranges::all_of(packs.subspan(pass.first, pass.last - pass.first),
+                               [](const TrainPack& pack) { return taped_rows(pack) == rows_of(pack); });
+  };
+  if (tape != nullptr && (passes.size() != 1 || !all_taped(passes.front()))) tape->leave_gradient();
   for (const PackPass& pass : passes) {
     TrainState& state = state_for(passes, packs, tape);
     for (size_t p = pass.first; prepare && p < pass.last; ++p) prepare(p, state);

@@ -40,11 +40,12 @@ class PackRunner {
 
   // `packs` is the same list on every rank, not empty, of ascending logical ranks. prepare(pack, state), if given, is called
   // for each pack before the gradient of any of its targets is asked for, e.g. for the reference's log-probs. `tape`, if
-  // given, holds the rows that the packs' slots name; no bit depends on it. Returns the gradient norm before clipping.
+  // given, holds the rows that the packs' slots name; no bit depends on it. Where it lies in a gradient it moves out, unless there is
+  // one pass and that needs nothing else. Returns the gradient norm before clipping.
   // Non-finite gradients throw (exit code 5) and leave the weights as they are.
   double step(std::span<const TrainPack> packs, float temperature, double learning_rate, const Gradient& gradient,
               const std::function<void(size_t pack, TrainState& state)>& prepare, const Exec& ex,
-              const ActivationTape* tape = nullptr);
+              ActivationTape* tape = nullptr);
 
   // Whether packs[i] is run on this rank.
   bool is_mine(const TrainPack& pack) const {

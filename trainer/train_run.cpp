@@ -126,6 +126,8 @@ std::vector<Group> TrainRun::sample_groups() {
   ExperienceMaker maker{*generator_, model_->tokenizer, rewards_, comm_, ex_, &lengths_,
                         tape_ ? &*tape_ : nullptr};
   if (tape_) tape_->begin(model_->policy->version);
+  if (tape_ && tape_->kept() == TapeRows::inputs)
+    tape_->lie_in_gradient(optimizer_->gradients().next_buffer(), model_->policy->table);
   const Clock::time_point start = Clock::now();
   maker.reward_timeout_s = config_.comm.reward_timeout_s;
   const MeetingDeadline meeting(comm_, config_);

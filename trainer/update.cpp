@@ -78,7 +78,7 @@ Updater::Updater(Policy& policy, const Policy* reference, Optimizer& optimizer, 
 }
 
 void Updater::update(std::span<const Group> groups, std::span<const std::string> names, int64_t step, Metrics& metrics,
-                     const Exec& ex, const ActivationTape* tape) {
+                     const Exec& ex, ActivationTape* tape) {
   const bool all_groups = loss_.beta > 0 || !config_.trainer.skip_zero_advantage;
   const bool any_signal = std::ranges::any_of(groups, &Group::has_signal);
   const float temperature = config_.rollout.temperature;

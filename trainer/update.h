@@ -24,7 +24,7 @@ class Updater {
   // when a log-prob or loss is not finite: before the optimizer is touched. `tape`: of this rank, holds the rows that the
   // rollouts' slots name, so that the first iteration need not run them forward; no bit depends on it.
   void update(std::span<const Group> groups, std::span<const std::string> names, int64_t step, Metrics& metrics, const Exec& ex,
-              const ActivationTape* tape = nullptr);
+              ActivationTape* tape = nullptr);
 
   // Completion tokens that the last update trained on, all ranks together.
   int64_t trained_tokens() const { return trained_tokens_; }

@@ -287,7 +287,7 @@ TEST_F(PackLoss, InputsInTheGradientOfOtherLayersChangeNoBit) {
         append_pack(pack, more);
         parts.push_back({std::ssize(more.tokens), std::ssize(more.targets), parts.empty() ? 0 : 1});
       }
-      counts.insert(std::min<int64_t>(5, inputs_in_gradient(policy->table, std::ssize(pack.tokens), config.hidden_size)));
+      counts.insert(std::min<int64_t>(5, InputsInGradient(policy->table, std::ssize(pack.tokens), config.hidden_size).each));
       EXPECT_EQ(gradient_of(*policy, pack, parts, true, ex_), gradient_of(*policy, pack, parts, false, ex_)) << rows << " rows";
     }
     EXPECT_TRUE(counts.contains(0) && counts.contains(1) && counts.contains(5)) << "of one layer's gradient";
@@ -305,7 +305,7 @@ TEST_F(PackLoss, CheckpointingKeepsLittleOfALayer) {
   EXPECT_EQ(bytes(9, true), bytes(8, true)) << "inputs lie in the gradient";
   EXPECT_GT(bytes(9, false) - bytes(8, false), 5 * input);
   rows = 1024;  // of which no gradient holds an input
-  ASSERT_EQ(inputs_in_gradient(make_param_table(config, 1), rows, config.hidden_size), 0);
+  ASSERT_EQ(InputsInGradient(make_param_table(config, 1), rows, config.hidden_size).each, 0);
   EXPECT_EQ(bytes(9, true) - bytes(8, true), 4 * input);
 }
 

@@ -48,6 +48,10 @@ struct TinyRun {
     for (const std::vector<int32_t>& prompt : prompts) longest = std::max(longest, prompt.size());
     Generator sampler(*policy, g, static_cast<int64_t>(longest));
     if (tape) tape->begin(policy->version);
+    if (tape && tape->kept() == TapeRows::inputs) {
+      if (!optimizer) make_optimizer();
+      tape->lie_in_gradient(optimizer->gradients().next_buffer(), policy->table);
+    }
     std::vector<Group> groups;
     for (size_t p = 0; p < rewards.size(); ++p) {
       Group group;

@@ -151,7 +151,7 @@ TEST(Update, ActivationsKeptWhileSamplingChangeNoBit) {
   const uint64_t seed = std::random_device{}();
   SCOPED_TRACE(fmt::format("seed {}", seed));
   Random random(seed, Stream::kTest);
-  int whole = 0, in_part = 0;
+  int whole = 0, in_gradient = 0, in_part = 0;
   for (int setting = 0; setting < 24; ++setting) {
     const DType dtype = random.below(2) == 0 ? DType::f32 : DType::bf16;
     const int threads = static_cast<int>(random.between(1, 3));
@@ -181,6 +181,7 @@ TEST(Update, ActivationsKeptWhileSamplingChangeNoBit) {
         metrics = run.update(run.sample(static_cast<uint32_t>(step), kMixed), step, reference.get());
         const double reused = metrics.get("perf/reused_rows") * static_cast<double>(config.algorithm.num_iterations);
         EXPECT_TRUE(with_tape || reused == 0);
+        in_gradient += with_tape && run.tape->gradient() != nullptr;
         whole += reused == 1, in_part += reused > 0 && reused < 1;
         metrics.set("perf/reused_rows", 0.0);
       }
@@ -190,6 +191,7 @@ TEST(Update, ActivationsKeptWhileSamplingChangeNoBit) {
     }
   }
   EXPECT_GT(whole, 0);
+  EXPECT_GT(in_gradient, 0);
   EXPECT_GT(in_part, 0);
 }
 
