@@ -66,9 +66,14 @@ TrainState& PackRunner::state_for(std::span<const PackPass> passes, std::span<co
   }
   if (!state_ || !state_->limits().holds(need)) {
     const TrainLimits old = state_ ? state_->limits() : TrainLimits{};
-    const TrainLimits more{.tokens = std::max(round_rows(need.tokens), old.tokens),
-                           .targets = std::max(round_rows(need.targets), old.targets),
-                           .forward_tokens = std::max(round_rows(need.forward_tokens), old.forward_tokens),
+    // What has grown once will grow again: an eighth more than is needed, as new memory is slow at first touch.
+    const auto grown = [](int64_t rows, int64_t before) {
+      return rows <= before ? before : round_rows(before > 0 ? rows + rows / 8 : rows);
+    };
+    const int64_t tokens = grown(need.tokens, old.tokens);
+    const TrainLimits more{.tokens = tokens,
+                           .targets = grown(need.targets, old.targets),
+                           .forward_tokens = std::min(tokens, grown(need.forward_tokens, old.forward_tokens)),
                            .tape = need.tape || old.tape};
     state_.reset();  // free the smaller one first
     state_ = std::make_unique<TrainState>(policy_, more, checkpointing_);

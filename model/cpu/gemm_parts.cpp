@@ -39,14 +39,18 @@ void add_tile(float* sum, const float* other, int64_t n) {
   }
 }
 
-// `count` floats, from a row of a block to C.
-void write_row(float* to, const float* from, int64_t count) {
+// `count` floats, from a row of a block to C: `from`, or from + other.
+void write_row(float* to, float* from, const float* other, int64_t count) {
 #if defined(__AVX512F__)
   if (count == kColumns && reinterpret_cast<uintptr_t>(to) % sizeof(__m512) == 0) {
-    for (int64_t i = 0; i < kColumns; i += kVectorLanes) _mm512_stream_ps(to + i, _mm512_load_ps(from + i));
+    for (int64_t i = 0; i < kColumns; i += kVectorLanes) {
+      const __m512 sum = _mm512_load_ps(from + i);
+      _mm512_stream_ps(to + i, other != nullptr ? sum + _mm512_load_ps(other + i) : sum);
+    }
     return;
   }
 #endif
+  if (other != nullptr) add_tile(from, other, kColumns);
   std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
 }
 
@@ -133,10 +137,11 @@ void finish_block(const PartProduct& p, const Place& at) {
     args.b += args.lanes * width * 4;
     if (!step.joins) ++depth;
     if (step.part >= 0 && !p.kept.rows.empty()) keep_rows(p, step.part, sums[depth - 1], at);
-    for (int merge = 0; merge < step.merges; ++merge, --depth)
-      add_tile(sums[depth - 2], sums[depth - 1], at.rows * kColumns);
+    const int now = step.merges - (&step == &p.steps.back() && step.merges > 0);  // the last sum is added as it is written
+    for (int merge = 0; merge < now; ++merge, --depth) add_tile(sums[depth - 2], sums[depth - 1], at.rows * kColumns);
   }
-  for (int64_t r = 0; r < at.rows; ++r) write_row(c + r * p.n, sums[0] + r * kColumns, at.columns);
+  for (int64_t r = 0; r < at.rows; ++r)
+    write_row(c + r * p.n, sums[0] + r * kColumns, depth > 1 ? sums[1] + r * kColumns : nullptr, at.columns);
 }
 
 template <typename Steps>

@@ -24,7 +24,8 @@ using head::kRowsInCache;
 using head::LogitSource;
 using head::LogitSpace;
 
-constexpr int64_t kGroup = 512;         // rows of one sweep over the vocabulary; fixes the order of sums in dw
+constexpr int64_t kGroup = 512;         // rows that are added up in a step of dw; fixes the order of its sums
+constexpr int64_t kBatchRows = 2048;    // of parts that go through one sweep together, where there is room for their logits
 constexpr int64_t kBlock = 8 * kChunk;  // columns whose gradient is held at a time
 constexpr int64_t kRowTask = 16;
 constexpr int64_t kOwnLogits = 8 << 20;  // logits that head_loss keeps in memory of its own
@@ -159,12 +160,12 @@ struct Batch {
 };
 
 // A sum that is not yet on the way to its parent's can wait in dw, but no second one: a batch ends where one is left.
-std::vector<Batch> make_batches(std::span<const RowPart> parts) {
+std::vector<Batch> make_batches(std::span<const RowPart> parts, int64_t most_rows) {
   std::vector<Batch> batches;
   Batch next{0, 0, {}};
   int open = 0;
   const auto close = [&] {
-    if (!batches.empty() && batches.back().rows + next.rows <= kGroup) {
+    if (!batches.empty() && batches.back().rows + next.rows <= most_rows) {
       Batch& last = batches.back();
       last.rows += next.rows;
       last.steps.insert(last.steps.end(), next.steps.begin(), next.steps.end());
@@ -324,7 +325,7 @@ void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, std::span<
         "head_loss: {} kept rows of {} parts in {} x {}", kept.rows.size(), parts.size(), kept.sums.rows(),
         kept.sums.cols());
   const DType lane = gemm::lane_dtype(h.dtype);
-  const std::vector<Batch> batches = make_batches(parts);
+  const std::vector<Batch> batches = make_batches(parts, std::clamp(static_cast<int64_t>(spare.size()) / V, kGroup, kBatchRows));
   int64_t most = 0, lanes = 0;
   for (const Batch& batch : batches) {
     most = std::max(most, batch.rows);

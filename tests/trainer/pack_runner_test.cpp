@@ -110,5 +110,21 @@ TEST(PackRunner, CheckpointingAndSplitLogicalRanksChangeNoBitOfTheWeights) {
   }
 }
 
+// Rows that are run forward may grow faster than all rows do.
+TEST(PackRunner, MoreRowsAStepChangeNoBitOfTheWeights) {
+  std::vector<std::byte> first;
+  for (const int64_t slots : {0, 70, 150}) {
+    TinyRun run(DType::bf16, 2);
+    if (slots > 0) run.tape.emplace(run.policy->config, DType::bf16, slots);
+    for (const size_t samples : {2, 8, 16, 40}) {
+      std::vector<double> rewards(samples);
+      for (size_t i = 0; i < samples; i += 2) rewards[i] = 1;
+      run.update(run.sample(static_cast<uint32_t>(samples), {rewards, rewards, rewards}), static_cast<int64_t>(samples));
+    }
+    if (slots == 0) first = run.weights();
+    EXPECT_EQ(run.weights(), first) << slots << " slots";
+  }
+}
+
 }  // namespace
 }  // namespace cohort
