@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/check.h"
+#include "reward/code/control_group.h"
 #include "reward/code/wire.h"
 #include "reward/code/worker.h"
 
@@ -33,17 +34,34 @@ void forget_the_run() {
   if (chdir("/") != 0) _exit(1);
 }
 
+// The run is over, and this process with it.
+[[noreturn]] void end(const std::vector<pid_t>& workers, const GroupPlace& place) {
+  if (place.folder.empty()) _exit(0);  // they die with this process
+  for (const pid_t worker : workers) kill(worker, SIGKILL);
+  for (const pid_t worker : workers) {
+    while (waitpid(worker, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    remove_worker_group(place, worker);
+  }
+  _exit(0);
+}
+
 [[noreturn]] void tend() {
   forget_the_run();
+  const GroupPlace place = find_group_place();
+  remove_dead_groups(place);
   const int socket = HelperProcess::kSocket;
   std::vector<pid_t> workers;
   while (true) {
     pollfd entry{socket, POLLIN, 0};
     poll(&entry, 1, 1000);  // a second: then dead workers are looked for
-    for (pid_t dead; (dead = waitpid(-1, nullptr, WNOHANG)) > 0;) std::erase(workers, dead);
+    for (pid_t dead; (dead = waitpid(-1, nullptr, WNOHANG)) > 0;) {
+      std::erase(workers, dead);
+      remove_worker_group(place, dead);
+    }
     if (entry.revents == 0) continue;
     Order order;
-    if (recv(socket, &order, sizeof order, 0) != sizeof order) _exit(0);  // the parent is gone
+    if (recv(socket, &order, sizeof order, 0) != sizeof order) end(workers, place);  // the parent is gone
     if (order.pid != 0) {
       // Only a child that was not waited for yet: its number cannot have gone to another process.
       if (std::erase(workers, order.pid) > 0) kill(order.pid, SIGKILL);
@@ -54,7 +72,7 @@ void forget_the_run() {
     if (worker == 0) {
       dup3(workers_side.get(), socket, O_CLOEXEC);
       syscall(SYS_close_range, socket + 1u, ~0u, 0);
-      run_worker(socket, nursery);
+      run_worker(socket, nursery, place);
     }
     const Order answer{worker};
     if (worker > 0) workers.push_back(worker);
