@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "reward/code/fd.h"
+#include "core/fd.h"
 #include "reward/feed.h"
 
 namespace cohort {

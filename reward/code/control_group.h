@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "reward/code/fd.h"
+#include "core/fd.h"
 #include "reward/code/sandbox.h"
 
 namespace cohort {

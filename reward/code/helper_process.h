@@ -4,7 +4,7 @@
 
 #include <sys/types.h>
 
-#include "reward/code/fd.h"
+#include "core/fd.h"
 
 namespace cohort {
 

@@ -43,16 +43,15 @@ void HttpService::give_up_all() {
 
 void HttpService::expire() {
   const Clock::time_point now = Clock::now();
-  std::erase_if(jobs_, [&](auto& entry) {
-    auto& [key, job] = entry;
-    std::erase_if(job.tasks, [&](const RewardTask& task) {
-      if (now < task.deadline) return false;
+  for (auto job = jobs_.begin(); job != jobs_.end();) {
+    std::vector<RewardTask>& tasks = job->second.tasks;
+    const auto late = std::ranges::stable_partition(tasks, [&](const RewardTask& task) { return now < task.deadline; });
+    for (const RewardTask& task : late)
       settle(task, {OutsideEnd::timeout, std::nullopt, fmt::format("{}: no answer by the completion's deadline", options_.settings.url)});
-      return true;
-    });
-    if (job.tasks.empty() && job.asked) client_.cancel(key);
-    return job.tasks.empty();
-  });
+    tasks.erase(late.begin(), late.end());
+    if (tasks.empty()) client_.cancel(job->first);
+    job = tasks.empty() ? jobs_.erase(job) : std::next(job);
+  }
 }
 
 void HttpService::post(size_t key, Job& job) {
