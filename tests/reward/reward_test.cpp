@@ -274,7 +274,7 @@ TEST(Rewards, OptionsAreCheckedWithoutAnythingBeingStarted) {
   EXPECT_NE(access(mark.c_str(), F_OK), 0);
   // What is wrong by itself is told without it, too.
   EXPECT_SAYS(refusal([] { check_reward({.name = "command", .options = Json::object()}); }), "'command' is missing");
-  EXPECT_SAYS(refusal([] { check_reward({.name = "http", .options = {{"url", "x"}, {"batch", 0}}}); }), "'batch' is 0");
+  EXPECT_SAYS(refusal([] { check_reward({.name = "http", .options = {{"url", "http://x"}, {"batch", 0}}}); }), "'batch' is 0");
   EXPECT_SAYS(refusal([] { check_reward({.name = "library", .options = {{"path", "a"}, {"threads", "few"}}}); }), "'threads' is 'few'");
   EXPECT_SAYS(refusal([] { check_reward({.name = "code", .options = Json::object()}); }), "is off until the config says so");
   EXPECT_SAYS(refusal([] { check_reward({.name = "exact", .weight = 1e9}); }), "weight");

@@ -89,7 +89,7 @@ TEST(ScoreLane, WhatServingThrowsCostsWhatItHad) {
   for (size_t i = 0; i < 7; ++i) {
     EXPECT_EQ(scores.verdicts[i][1].reason, reasons[i]) << i;
     EXPECT_EQ(scores.rows[i].scores[1].has_value(), reasons[i].empty()) << i;
-    if (!reasons[i].empty()) EXPECT_EQ(scores.rows[i].ends[1].missing, Missing::error);
+    EXPECT_EQ(scores.rows[i].ends[1].missing == Missing::error, !reasons[i].empty()) << i;
     EXPECT_TRUE(scores.rows[i].scores[0] || completions[i].size() % 7 == 3) << "the other reward's score is there";
   }
 }

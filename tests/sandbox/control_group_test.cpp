@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include <thread>
+
 #include "core/files.h"
 #include "sandbox_fixture.h"
 
@@ -91,7 +93,7 @@ class ControlGroups : public SandboxTest {
     if (IsSkipped()) return;
     if (place.folder.empty()) GTEST_SKIP() << "no delegated control group: " << place.found;
     for (const Means& m : sandbox_means())
-      if (m.name == "control group") ASSERT_TRUE(m.present) << m.found;
+      EXPECT_TRUE(m.name != "control group" || m.present) << m.found;
   }
   // Of this process's nursery.
   int groups() const {
@@ -120,7 +122,7 @@ TEST_F(ControlGroups, HoldARunAndLeaveNothing) {
     EXPECT_EQ(file_bytes(run + "/memory.oom.group"), "1\n");
     ASSERT_TRUE(eventually([&] { return file_bytes(run + "/pids.current") == "2\n"; })) << "the init and the program";
     const Fd killer(open((run + "/cgroup.kill").c_str(), O_WRONLY));
-    if (killer) EXPECT_EQ(write(killer.get(), "1", 1), 1);
+    EXPECT_TRUE(!killer || write(killer.get(), "1", 1) == 1);
   }
   const ProgramResult result = run(attacker("exit", "7"));
   EXPECT_EQ(result.status, 7);
