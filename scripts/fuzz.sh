@@ -23,14 +23,25 @@ sanitizers=address,undefined
 cmake -S . -B build-fuzz -G Ninja --log-level=WARNING -DCMAKE_BUILD_TYPE=RelWithDebInfo \
   -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCOHORT_TESTS=OFF \
   -DCOHORT_SANITIZE="fuzzer-no-link,$sanitizers" -DCMAKE_CXX_FLAGS=-Wno-unknown-warning-option
-cmake --build build-fuzz --target cohort_model cohort_reward
+
+# The libraries that a target needs, in the order of linking.
+libraries_of() {
+  case $1 in
+    math | math_parser | task | answers | code) echo reward core ;;
+    template) echo text core ;;
+    *) echo model ops text formats reward core ;;
+  esac
+}
+needed=()
+for target in "${targets[@]}"; do needed+=($(libraries_of "$target")); done
+cmake --build build-fuzz --target $(printf 'cohort_%s\n' "${needed[@]}" | sort -u)
 
 for target in "${targets[@]}"; do
   echo "== $target: $seconds s"
   work=build-fuzz/$target
   mkdir -p "$work/corpus" "$work/seeds"
   clang++ -std=c++20 -g -O2 -fsanitize="fuzzer,$sanitizers" -fno-sanitize-recover=all -DFMT_SHARED -I. \
-    "tests/fuzz/${target}_fuzz.cpp" build-fuzz/libcohort_{model,ops,text,formats,reward,core}.a \
+    "tests/fuzz/${target}_fuzz.cpp" $(libraries_of "$target" | sed 's#\([a-z]*\) *#build-fuzz/libcohort_\1.a #g') \
     -lfmt -lyaml-cpp -lutf8proc -lpcre2-8 -lxxhash -lgmp -lseccomp -lcurl -o "$work/fuzz"
   FUZZ_SEEDS=$work/seeds "$work/fuzz" -max_total_time="$seconds" -max_len=65536 -rss_limit_mb=2048 -timeout=100 \
     -print_final_stats=1 -artifact_prefix="$work/" "$work/corpus" "$work/seeds" 2>&1 | tee "$work/log" | grep -v '^#' || true
@@ -40,7 +51,7 @@ for target in "${targets[@]}"; do
   echo "$target: $(awk '{ sum += $1 } END { print sum }' "$work/runs") inputs so far"
   if [[ -e build/libcohort_reward.a ]] && grep -q limits.h "tests/fuzz/${target}_fuzz.cpp"; then
     g++ -std=c++20 -O2 -I. "tests/fuzz/${target}_fuzz.cpp" tests/fuzz/replay_main.cpp \
-      build/libcohort_{model,ops,text,formats,reward,core}.a \
+      $(libraries_of "$target" | sed 's#\([a-z]*\) *#build/libcohort_\1.a #g') \
       -lfmt -lyaml-cpp -lutf8proc -lpcre2-8 -lxxhash -lgmp -lseccomp -lcurl -o "$work/replay"
     FUZZ_SEEDS= "$work/replay" "$work/corpus"
   fi

@@ -110,7 +110,7 @@ Language find_language(const RewardSpec& spec) {
     CHECK_USAGE(map->is_object(), "reward '{}': 'languages' is a map from names to languages, found {}", spec.name,
                 map->dump());
     for (const auto& [name, entry] : map->items()) {
-      std::erase_if(known, [&](const Language& language) { return language.name == name; });
+      std::erase_if(known, [&, &replaced = name](const Language& language) { return language.name == replaced; });
       known.push_back(read_language(name, entry, fmt::format("reward '{}': languages.{}", spec.name, name)));
     }
   }
