@@ -16,7 +16,9 @@ constexpr std::array<const char*, 7> kOwn = {
 
 // The options that are the other reward's.
 RewardSpec inner_spec(const RewardSpec& spec) {
-  RewardSpec inner{.name = word_option(spec, "correct", {"math", "last_number", "exact"}), .options = Json::object()};
+  RewardSpec inner{.name = spec.name,
+                   .options = Json::object(),
+                   .kind = word_option(spec, "correct", {"math", "last_number", "exact"})};
   if (spec.options.is_object())
     for (const auto& [key, value] : spec.options.items())
       if (std::ranges::find(kOwn, key) == kOwn.end()) inner.options[key] = value;

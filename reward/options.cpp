@@ -30,7 +30,7 @@ std::string_view trim(std::string_view text) {
 void check_options(const RewardSpec& spec, std::initializer_list<std::string> known) {
   if (spec.options.is_null()) return;
   CHECK(spec.options.is_object(), "options of reward '{}' are no object", spec.name);
-  std::vector<std::string> allowed = {"name", "weight"};
+  std::vector<std::string> allowed = {"name", "label", "weight"};
   allowed.insert(allowed.end(), known);
   for (const auto& [key, value] : spec.options.items()) {
     if (std::ranges::find(known, key) != known.end()) continue;

@@ -16,6 +16,7 @@ constexpr double kMaxWeight = 1e6;  // far from where a weighted sum could overf
 struct Entry {
   const char* name;
   std::unique_ptr<Reward> (*make)(const RewardSpec&);
+  void (*check)(const RewardSpec&) = nullptr;  // of the options alone, where `make` does more than look at them
 };
 
 constexpr std::array kRewards = {
@@ -31,11 +32,25 @@ constexpr std::array kRewards = {
     Entry{"language", make_language},
     Entry{"json", make_json},
     Entry{"reasoning_gym", make_reasoning_gym},
-    Entry{"code", make_code},
-    Entry{"command", make_command},
-    Entry{"http", make_http},
-    Entry{"library", make_library},
+    Entry{"code", make_code, check_code},
+    Entry{"command", make_command, check_command},
+    Entry{"http", make_http, check_http},
+    Entry{"library", make_library, check_library},
 };
+
+const Entry& find_entry(const std::string& name) {
+  for (const Entry& entry : kRewards)
+    if (name == entry.name) return entry;
+  const std::vector<std::string> names = reward_names();
+  const std::string nearest = nearest_name(name, names);
+  fail(ExitCode::kUsage, "unknown reward '{}';{} allowed are {}", name,
+       nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest), fmt::join(names, ", "));
+}
+
+void check_weight(const RewardSpec& spec) {
+  CHECK_USAGE(std::abs(spec.weight) <= kMaxWeight,  // false for NaN
+              "reward '{}': weight {} is not in [{}, {}]", spec.name, spec.weight, -kMaxWeight, kMaxWeight);
+}
 
 }  // namespace
 
@@ -45,18 +60,21 @@ std::vector<std::string> reward_names() {
   return names;
 }
 
-std::unique_ptr<Reward> make_reward(const RewardSpec& spec) {
-  for (const Entry& entry : kRewards)
-    if (spec.name == entry.name) return entry.make(spec);
-  const std::vector<std::string> names = reward_names();
-  const std::string nearest = nearest_name(spec.name, names);
-  fail(ExitCode::kUsage, "unknown reward '{}';{} allowed are {}", spec.name,
-       nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest), fmt::join(names, ", "));
+void check_reward(const RewardSpec& spec) {
+  check_weight(spec);
+  const Entry& entry = find_entry(spec.reward());
+  if (entry.check != nullptr)
+    entry.check(spec);
+  else
+    entry.make(spec);
 }
 
+std::unique_ptr<Reward> make_reward(const RewardSpec& spec) { return find_entry(spec.reward()).make(spec); }
+
 RewardSet::RewardSet(std::vector<RewardSpec> specs) : specs_(std::move(specs)) {
-  for (const RewardSpec& spec : specs_) rewards_.push_back(make_reward(spec));
+  for (const RewardSpec& spec : specs_) check_reward(spec);  // all of them before any of them starts something
   check();
+  for (const RewardSpec& spec : specs_) rewards_.push_back(make_reward(spec));
 }
 
 RewardSet::RewardSet(std::vector<RewardSpec> specs, std::vector<std::unique_ptr<Reward>> rewards)
@@ -68,12 +86,12 @@ RewardSet::RewardSet(std::vector<RewardSpec> specs, std::vector<std::unique_ptr<
 void RewardSet::check() const {
   for (size_t i = 0; i < specs_.size(); ++i) {
     const RewardSpec& spec = specs_[i];
-    CHECK_USAGE(std::abs(spec.weight) <= kMaxWeight,  // false for NaN
-                "reward '{}': weight {} is not in [{}, {}]", spec.name, spec.weight, -kMaxWeight,
-                kMaxWeight);
+    check_weight(spec);
     const auto same = [&](const RewardSpec& other) { return other.name == spec.name; };
     CHECK_USAGE(std::none_of(specs_.begin(), specs_.begin() + i, same),
-                "reward '{}' is listed twice; their metrics would have one name", spec.name);
+                "reward '{}' is listed twice, and their metrics would have one name; give one of them a label of its own, e.g. "
+                "{{name: {}, label: {}_2}}",
+                spec.name, spec.reward(), spec.name);
   }
 }
 

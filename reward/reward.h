@@ -13,6 +13,8 @@
 
 namespace cohort {
 
+class TaskFeed;
+
 // What a reward may look at. `columns`: the data row's other columns ("answer", ...).
 struct RewardInput {
   std::string_view prompt, completion;
@@ -35,21 +37,35 @@ class Reward {
   // What training and `cohort score` ask for, from several threads at a time. A reward that waits for another process
   // gives up at `deadline` (Missing::timeout); one that computes here has budgets and needs no clock.
   virtual Verdict verdict(const RewardInput& input, Clock::time_point /*deadline*/) const { return explain(input); }
-  // How many completions it has judged by other processes at a time; 0: it computes here. Those that wait begin
-  // while completions are still being made.
+  // How many threads call it at a time because it waits for other processes; 0: it computes here. Those that wait begin while
+  // completions are still being made.
   virtual int workers() const { return 0; }
+  // It is not called for one completion at a time: one thread hands it a feed of them (reward/feed.h), and it decides how many it has
+  // judged at a time. serve() returns when the feed is over and each task that was taken has its verdict; what it throws costs
+  // the tasks that have none, and it is called again, but for exit code 4.
+  virtual bool takes_feed() const { return false; }
+  virtual void serve(TaskFeed& /*feed*/) const {}
+  // The run is failing, and nobody waits for verdicts any more: those in progress end within seconds, later ones at once.
+  virtual void abandon() const {}
   // Words for Verdict::outcome, each counted as the metric rewards/NAME/outcome/WORD.
   virtual std::vector<std::string> outcome_names() const { return {}; }
 };
 
-// One entry of the config's `reward` list: {name: last_number, weight: 1.0, ...options}.
+// One entry of the config's `reward` list: {name: last_number, label: ..., weight: 1.0, ...options}.
 struct RewardSpec {
-  std::string name;
+  std::string name;  // in metrics and messages: the entry's label, or without one its name
   double weight = 1.0;
-  Json options;  // the other keys; each reward refuses those it does not know (exit code 2)
+  Json options;      // the other keys; each reward refuses those it does not know (exit code 2)
+  std::string kind = {};  // the entry's name, where it has a label; else empty
+
+  const std::string& reward() const { return kind.empty() ? name : kind; }
 };
 
-// Throws (exit code 2) for an unknown name, with the nearest known one.
+// Throws (exit code 2) for a weight or options that are wrong by themselves, and for an unknown name, with the nearest known one.
+// Starts nothing, asks nobody, and looks at nothing but the spec: what is right stays right.
+void check_reward(const RewardSpec& spec);
+// Ready to score: programs are started, servers asked, libraries loaded. Throws as check_reward does, and (exit code 2) where that
+// does not work.
 std::unique_ptr<Reward> make_reward(const RewardSpec& spec);
 std::vector<std::string> reward_names();
 
@@ -63,7 +79,7 @@ struct ScoreEnd {
 // nothing when none is.
 class RewardSet {
  public:
-  explicit RewardSet(std::vector<RewardSpec> specs);
+  explicit RewardSet(std::vector<RewardSpec> specs);  // makes them
   // The same with rewards that were made elsewhere, one a spec.
   RewardSet(std::vector<RewardSpec> specs, std::vector<std::unique_ptr<Reward>> rewards);
   struct Row {

@@ -82,12 +82,17 @@ std::unique_ptr<Reward> make_reasoning_gym(const RewardSpec& spec);
 // 1 when the program in the completion passes the row's test cases, run in a sandbox of its own (reward/code). Refused (exit code 2) unless
 // the options say sandbox: local. Options: docs/code-reward.md.
 std::unique_ptr<Reward> make_code(const RewardSpec& spec);
+// Throws (exit code 2) for options that are wrong by themselves, as check_reward in reward.h.
+void check_code(const RewardSpec& spec);
 
 // What a program of the user's own answers (reward/outside). Options: docs/outside-rewards.md.
 std::unique_ptr<Reward> make_command(const RewardSpec& spec);
+void check_command(const RewardSpec& spec);
 // What a server answers.
 std::unique_ptr<Reward> make_http(const RewardSpec& spec);
+void check_http(const RewardSpec& spec);
 // What a function in a shared library gives.
 std::unique_ptr<Reward> make_library(const RewardSpec& spec);
+void check_library(const RewardSpec& spec);
 
 }  // namespace cohort

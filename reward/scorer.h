@@ -11,6 +11,8 @@
 
 namespace cohort {
 
+class ScoreLane;
+
 struct Scores {
   std::vector<std::vector<Verdict>> verdicts;  // of each completion, one a reward
   std::vector<RewardSet::Row> rows;            // the same, summed
@@ -24,7 +26,8 @@ class Scorer {
   // For `count` completions, numbered from 0. A completion whose scores are not there `timeout_s` seconds after it was
   // added goes without (Missing::timeout). Both references outlive the scorer.
   Scorer(const RewardSet& rewards, ThreadPool& pool, int64_t count, double timeout_s = kNoTimeout);
-  // What nobody has begun is left; what runs is waited for.
+  // Before finish() has returned: for a run that fails. What nobody has begun is left, what runs is told to end (Reward::abandon) and
+  // waited for.
   ~Scorer();
   Scorer(const Scorer&) = delete;
   Scorer& operator=(const Scorer&) = delete;
@@ -37,9 +40,13 @@ class Scorer {
   Scores finish();
 
  private:
-  struct Lane;  // one outside reward: its queue and threads
+  struct Lane {  // of one reward that waits for others
+    size_t reward;
+    std::unique_ptr<ScoreLane> queue;
+  };
   Clock::time_point deadline() const;
-  void judge(size_t reward, int64_t index, Clock::time_point deadline);
+  void put(size_t reward, int64_t index, Verdict verdict, double seconds);
+  void abandon();
 
   const RewardSet& rewards_;
   ThreadPool& pool_;
@@ -50,7 +57,8 @@ class Scorer {
   std::vector<std::vector<Verdict>> verdicts_;
   std::vector<std::vector<double>> seconds_;  // of each verdict
   std::vector<size_t> here_;                  // rewards that compute here
-  std::vector<std::unique_ptr<Lane>> lanes_;
+  bool finished_ = false;
+  std::vector<Lane> lanes_;  // last: their threads use all of the above
 };
 
 }  // namespace cohort

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <map>
+#include <utility>
 
 #include "core/check.h"
 #include "core/files.h"
@@ -87,6 +90,13 @@ void Reader::optional_map(const SectionRow& row, const YAML::Node& node,
   if (!node.IsNull()) section(row, node, source);
 }
 
+// A part of metrics' names.
+bool is_label(const std::string& text) {
+  constexpr size_t kLongest = 64;
+  const auto allowed = [](unsigned char c) { return c < 128 && (std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.'); };
+  return !text.empty() && text.size() <= kLongest && std::ranges::all_of(text, allowed);
+}
+
 RewardSpec Reader::reward(const YAML::Node& node, const ConfigSource& source) const {
   check_map(node, "an entry of reward", source.at(node));
   RewardSpec spec;
@@ -101,8 +111,14 @@ RewardSpec Reader::reward(const YAML::Node& node, const ConfigSource& source) co
                 source.at(node["weight"]), spec.name, describe(node["weight"]));
     spec.weight = weight->get<double>();
   }
-  spec.options.erase("name");
-  spec.options.erase("weight");
+  if (const auto label = spec.options.find("label"); label != spec.options.end()) {
+    CHECK_USAGE(label->is_string() && is_label(label->get_ref<const std::string&>()),
+                "{}: label of reward '{}': found {}; allowed: letters, digits, '_', '-' and '.', at most 64", source.at(node["label"]),
+                spec.name, describe(node["label"]));
+    spec.kind = std::exchange(spec.name, label->get<std::string>());
+    if (spec.kind == spec.name) spec.kind.clear();
+  }
+  for (const char* key : {"name", "weight", "label"}) spec.options.erase(key);
   return spec;
 }
 
@@ -116,10 +132,13 @@ void Reader::rewards(const YAML::Node& node, const ConfigSource& source) {
     RewardSpec spec = reward(item, source);
     const std::string where = source.at(item);
     const auto [earlier, is_new] = places.emplace("reward." + spec.name, where);
-    CHECK_USAGE(is_new, "{}: reward '{}' is listed twice{}", where, spec.name,
-                source.has_lines ? fmt::format("; it stands already at {}", earlier->second) : "");
+    CHECK_USAGE(is_new,
+                "{}: reward '{}' is listed twice{}, and their metrics would have one name; give one of them a label of its own, e.g. "
+                "{{name: {}, label: {}_2}}",
+                where, spec.name, source.has_lines ? fmt::format(" (it stands already at {})", earlier->second) : "", spec.reward(),
+                spec.name);
     try {
-      RewardSet({spec});
+      check_reward(spec);
     } catch (const Error& error) {
       throw Error(error.code(), fmt::format("{}: {}", where, error.what()));
     }

@@ -310,7 +310,8 @@ std::string yaml_of(const Json& value) {
 }
 
 Json reward_entry(const RewardSpec& spec) {
-  Json entry = {{"name", spec.name}, {"weight", spec.weight}};
+  Json entry = {{"name", spec.reward()}, {"weight", spec.weight}};
+  if (!spec.kind.empty()) entry["label"] = spec.name;
   if (spec.options.is_object()) entry.update(spec.options);
   return entry;
 }

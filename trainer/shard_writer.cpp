@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "core/hash.h"
 #include "core/threads.h"
+#include "core/unpin.h"
 #include "trainer/checkpoint_layout.h"
 
 namespace cohort {
@@ -86,7 +87,10 @@ ShardWriter::ShardWriter(fs::path folder, const Optimizer& optimizer) : folder_(
     for (size_t part = 0; part < kShardParts.size(); ++part)
       for (int64_t begin = 0; begin < optimizer.shard_size(); begin += kCheckpointPiece)
         pieces_.push_back({shard, part, begin, std::min(kCheckpointPiece, optimizer.shard_size() - begin), {}});
-  thread_ = std::thread([this] { write(); });
+  thread_ = std::thread([this] {
+    unpin_thread();  // the rank's computing threads have their cores to themselves
+    write();
+  });
 }
 
 ShardWriter::~ShardWriter() {

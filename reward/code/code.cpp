@@ -49,37 +49,56 @@ void require_language(const Language& language, SandboxPool& pool) {
   }
 }
 
-}  // namespace
+// The options of the config, and what follows from them alone.
+struct CodeOptions {
+  GraderOptions grader;
+  std::string column, entry_point;
+  bool fraction, whole_completion;
+  int workers;
+};
 
-CodeReward::CodeReward(const RewardSpec& spec) {
+CodeOptions read_options(const RewardSpec& spec) {
   check_options(spec, {"sandbox", "language", "languages", "column", "entry_point", "code", "score", "compare",
                        "tolerance", "workers", "timeout_s", "memory_mb", "output_kb", "scratch_mb", "processes",
                        "open_files", "compile_timeout_s", "compile_memory_mb"});
   require_opt_in(spec);
-  column_ = column_option(spec, "column", "tests");
-  entry_point_ = column_option(spec, "entry_point", "entry_point");
-  fraction_ = word_option(spec, "score", {"all", "fraction"}) == "fraction";
-  whole_completion_ = word_option(spec, "code", {"block", "completion"}) == "completion";
+  CodeOptions options;
+  GraderOptions& grader = options.grader;
+  options.column = column_option(spec, "column", "tests");
+  options.entry_point = column_option(spec, "entry_point", "entry_point");
+  options.fraction = word_option(spec, "score", {"all", "fraction"}) == "fraction";
+  options.whole_completion = word_option(spec, "code", {"block", "completion"}) == "completion";
   const std::string compare = word_option(spec, "compare", {"lines", "tokens", "exact"});
-  const int workers = static_cast<int>(whole_option(spec, "workers", 1, 1024, 2));
+  options.workers = static_cast<int>(whole_option(spec, "workers", 1, 1024, 2));
 
-  grader_.language = find_language(spec);
-  grader_.compare = compare == "lines"    ? CompareOutput::lines
+  grader.language = find_language(spec);
+  grader.compare = compare == "lines"    ? CompareOutput::lines
                     : compare == "tokens" ? CompareOutput::tokens
                                           : CompareOutput::exact;
-  grader_.tolerance = number_option(spec, "tolerance", 0, 1, 0);
-  grader_.stop_at_failure = !fraction_;
-  grader_.limits = read_limits(spec);
-  grader_.limits.address_space_bytes = kMega * grader_.language.address_space_mb;
-  grader_.compile_limits.seconds = number_option(spec, "compile_timeout_s", 0.1, 3600, 30);
-  grader_.compile_limits.memory_bytes =
-      kMega * whole_option(spec, "compile_memory_mb", 16, 1 << 20, 2048);
-  grader_.compile_limits.scratch_bytes = 256 * kMega;
+  grader.tolerance = number_option(spec, "tolerance", 0, 1, 0);
+  grader.stop_at_failure = !options.fraction;
+  grader.limits = read_limits(spec);
+  grader.limits.address_space_bytes = kMega * grader.language.address_space_mb;
+  grader.compile_limits.seconds = number_option(spec, "compile_timeout_s", 0.1, 3600, 30);
+  grader.compile_limits.memory_bytes = kMega * whole_option(spec, "compile_memory_mb", 16, 1 << 20, 2048);
+  grader.compile_limits.scratch_bytes = 256 * kMega;
+  return options;
+}
 
+}  // namespace
+
+void check_code(const RewardSpec& spec) { read_options(spec); }
+
+CodeReward::CodeReward(const RewardSpec& spec) {
+  CodeOptions options = read_options(spec);
+  grader_ = std::move(options.grader);
+  column_ = std::move(options.column), entry_point_ = std::move(options.entry_point);
+  fraction_ = options.fraction, whole_completion_ = options.whole_completion;
+  require_installed(grader_.language);
   Nursery* nursery = find_nursery();
   CHECK(nursery != nullptr, "reward '{}': the process that runs programs was not started before threads and MPI were",
         spec.name);
-  pool_ = std::make_unique<SandboxPool>(*nursery, workers);
+  pool_ = std::make_unique<SandboxPool>(*nursery, options.workers);
   require_means(pool_->examine(), fmt::format("reward '{}'", spec.name));
   require_language(grader_.language, *pool_);
 }

@@ -23,6 +23,7 @@ class CodeReward : public Reward {
   Verdict explain(const RewardInput& input) const override { return verdict(input, Clock::time_point::max()); }
   Verdict verdict(const RewardInput& input, Clock::time_point deadline) const override;
   int workers() const override { return pool_->workers(); }
+  void abandon() const override { pool_->abandon(); }
   std::vector<std::string> outcome_names() const override;
   // The same with how many cases passed.
   CodeVerdict judge(const RewardInput& input, Clock::time_point deadline = Clock::time_point::max()) const;

@@ -2,7 +2,7 @@
 // its own.
 #pragma once
 
-#include "reward/code/fd.h"
+#include "core/fd.h"
 #include "reward/code/sandbox.h"
 
 namespace cohort {

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "reward/code/fd.h"
+#include "core/fd.h"
 
 namespace cohort {
 namespace {

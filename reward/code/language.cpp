@@ -74,12 +74,10 @@ Language read_language(const std::string& name, const Json& entry, const std::st
   return language;
 }
 
-// What /box holds is not there yet.
-void check_command(const std::vector<std::string>& command, const Language& language) {
-  if (command.empty() || command[0].starts_with("/box/")) return;
-  CHECK_USAGE(command[0].starts_with('/') && access(command[0].c_str(), X_OK) == 0,
-              "language '{}': there is no program {} on this host; install it, or set languages.{}", language.name,
-              command[0], language.name);
+void require_path(const std::vector<std::string>& command, const Language& language) {
+  CHECK_USAGE(command.empty() || command[0].starts_with('/'),
+              "language '{}': the program is {}; allowed is a whole path, as the sandbox looks nowhere else", language.name,
+              command[0]);
 }
 
 // A fence that opens or closes a block: its character and length, and what stands behind it.
@@ -112,7 +110,7 @@ Language find_language(const RewardSpec& spec) {
     CHECK_USAGE(map->is_object(), "reward '{}': 'languages' is a map from names to languages, found {}", spec.name,
                 map->dump());
     for (const auto& [name, entry] : map->items()) {
-      std::erase_if(known, [&](const Language& language) { return language.name == name; });
+      std::erase_if(known, [&, &replaced = name](const Language& language) { return language.name == replaced; });
       known.push_back(read_language(name, entry, fmt::format("reward '{}': languages.{}", spec.name, name)));
     }
   }
@@ -129,9 +127,18 @@ Language find_language(const RewardSpec& spec) {
     fail(ExitCode::kUsage, "reward '{}': unknown language '{}';{} allowed are {}, and others by 'languages'", spec.name,
          name, nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest), fmt::join(names, ", "));
   }
-  check_command(found->compile, *found);
-  check_command(found->run, *found);
+  require_path(found->compile, *found);
+  require_path(found->run, *found);
   return *found;
+}
+
+void require_installed(const Language& language) {
+  for (const auto& command : {language.compile, language.run}) {
+    if (command.empty() || command[0].starts_with("/box/")) continue;  // what /box holds is not there yet
+    CHECK_USAGE(access(command[0].c_str(), X_OK) == 0,
+                "language '{}': there is no program {} on this host; install it, or set languages.{}", language.name, command[0],
+                language.name);
+  }
 }
 
 std::optional<std::string> last_code_block(std::string_view completion, const Language& language) {

@@ -24,8 +24,10 @@ struct Language {
 
 // The language that the options `language` (default python) and `languages` name: python, cpp, or an entry of the map
 // `languages` {NAME: {source, run, fences?, compile?, artifact?, binds?, environment?, address_space_mb?}}. Throws
-// (exit code 2) for anything else, and where this host has no file at the first word of a command.
+// (exit code 2) for anything else.
 Language find_language(const RewardSpec& spec);
+// Throws (exit code 2) where this host has no program at the first word of a command.
+void require_installed(const Language& language);
 
 // The last closed code block (``` or ~~~ on lines of their own) with one of the language's tags, else the last without
 // a tag. What stands before </think> does not count. Nothing when there is no such block.

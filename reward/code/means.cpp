@@ -55,7 +55,8 @@ Means namespace_row(const char* name, int flags) {
 
 }  // namespace
 
-std::vector<Means> examine_means(const std::vector<sock_filter>& filter, const std::string& error) {
+std::vector<Means> examine_means(const std::vector<sock_filter>& filter, const std::string& error, const WorkerGroup* group,
+                                 const std::string& group_found) {
   std::vector<Means> rows;
   rows.push_back({"unprivileged user", error.empty() && getuid() != 0, true,
                   error.empty() ? fmt::format("user {}", getuid()) : error,
@@ -73,13 +74,15 @@ std::vector<Means> examine_means(const std::vector<sock_filter>& filter, const s
   rows.push_back({"Landlock", landlock > 0, false,
                   landlock > 0 ? fmt::format("version {}", landlock) : "absent: one fence less",
                   landlock > 0 ? "" : "a kernel from 5.13 on, started with lsm=landlock,..."});
+  rows.push_back({"control group", group != nullptr, false, group_found,
+                  group != nullptr ? "" : "delegate one with the controllers memory and pids, docs/sandbox.md; it is one limit more"});
   const bool possible = std::ranges::all_of(rows, [](const Means& row) { return row.present || !row.required; });
   if (!possible) return rows;
 
   SandboxRequest request;
   request.program.command = {kProbeCommand};
   request.program.limits.seconds = 5;
-  const SandboxResult result = run_sandbox(request, filter, -1);
+  const SandboxResult result = run_sandbox(request, filter, -1, group);
   const std::string said = result.error.empty()
                                ? fmt::format("{} {}", sandbox_end_name(result.program.end), result.program.status)
                                : result.error;

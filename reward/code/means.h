@@ -9,6 +9,8 @@
 
 namespace cohort {
 
+class WorkerGroup;
+
 struct Means {
   std::string name;
   bool present = false;
@@ -18,8 +20,9 @@ struct Means {
 };
 
 // Looks, in a worker: namespaces one by one, then a program in a whole sandbox that tries what it must not be able to
-// do. `error`: why the worker itself is not fit, or "".
-std::vector<Means> examine_means(const std::vector<sock_filter>& filter, const std::string& error);
+// do. `error`: why the worker itself is not fit, or "". `group`: the worker's, or null, and `group_found` says why.
+std::vector<Means> examine_means(const std::vector<sock_filter>& filter, const std::string& error, const WorkerGroup* group,
+                                 const std::string& group_found);
 
 std::string encode(const std::vector<Means>& means);
 std::vector<Means> decode_means(std::string_view text);  // throws (exit code 3) for other text

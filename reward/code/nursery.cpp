@@ -3,9 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -17,6 +15,7 @@
 #include <vector>
 
 #include "core/check.h"
+#include "reward/code/control_group.h"
 #include "reward/code/wire.h"
 #include "reward/code/worker.h"
 
@@ -28,42 +27,41 @@ struct Order {
   int32_t pid;
 };
 
-// Programs find nothing of the run's here: no tokens in the environment, no open files, no terminal, no signals.
-void detach(int socket) {
+// Programs find nothing of the run's here: no tokens in the environment, no folder.
+void forget_the_run() {
   for (char** entry = ::environ; *entry != nullptr; ++entry) std::memset(*entry, 0, std::strlen(*entry));
   clearenv();
-  setsid();
-  // Descriptors: the socket as 3, nothing behind it, /dev/null before it.
-  const int null = open("/dev/null", O_RDWR);
-  const int kept = fcntl(socket, F_DUPFD, 10);
-  if (null < 0 || kept < 0) _exit(1);
-  for (int fd = 0; fd < 3; ++fd) dup2(null, fd);
-  dup3(kept, 3, O_CLOEXEC);
-  syscall(SYS_close_range, 4u, ~0u, 0);
   if (chdir("/") != 0) _exit(1);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE}) ::signal(number, SIG_IGN);
-  ::signal(SIGCHLD, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-void dies_with(pid_t parent) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(0);
+// The run is over, and this process with it.
+[[noreturn]] void end(const std::vector<pid_t>& workers, const GroupPlace& place) {
+  if (place.folder.empty()) _exit(0);  // they die with this process
+  for (const pid_t worker : workers) kill(worker, SIGKILL);
+  for (const pid_t worker : workers) {
+    while (waitpid(worker, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    remove_worker_group(place, worker);
+  }
+  _exit(0);
 }
 
-[[noreturn]] void tend(pid_t parent) {
-  dies_with(parent);
-  const int socket = 3;
+[[noreturn]] void tend() {
+  forget_the_run();
+  const GroupPlace place = find_group_place();
+  remove_dead_groups(place);
+  const int socket = HelperProcess::kSocket;
   std::vector<pid_t> workers;
   while (true) {
     pollfd entry{socket, POLLIN, 0};
     poll(&entry, 1, 1000);  // a second: then dead workers are looked for
-    for (pid_t dead; (dead = waitpid(-1, nullptr, WNOHANG)) > 0;) std::erase(workers, dead);
+    for (pid_t dead; (dead = waitpid(-1, nullptr, WNOHANG)) > 0;) {
+      std::erase(workers, dead);
+      remove_worker_group(place, dead);
+    }
     if (entry.revents == 0) continue;
     Order order;
-    if (recv(socket, &order, sizeof order, 0) != sizeof order) _exit(0);  // the parent is gone
+    if (recv(socket, &order, sizeof order, 0) != sizeof order) end(workers, place);  // the parent is gone
     if (order.pid != 0) {
       // Only a child that was not waited for yet: its number cannot have gone to another process.
       if (std::erase(workers, order.pid) > 0) kill(order.pid, SIGKILL);
@@ -72,9 +70,9 @@ void dies_with(pid_t parent) {
     auto [mine, workers_side] = socket_pair(SOCK_STREAM);
     const pid_t nursery = getpid(), worker = fork();
     if (worker == 0) {
-      dup3(workers_side.get(), 3, O_CLOEXEC);
-      syscall(SYS_close_range, 4u, ~0u, 0);
-      run_worker(3, nursery);
+      dup3(workers_side.get(), socket, O_CLOEXEC);
+      syscall(SYS_close_range, socket + 1u, ~0u, 0);
+      run_worker(socket, nursery, place);
     }
     const Order answer{worker};
     if (worker > 0) workers.push_back(worker);
@@ -90,67 +88,41 @@ std::unique_ptr<Nursery>& process_nursery() {
 
 }  // namespace
 
-Nursery::Nursery() {
-  auto [mine, childs] = socket_pair(SOCK_SEQPACKET);
-  const pid_t parent = getpid();
-  pid_ = fork();
-  if (pid_ < 0) fail(ExitCode::kResources, "fork: {}", std::strerror(errno));
-  if (pid_ == 0) {
-    try {
-      detach(childs.get());
-      tend(parent);
-    } catch (...) {
-    }
-    _exit(1);
-  }
-  socket_ = std::move(mine);
-}
-
-Nursery::~Nursery() {
-  socket_.reset();
-  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-  }
-}
+Nursery::Nursery() : process_(tend) {}
 
 std::optional<WorkerHandle> Nursery::make_worker(Clock::time_point deadline) {
   const std::lock_guard lock(mutex_);
-  if (!socket_) return std::nullopt;
+  if (!process_.socket()) return std::nullopt;
   Order order{0};
   WorkerHandle worker;
-  if (send(socket_.get(), &order, sizeof order, MSG_NOSIGNAL) == sizeof order) {
-    pollfd entry{socket_.get(), POLLIN, 0};
+  if (send(process_.socket().get(), &order, sizeof order, MSG_NOSIGNAL) == sizeof order) {
+    pollfd entry{process_.socket().get(), POLLIN, 0};
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (poll(&entry, 1, static_cast<int>(std::max<int64_t>(left, 0))) == 1 &&
-        recv(socket_.get(), &order, sizeof order, MSG_DONTWAIT) == sizeof order) {
+        recv(process_.socket().get(), &order, sizeof order, MSG_DONTWAIT) == sizeof order) {
       worker.pid = order.pid;
       if (worker.pid < 0) return std::nullopt;  // the system has no process for us now; it may later
-      worker.socket = receive_fd(socket_.get(), deadline);
+      worker.socket = receive_fd(process_.socket().get(), deadline);
     }
   }
   if (worker.socket) return worker;
-  socket_.reset();  // what it may answer later would be taken for the answer to another question
+  process_.hang_up();  // what it may answer later would be taken for the answer to another question
   return std::nullopt;
 }
 
 bool Nursery::dead() const {
   const std::lock_guard lock(mutex_);
-  return !socket_;
+  return !process_.socket();
 }
 
 void Nursery::kill_worker(pid_t worker) {
   const std::lock_guard lock(mutex_);
   const Order order{worker};
-  if (socket_) send(socket_.get(), &order, sizeof order, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (process_.socket()) send(process_.socket().get(), &order, sizeof order, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void start_nursery() {
   if (!process_nursery()) process_nursery() = std::make_unique<Nursery>();
-}
-
-// /proc/self/task has one entry a thread, and its number of links is theirs plus two.
-bool has_one_thread() {
-  struct stat info;
-  return stat("/proc/self/task", &info) == 0 && info.st_nlink == 3;
 }
 
 Nursery* find_nursery() {

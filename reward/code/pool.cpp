@@ -1,5 +1,7 @@
 #include "reward/code/pool.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 
 #include "core/check.h"
@@ -27,29 +29,47 @@ SandboxPool::SandboxPool(Nursery& nursery, int workers, std::chrono::millisecond
 // Nothing when none was free in time; one without a socket when none can be made.
 std::optional<WorkerHandle> SandboxPool::borrow(Clock::time_point deadline) {
   std::unique_lock lock(mutex_);
+  const auto ready = [&] { return busy_ < workers_ || abandoned_; };
   if (deadline == Clock::time_point::max()) {  // which wait_until may overflow on
-    freed_.wait(lock, [&] { return busy_ < workers_; });
-  } else if (!freed_.wait_until(lock, deadline, [&] { return busy_ < workers_; })) {
+    freed_.wait(lock, ready);
+  } else if (!freed_.wait_until(lock, deadline, ready)) {
     return std::nullopt;
   }
+  if (abandoned_) return std::nullopt;
   ++busy_;
+  WorkerHandle worker;
   if (idle_.empty()) {
     lock.unlock();
-    return nursery_.make_worker(Clock::now() + kStartTime).value_or(WorkerHandle{});
+    worker = nursery_.make_worker(Clock::now() + kStartTime).value_or(WorkerHandle{});
+    lock.lock();
+  } else {
+    worker = std::move(idle_.back());
+    idle_.pop_back();
   }
-  WorkerHandle worker = std::move(idle_.back());
-  idle_.pop_back();
+  if (worker.socket) busy_sockets_.push_back(worker.socket.get());
+  if (worker.socket && abandoned_) shutdown(worker.socket.get(), SHUT_RDWR);
   return worker;
 }
 
-// One without a socket is not kept.
-void SandboxPool::give_back(WorkerHandle worker) {
+// Only one that works is kept.
+void SandboxPool::give_back(WorkerHandle worker, bool works) {
   {
     const std::lock_guard lock(mutex_);
     --busy_;
-    if (worker.socket) idle_.push_back(std::move(worker));
+    std::erase(busy_sockets_, worker.socket.get());
+    if (worker.socket && works) idle_.push_back(std::move(worker));
   }
   freed_.notify_one();
+}
+
+// A worker whose socket is closed on one side ends its run, and then itself.
+void SandboxPool::abandon() {
+  {
+    const std::lock_guard lock(mutex_);
+    abandoned_ = true;
+    for (const int fd : busy_sockets_) shutdown(fd, SHUT_RDWR);
+  }
+  freed_.notify_all();
 }
 
 SandboxResult SandboxPool::without_nursery() const {
@@ -60,9 +80,10 @@ SandboxResult SandboxPool::without_nursery() const {
 
 SandboxResult SandboxPool::attempt(const SandboxRequest& request, Clock::time_point last) {
   std::optional<WorkerHandle> borrowed = borrow(last);
-  if (!borrowed) return broken("all workers were busy until the deadline");
+  if (!borrowed) return broken(abandoned() ? "given up: the run is failing" : "all workers were busy until the deadline");
   WorkerHandle worker = std::move(*borrowed);
   SandboxResult result = broken("no process could be made to run programs");
+  bool works = true;
   if (nursery_.dead()) result = without_nursery();
   if (worker.socket) {
     const double seconds =
@@ -78,17 +99,22 @@ SandboxResult SandboxPool::attempt(const SandboxRequest& request, Clock::time_po
     } else {
       result = broken(Clock::now() >= deadline ? "the process that runs programs did not answer in time"
                                                : "the process that runs programs died");
-      worker.socket.reset();
+      works = false;
       nursery_.kill_worker(worker.pid);
     }
   }
-  give_back(std::move(worker));
+  give_back(std::move(worker), works);
   return result;
+}
+
+bool SandboxPool::abandoned() const {
+  const std::lock_guard lock(mutex_);
+  return abandoned_;
 }
 
 SandboxResult SandboxPool::run(const SandboxRequest& request, Clock::time_point deadline) {
   SandboxResult result = attempt(request, deadline);
-  for (int tries = 1; tries < kAttempts && !result.error.empty() && !nursery_.dead() && Clock::now() < deadline; ++tries) {
+  for (int tries = 1; tries < kAttempts && !result.error.empty() && !nursery_.dead() && !abandoned() && Clock::now() < deadline; ++tries) {
     {
       const std::lock_guard lock(mutex_);
       ++retries_;

@@ -30,14 +30,18 @@ class SandboxPool {
   // What the machine offers, as a worker finds it. Throws (exit code 2) when no worker answers.
   std::vector<Means> examine();
 
+  // Nobody waits for results any more: runs in progress end as infra_error at once, later ones are not begun.
+  void abandon();
+
   int workers() const { return workers_; }
   int idle() const;  // workers that nobody has at this moment
   int64_t retries() const;  // so far
 
  private:
   std::optional<WorkerHandle> borrow(Clock::time_point deadline);
-  void give_back(WorkerHandle worker);
+  void give_back(WorkerHandle worker, bool works);
   SandboxResult without_nursery() const;
+  bool abandoned() const;
   SandboxResult attempt(const SandboxRequest& request, Clock::time_point deadline);
 
   Nursery& nursery_;
@@ -47,6 +51,8 @@ class SandboxPool {
   std::condition_variable freed_;
   std::vector<WorkerHandle> idle_;
   int busy_ = 0;
+  std::vector<int> busy_sockets_;
+  bool abandoned_ = false;
   int64_t retries_ = 0;
 };
 

@@ -34,8 +34,9 @@ struct Sink {
 // One program while it runs. Its result is filled in piece by piece.
 class Running {
  public:
-  Running(const SandboxProgram& program, int link, bool reports, const std::vector<sock_filter>& filter)
+  Running(const SandboxProgram& program, int link, bool reports, const std::vector<sock_filter>& filter, const WorkerGroup* group)
       : program_(program) {
+    if (group != nullptr) group_.emplace(*group, program.limits);
     auto [in_read, in_write] = make_pipe();
     auto [out_read, out_write] = make_pipe();
     auto [err_read, err_write] = make_pipe();
@@ -50,7 +51,8 @@ class Running {
       sinks_.push_back({std::move(report_read), &result.report});
     }
     start_ = Clock::now();
-    tree_ = spawn(program, {in_read.get(), out_write.get(), err_write.get(), link, report_write.get()}, filter);
+    tree_ = spawn(program, {in_read.get(), out_write.get(), err_write.get(), link, report_write.get()}, filter,
+                  group_ ? group_->fd() : -1);
     if (program_.input.empty()) input_.reset();
   }
   ~Running() {
@@ -59,7 +61,9 @@ class Running {
   }
 
   void kill() {
-    if (!dead_) syscall(SYS_pidfd_send_signal, tree_.pidfd.get(), SIGKILL, nullptr, 0);
+    if (dead_) return;
+    if (group_) group_->kill();
+    syscall(SYS_pidfd_send_signal, tree_.pidfd.get(), SIGKILL, nullptr, 0);
   }
   // Why it is about to be killed; the first reason counts.
   void end_as(SandboxEnd end) {
@@ -142,6 +146,8 @@ class Running {
     input_.reset();
     const Ending ending = read_status(tree_.status);
     result.cpu_seconds = ending.cpu_seconds;
+    // Which may have met the init, or anything that the program needed.
+    if (group_ && group_->ran_out_of_memory() && !reason_) reason_ = SandboxEnd::memory;
     if (unseen_) {
       result.end = SandboxEnd::infra_error;
       error = "/proc hides the processes of the sandbox, so their memory has no limit: mount /proc without hidepid";
@@ -174,6 +180,7 @@ class Running {
   }
 
   const SandboxProgram& program_;
+  std::optional<RunGroup> group_;  // goes after the tree
   Tree tree_;
   Fd input_;
   size_t fed_ = 0;
@@ -202,12 +209,13 @@ double longest(const SandboxRequest& request) {
   return std::max(request.program.limits.seconds, request.checker ? request.checker->limits.seconds : 0.0);
 }
 
-void run(const SandboxRequest& request, const std::vector<sock_filter>& filter, int client, SandboxResult& result) {
+void run(const SandboxRequest& request, const std::vector<sock_filter>& filter, int client, const WorkerGroup* group,
+         SandboxResult& result) {
   Fd link, checker_link;
   if (request.checker) std::tie(link, checker_link) = socket_pair(SOCK_STREAM);
-  Running program(request.program, link.get(), false, filter);
+  Running program(request.program, link.get(), false, filter, group);
   std::optional<Running> checker;
-  if (request.checker) checker.emplace(*request.checker, checker_link.get(), true, filter);
+  if (request.checker) checker.emplace(*request.checker, checker_link.get(), true, filter, group);
   link.reset(), checker_link.reset();
   Running& last = checker ? *checker : program;
   std::vector<Running*> runs = {&program};
@@ -237,10 +245,10 @@ void run(const SandboxRequest& request, const std::vector<sock_filter>& filter, 
 
 }  // namespace
 
-SandboxResult run_sandbox(const SandboxRequest& request, const std::vector<sock_filter>& filter, int client) {
+SandboxResult run_sandbox(const SandboxRequest& request, const std::vector<sock_filter>& filter, int client, const WorkerGroup* group) {
   SandboxResult result;
   try {
-    run(request, filter, client, result);
+    run(request, filter, client, group, result);
   } catch (const std::exception& error) {
     result = {};
     result.error = error.what();

@@ -207,7 +207,7 @@ int sandbox_namespaces() {
   return CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS | CLONE_NEWCGROUP;
 }
 
-Tree spawn(const SandboxProgram& program, const ProgramFds& fds, const std::vector<sock_filter>& filter) {
+Tree spawn(const SandboxProgram& program, const ProgramFds& fds, const std::vector<sock_filter>& filter, int group_fd) {
   Tree tree;
   auto [status_in, status_out] = make_pipe();
   auto [go_in, go_out] = make_pipe();
@@ -220,6 +220,10 @@ Tree spawn(const SandboxProgram& program, const ProgramFds& fds, const std::vect
   args.flags = static_cast<uint64_t>(sandbox_namespaces()) | CLONE_PIDFD;
   args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
   args.exit_signal = SIGCHLD;
+  if (group_fd >= 0) {
+    args.flags |= CLONE_INTO_CGROUP;
+    args.cgroup = static_cast<uint64_t>(group_fd);
+  }
   const long pid = syscall(SYS_clone3, &args, sizeof args);
   must(pid >= 0, "a process in new namespaces");
   if (pid == 0) {

@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "reward/code/fd.h"
+#include "core/fd.h"
 #include "reward/code/sandbox.h"
 
 namespace cohort {
@@ -31,8 +31,8 @@ int sandbox_namespaces();
 
 // The calling process must be single-threaded and must not be root. Throws (exit code 1) where the system refuses a
 // process. What goes wrong behind that is told by `status`; but a command in /box that cannot be executed is a program
-// that ends with code 126.
-Tree spawn(const SandboxProgram& program, const ProgramFds& fds, const std::vector<sock_filter>& filter);
+// that ends with code 126. `group`: the control group that the tree is born in; -1: the caller's.
+Tree spawn(const SandboxProgram& program, const ProgramFds& fds, const std::vector<sock_filter>& filter, int group);
 
 struct Ending {
   bool began = false;  // the program was executed

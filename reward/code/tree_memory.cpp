@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-#include "reward/code/fd.h"
+#include "core/fd.h"
 #include "reward/code/wire.h"
 
 namespace cohort {

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "core/clock.h"
-#include "reward/code/fd.h"
+#include "core/fd.h"
 #include "reward/code/sandbox.h"
 
 namespace cohort {

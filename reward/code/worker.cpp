@@ -7,6 +7,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
+#include <vector>
 
 #include "core/check.h"
 #include "reward/code/means.h"
@@ -28,12 +30,26 @@ void become(unsigned user) {
     fail(ExitCode::kInternal, "root cannot become user {}: {}", user, std::strerror(errno));
 }
 
+unsigned own_user() { return kFirstUser + static_cast<unsigned>(getpid()); }
+
+// While this process may still hand it over.
+std::optional<WorkerGroup> make_group(const GroupPlace& place, std::string& found) {
+  found = place.found;
+  if (place.folder.empty()) return std::nullopt;
+  try {
+    const bool root = geteuid() == 0 || getuid() == 0;
+    return WorkerGroup(place, root ? std::vector<unsigned>{own_user(), kNobody} : std::vector<unsigned>());
+  } catch (const std::exception& error) {
+    found = error.what();
+    return std::nullopt;
+  }
+}
+
 void give_up_root() {
   if (geteuid() != 0 && getuid() != 0) return;
   if (setgroups(0, nullptr) != 0) fail(ExitCode::kInternal, "setgroups: {}", std::strerror(errno));
-  const unsigned own = kFirstUser + static_cast<unsigned>(getpid());
   try {
-    become(own);
+    become(own_user());
   } catch (const Error&) {
     become(kNobody);
   }
@@ -45,14 +61,21 @@ constexpr auto kAnswerTime = std::chrono::seconds(30);  // for the other side to
 
 }  // namespace
 
-void run_worker(int socket, pid_t parent) {
-  std::string error;
+void run_worker(int socket, pid_t parent, const GroupPlace& place) {
+  std::string error, group_found;
   std::vector<sock_filter> filter;
+  std::optional<WorkerGroup> group = make_group(place, group_found);
   try {
     give_up_root();
     filter = build_syscall_filter();
   } catch (const std::exception& e) {
     error = e.what();
+  }
+  try {
+    if (group) try_group(*group);
+  } catch (const std::exception& e) {
+    group.reset();
+    group_found = e.what();
   }
   // After the change of user, which takes it away.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -64,11 +87,11 @@ void run_worker(int socket, pid_t parent) {
     if (!request)
       result.error = "a request that cannot be read";
     else if (request->program.command == std::vector<std::string>{kExamineCommand})
-      result.program.out = encode(examine_means(filter, error));
+      result.program.out = encode(examine_means(filter, error, group ? &*group : nullptr, group_found));
     else if (!error.empty())
       result.error = error;
     else
-      result = run_sandbox(*request, filter, socket);
+      result = run_sandbox(*request, filter, socket, group ? &*group : nullptr);
     if (!send_message(socket, encode(result), Clock::now() + kAnswerTime)) break;
   }
   _exit(0);

@@ -27,9 +27,7 @@ std::vector<std::string> read_command(const RewardSpec& spec) {
   return command;
 }
 
-}  // namespace
-
-CommandReward::CommandReward(const RewardSpec& spec) {
+CheckerSettings read_options(const RewardSpec& spec) {
   check_options(spec, {"command", "workers", "in_flight", "timeout_s", "start_timeout_s", "line_kb", "output_kb"});
   CheckerSettings settings;
   settings.command = read_command(spec);
@@ -40,7 +38,15 @@ CommandReward::CommandReward(const RewardSpec& spec) {
   settings.line_bytes = 1024 * static_cast<size_t>(whole_option(spec, "line_kb", 1, 1 << 14, 64));
   settings.output_bytes = 1024 * static_cast<size_t>(whole_option(spec, "output_kb", 1, 1 << 20, 1024));
   CHECK_USAGE(settings.output_bytes >= settings.line_bytes, "reward '{}': 'output_kb' is less than 'line_kb'", spec.name);
+  return settings;
+}
 
+}  // namespace
+
+void check_command(const RewardSpec& spec) { read_options(spec); }
+
+CommandReward::CommandReward(const RewardSpec& spec) {
+  CheckerSettings settings = read_options(spec);
   Launcher* launcher = find_launcher();
   CHECK(launcher != nullptr, "reward '{}': the process that starts programs was not started before threads and MPI were",
         spec.name);

@@ -13,13 +13,12 @@ namespace cohort {
 class CommandReward : public OutsideReward {
  public:
   explicit CommandReward(const RewardSpec& spec);
-  int workers() const override { return pool_->workers(); }
+  bool takes_feed() const override { return true; }
+  void abandon() const override { pool_->abandon(); }
   int64_t restarts() const { return pool_->restarts(); }
 
  private:
-  std::vector<OutsideVerdict> ask(std::span<const RewardInput> inputs, Clock::time_point deadline) const override {
-    return pool_->judge(inputs, deadline);
-  }
+  void ask(TaskFeed& feed) const override { pool_->serve(feed); }
   std::unique_ptr<CheckerPool> pool_;
 };
 

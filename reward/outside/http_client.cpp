@@ -135,13 +135,21 @@ HttpResult HttpClient::result_of(Exchange& exchange, CURLcode code) const {
           fmt::format("status {}: {}", status, shown_text(exchange.response))};
 }
 
-std::vector<std::pair<size_t, HttpResult>> HttpClient::wait(int milliseconds) {
+void HttpClient::cancel(size_t key) {
+  const auto found = std::ranges::find(exchanges_, key, [](const auto& exchange) { return exchange->key; });
+  if (found == exchanges_.end()) return;
+  curl_multi_remove_handle(multi_, (*found)->easy);
+  exchanges_.erase(found);
+}
+
+std::vector<std::pair<size_t, HttpResult>> HttpClient::wait(int milliseconds, int fd) {
   std::vector<std::pair<size_t, HttpResult>> done;
   int running = 0, left = 0;
   curl_multi_perform(multi_, &running);
   // All that was in flight may be over by now.
   if (running == static_cast<int>(exchanges_.size()) && milliseconds > 0) {
-    curl_multi_poll(multi_, nullptr, 0, milliseconds, nullptr);
+    curl_waitfd extra{.fd = fd, .events = CURL_WAIT_POLLIN, .revents = 0};
+    curl_multi_poll(multi_, fd >= 0 ? &extra : nullptr, fd >= 0 ? 1 : 0, milliseconds, nullptr);
     curl_multi_perform(multi_, &running);
   }
   while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {

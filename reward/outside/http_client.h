@@ -41,8 +41,10 @@ class HttpClient {
   // `key` names the exchange in done().
   void post(size_t key, std::string body);
   size_t in_flight() const { return exchanges_.size(); }
-  // Waits for news at most so long, and gives the exchanges that are over.
-  std::vector<std::pair<size_t, HttpResult>> wait(int milliseconds);
+  // Nobody waits for it any more.
+  void cancel(size_t key);
+  // Waits for news at most so long, or until `fd` is readable (-1: none), and gives the exchanges that are over.
+  std::vector<std::pair<size_t, HttpResult>> wait(int milliseconds, int fd = -1);
 
  private:
   struct Exchange;

@@ -1,12 +1,7 @@
 #include "reward/outside/launcher.h"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include <array>
 #include <cerrno>
@@ -15,14 +10,13 @@
 #include <optional>
 
 #include "core/check.h"
-#include "reward/code/nursery.h"
 #include "reward/code/wire.h"
 #include "reward/outside/supervisor.h"
 
 namespace cohort {
 namespace {
 
-constexpr int kSocket = 3;  // of the launcher process
+constexpr int kSocket = HelperProcess::kSocket;
 constexpr size_t kEnds = 4;
 
 // A command with the descriptors of its ends, as one message.
@@ -59,23 +53,8 @@ std::vector<std::string> split_command(const std::string& bytes) {
   return command;
 }
 
-// No terminal, no signals that are meant for the run, no descriptors but the socket.
-void detach(int socket) {
-  setsid();
-  const int null = open("/dev/null", O_RDWR);
-  const int kept = fcntl(socket, F_DUPFD, 10);
-  if (null < 0 || kept < 0) _exit(1);
-  for (int fd = 0; fd < kSocket; ++fd) dup2(null, fd);
-  dup3(kept, kSocket, O_CLOEXEC);
-  syscall(SYS_close_range, kSocket + 1u, ~0u, 0);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE}) ::signal(number, SIG_IGN);
+void serve() {
   ::signal(SIGCHLD, SIG_IGN);  // nobody waits for supervisors: they tell what there is to tell
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-}
-
-[[noreturn]] void serve() {
   std::string bytes;
   while (std::optional<ProgramEnds> ends = receive_order(bytes)) {
     const pid_t supervisor = fork();
@@ -85,7 +64,6 @@ void detach(int socket) {
     }
     if (supervisor < 0) send_report(ends->control.get(), {ProgramReport::Kind::failed, errno});
   }
-  _exit(0);
 }
 
 std::unique_ptr<Launcher>& process_launcher() {
@@ -95,29 +73,9 @@ std::unique_ptr<Launcher>& process_launcher() {
 
 }  // namespace
 
-Launcher::Launcher() {
-  auto [mine, childs] = socket_pair(SOCK_SEQPACKET);
-  const pid_t parent = getpid();
-  pid_ = fork();
-  if (pid_ < 0) fail(ExitCode::kResources, "fork: {}", std::strerror(errno));
-  if (pid_ == 0) {
-    try {
-      detach(childs.get());
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
-      if (getppid() == parent) serve();
-    } catch (...) {
-    }
-    _exit(1);
-  }
-  socket_ = std::move(mine);
+Launcher::Launcher() : process_(serve) {
   const timeval patience{.tv_sec = 10, .tv_usec = 0};  // with a launcher that takes no orders
-  setsockopt(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-}
-
-Launcher::~Launcher() {
-  socket_.reset();
-  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  setsockopt(process_.socket().get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 }
 
 bool Launcher::start(const std::vector<std::string>& command, const ProgramEnds& ends) {
@@ -129,7 +87,7 @@ bool Launcher::start(const std::vector<std::string>& command, const ProgramEnds&
   cmsghdr* header = CMSG_FIRSTHDR(&order.message);
   header->cmsg_level = SOL_SOCKET, header->cmsg_type = SCM_RIGHTS, header->cmsg_len = CMSG_LEN(sizeof fds);
   std::memcpy(CMSG_DATA(header), fds.data(), sizeof fds);
-  return sendmsg(socket_.get(), &order.message, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+  return sendmsg(process_.socket().get(), &order.message, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
 }
 
 void start_launcher() {

@@ -1,6 +1,5 @@
-// The process that starts the programs of the reward `command`. It is forked before MPI starts, as the nursery is and for the
-// same reason (reward/code/nursery.h). Unlike the nursery it keeps environment, working folder and user: these programs are
-// the user's own, and trusted.
+// The process that starts the programs of the reward `command`: a helper (reward/code/helper_process.h), as the nursery is. Unlike
+// the nursery it keeps environment, working folder and user: these programs are the user's own, and trusted.
 #pragma once
 
 #include <sys/types.h>
@@ -8,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "reward/code/fd.h"
+#include "reward/code/helper_process.h"
 
 namespace cohort {
 
@@ -22,21 +21,18 @@ struct ProgramEnds {
 // near end of its control socket is closed.
 class Launcher {
  public:
-  // Forks. The process must have one thread, and MPI must not have started. Throws (exit code 6) where the system refuses.
+  // As for HelperProcess; and MPI must not have started.
   Launcher();
-  ~Launcher();
-  Launcher(const Launcher&) = delete;
 
   // Starts `command` (command[0] is found by PATH) with a supervisor of its own, which tells by the control socket what
   // becomes of it. False when the launcher is dead or takes no order for 10 s. `command` takes at most kMaxCommand bytes, zeros at the ends included.
   bool start(const std::vector<std::string>& command, const ProgramEnds& ends);
   static constexpr size_t kMaxCommand = 64 << 10;
 
-  pid_t pid() const { return pid_; }
+  pid_t pid() const { return process_.pid(); }
 
  private:
-  pid_t pid_ = -1;
-  Fd socket_;
+  HelperProcess process_;
 };
 
 // The process's one launcher; as for the nursery, the moment to fork is long before the config is read. The second call and

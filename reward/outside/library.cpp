@@ -21,14 +21,29 @@ std::string read_text(const char (&buffer)[N]) {
   return printable(to_valid_utf8(std::string_view(buffer, strnlen(buffer, N))));
 }
 
+struct LibraryOptions {
+  std::string path;
+  bool many_threads;
+  Json own;  // the library's
+};
+
+LibraryOptions read_options(const RewardSpec& spec) {
+  check_options(spec, {"path", "options", "threads"});
+  LibraryOptions options{text_option(spec, "path"), word_option(spec, "threads", {"one", "many"}) == "many",
+                         spec.options.value("options", Json::object())};
+  CHECK_USAGE(options.own.is_object(), "reward '{}': 'options' is {}; allowed is a map, which the library gets", spec.name,
+              options.own.dump());
+  return options;
+}
+
 }  // namespace
 
+void check_library(const RewardSpec& spec) { read_options(spec); }
+
 LibraryReward::LibraryReward(const RewardSpec& spec) : library_(nullptr, dlclose) {
-  check_options(spec, {"path", "options", "threads"});
-  path_ = text_option(spec, "path");
-  many_threads_ = word_option(spec, "threads", {"one", "many"}) == "many";
-  const Json options = spec.options.value("options", Json::object());
-  CHECK_USAGE(options.is_object(), "reward '{}': 'options' is {}; allowed is a map, which the library gets", spec.name, options.dump());
+  const LibraryOptions options = read_options(spec);
+  path_ = options.path;
+  many_threads_ = options.many_threads;
 
   // A name without a folder would be looked for among the system's libraries.
   library_.reset(dlopen((path_.find('/') == std::string::npos ? "./" + path_ : path_).c_str(), RTLD_NOW | RTLD_LOCAL));
@@ -48,7 +63,7 @@ LibraryReward::LibraryReward(const RewardSpec& spec) : library_(nullptr, dlclose
   score_ = reinterpret_cast<decltype(&cohort_reward_score)>(find("cohort_reward_score"));
   close_ = reinterpret_cast<decltype(&cohort_reward_close)>(find("cohort_reward_close"));
   char error[COHORT_REWARD_ERROR_SIZE] = "";
-  reward_ = open(text_of(dump_json(options)), error);
+  reward_ = open(text_of(dump_json(options.own)), error);
   CHECK_USAGE(reward_ != nullptr, "reward '{}': {} refuses its options: {}", spec.name, path_,
               error[0] == '\0' ? "it gives no reason" : read_text(error));
 }
@@ -93,10 +108,8 @@ OutsideVerdict LibraryReward::ask_one(const RewardInput& input) const {
   }
 }
 
-std::vector<OutsideVerdict> LibraryReward::ask(std::span<const RewardInput> inputs, Clock::time_point) const {
-  std::vector<OutsideVerdict> verdicts;
-  for (const RewardInput& input : inputs) verdicts.push_back(ask_one(input));
-  return verdicts;
+void LibraryReward::ask(TaskFeed& feed) const {
+  while (const std::optional<RewardTask> task = feed.take()) feed.put(task->id, to_verdict(ask_one(task->input)));
 }
 
 std::unique_ptr<Reward> make_library(const RewardSpec& spec) { return std::make_unique<LibraryReward>(spec); }

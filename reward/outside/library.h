@@ -17,7 +17,7 @@ class LibraryReward : public OutsideReward {
   ~LibraryReward() override;
 
  private:
-  std::vector<OutsideVerdict> ask(std::span<const RewardInput> inputs, Clock::time_point deadline) const override;
+  void ask(TaskFeed& feed) const override;
   OutsideVerdict ask_one(const RewardInput& input) const;
 
   std::string path_;

@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "core/text.h"
+#include "reward/outside/span_feed.h"
 
 namespace cohort {
 namespace {
@@ -41,7 +42,38 @@ OutsideVerdict read_verdict(const Json& answer) {
   return verdict;
 }
 
+OutsideEnd end_of(const Verdict& verdict) {
+  if (verdict.score) return OutsideEnd::scored;
+  return verdict.missing == Missing::timeout ? OutsideEnd::timeout
+         : verdict.missing == Missing::error ? OutsideEnd::error
+                                             : OutsideEnd::none;
+}
+
+// Counts what it hands on.
+class CountingFeed final : public TaskFeed {
+ public:
+  CountingFeed(TaskFeed& feed, std::array<std::atomic<int64_t>, kOutsideEnds>& ends) : feed_(feed), ends_(ends) {}
+  std::optional<RewardTask> take() override { return feed_.take(); }
+  bool over() override { return feed_.over(); }
+  int news() const override { return feed_.news(); }
+  void put(int64_t id, Verdict verdict) override {
+    ++ends_[static_cast<size_t>(end_of(verdict))];
+    feed_.put(id, std::move(verdict));
+  }
+
+ private:
+  TaskFeed& feed_;
+  std::array<std::atomic<int64_t>, kOutsideEnds>& ends_;
+};
+
 }  // namespace
+
+Verdict to_verdict(OutsideVerdict verdict) {
+  const Missing missing = verdict.end == OutsideEnd::timeout ? Missing::timeout
+                          : verdict.end == OutsideEnd::error ? Missing::error
+                                                             : Missing::row;
+  return {verdict.score, std::move(verdict.reason), missing};
+}
 
 const char* outside_end_name(OutsideEnd end) {
   constexpr std::array<const char*, kOutsideEnds> kNames = {"scored", "none", "timeout", "error"};
@@ -51,17 +83,20 @@ const char* outside_end_name(OutsideEnd end) {
 Verdict OutsideReward::explain(const RewardInput& input) const { return verdict(input, Clock::time_point::max()); }
 
 Verdict OutsideReward::verdict(const RewardInput& input, Clock::time_point deadline) const {
-  OutsideVerdict verdict = std::move(judge({&input, 1}, deadline).front());
-  const Missing missing = verdict.end == OutsideEnd::timeout ? Missing::timeout
-                          : verdict.end == OutsideEnd::error ? Missing::error
-                                                             : Missing::row;
-  return {verdict.score, std::move(verdict.reason), missing};
+  return to_verdict(std::move(judge({&input, 1}, deadline).front()));
+}
+
+void OutsideReward::serve(TaskFeed& feed) const {
+  CountingFeed counting(feed, ends_);
+  ask(counting);
 }
 
 std::vector<OutsideVerdict> OutsideReward::judge(std::span<const RewardInput> inputs, Clock::time_point deadline) const {
-  std::vector<OutsideVerdict> verdicts = ask(inputs, deadline);
-  CHECK(verdicts.size() == inputs.size(), "{} verdicts for {} completions", verdicts.size(), inputs.size());
-  for (const OutsideVerdict& verdict : verdicts) ++ends_[static_cast<size_t>(verdict.end)];
+  SpanFeed feed(inputs, deadline);
+  serve(feed);
+  CHECK(feed.complete(), "not all of {} completions have a verdict", inputs.size());
+  std::vector<OutsideVerdict> verdicts;
+  for (Verdict& verdict : feed.verdicts) verdicts.push_back({end_of(verdict), verdict.score, std::move(verdict.reason)});
   return verdicts;
 }
 

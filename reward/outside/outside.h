@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "reward/reward.h"
+#include "reward/feed.h"
 
 namespace cohort {
 
@@ -30,9 +30,12 @@ struct OutsideVerdict {
   bool operator==(const OutsideVerdict&) const = default;
 };
 
+Verdict to_verdict(OutsideVerdict verdict);
+
 // A reward that is asked elsewhere. Thread-safe. Whatever a checker does, a completion costs its own score at most.
 class OutsideReward : public Reward {
  public:
+  void serve(TaskFeed& feed) const final;
   std::optional<double> score(const RewardInput& input) const final { return explain(input).score; }
   Verdict explain(const RewardInput& input) const final;
   Verdict verdict(const RewardInput& input, Clock::time_point deadline) const final;
@@ -42,7 +45,7 @@ class OutsideReward : public Reward {
   std::array<int64_t, kOutsideEnds> ends() const;
 
  private:
-  virtual std::vector<OutsideVerdict> ask(std::span<const RewardInput> inputs, Clock::time_point deadline) const = 0;
+  virtual void ask(TaskFeed& feed) const = 0;  // what serve() promises
   mutable std::array<std::atomic<int64_t>, kOutsideEnds> ends_{};
 };
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/clock.h"
-#include "reward/code/fd.h"
+#include "core/fd.h"
 #include "reward/outside/launcher.h"
 
 namespace cohort {

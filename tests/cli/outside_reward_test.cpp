@@ -34,11 +34,21 @@ Result result_of(const std::string& run) {
 
 TEST(CommandRuns, AProgramThatDoesNotStartIsAnErrorOfTheConfig) {
   const TemporaryFolder folder;
-  EXPECT_REFUSED(run_cohort({"train", command_config(folder, "no-such-checker")}), 2, "command.yaml:",
-                 "reward 'command': no-such-checker cannot be started: No such file or directory");
-  EXPECT_REFUSED(run_cohort({"train", command_config(folder, CHECKER_PROGRAM ", broken")}), 2, "command.yaml:",
+  EXPECT_REFUSED(run_cohort({"train", command_config(folder, "no-such-checker")}), 2, "reward 'command': no-such-checker cannot be started: No such file or directory");
+  EXPECT_REFUSED(run_cohort({"train", command_config(folder, CHECKER_PROGRAM ", broken")}), 2, "reward 'command': ",
                  "ended with exit code 1; its standard error ends with: ModuleNotFoundError");
   EXPECT_FALSE(std::filesystem::exists(folder / "runs/tiny"));
+}
+
+TEST(CommandRuns, LookingAtAConfigStartsNothing) {
+  const TemporaryFolder folder;
+  const std::string config = command_config(folder, "/bin/sh, -c, \"touch " + (folder / "started") + "\"");
+  const Outcome dry = run_cohort({"train", config, "--dry-run"}), plan = run_cohort({"plan", config, "--ranks", "2"});
+  EXPECT_EQ(dry.exit_code, 0) << dry.err;
+  EXPECT_EQ(plan.exit_code, 0) << plan.err;
+  EXPECT_FALSE(std::filesystem::exists(folder / "started"));
+  EXPECT_EQ(run_cohort({"train", config}).exit_code, 2);
+  EXPECT_TRUE(std::filesystem::exists(folder / "started"));
 }
 
 // The checker dies, lies or answers twice for some completions. The run goes on, and its bits do not depend on who asks it.

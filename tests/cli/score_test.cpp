@@ -42,6 +42,21 @@ TEST(Score, OneAnswerALineInOrder) {
   for (const char* threads : {"1", "3"}) EXPECT_EQ(score({config, std::string("run.threads=") + threads}, input).out, outcome.out);
 }
 
+TEST(Score, LabelsKeepRewardsOfOneNameApart) {
+  const TemporaryFolder folder;
+  const std::string config =
+      rewards_config(folder, "  - {name: keywords, require: [a]}\n  - {name: keywords, label: no_b, weight: 2, forbid: [b]}\n");
+  const Outcome outcome = score({config}, "{\"completion\": \"a b\"}\n{\"completion\": \"c\"}\n");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.records()[0]["rewards"], (Json{{"keywords", 1.0}, {"no_b", 0.0}}));
+  EXPECT_EQ(outcome.records()[1], (Json{{"reward", 2.0},
+                                        {"rewards", {{"keywords", 0.0}, {"no_b", 1.0}}},
+                                        {"outcome", {{"keywords", "scored"}, {"no_b", "scored"}}}}));
+  EXPECT_NE(outcome.err.find("no_b            mean 0.500 of 2"), std::string::npos) << outcome.err;
+  EXPECT_REFUSED(score({config, "reward=[{name: keywords, require: [a]}, {name: keywords, forbid: [b]}]"}, ""), 2,
+                 "reward 'keywords' is listed twice", "give one of them a label of its own, e.g. {name: keywords, label: keywords_2}");
+}
+
 TEST(Score, FilesInAndOut) {
   const TemporaryFolder folder;
   const std::string config = rewards_config(folder, kTwo);

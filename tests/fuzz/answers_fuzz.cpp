@@ -7,6 +7,7 @@
 #include "core/check.h"
 #include "reward/outside/http.h"
 #include "reward/outside/lines.h"
+#include "tests/fuzz/limits.h"
 #include "tests/fuzz/seeds.h"
 
 using namespace cohort;
@@ -39,6 +40,7 @@ std::vector<std::string> lines_of(std::string_view text, size_t limit, size_t st
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const FuzzLimits limits;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const auto lines = lines_of(text, 16, size + 1);
   if (lines_of(text, 16, 1) != lines || lines_of(text, 16, 5) != lines) std::abort();

@@ -10,6 +10,7 @@
 #include "reward/code/means.h"
 #include "reward/code/python_harness.h"
 #include "reward/code/wire.h"
+#include "tests/fuzz/limits.h"
 #include "tests/fuzz/seeds.h"
 
 using namespace cohort;
@@ -29,6 +30,7 @@ return 0;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const FuzzLimits limits;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   if (const auto request = decode_request(text); request && encode(*request) != text) std::abort();
   decode_result(text);

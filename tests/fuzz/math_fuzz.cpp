@@ -1,22 +1,13 @@
 // Any two texts, parted by the first line break, as gold answer and completion: a verdict comes within 50 ms and 64 MB,
 // the same one twice, and a gold that can be read is its own answer.
-#include <ctime>
 #include <string_view>
 
 #include "reward/math/judge.h"
 #include "reward/math/parser.h"
-#include "tests/fuzz/counted_memory.h"
+#include "tests/fuzz/limits.h"
 #include "tests/fuzz/seeds.h"
 
 using namespace cohort;
-
-namespace {
-
-constexpr size_t kMaxBytes = 64u << 20;
-// 50 ms without sanitizers, which cost up to ten times that.
-constexpr double kMaxSeconds = 0.5;
-
-}  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   write_seeds({"\\frac{1}{2}\nThe answer is $\\boxed{0.5}$.", "1, 2\n\\boxed{\\{2, 1\\}}",
@@ -38,12 +29,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const bool flexible : {true, false}) {
     const math::JudgeOptions options{.flexible = flexible,
                                      .compare = {.round = !flexible, .percent_either = !flexible}};
-    const size_t held = CountedMemory::held;
-    CountedMemory::peak = held;
-    const std::clock_t start = std::clock();
-    const Verdict verdict = math::judge(completion, gold, options);
-    if (static_cast<double>(std::clock() - start) > kMaxSeconds * CLOCKS_PER_SEC) std::abort();
-    if (CountedMemory::peak - held > kMaxBytes) std::abort();
+    Verdict verdict;
+    {
+      const FuzzLimits limits;
+      verdict = math::judge(completion, gold, options);
+    }
     if (verdict.score && *verdict.score != 0.0 && *verdict.score != 1.0) std::abort();
     if (verdict.score && math::judge_answer(gold, gold, options).score == std::nullopt) std::abort();
     if (math::judge(completion, gold, options).score != verdict.score) std::abort();

@@ -1,12 +1,11 @@
 // Any text is either refused with a reason or parsed into a tree, within 50 ms and 64 MB; a tree equals itself.
-#include <ctime>
 #include <string_view>
 
 #include "reward/math/compare.h"
 #include "reward/math/parser.h"
 #include "reward/math/units.h"
 #include "reward/math/words.h"
-#include "tests/fuzz/counted_memory.h"
+#include "tests/fuzz/limits.h"
 #include "tests/fuzz/seeds.h"
 
 using namespace cohort;
@@ -43,9 +42,7 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  const std::clock_t start = std::clock();
-  const size_t held = CountedMemory::held;
-  CountedMemory::peak = held;
+  const FuzzLimits limits;
   for (const math::Commas commas : {math::Commas::kGroups, math::Commas::kSeparators, math::Commas::kDecimal}) {
     const math::Parsed parsed = math::parse_answer(text, commas);
     if (!parsed.ok()) continue;
@@ -56,7 +53,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   math::read_unit(text);
   math::normal_words(text);
   math::read_label(text);
-  if (std::clock() - start > CLOCKS_PER_SEC / 2) std::abort();
-  if (CountedMemory::peak - held > (64u << 20)) std::abort();
   return 0;
 }

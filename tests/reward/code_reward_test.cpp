@@ -300,6 +300,22 @@ TEST_F(Code, IsGivenUpAtTheDeadline) {
   EXPECT_EQ(rewards.score({.completion = right, .columns = &columns}).total, 1.0);
 }
 
+TEST_F(Code, AFailingRunDoesNotWaitForPrograms) {
+  const Json columns = {{"tests", kSum}};
+  const RewardSet rewards({{.name = "code", .options = with_sandbox({{"workers", 2}, {"timeout_s", 600}})}});
+  const std::string forever = block("while True: pass");
+  const Clock::time_point start = Clock::now();
+  {
+    ThreadPool pool(1);
+    Scorer scorer(rewards, pool, 5);
+    for (int64_t i = 0; i < 4; ++i) scorer.add(i, {.completion = forever, .columns = &columns});  // two run, two wait
+  }
+  EXPECT_LT(seconds_since(start), 60) << "and not 600";
+  const Verdict later = rewards.verdict(0, {.completion = forever, .columns = &columns}, Clock::now() + std::chrono::hours(1));
+  EXPECT_EQ(later.missing, Missing::error);
+  EXPECT_EQ(later.reason, "given up: the run is failing");
+}
+
 // What is refused before anything of the machine is looked at.
 std::string refusal(const Json& options) {
   try {

@@ -171,7 +171,7 @@ TEST(PythonReports, OnlyALineWithTheNonceCounts) {
 
 std::string refusal(const Json& options) {
   try {
-    find_language({.name = "code", .options = options});
+    require_installed(find_language({.name = "code", .options = options}));
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::kUsage);
     return error.what();
@@ -209,7 +209,7 @@ TEST(Languages, WhatIsWrongIsNamed) {
       {with({{"source", "a"}, {"rum", {"/bin/sh"}}}), "unknown key 'rum'; did you mean 'run'?"},
       {with({{"source", "a"}, {"run", {"/bin/sh"}}, {"address_space_mb", -1}}), "a whole number of MB"},
       {with({{"source", "a"}, {"run", {"/no/such/program"}}}), "there is no program /no/such/program on this host"},
-      {with({{"source", "a"}, {"run", {"sh"}}}), "there is no program sh"},
+      {with({{"source", "a"}, {"run", {"sh"}}}), "the program is sh; allowed is a whole path"},
   };
   for (const auto& [message, words] : rows)
     EXPECT_NE(message.find(words), std::string::npos) << words << " in " << message;

@@ -3,6 +3,9 @@
 
 #include <thread>
 
+#include "reward/outside/span_feed.h"
+#include "reward/scorer.h"
+#include "tests/reward/list_feed.h"
 #include "tests/reward/outside_fixture.h"
 
 namespace cohort {
@@ -164,6 +167,47 @@ TEST_F(CommandFaults, TheCompletionsDeadlineEndsTheWaitingAndTheProcess) {
   EXPECT_EQ(judge_with(reward, "score 3").score, 3.0);
 }
 
+TEST_F(CommandFaults, AFailingRunDoesNotWaitForItsChecker) {
+  const Clock::time_point start = Clock::now();
+  {
+    const RewardSet rewards({spec({{"workers", 2}, {"timeout_s", 600}})});
+    ThreadPool pool(1);
+    Scorer scorer(rewards, pool, 3);
+    const std::vector<std::string> completions = {"hang", "daemon"};
+    const std::vector<RewardInput> inputs = inputs_of(completions);
+    for (int64_t i = 0; i < 2; ++i) scorer.add(i, inputs[static_cast<size_t>(i)]);
+    EXPECT_TRUE(eventually([&] { return count_processes_with(mark) == 3; })) << "both are at it";
+  }
+  EXPECT_LT(seconds_since(start), 40);
+}
+
+// As training asks: a process has several completions at a time, and gets the next one with each answer.
+TEST_F(CommandFaults, ACheckerHasSeveralCompletionsOfAScorerAtATime) {
+  const RewardSet rewards({spec({{"workers", 1}, {"in_flight", 4}}, "reverse:4")});  // it answers when it has four, the last one first
+  std::vector<std::string> completions;
+  for (int i = 0; i < 32; ++i) completions.push_back("score " + std::to_string(i));
+  const std::vector<RewardInput> inputs = inputs_of(completions);
+  ThreadPool pool(1);
+  Scorer scorer(rewards, pool, 32);
+  for (int64_t i = 0; i < 32; ++i) scorer.add(i, inputs[static_cast<size_t>(i)]);
+  const Scores scores = scorer.finish();
+  for (size_t i = 0; i < 32; ++i) EXPECT_EQ(scores.rows[i].scores[0], static_cast<double>(i)) << scores.verdicts[i][0].reason;
+}
+
+TEST_F(CommandFaults, ADeadlineOfOneCompletionLeavesThoseBesideItTheirs) {
+  using namespace std::chrono_literals;
+  const CommandReward reward(spec({{"workers", 1}, {"in_flight", 3}, {"timeout_s", 600}}));
+  ListFeed feed({{"score 1", 300s}, {"hang", 500ms}, {"score 2", 300s}, {"score 3", 300s}});
+  reward.serve(feed);
+  EXPECT_EQ(feed.verdicts[0].score, 1.0);
+  EXPECT_EQ(feed.verdicts[1].score, std::nullopt);
+  EXPECT_EQ(feed.verdicts[1].missing, Missing::timeout);
+  EXPECT_EQ(feed.verdicts[1].reason, "the checker did not answer by the completion's deadline");
+  EXPECT_EQ(feed.verdicts[2].score, 2.0) << feed.verdicts[2].reason;
+  EXPECT_EQ(feed.verdicts[3].score, 3.0) << feed.verdicts[3].reason;
+  EXPECT_EQ(reward.restarts(), 1);
+}
+
 TEST_F(CommandFaults, SeveralThreadsShareTheProcesses) {
   const CommandReward reward(spec({{"workers", 2}}));
   std::vector<std::thread> threads;
@@ -191,7 +235,10 @@ TEST_F(CommandFaults, NothingSurvivesATrainerThatIsKilled) {
       while (count_processes_with(mark) < 4) usleep(1000);  // two checkers and what each of them leaves behind
       [[maybe_unused]] const ssize_t sent = write(ready[1], "x", 1);
     });
-    pool.judge(inputs_of({"daemon", "daemon"}));
+    const std::vector<std::string> completions = {"daemon", "daemon"};
+    const std::vector<RewardInput> inputs = inputs_of(completions);
+    SpanFeed feed(inputs, Clock::time_point::max());
+    pool.serve(feed);
     _exit(0);
   }
   close(ready[1]);

@@ -4,15 +4,23 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+#include <array>
+#include <condition_variable>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
+#include <random>
 
 #include "core/clock.h"
+#include "reward/feed.h"
 #include "reward/reward.h"
+#include "reward/scorer.h"
 #include "tests/core/expect_error.h"
 #include "tests/reward/http_server.h"
+#include "tests/reward/list_feed.h"
 
 namespace cohort {
 namespace {
@@ -68,14 +76,21 @@ class Http : public testing::Test {
   static OutsideVerdict judge_one(const HttpReward& reward, const std::string& completion) { return judge(reward, {completion})[0]; }
 
   std::mutex mutex;
+  std::condition_variable changed;
+  bool hold_requests = false;  // those with completions wait
+  int held = 0, most_held = 0;
   std::vector<HttpRequest> seen;
   std::vector<Clock::time_point> seen_at;
   std::vector<HttpReply> first;  // replies before those of reply_to(), but for requests without completions
   HttpServer server{[this](const HttpRequest& request) {
     const Json requests = parse_json(request.body, "request")["requests"];
-    const std::lock_guard lock(mutex);
+    std::unique_lock lock(mutex);
     seen.push_back(request);
     seen_at.push_back(Clock::now());
+    most_held = std::max(most_held, ++held);
+    changed.notify_all();
+    if (!requests.empty()) changed.wait_for(lock, std::chrono::seconds(30), [&] { return !hold_requests; });
+    --held;
     if (requests.empty() || first.empty()) return reply_to(requests);
     HttpReply reply = first.front();
     first.erase(first.begin());
@@ -137,6 +152,107 @@ TEST_F(Http, FaultsCostTheirOwnScore) {
       EXPECT_EQ(verdicts[3 * i + 2].score, 0.75) << "after " << fault;
     }
   }
+}
+
+// As training asks: completions come one after the other, each with its own deadline.
+TEST_F(Http, AScorersCompletionsShareRequests) {
+  const RewardSet rewards({spec({{"batch", 8}, {"workers", 3}})});
+  std::vector<std::string> completions;
+  for (int i = 0; i < 60; ++i) completions.push_back("score " + std::to_string(i));
+  hold_requests = true;
+  ThreadPool pool(1);
+  Scorer scorer(rewards, pool, 60);
+  for (int64_t i = 59; i >= 0; --i) scorer.add(i, {.completion = completions[static_cast<size_t>(i)], .columns = nullptr});
+  {
+    std::unique_lock lock(mutex);
+    EXPECT_TRUE(changed.wait_for(lock, std::chrono::seconds(30), [&] { return held == 3; })) << "as many requests as workers at a time";
+    hold_requests = false;
+    changed.notify_all();
+  }
+  const Scores scores = scorer.finish();
+  for (size_t i = 0; i < 60; ++i) EXPECT_EQ(scores.rows[i].scores[0], static_cast<double>(i));
+  size_t total = 0, largest = 0;
+  for (const HttpRequest& request : seen) {
+    const size_t size = parse_json(request.body, "request")["requests"].size();
+    total += size, largest = std::max(largest, size);
+  }
+  EXPECT_EQ(total, 60u) << "each was asked once";
+  EXPECT_EQ(largest, 8u);
+  EXPECT_LE(seen.size(), 1u + 3 + 8) << "what came meanwhile went together";
+  EXPECT_EQ(most_held, 3);
+}
+
+TEST_F(Http, ScoresDoNotDependOnBatchesOrOrder) {
+  std::vector<std::string> completions;
+  for (const char* fault : {"drop", "failed", "bad", "not_json", "silence", "text", "null", "large"}) {
+    completions.push_back(fault);
+    for (int i = 0; i < 5; ++i) completions.push_back("score " + std::to_string(0.1 * static_cast<double>(completions.size())));
+  }
+  std::vector<std::optional<double>> expected;
+  for (const std::string& completion : completions)
+    expected.push_back(completion.starts_with("score ") ? std::optional(std::stod(completion.substr(6))) : std::nullopt);
+  std::vector<int64_t> order(completions.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int64_t>(i);
+  std::mt19937 random(3);
+  for (const auto& [batch, workers] : std::vector<std::pair<int, int>>{{1, 1}, {16, 1}, {3, 5}, {100, 4}}) {
+    const RewardSet rewards({spec({{"batch", batch}, {"workers", workers}})});
+    ThreadPool pool(1);
+    Scorer scorer(rewards, pool, static_cast<int64_t>(completions.size()));
+    std::ranges::shuffle(order, random);
+    for (const int64_t i : order) scorer.add(i, {.completion = completions[static_cast<size_t>(i)], .columns = nullptr});
+    const Scores scores = scorer.finish();
+    for (size_t i = 0; i < completions.size(); ++i)
+      EXPECT_EQ(scores.rows[i].scores[0], expected[i]) << completions[i] << ": " << scores.verdicts[i][0].reason;
+  }
+}
+
+TEST_F(Http, ACompletionsDeadlineEndsItsTriesAndNoOthers) {
+  const HttpReward reward(spec({{"timeout_s", 60}, {"retries", 100}, {"backoff_s", 0.05}, {"batch", 1}, {"workers", 2}}));
+  const Clock::time_point start = Clock::now();
+  const std::vector<std::string> completions = {"hang", "failed", "score 1"};
+  std::vector<RewardInput> inputs;
+  for (const std::string& completion : completions) inputs.push_back({.completion = completion, .columns = nullptr});
+  const auto verdicts = reward.judge(inputs, start + std::chrono::milliseconds(1500));
+  EXPECT_LT(seconds_since(start), 20);
+  for (const size_t i : {0, 1}) {
+    EXPECT_EQ(verdicts[i].end, OutsideEnd::timeout) << completions[i];
+    EXPECT_NE(verdicts[i].reason.find("no answer by the completion's deadline"), std::string::npos) << verdicts[i].reason;
+  }
+  EXPECT_EQ(verdicts[2].score, 1.0) << "while another waits for its next try";
+  EXPECT_GT(reward.retries(), 0);
+  EXPECT_EQ(judge_one(reward, "score 2").score, 2.0);
+}
+
+// Two in one request, of which one drops out while the server thinks.
+TEST_F(Http, DeadlinesWithinABatchAreEachItsOwn) {
+  const HttpReward reward(spec({{"batch", 8}, {"workers", 1}}));
+  hold_requests = true;
+  using namespace std::chrono_literals;
+  ListFeed feed({{"score 0", 300s}, {"score 1", 300ms}, {"score 2", 300s}});
+  feed.on_put = [&](int64_t id) {
+    if (id != 1) return;
+    const std::lock_guard lock(mutex);
+    hold_requests = false;
+    changed.notify_all();
+  };
+  reward.serve(feed);
+  EXPECT_EQ(feed.verdicts[0].score, 0.0);
+  EXPECT_EQ(feed.verdicts[1].score, std::nullopt);
+  EXPECT_EQ(feed.verdicts[1].missing, Missing::timeout);
+  EXPECT_EQ(feed.verdicts[2].score, 2.0);
+}
+
+TEST_F(Http, AFailingRunDoesNotWaitForTheServer) {
+  const RewardSet rewards({spec({{"timeout_s", 600}})});
+  const std::vector<std::string> completions = {"hang", "hang"};
+  const Clock::time_point start = Clock::now();
+  {
+    ThreadPool pool(1);
+    Scorer scorer(rewards, pool, 3);
+    for (int64_t i = 0; i < 2; ++i) scorer.add(i, {.completion = completions[static_cast<size_t>(i)], .columns = nullptr});
+  }
+  EXPECT_LT(seconds_since(start), 20);
+  EXPECT_EQ(rewards.score({.completion = "score 1", .columns = nullptr}).ends[0].missing, Missing::error) << "given up";
 }
 
 TEST_F(Http, AServerThatHangsIsLeftAtTheDeadline) {

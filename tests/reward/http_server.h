@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "core/json.h"
-#include "reward/code/fd.h"
+#include "core/fd.h"
 
 namespace cohort {
 

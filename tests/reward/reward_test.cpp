@@ -2,8 +2,10 @@
 #include "reward/reward.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <cstdio>
 
 #include "core/check.h"
 
@@ -73,7 +75,7 @@ TEST(Rewards, UnknownOptionsAreAnsweredWithTheNearest) {
               "reward 'last_number': unknown option 'colum'; did you mean 'column'?");
   EXPECT_SAYS(with("exact", {{"column", "x"}, {"wieght", 2}}), "did you mean 'weight'?");
   EXPECT_SAYS(with("format", {{"column", "x"}}),
-              "unknown option 'column'; allowed are name, weight, tags, score");
+              "unknown option 'column'; allowed are name, label, weight, tags, score");
   for (const Json& column : std::vector<Json>{5, "", nullptr, true, Json::array()}) {
     EXPECT_SAYS(with("last_number", {{"column", column}}), "'column' is the name of a data column");
     EXPECT_SAYS(with("exact", {{"column", column}}), column.dump());
@@ -234,7 +236,48 @@ TEST(RewardSet, RefusesTwoOfOneName) {
   EXPECT_SAYS(refusal([] {
                 RewardSet({{.name = "exact"}, {.name = "format"}, {.name = "exact"}});
               }),
-              "reward 'exact' is listed twice");
+              "reward 'exact' is listed twice, and their metrics would have one name; give one of them a label of its own");
+}
+
+TEST(RewardSet, OneRewardCountsSeveralTimesUnderLabels) {
+  const RewardSet rewards({{.name = "keywords", .options = {{"require", {"please"}}}},
+                           {.name = "rude", .weight = -1, .options = {{"require", {"fool"}}}, .kind = "keywords"}});
+  const RewardSet::Row row = rewards.score({.completion = "please, fool", .columns = nullptr});
+  EXPECT_EQ(row.scores, (std::vector<std::optional<double>>{1.0, 1.0}));
+  EXPECT_EQ(row.total, 0.0);
+  EXPECT_EQ(rewards.score({.completion = "fool", .columns = nullptr}).total, -1.0);
+  EXPECT_SAYS(refusal([] { make_reward({.name = "rude", .options = {{"requires", {"a"}}}, .kind = "keywords"}); }),
+              "reward 'rude': unknown option 'requires'; did you mean 'require'?");
+  EXPECT_SAYS(refusal([] { RewardSet({{.name = "exact"}, {.name = "exact", .kind = "format"}}); }),
+              "give one of them a label of its own, e.g. {name: format, label: exact_2}");
+}
+
+// A look at a config, also one of long ago, neither starts nor asks anything, and its result does not depend on what is there.
+TEST(Rewards, OptionsAreCheckedWithoutAnythingBeingStarted) {
+  const std::string mark = testing::TempDir() + "cohort-started-" + std::to_string(getpid());
+  const std::vector<RewardSpec> specs = {
+      {.name = "command", .options = {{"command", {"/bin/sh", "-c", "touch " + mark}}}},
+      {.name = "gone", .options = {{"command", {"no-such-program-here"}}}, .kind = "command"},
+      {.name = "http", .options = {{"url", "http://127.0.0.1:9/score"}, {"token_env", "COHORT_NO_SUCH_VARIABLE"}}},
+      {.name = "library", .options = {{"path", "/no/such/library.so"}}},
+      {.name = "code", .options = {{"sandbox", "local"}, {"language", "x"},
+                                   {"languages", {{"x", {{"source", "a"}, {"run", {"/no/such/program"}}}}}}}}};
+  for (const RewardSpec& spec : specs) EXPECT_NO_THROW(check_reward(spec)) << spec.name;
+  // Each of them is refused when it is to be used.
+  for (const RewardSpec& spec : specs) EXPECT_THROW(make_reward(spec), Error) << spec.name;
+  EXPECT_EQ(access(mark.c_str(), F_OK), 0) << "now it was started";
+  std::remove(mark.c_str());
+  // Whatever is wrong with one of them, none is started.
+  refusal([&] { RewardSet({specs[0], {.name = "exact", .weight = 1e9}}); });
+  refusal([&] { RewardSet({specs[0], {.name = "http", .options = {{"url", "ftp://x"}}}}); });
+  refusal([&] { RewardSet({specs[0], {.name = "command", .kind = "exact"}}); });
+  EXPECT_NE(access(mark.c_str(), F_OK), 0);
+  // What is wrong by itself is told without it, too.
+  EXPECT_SAYS(refusal([] { check_reward({.name = "command", .options = Json::object()}); }), "'command' is missing");
+  EXPECT_SAYS(refusal([] { check_reward({.name = "http", .options = {{"url", "http://x"}, {"batch", 0}}}); }), "'batch' is 0");
+  EXPECT_SAYS(refusal([] { check_reward({.name = "library", .options = {{"path", "a"}, {"threads", "few"}}}); }), "'threads' is 'few'");
+  EXPECT_SAYS(refusal([] { check_reward({.name = "code", .options = Json::object()}); }), "is off until the config says so");
+  EXPECT_SAYS(refusal([] { check_reward({.name = "exact", .weight = 1e9}); }), "weight");
 }
 
 }  // namespace

@@ -8,44 +8,16 @@
 #include <atomic>
 #include <cmath>
 #include <condition_variable>
-#include <functional>
 #include <mutex>
 #include <random>
 
 #include "tests/core/expect_error.h"
+#include "tests/reward/scorer_fixture.h"
 
 namespace cohort {
 namespace {
 
 using namespace std::chrono_literals;
-
-// A reward made of a function; workers 0: it computes here.
-class Made : public Reward {
- public:
-  using Judge = std::function<Verdict(const RewardInput&, Clock::time_point)>;
-  Made(int workers, Judge judge) : workers_(workers), judge_(std::move(judge)) {}
-  std::optional<double> score(const RewardInput& input) const override { return verdict(input, Clock::time_point::max()).score; }
-  Verdict verdict(const RewardInput& input, Clock::time_point deadline) const override { return judge_(input, deadline); }
-  int workers() const override { return workers_; }
-  std::vector<std::string> outcome_names() const override { return {"even", "odd"}; }
-
- private:
-  int workers_;
-  Judge judge_;
-};
-
-// One reward that computes here and one with so many workers.
-RewardSet make_set(Made::Judge here, Made::Judge outside, int workers) {
-  std::vector<std::unique_ptr<Reward>> rewards;
-  rewards.push_back(std::make_unique<Made>(0, std::move(here)));
-  rewards.push_back(std::make_unique<Made>(workers, std::move(outside)));
-  return RewardSet({{.name = "here", .weight = 1.0}, {.name = "outside", .weight = 0.1}}, std::move(rewards));
-}
-
-Verdict length_of(const RewardInput& input, Clock::time_point) {
-  const auto size = static_cast<int>(input.completion.size());
-  return {size % 7 == 3 ? std::nullopt : std::optional(std::sqrt(size)), "", Missing::row, size % 2};
-}
 
 std::vector<std::string> texts(size_t count) {
   std::vector<std::string> made;

@@ -28,6 +28,7 @@ void expect_equal(const Config& a, const Config& b) {
   ASSERT_EQ(a.reward.size(), b.reward.size());
   for (size_t i = 0; i < a.reward.size(); ++i) {
     EXPECT_EQ(a.reward[i].name, b.reward[i].name);
+    EXPECT_EQ(a.reward[i].kind, b.reward[i].kind);
     EXPECT_EQ(a.reward[i].weight, b.reward[i].weight);
     EXPECT_EQ(a.reward[i].options.dump(), b.reward[i].options.dump());
   }
@@ -292,6 +293,7 @@ class RandomConfig {
     config.reward = {
         {"last_number", std::ldexp(1.0 / 3, static_cast<int>(between(-50, 15))), Json::object()}};
     if (coin()) config.reward.push_back({"exact", -1.0, {{"column", text(true)}}});
+    if (coin()) config.reward.push_back({"exactly.2", 3.0, {{"column", text(true)}}, "exact"});
   }
 
   std::mt19937 random_;

@@ -324,7 +324,17 @@ TEST(Config, RewardsAreAListOfNamedEntries) {
   EXPECT_ERROR(with_reward("reward:\n  - {name: exact, weight: 1e9}"), kUsage,
                "f.yaml:4: reward 'exact': weight");
   EXPECT_ERROR(with_reward("reward:\n  - {name: exact}\n  - {name: format}\n  - {name: exact}"),
-               kUsage, "f.yaml:6: reward 'exact' is listed twice; it stands already at f.yaml:4");
+               kUsage, "f.yaml:6: reward 'exact' is listed twice (it stands already at f.yaml:4), and their metrics would have one name; give "
+               "one of them a label of its own, e.g. {name: exact, label: exact_2}");
+  EXPECT_ERROR(with_reward("reward:\n  - {name: format}\n  - {name: exact, label: format}"), kUsage,
+               "f.yaml:5: reward 'format' is listed twice (it stands already at f.yaml:4), and their metrics would have one name; give "
+               "one of them a label of its own, e.g. {name: exact, label: format_2}");
+  for (const char* label : {"''", "a/b", "a b", "3", "[a]", "null", "caf\u00e9",
+                            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"})
+    EXPECT_ERROR(with_reward(std::string("reward:\n  - name: exact\n    label: ") + label), kUsage, "f.yaml:5: ");
+  EXPECT_ERROR(with_reward("reward:\n  - name: exact\n    label: a/b"), kUsage,
+               "f.yaml:5: label of reward 'exact': found the text \"a/b\"; allowed: letters, digits, '_', '-' and '.', at most 64");
+  EXPECT_ERROR(with_reward("reward:\n  - {name: exakt, label: exact}"), kUsage, "unknown reward 'exakt'; did you mean 'exact'?");
   EXPECT_ERROR(with_reward("reward:\n  - {name: exact, column: null}"), kUsage,
                "f.yaml:4: found nothing (null)");
   EXPECT_ERROR(with_reward("reward:\n  - {name: exact, column: yes}"), kUsage,

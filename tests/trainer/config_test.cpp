@@ -29,6 +29,7 @@ data:
 reward:
   - {name: last_number, weight: 0.5, column: result}
   - name: exact
+  - {label: other, name: exact, column: b}
 rollout: {temperature: 1, top_p: 0.95, max_completion_length: 64}
 algorithm: {loss_type: dr_grpo, epsilon_high: -1}
 optim: {learning_rate: 1e-6, adam_epsilon: 1.0e-8}
@@ -48,12 +49,16 @@ comm: {timeout_s: 1.5}
   EXPECT_EQ(config.data.task->train_size, 100);
   EXPECT_TRUE(config.data.task->chat);
   EXPECT_FALSE(config.data.shuffle);
-  ASSERT_EQ(config.reward.size(), 2u);
+  ASSERT_EQ(config.reward.size(), 3u);
   EXPECT_EQ(config.reward[0].name, "last_number");
+  EXPECT_EQ(config.reward[0].reward(), "last_number");
   EXPECT_EQ(config.reward[0].weight, 0.5);
   EXPECT_EQ(config.reward[0].options, Json({{"column", "result"}}));
   EXPECT_EQ(config.reward[1].weight, 1.0);
   EXPECT_EQ(config.reward[1].options, Json::object());
+  EXPECT_EQ(config.reward[2].name, "other");
+  EXPECT_EQ(config.reward[2].reward(), "exact");
+  EXPECT_EQ(config.reward[2].options, Json({{"column", "b"}}));
   EXPECT_EQ(config.rollout.temperature, 1.0f);
   EXPECT_EQ(config.rollout.top_p, 0.95f);
   EXPECT_EQ(config.algorithm.loss_type, "dr_grpo");

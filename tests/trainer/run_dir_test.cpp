@@ -71,6 +71,21 @@ TEST_F(RunDirectory, AutoStartsTheSameRunAgainInPlaceAndMovesAnotherAside) {
   EXPECT_EQ(read_file(folder / "r.1/metrics.jsonl"), "{\"step\":1}\n");
 }
 
+// What it asks for scores may be gone for the moment, or be another machine's.
+TEST_F(RunDirectory, AutoKnowsTheRunWithoutItsCheckers) {
+  config.reward = {{.name = "gone", .options = {{"command", {"no-such-program-here"}}}, .kind = "command"},
+                   {.name = "http", .options = {{"url", "http://127.0.0.1:9/"}, {"token_env", "COHORT_NO_SUCH_VARIABLE"}}},
+                   {.name = "library", .options = {{"path", "/no/such/library.so"}}}};
+  { RunDir dir(config, *comm); dir.begin(config, *comm); }
+  write_file_atomic(folder / "r/metrics.jsonl", "{\"step\":1}\n");
+  { RunDir dir(config, *comm); dir.begin(config, *comm); }
+  EXPECT_TRUE(fs::exists(folder / "r/metrics.jsonl"));
+  EXPECT_FALSE(fs::exists(folder / "r.1"));
+  config.reward[0].name = "other";  // a label names metrics
+  { RunDir dir(config, *comm); dir.begin(config, *comm); }
+  EXPECT_TRUE(fs::exists(folder / "r.1/metrics.jsonl"));
+}
+
 TEST_F(RunDirectory, NeverKeepsWhatIsThere) {
   { RunDir dir(config, *comm); dir.begin(config, *comm); }
   complete_checkpoint("step_2");

@@ -1,0 +1,47 @@
+// Runs a fuzz target on files, without sanitizers: how long the slowest takes, and how much memory all of them need. One that takes more
+// than limits.h allows is named and ends it.
+//
+// usage: replay FOLDER...
+#include <sys/resource.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+namespace {
+
+std::string now;  // the file that is being run
+
+void name_file(int) { std::fprintf(stderr, "%s: failed\n", now.c_str()); }
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+
+int main(int argc, char** argv) {
+  using Clock = std::chrono::steady_clock;
+  std::signal(SIGABRT, name_file);
+  double slowest = 0;
+  std::string which;
+  int count = 0;
+  for (int i = 1; i < argc; ++i) {
+    for (const auto& entry : std::filesystem::directory_iterator(argv[i])) {
+      std::ifstream in(entry.path(), std::ios::binary);
+      const std::string bytes{std::istreambuf_iterator<char>(in), {}};
+      now = entry.path();
+      const Clock::time_point start = Clock::now();
+      LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+      const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+      if (seconds > slowest) slowest = seconds, which = now;
+      ++count;
+    }
+  }
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  std::printf("%d inputs, the slowest %.1f ms (%s), %ld MB at most for the process\n", count, 1e3 * slowest, which.c_str(), usage.ru_maxrss / 1024);
+}
