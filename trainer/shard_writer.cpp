@@ -13,6 +13,7 @@
 #include "core/check.h"
 #include "core/clock.h"
 #include "core/hash.h"
+#include "core/service_thread.h"
 #include "core/threads.h"
 #include "trainer/checkpoint_layout.h"
 
@@ -86,7 +87,10 @@ ShardWriter::ShardWriter(fs::path folder, const Optimizer& optimizer) : folder_(
     for (size_t part = 0; part < kShardParts.size(); ++part)
       for (int64_t begin = 0; begin < optimizer.shard_size(); begin += kCheckpointPiece)
         pieces_.push_back({shard, part, begin, std::min(kCheckpointPiece, optimizer.shard_size() - begin), {}});
-  thread_ = std::thread([this] { write(); });
+  thread_ = std::thread([this] {
+    leave_pinned_core();
+    write();
+  });
 }
 
 ShardWriter::~ShardWriter() {

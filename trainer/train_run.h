@@ -54,7 +54,9 @@ class TrainRun {
   std::filesystem::path warm_start_source() const;
   bool rounded() const;
   std::optional<double> measure(const char* stage, EvalResult* result = nullptr);
+  double checkpoint_meeting() const;  // how long ranks wait where one may still be writing a checkpoint
   void begin_save();
+  void release_checkpoint(const Exec& ex);
   void commit_saved(bool wait);
   void warn_of_missing(const std::vector<MissingScores>& missing);
   void write_trace();
