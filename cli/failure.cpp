@@ -26,7 +26,8 @@ namespace {
 constexpr unsigned kReportSeconds = 5;
 
 ExitCode code_of(const std::error_code& error) {
-  const bool full = error == std::errc::no_space_on_device || error == std::errc::not_enough_memory;
+  const bool full = error == std::errc::no_space_on_device || error == std::errc::not_enough_memory ||
+                    error == std::errc::resource_unavailable_try_again;  // no more threads
   return full ? ExitCode::kResources : ExitCode::kInput;
 }
 

@@ -75,7 +75,7 @@ std::string pmix_version(const Environment& environment) {
     const auto version = reinterpret_cast<const char* (*)()>(dlsym(library, "PMIx_Get_version"));
     const std::string text = version == nullptr ? "" : version();
     dlclose(library);
-    if (!text.empty()) return text.substr(0, text.find(','));
+    if (!text.empty()) return text.substr(0, std::min(text.find(','), text.find(" (")));
   }
   const std::string told = text_of(environment, "PMIX_VERSION");
   return told.empty() ? "" : "PMIx " + told;
@@ -168,7 +168,7 @@ std::vector<Finding> findings(const CommEnvironment& e) {
   all.push_back({"memlock", e.locked_memory ? human(*e.locked_memory) : "unlimited",
                  locked ? "RDMA needs memory that is locked: ulimit -l unlimited (for SLURM's jobs: PropagateResourceLimitsExcept=MEMLOCK)" : ""});
   const int64_t files = 256 + 8 * e.ranks;
-  all.push_back({"open files", e.open_files ? std::to_string(*e.open_files) : "unlimited",
+  all.push_back({"files", e.open_files ? std::to_string(*e.open_files) : "unlimited",
                  e.open_files && *e.open_files < files ? fmt::format("a rank may need {}: ulimit -n {}", files, std::max<int64_t>(files, 4096)) : ""});
   const int64_t segments = std::max<int64_t>(64, 16 * e.ranks) << 20;  // Open MPI's and PMIx's files, with room to spare
   Finding shared{"/dev/shm", "none", fmt::format("ranks on one host need {} there: mount a tmpfs", human(segments))};

@@ -20,8 +20,8 @@ namespace {
 std::atomic<ThreadStacks*> answering{nullptr};
 static_assert(std::atomic<ThreadStacks*>::is_always_lock_free && std::atomic<uint64_t>::is_always_lock_free);
 
-// The handler and what the kernel calls it through.
-constexpr int kOwnFrames = 2;
+// write, the handler, and what the kernel has called it through.
+constexpr int kOwnFrames = 3;
 
 std::vector<pid_t> threads_of(pid_t process) {
   std::vector<pid_t> threads;
@@ -47,7 +47,7 @@ void ThreadStacks::on_signal(int) {
 }
 
 // In a signal's handler: nothing is allocated here.
-void ThreadStacks::write() {
+[[gnu::noinline]] void ThreadStacks::write() {
   const uint32_t round = round_.load(), at = next_.fetch_add(1);
   if (at >= kThreads) return;
   void* frames[kFrames + kOwnFrames];

@@ -184,10 +184,9 @@ void TrainRun::set_advantages(std::vector<Group>& groups) {
 
 void TrainRun::update(const std::vector<Group>& groups) {
   enter("update", next_step(), config_.comm.update_timeout_s);
-  std::optional<MeetingDeadline> meeting;  // a rank may wait for its disk before its weights change (release_checkpoint)
-  if (checkpoints_->pending()) meeting.emplace(comm_, config_, checkpoint_meeting());
   const Clock::time_point start = Clock::now();
   updater_->update(groups, names_, state_.step + 1, metrics_, ex_, tape_ ? &*tape_ : nullptr);
+  released_.reset();
   const double seconds = seconds_since(start);
   state_.step += 1;
   state_.optimizer_steps = optimizer_->steps_done();
@@ -251,7 +250,9 @@ void TrainRun::release_checkpoint(const Exec& ex) {
   const Clock::time_point start = Clock::now();
   checkpoints_->release_state(ex, cache_limit(config_, host_ranks_).free_bytes);
   checkpoint_seconds_ += seconds_since(start);
-  enter("update", next_step(), config_.comm.update_timeout_s + config_.comm.checkpoint_timeout_s);  // its ranks meet once more
+  // The ranks meet once more, when they share their weights, and one may still wait for its disk.
+  released_.emplace(comm_, config_, checkpoint_meeting());
+  enter("update", next_step(), config_.comm.update_timeout_s + config_.comm.checkpoint_timeout_s);
 }
 
 void TrainRun::commit_saved(bool wait) {

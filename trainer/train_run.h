@@ -12,6 +12,7 @@
 #include "core/trace.h"
 #include "trainer/checkpoint.h"
 #include "trainer/dataset.h"
+#include "trainer/deadlines.h"
 #include "trainer/evaluate.h"
 #include "trainer/experience.h"
 #include "trainer/generator_setup.h"
@@ -87,6 +88,7 @@ class TrainRun {
   RunIdentity identity_;
   CheckpointState state_;
   int64_t saved_step_ = -1;  // of the last checkpoint, written or being written
+  std::optional<MeetingDeadline> released_;  // while others may still wait for their disks, in an update
   double checkpoint_seconds_ = 0;  // that the run stood still for checkpoints, since the last step's metrics
   bool stopped_ = false;
 

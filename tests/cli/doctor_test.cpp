@@ -10,7 +10,7 @@ TEST(Doctor, TellsOfTheBuildAndTheMachine) {
   const Outcome outcome = run_cohort({"doctor"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   for (const char* words : {"cohort ", "kernels ", "cores ", "memory ", "launcher  none\n", "MPI       ", "PMIx      ", "network   ",
-                            "RDMA      ", "memlock   ", "open files", "/dev/shm  ", "copies    ", "clock     ", "sandbox   not tested; see --sandbox"})
+                            "RDMA      ", "memlock   ", "files     ", "/dev/shm  ", "copies    ", "clock     ", "sandbox   not tested; see --sandbox"})
     EXPECT_NE(outcome.out.find(words), std::string::npos) << words << " in " << outcome.out;
 }
 

@@ -47,6 +47,7 @@ TEST(Environment, SeveralNetworksAreToBeNamed) {
   e.interfaces.resize(1);
   EXPECT_EQ(advice(e, "network"), "only ranks on this host can reach each other");
   e.interfaces.clear();
+  e.networks.clear();
   EXPECT_EQ(finding(e, "network").value, "no interface is up");
 }
 
@@ -62,11 +63,11 @@ TEST(Environment, LockedMemoryMattersToRdmaAlone) {
 TEST(Environment, LimitsGrowWithTheRanks) {
   CommEnvironment e = healthy();
   e.open_files = 300;
-  EXPECT_EQ(advice(e, "open files"), "");
+  EXPECT_EQ(advice(e, "files"), "");
   e.ranks = 64;
-  EXPECT_EQ(advice(e, "open files"), "a rank may need 768: ulimit -n 4096");
+  EXPECT_EQ(advice(e, "files"), "a rank may need 768: ulimit -n 4096");
   e.open_files.reset();
-  EXPECT_EQ(advice(e, "open files"), "");
+  EXPECT_EQ(advice(e, "files"), "");
   e.shared_memory_free = int64_t{512} << 20;
   EXPECT_NE(advice(e, "/dev/shm").find("64 ranks of this host need 1.1 GB"), std::string::npos) << advice(e, "/dev/shm");
   e.ranks = 1;

@@ -18,7 +18,7 @@ TEST(QuickStall, TheWatchdogTellsTheStackOfARankThatComputesForever) {
   const size_t report = err.find("cohort: stall report: rank 1 on " + host_name());
   ASSERT_NE(report, std::string::npos) << err;
   EXPECT_NE(err.find("cohort::TrainRun::update(", report), std::string::npos) << err;
-  EXPECT_NE(err.find("    main\n", report), std::string::npos) << err;
+  EXPECT_NE(err.find("    cohort::run_command_line(", report), std::string::npos) << err;
 }
 
 // The others give up first and end the job; then its supervisor asks it.
