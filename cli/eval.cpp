@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -13,8 +12,10 @@
 #include "cli/failure.h"
 #include "cli/progress.h"
 #include "cli/prompts.h"
+#include "comm/watchdog.h"
 #include "core/check.h"
 #include "core/files.h"
+#include "trainer/deadlines.h"
 #include "trainer/evaluate.h"
 #include "trainer/generator_setup.h"
 
@@ -41,7 +42,7 @@ Json completion_row(const Dataset& data, const EvalResult& result, size_t i,
           {"rewards", scores}};
 }
 
-int run(const Options& o, Comm& comm) {
+Config load(const Options& o) {
   Config config = o.config.load();
   if (!o.model.empty()) {
     config.model.path = o.model;
@@ -51,7 +52,13 @@ int run(const Options& o, Comm& comm) {
               "model.init has no trained weights to evaluate: give a model folder with --model, "
               "e.g. {}",
               (config.run_dir() / "final").string());
-  comm.set_deadline(std::chrono::milliseconds(static_cast<int64_t>(1000 * config.comm.timeout_s)));
+  return config;
+}
+
+int evaluate_model(const Options& o, const Config& config, Comm& comm, Watchdog& watchdog) {
+  const double loading = meeting_timeout(config, config.comm.load_timeout_s), sampling = rollout_meeting_timeout(config);
+  comm.set_deadline(in_ms(loading));  // all ranks load alike, but one may have to wait for its disk
+  watchdog.enter("load", 0, in_ms(config.comm.load_timeout_s));
   const ThreadPlan threads = choose_threads(config.run, comm);
   ExecOwner owner(threads.threads, threads.cpus);
   const LoadedModel model = load_model(config.model.path, config.model.dtype, 1, owner.exec(), PolicyUse::inference);
@@ -68,11 +75,14 @@ int run(const Options& o, Comm& comm) {
   StatusLine line;
   StageProgress stage(line);
   const bool show = !o.quiet && comm.rank() == 0;
+  comm.set_deadline(in_ms(sampling));
+  watchdog.enter("evaluation", 0, in_ms(with_grace(sampling)));
   const EvalResult result = evaluate(data, generator, model.tokenizer, rewards, 0, comm,
                                      owner.exec(), [&](int64_t done, int64_t total) {
                                        if (show) stage.update("evaluation", done, total);
                                      }, config.comm.reward_timeout_s);
   line.close();
+  watchdog.leave();
   if (result.judged == 0)
     fail(ExitCode::kRankFailed, "{}: no problem has a score: {}", data.name,
          missing_text(*std::ranges::find(result.missing, size_t{0}, &MissingScores::reward), rewards));
@@ -95,6 +105,16 @@ int run(const Options& o, Comm& comm) {
   return 0;
 }
 
+int run(const Options& o, Comm& comm, LastSeen& seen) {
+  const Config config = load(o);
+  Watchdog watchdog(rank_name(comm), ends_all_ranks(comm, seen), &seen);
+  try {
+    return evaluate_model(o, config, comm, watchdog);
+  } catch (...) {
+    throw located(std::current_exception(), watchdog);
+  }
+}
+
 }  // namespace
 
 Action add_eval(CLI::App& app) {
@@ -110,7 +130,7 @@ Action add_eval(CLI::App& app) {
       "\"mean_length\", \"truncated\"}.\nOne completion a problem at rollout.eval_temperature; "
       "accuracy is the mean of the first reward.\nSeveral ranks: mpirun -n N cohort eval CONFIG; "
       "the result does not depend on N.");
-  return [o] { return run_on_ranks(StopRequests::end, [&](Comm& comm, LastSeen&) { return run(*o, comm); }); };
+  return [o] { return run_on_ranks(StopRequests::end, [&](Comm& comm, LastSeen& seen) { return run(*o, comm, seen); }); };
 }
 
 }  // namespace cohort

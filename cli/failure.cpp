@@ -1,8 +1,10 @@
 #include "cli/failure.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -12,6 +14,7 @@
 #include <thread>
 
 #include "comm/launch.h"
+#include "comm/stall_report.h"
 #include "core/check.h"
 #include "core/text.h"
 #include "reward/code/nursery.h"
@@ -20,8 +23,11 @@
 namespace cohort {
 namespace {
 
+constexpr unsigned kReportSeconds = 5;
+
 ExitCode code_of(const std::error_code& error) {
-  const bool full = error == std::errc::no_space_on_device || error == std::errc::not_enough_memory;
+  const bool full = error == std::errc::no_space_on_device || error == std::errc::not_enough_memory ||
+                    error == std::errc::resource_unavailable_try_again;  // no more threads
   return full ? ExitCode::kResources : ExitCode::kInput;
 }
 
@@ -79,9 +85,15 @@ std::string rank_name(const Comm& comm) {
   return comm.size() == 1 ? "" : fmt::format("rank {} on {}", comm.rank(), comm.host());
 }
 
-std::function<void(const std::string&)> ends_all_ranks(Comm& comm) {
-  return [&comm](const std::string& message) {
+std::function<void(const std::string&)> ends_all_ranks(Comm& comm, LastSeen& seen) {
+  return [&](const std::string& message) {
     print_failure("", message);
+    if (seen.reports_stalls()) {
+      // The thread that hangs may hold what a report needs, such as the lock of the memory allocator.
+      std::signal(SIGALRM, [](int) { _exit(static_cast<int>(ExitCode::kRankFailed)); });
+      alarm(kReportSeconds);
+      tell(stall_report(rank_name(comm), getpid(), seen));
+    }
     comm.abort(static_cast<int>(ExitCode::kRankFailed));
   };
 }

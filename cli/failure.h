@@ -43,8 +43,8 @@ std::string rank_name(const Comm& comm);
 // what the user gave (exit codes 2 and 3) before the first step, whose messages name a file or a key.
 Error located(const std::exception_ptr& error, const Watchdog& watchdog);
 
-// For a watchdog: prints its message and ends all ranks.
-std::function<void(const std::string&)> ends_all_ranks(Comm& comm);
+// For a watchdog: prints its message, where `seen` wants it with the stacks of this rank's threads, and ends all ranks.
+std::function<void(const std::string&)> ends_all_ranks(Comm& comm, LastSeen& seen);
 
 // Makes the ranks' Comm and runs `body` on it; where a launcher started several, with a supervisor beside each (comm/supervisor.h),
 // which does about requests to stop as `requests` says. What body throws is printed, and ends all ranks with its exit code.

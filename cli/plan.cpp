@@ -43,8 +43,9 @@ struct Plan {
 
 Plan make_plan(const Options& o, const Config& config, const ModelConfig& model, Comm& comm) {
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  const TrainingPlan training{.model = model, .config = config, .ranks = o.ranks};
   Plan plan{.ranks = o.ranks, .ranks_per_host = o.ranks_per_host > 0 ? std::min(o.ranks_per_host, o.ranks) : std::min(o.ranks, cores)};
+  const int threads = config.run.threads > 0 ? static_cast<int>(config.run.threads) : std::max(1, process_topology().usable() / plan.ranks_per_host);
+  const TrainingPlan training{.model = model, .config = config, .ranks = o.ranks, .threads = threads};
   if (o.gpu_memory) plan.limit = static_cast<uint64_t>(*o.gpu_memory * 1e9);
   plan.memory = plan_memory(training, plan.limit ? std::optional(static_cast<int64_t>(*plan.limit)) : std::nullopt);
   const ParamTable table = make_param_table(model, config.trainer.logical_ranks);
@@ -70,6 +71,7 @@ Json to_json(const Plan& plan) {
           {"ranks_per_host", plan.ranks_per_host},
           {"memory",
            {{"step", pieces_json(plan.memory.step)},
+            {"checkpoint", pieces_json(plan.memory.checkpoint)},
             {"evaluation", pieces_json(plan.memory.evaluation)},
             {"finish", pieces_json(plan.memory.finish)},
             {"warm_start", pieces_json(plan.memory.warm_start)},

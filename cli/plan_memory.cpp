@@ -20,18 +20,20 @@ std::string lines(const std::vector<MemoryPiece>& pieces) {
 }  // namespace
 
 uint64_t RunMemory::most() const {
-  const uint64_t beside = std::max(total_bytes(evaluation), total_bytes(finish));
+  const uint64_t beside = std::max(total_bytes(checkpoint) + total_bytes(evaluation), total_bytes(finish));
   return std::max(total_bytes(warm_start), total_bytes(step) + beside);
 }
 
 RunMemory plan_memory(const TrainingPlan& plan, std::optional<int64_t> free_bytes) {
   const MemoryRoom room = memory_room(plan, free_bytes);
-  RunMemory memory{.cache = planned_cache(plan, room), .tape = {}, .warm_start = warm_start_memory(plan), .step = {}, .evaluation = {},
+  RunMemory memory{.cache = planned_cache(plan, room), .tape = {}, .warm_start = warm_start_memory(plan), .step = {}, .checkpoint = {}, .evaluation = {},
                    .finish = final_memory(plan)};
   memory.tape = planned_tape(plan, room, memory.cache);
   memory.step = training_memory(plan, memory.cache, memory.tape);
   std::optional<int64_t> left = free_bytes;
   if (left) *left = std::max<int64_t>(0, *left - static_cast<int64_t>(total_bytes(memory.step)));
+  memory.checkpoint = checkpoint_memory(plan, left);
+  if (left) *left -= static_cast<int64_t>(total_bytes(memory.checkpoint));
   memory.evaluation = evaluation_memory(plan, left);
   return memory;
 }
@@ -39,8 +41,10 @@ RunMemory plan_memory(const TrainingPlan& plan, std::optional<int64_t> free_byte
 std::string memory_table(const RunMemory& memory) {
   const uint64_t step = total_bytes(memory.step);
   std::string text = lines(memory.step) + line("together, in a step", step);
+  const uint64_t writing = step + total_bytes(memory.checkpoint);
+  if (!memory.checkpoint.empty()) text += lines(memory.checkpoint) + line("together, while a checkpoint is written", writing);
   if (!memory.evaluation.empty())
-    text += lines(memory.evaluation) + line("together, while evaluating", step + total_bytes(memory.evaluation));
+    text += lines(memory.evaluation) + line("together, while evaluating", writing + total_bytes(memory.evaluation));
   if (!memory.finish.empty()) text += lines(memory.finish) + line("together, at the end", step + total_bytes(memory.finish));
   if (!memory.warm_start.empty()) text += line("warm start, before the rest", total_bytes(memory.warm_start));
   return text + line("at most", memory.most());

@@ -15,7 +15,7 @@ struct RunMemory {
   TapeSize tape;
   std::vector<MemoryPiece> warm_start;  // before the first step, with nothing of the rest
   std::vector<MemoryPiece> step;        // lives until the run ends
-  std::vector<MemoryPiece> evaluation, finish;  // beside it, each at its time
+  std::vector<MemoryPiece> checkpoint, evaluation, finish;  // beside it; the first two perhaps at once
   uint64_t most() const;
 };
 

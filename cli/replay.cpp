@@ -50,7 +50,7 @@ std::string result_text(const ReplayRequest& request, const Replay& replay, int 
 int run(const Options& o, Comm& comm, LastSeen& seen) {
   const Config config = replay_config(o.request, o.overrides);
   comm.set_deadline(std::chrono::milliseconds(static_cast<int64_t>(1000 * config.comm.timeout_s)));
-  Watchdog watchdog(rank_name(comm), ends_all_ranks(comm), &seen);
+  Watchdog watchdog(rank_name(comm), ends_all_ranks(comm, seen), &seen);
   const ThreadPlan threads = choose_threads(config.run, comm);
   ExecOwner owner(threads.threads, threads.cpus);
   ReplayProgress progress;

@@ -9,6 +9,7 @@
 #include "cli/failure.h"
 #include "cli/plan_memory.h"
 #include "cli/progress.h"
+#include "cli/start_line.h"
 #include "comm/signals.h"
 #include "comm/watchdog.h"
 #include "core/text.h"
@@ -21,17 +22,18 @@ namespace {
 
 struct Options {
   ConfigArguments config;
-  bool dry_run = false, quiet = false;
+  bool dry_run = false, quiet = false, stall_report = false;
 };
 
 int dry_run(const Config& config, Comm& comm) {
   const int host_ranks = ranks_on_host(comm);
+  const ThreadPlan threads = choose_threads(config.run, comm);
   if (comm.rank() != 0) return 0;
   const ModelConfig model = planned_model(config);
   check_stops(tokenizer_of(config.model), model.vocab_size, config.rollout.stop, config.rollout.stop_token_ids);
   fmt::print("{}", config_to_yaml(config));
   const std::optional<int64_t> free = cache_limit(config, host_ranks).free_bytes;
-  const RunMemory memory = plan_memory({.model = model, .config = config, .ranks = comm.size()}, free);
+  const RunMemory memory = plan_memory({.model = model, .config = config, .ranks = comm.size(), .threads = threads.threads}, free);
   const CacheSize& cache = memory.cache;
   fmt::print("\n# memory of one rank of {}, at most:\n", comm.size());
   std::string table = memory_table(memory);
@@ -50,7 +52,11 @@ int run(const Options& o, Comm& comm, LastSeen& seen, const StopSignals& signals
   if (o.dry_run) return dry_run(config, comm);
   if (config.run.device == "cuda") require_cuda();
   comm.set_deadline(std::chrono::milliseconds(static_cast<int64_t>(1000 * config.comm.timeout_s)));
-  Watchdog watchdog(rank_name(comm), ends_all_ranks(comm), &seen);
+  if (o.stall_report) {
+    seen.stacks().answer();
+    seen.report_stalls(true);
+  }
+  Watchdog watchdog(rank_name(comm), ends_all_ranks(comm, seen), &seen);
   const ThreadPlan threads = choose_threads(config.run, comm);
   ExecOwner owner(threads.threads, threads.cpus);
 
@@ -60,6 +66,8 @@ int run(const Options& o, Comm& comm, LastSeen& seen, const StopSignals& signals
   const bool show = config.log.progress && !o.quiet;
   TrainObserver& observer = comm.rank() != 0 ? silent : show ? static_cast<TrainObserver&>(progress) : warnings;
   TrainSummary summary;
+  const RunLayout layout = run_layout(comm, threads);
+  observer.message(start_line(layout));
   try {
     summary = train(config, comm, watchdog, signals, observer, owner.exec());
   } catch (...) {
@@ -77,10 +85,12 @@ Action add_train(CLI::App& app) {
   o->config.add_options(app);
   app.add_flag("--dry-run", o->dry_run, "only print the resolved config and the memory plan");
   app.add_flag("--quiet", o->quiet, "no progress, only the summary");
+  app.add_flag("--stall-report", o->stall_report,
+               "when a deadline passes, also print the stacks of the rank that did not keep it");
   app.footer(
       "Several ranks: mpirun -n N cohort train CONFIG. The result does not depend on N.\n"
       "SIGUSR1 (or SIGTERM) saves a checkpoint at the end of the step and stops with exit code 75; "
-      "the same command continues.");
+      "the same command continues. SIGUSR2 to mpirun: each rank tells where it is, with its stacks.");
   return [o] {
     const StopSignals signals;  // before anything else: a request that comes while ranks find each other counts, too
     return run_on_ranks(StopRequests::handed_on,

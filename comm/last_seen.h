@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "comm/thread_stacks.h"
+
 namespace cohort {
 
 class LastSeen {
@@ -22,6 +24,11 @@ class LastSeen {
   void leave_collective() { collective_deadline_ = kNone; }
   // The rank's body is done: it may end with any code. Or it ends the job with `exit_code`, and has said why.
   void end(int exit_code) { exit_code_ = exit_code; }
+
+  // Whether a missed deadline is to be told with the rank's stacks (comm/stall_report.h).
+  void report_stalls(bool report) { report_stalls_ = report; }
+  bool reports_stalls() const { return report_stalls_; }
+  ThreadStacks& stacks() { return stacks_; }
 
   // "section reward of step 3, in all_gather(rollouts)"; "its start" before the first section.
   std::string where() const;
@@ -49,6 +56,8 @@ class LastSeen {
   Text section_, collective_;
   std::atomic<int64_t> step_{0}, deadline_{kNone}, collective_deadline_{kNone};
   std::atomic<int> exit_code_{-1};
+  std::atomic<bool> report_stalls_{false};
+  ThreadStacks stacks_;
 };
 
 // One in memory that a fork shares; never given back. Throws (exit code 6) when there is none.

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <mpi.h>
 #include <signal.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -13,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "comm/environment.h"
 #include "comm/launch.h"
 #include "comm/mpi_check.h"
 #include "comm/watchdog.h"
@@ -40,14 +40,6 @@ class OpenMpiDefaults {
  private:
   std::vector<std::string> set_;
 };
-
-// Containers may forbid reading another process's memory; Open MPI 4.1 then complains about each
-// large message.
-bool may_read_processes() {
-  char from = 1, to = 0;
-  const iovec local{&to, 1}, remote{&from, 1};
-  return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == 1;
-}
 
 // Watches a call that has no deadline of its own; ends the process when it does not return.
 class Limit {

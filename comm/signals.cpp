@@ -39,6 +39,8 @@ StopSignals::StopSignals(CtrlC ctrl_c) : ctrl_c_(ctrl_c) {
 }
 
 StopSignals::~StopSignals() {
+  // A request that comes when the work is done and saved, while the process ends, must not kill it.
+  if (earlier_usr1_.sa_handler == SIG_DFL) earlier_usr1_.sa_handler = SIG_IGN;
   sigaction(SIGUSR1, &earlier_usr1_, nullptr);
   sigaction(SIGTERM, &earlier_term_, nullptr);
   if (ctrl_c_ == CtrlC::asks) sigaction(SIGINT, &earlier_int_, nullptr);

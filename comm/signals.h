@@ -7,8 +7,9 @@
 
 namespace cohort {
 
-// Installs the handlers for its lifetime and puts back what was there before. At most one at a time
-// (exit code 1): signal handlers belong to the whole process.
+// Installs the handlers for its lifetime and puts back what was there before; but SIGUSR1, which would end the process, is
+// ignored from then on: it may still come while a process ends that has done its work. At most one at a time (exit code 1):
+// signal handlers belong to the whole process.
 //
 // SIGUSR1 may come any number of times. The first SIGTERM gives the next one its default meaning,
 // so that a second one ends a process that does not get to the end of its step. SIGINT is left

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "comm/stall_report.h"
 #include "core/check.h"
 
 namespace cohort {
@@ -24,9 +25,10 @@ constexpr auto kLook = 250ms;
 
 constexpr int kFailed = static_cast<int>(ExitCode::kRankFailed);
 
+void tell(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
 [[noreturn]] void report(const std::string& who, const std::string& what, const LastSeen& seen) {
-  const std::string line = fmt::format("cohort: error: {}: {} in {}\n", who, what, seen.where());
-  std::fwrite(line.data(), 1, line.size(), stderr);
+  tell(fmt::format("cohort: error: {}: {} in {}\n", who, what, seen.where()));
   _exit(kFailed);
 }
 
@@ -72,13 +74,17 @@ std::string what_it_does(char state) {
          seen);
 }
 
-[[noreturn]] void supervise(const std::string& who, pid_t child, const LastSeen& seen, StopRequests requests, const sigset_t& signals) {
+[[noreturn]] void supervise(const std::string& who, pid_t child, LastSeen& seen, StopRequests requests, const sigset_t& signals) {
   prctl(PR_SET_NAME, "cohort-watch");
   bool asked = false;
   while (true) {
     const timespec look{0, std::chrono::nanoseconds(kLook).count()};
     const int signal = sigtimedwait(&signals, nullptr, &look);
+    if (signal == ThreadStacks::kSignal) tell(stall_report(who, child, seen));
     if (signal == SIGUSR1 || signal == SIGTERM) {
+      // Whoever ends the job may do so because this rank does not come: one that computes is asked, one that waits is not.
+      const bool computes = seen.collective_deadline() == LastSeen::Clock::time_point::max() && seen.exit_code() < 0;
+      if (signal == SIGTERM && !asked && seen.reports_stalls() && computes) tell(stall_report(who, child, seen));
       if (signal == SIGTERM && asked) {  // as without a supervisor: the second one ends it, and its rank with it
         ::signal(SIGTERM, SIG_DFL);
         sigprocmask(SIG_UNBLOCK, &signals, nullptr);
@@ -94,10 +100,10 @@ std::string what_it_does(char state) {
     if (deadline == LastSeen::Clock::time_point::max() || LastSeen::Clock::now() - deadline < kGrace || seen.exit_code() >= 0) continue;
     const char state = state_of(child);
     const std::string where = seen.where();
+    const std::string stacks = seen.reports_stalls() ? stall_report(who, child, seen) : "";
     kill(child, SIGKILL);
     wait_for(child, status, 1000ms);  // one that waits for a disk does not die; then it stays behind
-    const std::string line = fmt::format("cohort: error: {}: {} went on past its deadline; {}\n", who, where, what_it_does(state));
-    std::fwrite(line.data(), 1, line.size(), stderr);
+    tell(stacks + fmt::format("cohort: error: {}: {} went on past its deadline; {}\n", who, where, what_it_does(state)));
     _exit(kFailed);
   }
 }
@@ -105,9 +111,11 @@ std::string what_it_does(char state) {
 }  // namespace
 
 void start_supervised(const std::string& who, LastSeen& seen, StopRequests requests) {
+  seen.stacks().answer();
   sigset_t signals, before;
   sigemptyset(&signals);
   sigaddset(&signals, SIGCHLD);
+  sigaddset(&signals, ThreadStacks::kSignal);
   if (requests == StopRequests::handed_on) {
     sigaddset(&signals, SIGUSR1);
     sigaddset(&signals, SIGTERM);

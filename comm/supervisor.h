@@ -15,6 +15,9 @@ namespace cohort {
 // dies of them, with its rank.
 enum class StopRequests { handed_on, end };
 
+// SIGUSR2 makes a supervisor tell where its rank is, with the stacks of its threads (comm/stall_report.h); mpirun hands it on to all.
+// Where `seen` says so, that is also told of a rank that misses its deadline, or that keeps others waiting when SIGTERM comes.
+
 // Forks. Returns in the child, which is the rank and keeps `seen` (of make_shared_last_seen) up to date; it dies with its parent.
 // The parent does not return: it ends with the rank's exit code where the rank has given one to `seen`, else it says on standard
 // error what became of `who` ("rank 3 on node07") and where, and ends with code 4. To be called before there are threads.

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # Everything that can go wrong with a run, on real ranks: what the tests labelled "faults" try a part of.
-# usage: scripts/faults.sh [matrix | calls | histories | ranks | soak | all]     default all
+# usage: scripts/faults.sh [matrix | calls | histories | ranks | disk | memory | link | soak | all]     default all
 #   matrix     each kind of fault in each section of a step: exit code, time, words, and the bits after the resume
 #   calls      a kill at each call that changes a file while a checkpoint is written
 #   histories  COHORT_HISTORIES (60) random histories of ranks, threads, checkpoints and faults, from COHORT_SEED (1000) on
 #   ranks      16 and 32 ranks, whatever the cores
+#   disk       a file system that is full, of 40 sizes (root)
+#   memory     address space that ends, at 60 limits
+#   link       ranks on two hosts, network namespaces, and a link that is cut (scripts/test_link.sh; root)
 #   soak       COHORT_KILLS (300) kills at random moments of one run
 # Needs a build (scripts/test.sh); BUILD names another folder than build.
 set -euo pipefail
@@ -18,8 +21,14 @@ case ${1:-all} in
   calls) filter='Calls.*' ;;
   histories) filter='Histories.*' ;;
   ranks) filter='ManyRanks.*' ;;
+  disk) filter='Disk.*' ;;
+  memory) filter='Memory.*' ;;
+  link) exec scripts/test_link.sh "${BUILD:-build}/cohort" ;;
   soak) filter='Soak.*' ;;
   all) filter='*:-*Quick*' ;;
-  *) echo "faults: '$1' is unknown; allowed: matrix, calls, histories, ranks, soak, all" >&2; exit 2 ;;
+  *) echo "faults: '$1' is unknown; allowed: matrix, calls, histories, ranks, disk, memory, link, soak, all" >&2; exit 2 ;;
 esac
+if [[ ${1:-all} == all ]]; then
+  scripts/test_link.sh "${BUILD:-build}/cohort" || [[ $? -eq 77 ]]
+fi
 exec "$tests" --gtest_filter="$filter"

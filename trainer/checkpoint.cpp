@@ -117,6 +117,10 @@ void CheckpointWriter::release_state(const Exec& ex, std::optional<int64_t> free
   if (writer_) writer_->release(ex, free_bytes);
 }
 
+void CheckpointWriter::wait_written() {
+  if (writer_) writer_->finish();
+}
+
 bool CheckpointWriter::commit_if_written() {
   if (!pending()) return false;
   // A rank whose writing has failed says so at once: the others wait for it in the collective, and it ends them.

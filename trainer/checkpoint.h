@@ -45,6 +45,8 @@ class CheckpointWriter {
   bool pending() const { return writer_.has_value(); }
   // To be called before the optimizer's state changes: what is not read yet is copied.
   void release_state(const Exec& ex, std::optional<int64_t> free_bytes);
+  // Waits until this rank has written, or failed to; the ranks' commit then waits for no disk but rank 0's.
+  void wait_written();
   // Called by all ranks. The one commits if every rank has written, and says whether it did; the other waits for that.
   bool commit_if_written();
   void commit();

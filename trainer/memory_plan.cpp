@@ -14,6 +14,7 @@
 #include "model/kv_cache.h"
 #include "model/ops/sample.h"
 #include "model/params.h"
+#include "trainer/checkpoint_layout.h"
 #include "trainer/gradient_sum.h"
 #include "trainer/model_setup.h"
 #include "trainer/optimizer.h"
@@ -149,6 +150,7 @@ int64_t generator_activations(const TrainingPlan& plan, float temperature) {
 }
 
 int64_t threads_of(const TrainingPlan& plan) {
+  if (plan.threads > 0) return plan.threads;
   const int64_t cores = std::max<int64_t>(1, std::thread::hardware_concurrency() / static_cast<unsigned>(plan.ranks));
   return plan.config.run.threads > 0 ? plan.config.run.threads : cores;
 }
@@ -267,7 +269,7 @@ std::vector<MemoryPiece> warm_start_memory(const TrainingPlan& plan) {
   if (!plan.config.trainer.warm_start || plan.config.trainer.warm_start->steps == 0) return {};
   Config config = plan.config;
   config.algorithm.beta = 0;  // the reference is the model that comes out of it
-  std::vector<MemoryPiece> pieces = loaded_memory({plan.model, config, plan.ranks, plan.longest_prompt, plan.eval_problems, plan.dtype()});
+  std::vector<MemoryPiece> pieces = loaded_memory({plan.model, config, plan.ranks, plan.longest_prompt, plan.eval_problems, plan.dtype(), plan.threads});
   const int64_t solution = config.rollout.max_completion_length;  // a guess: solutions are what completions should become
   const Passes passes = largest_pass(plan, Shares(config.trainer.logical_ranks, plan.ranks).owned, config.trainer.warm_start->problems_per_step,
                                      plan.prompt() + solution - 1, plan.prompt() + solution);
@@ -295,6 +297,16 @@ std::vector<MemoryPiece> final_memory(const TrainingPlan& plan) {
   const bool rounded = !plan.config.model.init && plan.dtype() == DType::bf16 && exact_dtype(plan.model.dtype) == DType::f32;
   std::vector<MemoryPiece> pieces;
   if (rounded) add(pieces, "all master weights, to be saved", make_param_table(plan.model, plan.config.trainer.logical_ranks).size * 4);
+  return pieces;
+}
+
+std::vector<MemoryPiece> checkpoint_memory(const TrainingPlan& plan, std::optional<int64_t> free_bytes) {
+  if (plan.config.trainer.save_steps == 0) return {};
+  const int64_t logical = plan.config.trainer.logical_ranks;
+  const int64_t span = make_param_table(plan.model, logical).size / logical * Shares(logical, plan.ranks).owned;
+  const auto state = static_cast<int64_t>(kShardParts.size() * sizeof(float)) * span;
+  std::vector<MemoryPiece> pieces;
+  if (!free_bytes || state <= *free_bytes / 2) add(pieces, "copies for a checkpoint", state);
   return pieces;
 }
 

@@ -35,6 +35,7 @@ struct TrainingPlan {
   int64_t longest_prompt = 0;      // 0: data.max_prompt_length
   int64_t eval_problems = -1;      // -1: as many as the config lets there be
   std::optional<DType> loaded_as = {};  // nothing: what model.dtype and the files' dtype give
+  int threads = 0;                 // of the rank; 0: run.threads, or as if all ranks shared this host's cores
   int64_t prompt() const { return longest_prompt > 0 ? longest_prompt : config.data.max_prompt_length; }
   DType dtype() const;  // of weights and activations in memory
 };
@@ -50,6 +51,10 @@ std::vector<MemoryPiece> warm_start_memory(const TrainingPlan& plan);
 std::vector<MemoryPiece> evaluation_memory(const TrainingPlan& plan, std::optional<int64_t> free_bytes);
 // The same when the run ends: float32 masters of all weights, where the files hold more digits than memory.
 std::vector<MemoryPiece> final_memory(const TrainingPlan& plan);
+
+// Beside a step while a checkpoint is being written: copies of what an update would overwrite. They may take half of
+// `free_bytes`, what a step leaves free (nothing: any amount); where that is too little, the update waits for the disk instead.
+std::vector<MemoryPiece> checkpoint_memory(const TrainingPlan& plan, std::optional<int64_t> free_bytes);
 
 // What cache and tape are chosen from. Weights and optimizer are there before them, gradients, activations and buffers come
 // after: of those an upper bound is left free. Where that leaves too little for one sequence, the bound may be too high: one

@@ -76,7 +76,10 @@ void RunDir::lock() {
   if (lock_ >= 0) close(lock_);
   const fs::path file = path_ / ".lock";
   lock_ = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  CHECK_USAGE(lock_ >= 0, "{}: cannot be opened: {}", file.string(), std::strerror(errno));
+  if (lock_ < 0) {
+    const int error = errno;
+    fail(error == ENOSPC || error == EDQUOT ? ExitCode::kResources : ExitCode::kUsage, "{}: cannot be opened: {}", file.string(), std::strerror(error));
+  }
   // Other failures mean a file system without locks: the run goes on without one.
   CHECK_USAGE(flock(lock_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK,
               "{}: another process is training in this run directory; wait for it, or use another run.name", path_.string());

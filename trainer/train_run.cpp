@@ -9,6 +9,7 @@
 
 #include "core/check.h"
 #include "trainer/advantage.h"
+#include "trainer/deadlines.h"
 #include "trainer/loss.h"
 #include "trainer/reward_metrics.h"
 
@@ -17,30 +18,6 @@ namespace {
 
 // Draws of evaluations and of training steps never share a key.
 constexpr uint32_t kEvalDraws = uint32_t{1} << 31;
-// Rewards keep comm.reward_timeout_s, and collectives comm.timeout_s: the watchdog is for those that do not, a little later.
-double with_grace(double timeout_s) { return timeout_s + std::clamp(0.2 * timeout_s, 1.0, 60.0); }
-
-std::chrono::milliseconds in_ms(double seconds) { return std::chrono::milliseconds(static_cast<int64_t>(std::ceil(1000 * seconds))); }
-
-// Where ranks meet after sampling and scoring, one may lawfully come that much later than another. One that never comes has a
-// deadline of its own, and its watchdog or supervisor keeps it.
-double meeting_timeout(const Config& config) {
-  return config.comm.timeout_s + config.comm.rollout_timeout_s + config.comm.reward_timeout_s;
-}
-class MeetingDeadline {
- public:
-  MeetingDeadline(Comm& comm, const Config& config) : comm_(comm), usual_(in_ms(config.comm.timeout_s)) {
-    comm_.set_deadline(in_ms(meeting_timeout(config)));
-  }
-  ~MeetingDeadline() { comm_.set_deadline(usual_); }
-  MeetingDeadline(const MeetingDeadline&) = delete;
-  MeetingDeadline& operator=(const MeetingDeadline&) = delete;
-
- private:
-  Comm& comm_;
-  std::chrono::milliseconds usual_;
-};
-
 struct Moments {
   double count = 0, sum = 0, squares = 0;
   void add(double value) { count += 1, sum += value, squares += value * value; }
@@ -77,8 +54,8 @@ void TrainRun::enter(const char* section, int64_t step, double deadline_s) {
 // Accuracy on the evaluation data with the weights as they are; nothing when there are no such data.
 std::optional<double> TrainRun::measure(const char* stage, EvalResult* result) {
   if (data_.eval.problems.empty()) return std::nullopt;
-  enter("evaluation", state_.step, with_grace(meeting_timeout(config_)));
-  const MeetingDeadline meeting(comm_, config_);
+  enter("evaluation", state_.step, with_grace(rollout_meeting_timeout(config_)));
+  const MeetingDeadline meeting(comm_, config_, rollout_meeting_timeout(config_));
   const Span span(ex_.trace, "evaluate");
   const std::unique_ptr<Generator> generator = make_generator(Sampling::evaluation, data_.eval);
   EvalResult measured =
@@ -130,11 +107,11 @@ std::vector<Group> TrainRun::sample_groups() {
     tape_->lie_in_gradient(optimizer_->gradients().next_buffer(), model_->policy->table);
   const Clock::time_point start = Clock::now();
   maker.reward_timeout_s = config_.comm.reward_timeout_s;
-  const MeetingDeadline meeting(comm_, config_);
+  const MeetingDeadline meeting(comm_, config_, rollout_meeting_timeout(config_));
   std::vector<ScoredRollout> scored =
       maker.make(problems, samples, static_cast<uint32_t>(step), {}, [&](ExperienceMaker::Stage stage) {
         if (stage == ExperienceMaker::Stage::scoring) return enter("reward", next_step(), with_grace(config_.comm.reward_timeout_s));
-        enter("collective", next_step(), with_grace(meeting_timeout(config_)));
+        enter("collective", next_step(), with_grace(rollout_meeting_timeout(config_)));
       });
   const double seconds = seconds_since(start);
   int64_t tokens = 0;
@@ -211,6 +188,7 @@ void TrainRun::update(const std::vector<Group>& groups) {
   enter("update", next_step(), config_.comm.update_timeout_s);
   const Clock::time_point start = Clock::now();
   updater_->update(groups, names_, state_.step + 1, metrics_, ex_, tape_ ? &*tape_ : nullptr);
+  released_.reset();
   const double seconds = seconds_since(start);
   state_.step += 1;
   state_.optimizer_steps = optimizer_->steps_done();
@@ -253,22 +231,40 @@ void TrainRun::save_if_due() {
   if (config_.trainer.save_steps > 0 && state_.step % config_.trainer.save_steps == 0) begin_save();
 }
 
+double TrainRun::checkpoint_meeting() const { return meeting_timeout(config_, config_.comm.checkpoint_timeout_s); }
+
 // The rest is written while the run goes on.
 void TrainRun::begin_save() {
   commit_saved(/*wait=*/true);
   enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
   const Span span(ex_.trace, "checkpoint");
   const Clock::time_point start = Clock::now();
+  const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
   checkpoints_->begin(state_, identity_, config_.trainer.save_total_limit);
   saved_step_ = state_.step;
   checkpoint_seconds_ += seconds_since(start);
 }
 
-void TrainRun::commit_saved(bool wait) {
+// The optimizer's state is about to change.
+void TrainRun::release_checkpoint(const Exec& ex) {
   if (!checkpoints_->pending()) return;
   enter("checkpoint", saved_step_, config_.comm.checkpoint_timeout_s);
+  const Clock::time_point start = Clock::now();
+  checkpoints_->release_state(ex, cache_limit(config_, host_ranks_).free_bytes);
+  checkpoint_seconds_ += seconds_since(start);
+  // The ranks meet once more, when they share their weights, and one may still wait for its disk.
+  released_.emplace(comm_, config_, checkpoint_meeting());
+  enter("update", next_step(), config_.comm.update_timeout_s + config_.comm.checkpoint_timeout_s);
+}
+
+void TrainRun::commit_saved(bool wait) {
+  if (!checkpoints_->pending()) return;
   const Span span(ex_.trace, "checkpoint");
   const Clock::time_point start = Clock::now();
+  enter("checkpoint", saved_step_, config_.comm.checkpoint_timeout_s);
+  if (wait) checkpoints_->wait_written();
+  enter("checkpoint", saved_step_, with_grace(checkpoint_meeting()));
+  const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
   if (wait) {
     checkpoints_->commit();
   } else {
@@ -304,6 +300,7 @@ TrainSummary TrainRun::finish() {
     summary.accuracy_after = last_accuracy_;
     enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
     const Span span(ex_.trace, "checkpoint");
+    const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
     dir_.write_model(*model_->policy, model_files_, dir_.final_model(),
                      rounded() ? optimizer_->gather_masters() : std::vector<float>());
     comm_.barrier("final model");

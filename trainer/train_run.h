@@ -12,6 +12,7 @@
 #include "core/trace.h"
 #include "trainer/checkpoint.h"
 #include "trainer/dataset.h"
+#include "trainer/deadlines.h"
 #include "trainer/evaluate.h"
 #include "trainer/experience.h"
 #include "trainer/generator_setup.h"
@@ -54,7 +55,9 @@ class TrainRun {
   std::filesystem::path warm_start_source() const;
   bool rounded() const;
   std::optional<double> measure(const char* stage, EvalResult* result = nullptr);
+  double checkpoint_meeting() const;  // how long ranks wait where one may still be writing a checkpoint
   void begin_save();
+  void release_checkpoint(const Exec& ex);
   void commit_saved(bool wait);
   void warn_of_missing(const std::vector<MissingScores>& missing);
   void write_trace();
@@ -85,6 +88,7 @@ class TrainRun {
   RunIdentity identity_;
   CheckpointState state_;
   int64_t saved_step_ = -1;  // of the last checkpoint, written or being written
+  std::optional<MeetingDeadline> released_;  // while others may still wait for their disks, in an update
   double checkpoint_seconds_ = 0;  // that the run stood still for checkpoints, since the last step's metrics
   bool stopped_ = false;
 

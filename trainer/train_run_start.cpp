@@ -5,6 +5,7 @@
 #include "core/check.h"
 #include "core/hash.h"
 #include "core/scratch_folder.h"
+#include "trainer/deadlines.h"
 #include "trainer/memory_plan.h"
 #include "trainer/train_run.h"
 #include "trainer/warm_start.h"
@@ -24,6 +25,7 @@ std::string model_fingerprint(const Policy& policy, const ModelFiles& files) {
 
 void TrainRun::load() {
   observer_.stage("loading", 0, 1);
+  const MeetingDeadline meeting(comm_, config_, meeting_timeout(config_, config_.comm.load_timeout_s));
   // What can be refused is refused before the run directory is touched.
   data_ = load_data(config_.data);
   const int64_t shards = config_.trainer.logical_ranks;
@@ -93,8 +95,12 @@ void TrainRun::start_policy() {
                        observer_.stage("warm start", done, total);
                        write_trace();
                      });
-      dir_.write_model(*model_->policy, model_files_, dir_.warm_start(), masters);
-      comm_.barrier("warm start");
+      enter("checkpoint", 0, config_.comm.checkpoint_timeout_s);
+      {
+        const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
+        dir_.write_model(*model_->policy, model_files_, dir_.warm_start(), masters);
+        comm_.barrier("warm start");
+      }
       if (const auto accuracy = measure("accuracy after warm start")) state_.extra["accuracy_after_warm_start"] = *accuracy;
     }
   }
@@ -118,20 +124,17 @@ void TrainRun::start_policy() {
       read_masters(model_->policy->table, warm ? warm_start_source() : model_->source, begin, out);
     }, ex_);
   if (dir_.resume_from()) {
+    const MeetingDeadline meeting(comm_, config_, meeting_timeout(config_, config_.comm.load_timeout_s));
     state_ = load_checkpoint(*dir_.resume_from(), identity_, config_, *optimizer_, comm_, ex_);
     saved_step_ = state_.step;
     dir_.drop_metrics_after(state_.step);
   }
   checkpoints_.emplace(dir_.checkpoints(), *optimizer_, comm_);
-  optimizer_->before_change([this](const Exec& ex) {
-    const Clock::time_point start = Clock::now();
-    checkpoints_->release_state(ex, cache_limit(config_, host_ranks_).free_bytes);
-    checkpoint_seconds_ += seconds_since(start);
-  });
+  optimizer_->before_change([this](const Exec& ex) { release_checkpoint(ex); });
   updater_ = std::make_unique<Updater>(*model_->policy, reference_.get(), *optimizer_, config_, comm_);
   // What comes after cache and tape (gradients, activations, buffers) is left free, by the estimate that --dry-run prints.
   const TrainingPlan plan{.model = model_->policy->config, .config = config_, .ranks = comm_.size(),
-                          .longest_prompt = longest_prompt(data_.train), .loaded_as = model_->policy->dtype};
+                          .longest_prompt = longest_prompt(data_.train), .loaded_as = model_->policy->dtype, .threads = ex_.pool->size()};
   std::optional<int64_t> free_bytes = cache_limit(config_, host_ranks_).free_bytes;
   if (free_bytes) *free_bytes += taken_memory();
   const MemoryRoom room = memory_room(plan, free_bytes);

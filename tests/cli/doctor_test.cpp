@@ -9,8 +9,19 @@ namespace {
 TEST(Doctor, TellsOfTheBuildAndTheMachine) {
   const Outcome outcome = run_cohort({"doctor"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-  for (const char* words : {"cohort ", "kernels ", "cores ", "memory ", "sandbox   not tested; see --sandbox"})
+  for (const char* words : {"cohort ", "kernels ", "cores ", "memory ", "launcher  none\n", "MPI       ", "PMIx      ", "network   ",
+                            "RDMA      ", "memlock   ", "files     ", "/dev/shm  ", "copies    ", "clock     ", "sandbox   not tested; see --sandbox"})
     EXPECT_NE(outcome.out.find(words), std::string::npos) << words << " in " << outcome.out;
+}
+
+TEST(Doctor, TellsOfEachHostOnceUnderMpirun) {
+  std::vector<std::string> args = {"-n", "3", "--oversubscribe", COHORT_BINARY, "doctor"};
+  if (geteuid() == 0) args.insert(args.begin(), "--allow-run-as-root");  // Open MPI refuses root otherwise
+  const Outcome outcome = run_program("mpirun", args);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::string line = "launcher  mpirun: rank 0 of 3, all on this host\n";
+  EXPECT_NE(outcome.out.find(line), std::string::npos) << outcome.out;
+  EXPECT_EQ(outcome.out.find("launcher"), outcome.out.rfind("launcher")) << outcome.out;
 }
 
 TEST(Doctor, TheSandboxesTableSaysWhatTheExitCodeSays) {

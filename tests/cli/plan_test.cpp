@@ -4,6 +4,7 @@
 
 #include "cli/plan_memory.h"
 #include "cli/plan_time.h"
+#include "core/cpu_topology.h"
 #include "model/params.h"
 #include "tests/cli/run_cohort.h"
 #include "trainer/memory_plan.h"
@@ -82,6 +83,21 @@ TEST_F(Plan, ThousandsOfRanksNeedNoMpi) {
   EXPECT_REFUSED(plan({config, "--ranks", "4097", keys[0], keys[1]}), 2, "4097 ranks", "trainer.logical_ranks is 4096");
 }
 
+// A thread takes workspace: of the ranks, those of one host share its cores.
+TEST_F(Plan, ThreadsAreTheShareOfAHostsRanks) {
+  const auto workspace = [&](const char* ranks, const char* a_host) {
+    const Json json = plan_json({config, "--ranks", ranks, "--ranks-per-host", a_host, "run.threads=0", "trainer.logical_ranks=64",
+                                 "trainer.prompts_per_step=64"});
+    for (const Json& p : json["memory"]["step"])
+      if (const auto name = p["name"].get<std::string>(); name.starts_with("workspace")) return name;
+    return std::string("none");
+  };
+  const int cores = process_topology().usable();
+  EXPECT_EQ(workspace("64", "1"), fmt::format("workspace ({} threads)", cores));
+  EXPECT_EQ(workspace("64", std::to_string(cores).c_str()), "workspace (1 threads)");
+  EXPECT_EQ(workspace("64", "64"), fmt::format("workspace ({} threads)", std::max(1, cores / 64)));
+}
+
 TEST_F(Plan, FitsOrSaysWhatIsMissing) {
   const Json free = plan_json({config, "--ranks", "1"});
   const auto most = free["memory"]["at_most_bytes"].get<double>();
@@ -142,7 +158,11 @@ TEST(PlanMemory, PhasesAreBesideTheStepOrBeforeIt) {
   const uint64_t page = static_cast<uint64_t>(kv_page_bytes(model, DType::bf16, 64)), pages = (512 + 256) / 64;
   EXPECT_EQ(memory.evaluation.at(0).bytes, 10 * pages * page);
   EXPECT_EQ(memory.finish.at(0).bytes, static_cast<uint64_t>(make_param_table(model, 8).size) * 4) << "the files hold float32";
-  EXPECT_EQ(memory.most(), total_bytes(memory.step) + std::max(total_bytes(memory.evaluation), total_bytes(memory.finish)));
+  EXPECT_EQ(memory.checkpoint.at(0).bytes, static_cast<uint64_t>(make_param_table(model, 8).size) * 12) << "masters and moments";
+  EXPECT_EQ(memory.most(), total_bytes(memory.step) + total_bytes(memory.checkpoint) + total_bytes(memory.evaluation));
+  const TrainingPlan four{model, config, 4};
+  EXPECT_EQ(plan_memory(four, std::nullopt).checkpoint.at(0).bytes, memory.checkpoint.at(0).bytes / 4) << "its own span";
+  EXPECT_TRUE(checkpoint_memory(plan, 2 * static_cast<int64_t>(memory.checkpoint.at(0).bytes) - 1).empty()) << "then an update waits for the disk";
   EXPECT_GT(total_bytes(memory.warm_start), 0u);
   EXPECT_LT(total_bytes(memory.warm_start), memory.most());
   config.rollout.max_num_seqs = 4;
@@ -151,8 +171,9 @@ TEST(PlanMemory, PhasesAreBesideTheStepOrBeforeIt) {
   config.data.eval.clear();
   config.model.dtype = "float32";
   config.trainer.warm_start.reset();
+  config.trainer.save_steps = 0;
   const RunMemory plain = plan_memory(plan, std::nullopt);
-  EXPECT_TRUE(plain.evaluation.empty() && plain.finish.empty() && plain.warm_start.empty());
+  EXPECT_TRUE(plain.checkpoint.empty() && plain.evaluation.empty() && plain.finish.empty() && plain.warm_start.empty());
   EXPECT_EQ(plain.most(), total_bytes(plain.step));
 }
 

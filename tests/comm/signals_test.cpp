@@ -113,6 +113,16 @@ TEST(StopSignalsDeathTest, TerminationEndsAfterTheHandlersAreGone) {
       testing::KilledBySignal(SIGTERM), "");
 }
 
+TEST(StopSignalsDeathTest, AUserSignalThatComesAfterwardsEndsNothing) {
+  EXPECT_EXIT(
+      {
+        { const StopSignals signals; }
+        std::raise(SIGUSR1);
+        std::_Exit(0);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
 TEST(StopSignalsDeathTest, InterruptEndsAsUsual) {
   EXPECT_EXIT(
       {

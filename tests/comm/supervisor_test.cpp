@@ -69,6 +69,60 @@ TEST(SupervisorDeathTest, AStoppedRankIsEndedSoonAfterItsDeadline) {
   EXPECT_GE(std::chrono::steady_clock::now() - start, 1s) << "the rank's own watchdog was not given its time";
 }
 
+// The function that a stack is to show.
+volatile std::sig_atomic_t rounds = 0;
+[[gnu::noinline]] void go_round(LastSeen&) {
+  while (true) rounds = rounds + 1;
+}
+
+TEST(SupervisorDeathTest, AStallReportHasTheStackOfARankThatComputesForever) {
+  EXPECT_EXIT(rank([](LastSeen& seen) {
+                seen.report_stalls(true);
+                seen.enter("update", 7, LastSeen::Clock::now() + 100ms);
+                go_round(seen);
+              }),
+              ExitedWithCode(4),
+              "stall report: rank 3 on node07, process [0-9]+ in section update of step 7\n.*state R.*main.*"
+              "error: rank 3 on node07: section update of step 7 went on past its deadline");
+}
+
+// Whoever ends the job may do so because this rank does not come.
+TEST(SupervisorDeathTest, ARankThatComputesTellsItsStackWhenItIsEnded) {
+  EXPECT_EXIT(rank([](LastSeen& seen) {
+                seen.report_stalls(true);
+                struct sigaction action = {};
+                action.sa_handler = [](int) { _exit(9); };
+                sigaction(SIGUSR1, &action, nullptr);
+                kill(getppid(), SIGTERM);
+                go_round(seen);
+              }),
+              ExitedWithCode(4), "stall report: rank 3.*main.*ended with exit code 9");
+  EXPECT_EXIT(rank([](LastSeen& seen) {
+                seen.report_stalls(true);
+                seen.enter_collective("barrier(x)", LastSeen::Clock::now() + 1h);
+                struct sigaction action = {};
+                action.sa_handler = [](int) { _exit(9); };
+                sigaction(SIGUSR1, &action, nullptr);
+                kill(getppid(), SIGTERM);
+                go_round(seen);
+              }),
+              ExitedWithCode(4), "^cohort: error: rank 3") << "it waits for others";
+}
+
+TEST(SupervisorDeathTest, TheSecondUserSignalTellsWhereTheRankIs) {
+  for (const StopRequests requests : {StopRequests::handed_on, StopRequests::end})
+    EXPECT_EXIT(rank(
+                    [](LastSeen& seen) {
+                      kill(getppid(), SIGUSR2);
+                      const auto end = LastSeen::Clock::now() + 1s;
+                      while (LastSeen::Clock::now() < end) rounds = rounds + 1;
+                      seen.end(0);
+                      _exit(0);
+                    },
+                    requests),
+                ExitedWithCode(0), "stall report: rank 3 on node07, process [0-9]+ in section update of step 41\n.*main");
+}
+
 // The rank waits until it has been asked, and says so with its exit code.
 volatile std::sig_atomic_t asked = 0;
 void wait_until_asked(LastSeen& seen, int times) {

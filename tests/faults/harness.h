@@ -71,16 +71,21 @@ inline Watch not_longer_than(std::chrono::seconds limit) {
   };
 }
 
-// `mpirun -n RANKS PROGRAM train CONFIG OVERRIDES...`; one rank is started without mpirun.
-inline Outcome train(const std::string& program, int ranks, const std::string& config, const std::vector<std::string>& overrides,
-                     const Watch& watch = not_longer_than(std::chrono::seconds(120))) {
-  std::vector<std::string> args = {"train", config};
+// `mpirun -n RANKS PROGRAM COMMAND CONFIG OVERRIDES...`; one rank is started without mpirun.
+inline Outcome run_ranks(const std::string& program, int ranks, const std::string& command, const std::string& config,
+                         const std::vector<std::string>& overrides, const Watch& watch) {
+  std::vector<std::string> args = {command, config};
   args.insert(args.end(), overrides.begin(), overrides.end());
   if (ranks == 1) return run_program(program, args, "", watch);
   std::vector<std::string> mpirun = {"-n", std::to_string(ranks), "--oversubscribe", "--bind-to", "none", program};
   mpirun.insert(mpirun.end(), args.begin(), args.end());
   if (geteuid() == 0) mpirun.insert(mpirun.begin(), "--allow-run-as-root");  // Open MPI refuses root otherwise
   return run_program("mpirun", mpirun, "", watch);
+}
+
+inline Outcome train(const std::string& program, int ranks, const std::string& config, const std::vector<std::string>& overrides,
+                     const Watch& watch = not_longer_than(std::chrono::seconds(120))) {
+  return run_ranks(program, ranks, "train", config, overrides, watch);
 }
 
 // A folder with a config, and the run that nothing happens to, on one rank.

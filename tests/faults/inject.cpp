@@ -1,7 +1,7 @@
 // What makes cohort_with_faults out of cohort: the linker (--wrap, tests/faults/faults.cmake) leads some calls of the very same objects
 // through here. The program that users run has none of this.
 //
-// COHORT_FAULT="KIND SECTION STEP RANK [COLLECTIVE | CALL]" names what goes wrong, once, when the rank enters the section (or, for the section
+// COHORT_FAULT="KIND SECTION STEP RANK [COLLECTIVE | CALL | MILLISECONDS]" names what goes wrong, once, when the rank enters the section (or, for the section
 // "collective", when it enters that collective of that step; for "calls": at its CALL-th call that changes a file, counted from that
 // step's checkpoint on). COHORT_FAULT_LOG=FILE then holds the moment, in nanoseconds of the machine's steady clock.
 #include <fcntl.h>
@@ -20,6 +20,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "comm/mpi_roll_call.h"
 #include "comm/mpi_transfers.h"
@@ -35,6 +36,7 @@ namespace fs = std::filesystem;
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 std::atomic<bool> no_memory = false, no_disk = false;
+std::atomic<int64_t> slow_write_ms = 0;  // that the next write takes
 
 struct Fault {
   std::string kind, section, collective;
@@ -138,6 +140,7 @@ void strike() {
   if (kind == "nan") make_nan(fault.section);
   if (kind == "memory") no_memory = true;
   if (kind == "disk") no_disk = true;
+  if (kind == "slow") slow_write_ms = std::stoll(fault.collective);
   if (kind == "ask") raise(SIGUSR1);
   if (kind == "corrupt") {
     corrupt();
@@ -227,6 +230,8 @@ extern "C" {
 ssize_t __real_write(int file, const void* data, size_t size);
 ssize_t __wrap_write(int file, const void* data, size_t size) {
   changes_a_file();
+  if (file > 2)
+    if (const int64_t ms = slow_write_ms.exchange(0); ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(ms));
   if (no_disk && file > 2) {
     errno = ENOSPC;
     return -1;

@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# Ranks on several hosts, which are network namespaces of this machine (scripts/net_hosts.sh), and a link that is cut in the middle
+# of a step: the job ends in bounded time with exit code 4, and goes on with equal bits.
+# usage: scripts/test_link.sh [PROGRAM]      PROGRAM: build/cohort      exit code 77: skipped, for the reason that it prints
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cohort=$(realpath "${1:-build/cohort}")
+hosts=$PWD/scripts/net_hosts.sh
+reason=$("$hosts" check) || { echo "test_link: skipped: $reason"; exit 77; }
+
+work=$(mktemp -d)
+cleanup() {
+  local status=$?
+  "$hosts" stop "$work/hosts" || true
+  if [[ $status -eq 0 ]]; then rm -rf "$work"; else echo "test_link: logs are in $work"; fi
+}
+trap cleanup EXIT
+"$hosts" start "$work/hosts" 2
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 PMIX_MCA_gds=hash
+passed=0 failed=0
+deadline=3 silent=20
+
+cat > "$work/config.yaml" <<YAML
+run: {name: whole, threads: 1, dir: $work/runs}
+model:
+  init: {hidden_size: 64, intermediate_size: 192, num_layers: 2, num_heads: 4, num_kv_heads: 2, max_positions: 64}
+  dtype: bfloat16
+data: {task: {name: addition, seed: 1, train_size: 64, eval_size: 8}, max_prompt_length: 32}
+reward: [{name: last_number}]
+rollout: {num_generations: 4, max_completion_length: 8}
+optim: {learning_rate: 1.0e-6}  # so slow that there is work in every step
+trainer: {max_steps: 1500, prompts_per_step: 8, logical_ranks: 4, save_steps: 100, warm_start: {steps: 60, problems_per_step: 16, learning_rate: 5.0e-3}}
+comm: {timeout_s: $deadline, rollout_timeout_s: $deadline, reward_timeout_s: 1, update_timeout_s: $deadline, checkpoint_timeout_s: $deadline}
+log: {completions_steps: 100}
+YAML
+
+check() {  # NAME COMMAND...
+  local name=$1
+  shift
+  if "$@" > "$work/check.log" 2>&1; then
+    passed=$((passed + 1))
+    echo "ok      $name"
+  else
+    failed=$((failed + 1))
+    echo "FAILED  $name"
+    sed 's/^/        /' "$work/check.log"
+  fi
+}
+# mpirun on host 0, ranks on both, TCP between them. On an idle connection mpirun believes that a silent host is gone later than the
+# ranks do (it would end with a code of its own, 205); when it ends the job, as soon as TCP does (scripts/net_hosts.sh).
+ranks() {  # RANKS_PER_HOST ARGUMENTS...
+  local each=$1
+  shift
+  "$hosts" run "$work/hosts" 0 mpirun --mca plm rsh --mca plm_rsh_agent "$work/hosts/agent" --host "10.99.0.1:$each,10.99.0.2:$each" \
+    --bind-to none --mca btl_tcp_if_include eth0 --mca oob_tcp_if_include eth0 \
+    --mca oob_tcp_keepalive_time $silent --mca oob_tcp_keepalive_intvl 1 --mca oob_tcp_keepalive_probes 3 "$cohort" train "$work/config.yaml" "$@"
+}
+wait_line() {  # FILE TEXT SECONDS
+  local end=$((SECONDS + $3))
+  until grep -qs -- "$2" "$1"; do
+    [[ $SECONDS -lt $end ]] || { echo "no '$2' in $1 after $3 s:"; tail -n 5 "$1"; return 1; }
+    sleep 0.05
+  done
+}
+ended() {  # PID SECONDS
+  local end=$((SECONDS + $2))
+  while kill -0 "$1" 2> /dev/null; do
+    [[ $SECONDS -lt $end ]] || { echo "it runs after $2 s"; return 1; }
+    sleep 0.05
+  done
+}
+none_left() {  # HOST SECONDS: no rank runs there
+  local end=$((SECONDS + $2))
+  while ip netns pids "$(cat "$work/hosts/prefix")-h$1" | xargs -r ps -o comm= -p | grep -q cohort; do
+    [[ $SECONDS -lt $end ]] || { echo "ranks run on host $1 after $2 s"; return 1; }
+    sleep 0.2
+  done
+}
+same_runs() { "$cohort" compare "$work/runs/$1" "$work/runs/$2" | grep identical; }
+
+"$cohort" train "$work/config.yaml" --quiet > /dev/null
+
+# A link that is down for less than a deadline costs time and nothing else.
+ranks 1 run.name=short > "$work/short.log" 2>&1 &
+job=$!
+check "two ranks on two hosts: the run starts" wait_line "$work/short.log" "step  *200/" 60
+check "... and says how they are joined" grep -q "2 ranks on 2 hosts.*between hosts" "$work/short.log"
+"$hosts" cut "$work/hosts" 1
+sleep 0.4
+"$hosts" mend "$work/hosts" 1
+check "a link that is down for a moment: the run ends" ended $job 120
+wait $job && code=0 || code=$?
+check "... as a success" test $code -eq 0
+check "... with equal bits" same_runs whole short
+
+# A link that stays cut.
+for each in 1 2; do
+  name=cut$each
+  ranks $each run.name=$name > "$work/$name.log" 2>&1 &
+  job=$!
+  check "$each ranks a host: the run starts" wait_line "$work/$name.log" "step  *200/" 60
+  "$hosts" cut "$work/hosts" 1
+  start=$(date +%s.%N)
+  # The ranks' deadlines (where they meet after a rollout, two and a second), and as long as mpirun waits for a silent host.
+  check "... and with a cut link ends in bounded time" ended $job $((2 * deadline + 1 + 5 + silent + 5))
+  wait $job && code=0 || code=$?
+  echo "        exit code $code, $(echo "$(date +%s.%N) - $start" | bc | cut -c1-5) s after the cut"
+  check "... with exit code 4" test $code -eq 4
+  check "... a rank says whom it waits for" grep -E "cohort: error: rank [0-9]+ on h[01]: .*(did not arrive|not all data to and from)" "$work/$name.log"
+  check "... and where the culprit is" grep -E "(did not arrive|to and from).*on h[01]" "$work/$name.log"
+  check "... no rank is left beyond the cut" none_left 1 30
+  "$hosts" mend "$work/hosts" 1
+  ranks $((3 - each)) run.name=$name > "$work/$name.again.log" 2>&1 && code=0 || code=$?
+  check "... the same command on other ranks finishes" test $code -eq 0
+  check "... from its checkpoint" grep -q "resuming from" "$work/$name.again.log"
+  check "... with equal bits" same_runs whole $name
+done
+
+echo "$passed passed, $failed failed"
+[[ $failed -eq 0 ]]
