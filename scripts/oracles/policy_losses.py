@@ -207,6 +207,7 @@ def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)  # TRL makes tensors of sapo's temperatures
     batches = make_batches()
     for batch in batches:
         batch["expected"] = [expect(batch, case) for case in cases()]

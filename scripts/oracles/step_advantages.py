@@ -40,7 +40,7 @@ def tensor(step):
 def run_grpo(step, scale, aggregation="sum_then_normalize"):
     names = {"torch": torch, "nanstd": nanstd, "rewards_per_func": tensor(step), "num_generations": step["num_generations"],
              "device": "cpu", "self": types.SimpleNamespace(multi_objective_aggregation=aggregation, scale_rewards=scale,
-                                                            reward_weights=torch.tensor(step["weights"], dtype=torch.float64))}
+                                                            reward_funcs=step["weights"], reward_weights=torch.tensor(step["weights"], dtype=torch.float64))}
     exec(GRPO, names)
     return names["advantages"].tolist()
 
