@@ -11,6 +11,7 @@
 #include "model/activation_tape.h"
 #include "model/block.h"
 #include "model/kv_cache.h"
+#include "model/ops/head.h"
 #include "model/policy.h"
 
 namespace cohort {
@@ -119,7 +120,7 @@ struct TapedRows {
 // Forward, loss and backward in one go, with the same bits whatever comes from a tape. `gradient` as in ops/head.h.
 // gradients (table.size) f32: every parameter's is overwritten, the gaps between them stay or become 0. `parts` cover the pack; none: one part.
 void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
-               const std::function<float(int64_t, float, float)>& gradient, Tensor gradients, const Exec& ex,
+               const TokenGradient& gradient, Tensor gradients, const Exec& ex,
                std::span<const PackPart> parts = {}, const TapedRows& taped = {});
 
 }  // namespace cohort

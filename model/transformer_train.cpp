@@ -316,7 +316,7 @@ size_t score_position(const ModelConfig& config, std::span<const int32_t> tokens
 }
 
 void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
-               const std::function<float(int64_t, float, float)>& gradient, Tensor flat, const Exec& ex,
+               const TokenGradient& gradient, Tensor flat, const Exec& ex,
                std::span<const PackPart> parts, const TapedRows& taped) {
   require_language_model(policy.config);
   CHECK(policy.use == PolicyUse::training, "gradients of a policy for inference");

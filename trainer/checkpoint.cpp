@@ -100,7 +100,8 @@ CheckpointWriter::CheckpointWriter(fs::path checkpoints, const Optimizer& optimi
 
 fs::path CheckpointWriter::temporary() const { return checkpoints_ / fmt::format("tmp_step_{}", state_.step); }
 
-void CheckpointWriter::begin(const CheckpointState& state, const RunIdentity& identity, int64_t keep) {
+void CheckpointWriter::begin(const CheckpointState& state, const RunIdentity& identity, int64_t keep,
+                             const std::function<Json(const fs::path&)>& more) {
   CHECK(!pending(), "the checkpoint of step {} while that of step {} is being written", state.step, state_.step);
   state_ = state;
   identity_ = identity;
@@ -108,6 +109,7 @@ void CheckpointWriter::begin(const CheckpointState& state, const RunIdentity& id
   if (comm_.rank() == 0) {
     fs::remove_all(temporary());
     fs::create_directories(temporary());
+    state_.files = more ? more(temporary()) : Json::object();
   }
   comm_.barrier("checkpoint folder");
   writer_.emplace(temporary(), optimizer_);
@@ -152,6 +154,7 @@ void CheckpointWriter::commit() {
                      {"config", identity_.config},
                      {"extra", state_.extra},
                      {"shards", shards}};
+    if (!state_.files.empty()) manifest["files"] = state_.files;
     manifest["manifest_hash"] = fingerprint(dump_json(manifest));
     const fs::path final_name = checkpoints_ / fmt::format("step_{}", state_.step);
     write_file_atomic(temporary() / "manifest.json", dump_json(manifest, 1) + "\n");
@@ -219,6 +222,7 @@ CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& i
   state.optimizer_steps = get_int(manifest, "optimizer_steps", where, 0, INT64_MAX);
   state.num_tokens = get_int(manifest, "num_tokens", where, 0, INT64_MAX);
   if (manifest.contains("extra")) state.extra = manifest["extra"];
+  if (manifest.contains("files")) state.files = manifest["files"];
   comm.barrier("checkpoint loaded");  // a rank that refuses its shard must end the others before they go on
   optimizer.restore(state.optimizer_steps, ex);
   return state;

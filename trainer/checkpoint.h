@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,7 +31,8 @@ struct CheckpointState {
   int64_t step = 0;             // the last step done
   int64_t optimizer_steps = 0;
   int64_t num_tokens = 0;       // seen so far, for the metric
-  Json extra = Json::object();  // accuracies measured so far
+  Json extra = Json::object();  // accuracies measured so far; the adaptive entropy bonus
+  Json files = Json::object();  // of a loaded checkpoint: further files (trainer/reference.h)
 };
 
 // Writes one checkpoint at a time while the run goes on. Every rank writes its shards into tmp_step_N/ and flushes them; when all
@@ -40,8 +42,10 @@ class CheckpointWriter {
  public:
   CheckpointWriter(std::filesystem::path checkpoints, const Optimizer& optimizer, Comm& comm);
 
-  // Called by all ranks. Not while one is pending.
-  void begin(const CheckpointState& state, const RunIdentity& identity, int64_t keep);
+  // Called by all ranks. Not while one is pending. `more`, if given, is called on rank 0 and writes (and flushes) further files into
+  // the folder; what it returns is CheckpointState::files of who loads the checkpoint.
+  void begin(const CheckpointState& state, const RunIdentity& identity, int64_t keep,
+             const std::function<Json(const std::filesystem::path& folder)>& more = {});
   bool pending() const { return writer_.has_value(); }
   // To be called before the optimizer's state changes: what is not read yet is copied.
   void release_state(const Exec& ex, std::optional<int64_t> free_bytes);

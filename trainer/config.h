@@ -73,11 +73,33 @@ struct RolloutSection {
   bool operator==(const RolloutSection&) const = default;
 };
 
+// Formulas: policy_loss.h, kl.h, loss.h, advantage.h, entropy.h. docs/algorithms.md has them beside the peers' names.
 struct AlgorithmSection {
-  std::string loss_type = "dapo";  // grpo | dapo | dr_grpo
-  float beta = 0.0f, epsilon = 0.2f, epsilon_high = -1.0f /* = epsilon */;
-  std::string scale_rewards = "group";  // group | none   (batch: later)
-  int64_t num_iterations = 1;
+  std::string loss_type = "dapo";  // grpo | bnpo | dapo | dr_grpo | cispo | sapo | gspo | reinforce
+  std::string loss_agg_mode = "auto", importance_sampling_level = "auto";  // auto: the loss_type's own
+  float epsilon = 0.2f, epsilon_high = -1.0f /* = epsilon */, delta = 0.0f, clip_ratio_c = 0.0f;
+  float sapo_temperature_pos = 1.0f, sapo_temperature_neg = 1.05f;
+
+  float beta = 0.0f;
+  std::string kl_estimator = "k3";
+  float kl_input_clamp_value = 0.0f, kl_output_clamp_value = 0.0f;
+  bool use_bias_correction_kl = false, use_kl_in_reward = false;
+  int64_t ref_model_sync_steps = 0;
+  float ref_model_mixup_alpha = 0.6f;
+
+  std::string advantage = "group", scale_rewards = "auto";  // auto: the advantage's own
+  std::string multi_objective_aggregation = "sum_then_normalize";
+
+  float entropy_coef = 0.0f;
+  bool use_adaptive_entropy = false;
+  float entropy_target = 0.2f, entropy_coef_delta = 0.005f, entropy_coef_min = 0.0f, entropy_coef_max = 1.0f;
+  double top_entropy_quantile = 1;  // double: 1 - 0.8f is not 0.2
+
+  bool filter_groups = false;
+  std::string filter_groups_metric = "reward";
+  int64_t filter_groups_max_batches = 10;
+
+  int64_t num_iterations = 1, steps_per_generation = 1;
   bool mask_truncated_completions = false;
   bool operator==(const AlgorithmSection&) const = default;
 };

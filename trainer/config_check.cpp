@@ -134,6 +134,12 @@ struct Checker {
             ranks, std::bit_floor(static_cast<uint64_t>(ranks)));
   }
 
+  void algorithm() const {
+    check_algorithm(config, [&](std::initializer_list<const char*> keys, const std::string& why) {
+      throw Error(ExitCode::kUsage, at(keys) + ": " + why);
+    });
+  }
+
   void rewards() const {
     require(!config.reward.empty(), {"reward"}, "reward has no entries; allowed names: {}",
             fmt::join(reward_names(), ", "));
@@ -149,6 +155,7 @@ void check_config(const Config& config, const std::string& file, const KeyPlaces
   checker.model();
   checker.data();
   checker.sampling_and_steps();
+  checker.algorithm();
   checker.rewards();
 }
 

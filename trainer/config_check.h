@@ -1,6 +1,8 @@
 // What the keys of a config must be to each other, beyond the range of each one.
 #pragma once
 
+#include <functional>
+#include <initializer_list>
 #include <map>
 #include <string>
 
@@ -14,5 +16,9 @@ using KeyPlaces = std::map<std::string, std::string>;
 // Throws (exit code 2) for contradictions, led by the place of the key at fault, or by `file` when
 // it is not given.
 void check_config(const Config& config, const std::string& file, const KeyPlaces& places, ConfigUse use);
+
+// The part of it that is about losses, advantages, KL and entropy: refuse(keys at fault, why) throws.
+using Refuse = std::function<void(std::initializer_list<const char*> keys, const std::string& why)>;
+void check_algorithm(const Config& config, const Refuse& refuse);
 
 }  // namespace cohort

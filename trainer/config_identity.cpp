@@ -5,6 +5,7 @@
 #include <map>
 
 #include "core/json.h"
+#include "trainer/advantage.h"
 #include "trainer/config.h"
 #include "trainer/config_schema.h"
 #include "trainer/config_value.h"
@@ -37,6 +38,7 @@ using Entries = std::map<std::string, std::string>;  // path: value
 
 Entries identity_entries(Config config) {
   config.model.path = config.model.path.empty() ? "" : model_path(config);
+  config.algorithm.scale_rewards = resolved_scale_rewards(config.algorithm);
   make_set(config.rollout.stop);
   make_set(config.rollout.stop_token_ids);
   Entries entries;

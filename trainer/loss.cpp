@@ -7,45 +7,106 @@
 #include "core/check.h"
 
 namespace cohort {
+namespace {
 
-LossConfig make_loss_config(const AlgorithmSection& algorithm) {
-  return {algorithm.loss_type, algorithm.beta, algorithm.epsilon,
-          algorithm.epsilon_high < 0 ? algorithm.epsilon : algorithm.epsilon_high};
+PolicyLoss policy_loss_of(const std::string& loss_type) {
+  if (loss_type == "cispo") return PolicyLoss::cispo;
+  if (loss_type == "sapo") return PolicyLoss::sapo;
+  if (loss_type == "reinforce") return PolicyLoss::reinforce;
+  return PolicyLoss::clip;
 }
 
-// In double: exp() of a float32 difference would cost four of the seven digits that the gradient has.
-TokenLoss token_loss(float logprob, float old_logprob, float ref_logprob, float advantage, const LossConfig& config) {
+LossAggregation aggregation_of(const std::string& mode, const std::string& loss_type) {
+  if (mode == "seq-mean-token-mean") return LossAggregation::seq_mean_token_mean;
+  if (mode == "token-mean") return LossAggregation::token_mean;
+  if (mode == "seq-mean-token-sum") return LossAggregation::seq_mean_token_sum;
+  if (mode == "seq-mean-token-sum-norm" || loss_type == "dr_grpo") return LossAggregation::seq_mean_token_sum_norm;
+  const bool per_sequence = loss_type == "grpo" || loss_type == "gspo" || loss_type == "sapo";
+  return per_sequence ? LossAggregation::seq_mean_token_mean : LossAggregation::token_mean;
+}
+
+KlTerm kl_of(const TokenInput& token, const LossConfig& config) {
+  return kl_term(config.kl_estimator, token.logprob, token.ref_logprob, static_cast<double>(config.kl_input_clamp),
+                 static_cast<double>(config.kl_output_clamp));
+}
+
+double log_ratio(const TokenInput& token) { return static_cast<double>(token.logprob) - static_cast<double>(token.old_logprob); }
+
+PolicyTerm policy_of(const TokenInput& token, double ratio, const LossConfig& config) {
+  return policy_term(ratio, static_cast<double>(token.logprob), static_cast<double>(token.advantage), config.policy);
+}
+
+}  // namespace
+
+LossConfig make_loss_config(const AlgorithmSection& a) {
+  return {.policy = {.kind = policy_loss_of(a.loss_type),
+                     .epsilon_low = a.epsilon,
+                     .epsilon_high = a.epsilon_high < 0 ? a.epsilon : a.epsilon_high,
+                     .delta = a.delta,
+                     .clip_ratio_c = a.clip_ratio_c,
+                     .sapo_temperature_pos = a.sapo_temperature_pos,
+                     .sapo_temperature_neg = a.sapo_temperature_neg},
+          .aggregation = aggregation_of(a.loss_agg_mode, a.loss_type),
+          .sequence_level = a.importance_sampling_level == "sequence" || a.loss_type == "gspo",
+          .beta = a.use_kl_in_reward ? 0 : a.beta,
+          .kl_estimator = kl_estimator_named(a.kl_estimator),
+          .kl_input_clamp = a.kl_input_clamp_value,
+          .kl_output_clamp = a.kl_output_clamp_value,
+          .bias_corrected_kl = a.use_bias_correction_kl};
+}
+
+SequenceTerm sequence_term(std::span<const TokenInput> tokens, const LossConfig& config) {
+  CHECK(!tokens.empty(), "the ratio of a sequence without tokens");
+  const auto count = static_cast<double>(tokens.size());
+  double sum = 0;
+  for (const TokenInput& token : tokens) sum += log_ratio(token);
+  SequenceTerm term{std::exp(sum / count), 0, 0};
+  for (const TokenInput& token : tokens) {
+    term.mean_dlogratio += static_cast<double>(token.weight) * policy_of(token, term.ratio, config).dlogratio;
+    if (config.beta > 0 && config.bias_corrected_kl) term.mean_kl += kl_of(token, config).value;
+  }
+  term.mean_dlogratio /= count, term.mean_kl /= count;
+  return term;
+}
+
+TokenLoss token_loss(const TokenInput& token, const LossConfig& config, const SequenceTerm* sequence) {
+  CHECK(config.sequence_level == (sequence != nullptr), "a token's loss {} its sequence's ratio", sequence ? "with" : "without");
+  const double ratio = sequence ? sequence->ratio : std::exp(log_ratio(token));
+  const auto weight = static_cast<double>(token.weight);
+  const PolicyTerm policy = policy_of(token, ratio, config);
+  double loss = weight * policy.loss;
+  double dlogprob = weight * policy.dlogprob + (sequence ? sequence->mean_dlogratio : weight * policy.dlogratio);
   TokenLoss out{};
-  const double low = 1.0 - static_cast<double>(config.epsilon_low), high = 1.0 + static_cast<double>(config.epsilon_high);
-  const double a = static_cast<double>(advantage);
-  const double ratio = std::exp(static_cast<double>(logprob) - static_cast<double>(old_logprob));
-  const double plain_objective = ratio * a, clipped_objective = std::clamp(ratio, low, high) * a;
-  double loss = -std::min(plain_objective, clipped_objective);
-  // Where the clipped branch is the smaller one it is constant in logprob.
-  double dlogprob = plain_objective <= clipped_objective ? -a * ratio : 0.0;
-  out.clipped_low = ratio < low && advantage < 0;
-  out.clipped_high = ratio > high && advantage > 0;
   if (config.beta > 0) {
-    const double beta = static_cast<double>(config.beta);
-    const double d = static_cast<double>(ref_logprob) - static_cast<double>(logprob);
-    const double kl = std::expm1(d) - d;
-    out.kl = static_cast<float>(kl);
-    loss += beta * kl;
-    dlogprob -= beta * std::expm1(d);
+    const auto beta = static_cast<double>(config.beta);
+    const KlTerm kl = kl_of(token, config);
+    const double correction = config.bias_corrected_kl ? ratio : 1.0;
+    loss += beta * (correction * kl.value);
+    dlogprob += beta * (correction * kl.derivative);
+    if (config.bias_corrected_kl) dlogprob += beta * ratio * (sequence ? sequence->mean_kl : kl.value);
+    out.kl = static_cast<float>(correction * kl.value);
   }
   out.loss = static_cast<float>(loss);
   out.dlogprob = static_cast<float>(dlogprob);
   out.ratio = static_cast<float>(ratio);
+  out.clipped_low = policy.clipped_low, out.clipped_high = policy.clipped_high;
   return out;
 }
 
 double token_weight(const LossConfig& config, const Normalisers& n, int64_t length) {
   CHECK(n.sequences > 0 && n.tokens > 0 && length > 0, "loss weights of an empty batch");
-  if (config.loss_type == "grpo") return 1.0 / (static_cast<double>(n.sequences) * static_cast<double>(length));
-  if (config.loss_type == "dapo") return 1.0 / static_cast<double>(n.tokens);
-  if (config.loss_type == "dr_grpo")
-    return 1.0 / (static_cast<double>(n.sequences) * static_cast<double>(n.max_completion_length));
-  fail(ExitCode::kUsage, "unknown loss_type '{}'; allowed: grpo, dapo, dr_grpo", config.loss_type);
+  const auto sequences = static_cast<double>(n.sequences);
+  switch (config.aggregation) {
+    case LossAggregation::seq_mean_token_mean:
+      return 1.0 / (sequences * static_cast<double>(length));
+    case LossAggregation::seq_mean_token_sum:
+      return 1.0 / sequences;
+    case LossAggregation::seq_mean_token_sum_norm:
+      return 1.0 / (sequences * static_cast<double>(n.max_completion_length));
+    case LossAggregation::token_mean:
+      break;
+  }
+  return 1.0 / static_cast<double>(n.tokens);
 }
 
 double learning_rate_at(const OptimSection& optim, int64_t step, int64_t total) {

@@ -108,6 +108,15 @@ void PackRunner::run(const PackPass& pass, std::span<const TrainPack> packs, Tra
   sum.end(ex, pass.leaf_goes_on);
 }
 
+void PackRunner::for_each(std::span<const TrainPack> packs, const std::function<void(size_t, TrainState&)>& body,
+                          const ActivationTape* tape) {
+  const std::vector<PackPass> passes = plan_passes(packs, optimizer_.owned_shards(), kPassRows);
+  for (const PackPass& pass : passes) {
+    TrainState& state = state_for(passes, packs, tape);
+    for (size_t p = pass.first; p < pass.last; ++p) body(p, state);
+  }
+}
+
 double PackRunner::step(std::span<const TrainPack> packs, float temperature, double learning_rate, const Gradient& gradient,
                         const std::function<void(size_t, TrainState&)>& prepare, const Exec& ex,
                         ActivationTape* tape) {

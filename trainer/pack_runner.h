@@ -35,8 +35,8 @@ class PackRunner {
   PackRunner(Policy& policy, Optimizer& optimizer, bool checkpointing = false)
       : policy_(policy), optimizer_(optimizer), checkpointing_(checkpointing) {}
 
-  // dL/dlogprob of target `row` of packs[pack]. Called for the packs of this rank, in order, row after row, from one thread.
-  using Gradient = std::function<float(size_t pack, int64_t row, float logprob, float entropy)>;
+  // dL/dlogprob (and dL/dentropy) of target `row` of packs[pack]. Called for the packs of this rank, in order, row after row, from one thread.
+  using Gradient = std::function<RowGradient(size_t pack, int64_t row, float logprob, float entropy)>;
 
   // `packs` is the same list on every rank, not empty, of ascending logical ranks. prepare(pack, state), if given, is called
   // for each pack before the gradient of any of its targets is asked for, e.g. for the reference's log-probs. `tape`, if
@@ -46,6 +46,11 @@ class PackRunner {
   double step(std::span<const TrainPack> packs, float temperature, double learning_rate, const Gradient& gradient,
               const std::function<void(size_t pack, TrainState& state)>& prepare, const Exec& ex,
               ActivationTape* tape = nullptr);
+
+  // Calls body(pack, state) for each pack of this rank, in order, with a state that pack_logprobs can run it in: that of
+  // step() with the same packs and tape.
+  void for_each(std::span<const TrainPack> packs, const std::function<void(size_t pack, TrainState& state)>& body,
+                const ActivationTape* tape = nullptr);
 
   // Whether packs[i] is run on this rank.
   bool is_mine(const TrainPack& pack) const {

@@ -21,6 +21,9 @@ struct Group {
   std::vector<std::string> texts;      // of the completions
   std::vector<RewardSet::Row> scores;
   std::vector<float> advantages;
+  std::vector<std::vector<float>> token_advantages;    // of each token of each completion, in place of advantages; none: those
+  std::vector<std::vector<float>> token_weights;       // of the policy term of each token; none: 1
+  std::vector<std::vector<float>> reference_logprobs;  // of each token, where the KL is part of the reward
   bool has_signal = false;             // some advantage is not 0
 };
 

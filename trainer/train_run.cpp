@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "core/check.h"
-#include "trainer/advantage.h"
 #include "trainer/deadlines.h"
-#include "trainer/loss.h"
+#include "trainer/group_advantages.h"
+#include "trainer/reference.h"
 #include "trainer/reward_metrics.h"
 
 namespace cohort {
@@ -87,17 +88,38 @@ void TrainRun::begin_step() {
 }
 
 std::vector<Group> TrainRun::sample_groups() {
+  missing_.clear();
+  std::vector<Group> groups;
+  if (!filter_) {
+    groups = draw_groups(next_step());
+  } else {
+    const int64_t wanted = config_.trainer.prompts_per_step;
+    double draws = 0;
+    while (filter_->mixed() < wanted && draws < static_cast<double>(config_.algorithm.filter_groups_max_batches)) {
+      filter_->add(draw_groups(++filter_->draws));
+      draws += 1;
+    }
+    metrics_.set("filter_groups/batches", draws);
+    metrics_.set("filter_groups/mixed", filter_->mixed());
+    groups = filter_->take(wanted);
+    metrics_.set("filter_groups/carried_over", filter_->mixed());
+  }
+  names_.clear();
+  for (const Group& group : groups) names_.push_back(data_.train.problems[static_cast<size_t>(group.problem)].id);
+  return groups;
+}
+
+// The groups of the `draw`-th part of the training data, scored.
+std::vector<Group> TrainRun::draw_groups(int64_t draw) {
   enter("rollout", next_step(), config_.comm.rollout_timeout_s);
-  const int64_t step = state_.step + 1, samples = config_.rollout.num_generations;
+  const int64_t samples = config_.rollout.num_generations;
   std::vector<const Problem*> problems;
   std::vector<Group> groups;
-  names_.clear();
-  for (const int64_t index : step_problems(step, config_.trainer.prompts_per_step,
+  for (const int64_t index : step_problems(draw, config_.trainer.prompts_per_step,
                                            static_cast<int64_t>(data_.train.problems.size()), config_.run.seed,
                                            config_.data.shuffle)) {
     const Problem& problem = data_.train.problems[static_cast<size_t>(index)];
     problems.push_back(&problem);
-    names_.push_back(problem.id);
     groups.push_back({.problem = index, .prompt = problem.tokens});
   }
   ExperienceMaker maker{*generator_, model_->tokenizer, rewards_, comm_, ex_, &lengths_,
@@ -109,7 +131,7 @@ std::vector<Group> TrainRun::sample_groups() {
   maker.reward_timeout_s = config_.comm.reward_timeout_s;
   const MeetingDeadline meeting(comm_, config_, rollout_meeting_timeout(config_));
   std::vector<ScoredRollout> scored =
-      maker.make(problems, samples, static_cast<uint32_t>(step), {}, [&](ExperienceMaker::Stage stage) {
+      maker.make(problems, samples, static_cast<uint32_t>(draw), {}, [&](ExperienceMaker::Stage stage) {
         if (stage == ExperienceMaker::Stage::scoring) return enter("reward", next_step(), with_grace(config_.comm.reward_timeout_s));
         enter("collective", next_step(), with_grace(rollout_meeting_timeout(config_)));
       });
@@ -123,14 +145,16 @@ std::vector<Group> TrainRun::sample_groups() {
     group.texts.push_back(std::move(scored[i].text));
     group.scores.push_back(std::move(scored[i].scores));
   }
-  metrics_.set("timing_s/rollout", seconds - maker.stats.reward_seconds);
-  metrics_.set("timing_s/reward", maker.stats.reward_seconds);
-  for (size_t r = 0; r < rewards_.size(); ++r)
-    metrics_.set("timing_s/rewards/" + rewards_.specs()[r].name, maker.stats.judging_seconds[r]);
+  const auto add = [&](const std::string& name, double value) {  // to what earlier draws of the step took
+    metrics_.set(name, value + (metrics_.values().contains(name) ? metrics_.get(name) : 0));
+  };
+  add("timing_s/rollout", seconds - maker.stats.reward_seconds);
+  add("timing_s/reward", maker.stats.reward_seconds);
+  for (size_t r = 0; r < rewards_.size(); ++r) add("timing_s/rewards/" + rewards_.specs()[r].name, maker.stats.judging_seconds[r]);
   metrics_.set("perf/rollout_tokens_per_s", static_cast<double>(tokens) / std::max(1e-9, seconds));
   metrics_.set("perf/rollout_batch_occupancy", maker.stats.occupancy);
-  missing_ = std::move(maker.stats.missing);
-  warn_of_missing(missing_);
+  warn_of_missing(maker.stats.missing);
+  std::ranges::move(maker.stats.missing, std::back_inserter(missing_));
   return groups;
 }
 
@@ -147,16 +171,20 @@ void TrainRun::warn_of_missing(const std::vector<MissingScores>& missing) {
 }
 
 void TrainRun::set_advantages(std::vector<Group>& groups) {
-  const ScaleRewards scale = config_.algorithm.scale_rewards == "none" ? ScaleRewards::none : ScaleRewards::group;
   std::vector<std::optional<double>> totals, group_totals;
-  Moments spread, length, zero_std, clipped, kept;
+  Moments spread, length, zero_std, clipped, kept, kl;
   double shortest = INFINITY, longest = 0;
-  for (Group& group : groups) {
+  if (config_.algorithm.use_kl_in_reward) {
+    enter("update", next_step(), config_.comm.update_timeout_s);
+    updater_->set_reference_logprobs(groups, ex_);
+    for (const std::vector<double>& tokens : kl_penalties(groups, config_.algorithm))
+      for (const double penalty : tokens) kl.add(penalty / static_cast<double>(config_.algorithm.beta));
+    metrics_.set("kl", kl.mean());
+  }
+  for (const bool constant : set_group_advantages(groups, config_)) zero_std.add(constant ? 1 : 0);
+  for (const Group& group : groups) {
     group_totals.clear();
     for (const RewardSet::Row& row : group.scores) group_totals.push_back(row.total);
-    group.advantages.resize(group.rollouts.size());
-    group.has_signal = group_advantages(group.advantages, group_totals, scale);
-    zero_std.add(group.has_signal ? 0 : 1);
     spread.add(mean_and_std(group_totals).second);
     totals.insert(totals.end(), group_totals.begin(), group_totals.end());
     for (const Rollout& rollout : group.rollouts) {
@@ -191,9 +219,14 @@ void TrainRun::update(const std::vector<Group>& groups) {
   released_.reset();
   const double seconds = seconds_since(start);
   state_.step += 1;
+  const AlgorithmSection& a = config_.algorithm;
+  if (a.ref_model_sync_steps > 0 && state_.step % a.ref_model_sync_steps == 0)
+    mix_reference(*reference_, *model_->policy, a.ref_model_mixup_alpha, ex_);
+  if (a.use_adaptive_entropy)
+    state_.extra["entropy_bonus"] = {updater_->entropy_bonus().coefficient, updater_->entropy_bonus().last_entropy};
   state_.optimizer_steps = optimizer_->steps_done();
   metrics_.set("num_tokens", state_.num_tokens);
-  metrics_.set("epoch", epoch_at(state_.step + 1, config_.trainer.prompts_per_step,
+  metrics_.set("epoch", epoch_at((filter_ ? filter_->draws : state_.step) + 1, config_.trainer.prompts_per_step,
                                  static_cast<int64_t>(data_.train.problems.size())));
   metrics_.set("timing_s/update", seconds);
   metrics_.set("timing_s/comm", updater_->trained_tokens() > 0 ? optimizer_->comm_seconds() : 0.0);
@@ -240,7 +273,12 @@ void TrainRun::begin_save() {
   const Span span(ex_.trace, "checkpoint");
   const Clock::time_point start = Clock::now();
   const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
-  checkpoints_->begin(state_, identity_, config_.trainer.save_total_limit);
+  checkpoints_->begin(state_, identity_, config_.trainer.save_total_limit, [&](const std::filesystem::path& folder) {
+    Json files = Json::object();
+    if (config_.algorithm.ref_model_sync_steps > 0) files["reference"] = write_reference(*reference_, folder);
+    if (filter_) files["groups"] = filter_->save(folder);
+    return files;
+  });
   saved_step_ = state_.step;
   checkpoint_seconds_ += seconds_since(start);
 }

@@ -16,6 +16,7 @@
 #include "trainer/evaluate.h"
 #include "trainer/experience.h"
 #include "trainer/generator_setup.h"
+#include "trainer/group_filter.h"
 #include "trainer/grpo.h"
 #include "trainer/run_dir.h"
 #include "trainer/update.h"
@@ -39,7 +40,7 @@ class TrainRun {
   void begin_step();
   std::vector<Group> sample_groups();
   void set_advantages(std::vector<Group>& groups);
-  void update(const std::vector<Group>& groups);
+  void update(const std::vector<Group>& groups);  // and of the reference, when it follows the policy
   void evaluate_if_due();
   void end_step(const std::vector<Group>& groups);
   void save_if_due();
@@ -54,6 +55,8 @@ class TrainRun {
   std::unique_ptr<Generator> make_generator(Sampling sampling, const Dataset& data, const std::optional<CacheLimit>& limit = {}) const;
   std::filesystem::path warm_start_source() const;
   bool rounded() const;
+  void take_up_algorithm_state();
+  std::vector<Group> draw_groups(int64_t draw);
   std::optional<double> measure(const char* stage, EvalResult* result = nullptr);
   double checkpoint_meeting() const;  // how long ranks wait where one may still be writing a checkpoint
   void begin_save();
@@ -78,13 +81,14 @@ class TrainRun {
   std::optional<TraceFile> trace_file_;  // of all ranks, on rank 0
   std::optional<LoadedModel> model_;
   ModelFiles model_files_;
-  std::unique_ptr<Policy> reference_;  // only with algorithm.beta > 0
+  std::unique_ptr<Policy> reference_;  // only with algorithm.beta > 0; follows the policy with ref_model_sync_steps
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<CheckpointWriter> checkpoints_;  // reads the optimizer's state
   std::unique_ptr<Updater> updater_;
   std::unique_ptr<Generator> generator_;
   std::optional<ActivationTape> tape_;  // of a step's rows, for its update
   ExpectedLengths lengths_;
+  std::optional<GroupFilter> filter_;  // with algorithm.filter_groups
   RunIdentity identity_;
   CheckpointState state_;
   int64_t saved_step_ = -1;  // of the last checkpoint, written or being written

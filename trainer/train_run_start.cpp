@@ -7,6 +7,7 @@
 #include "core/scratch_folder.h"
 #include "trainer/deadlines.h"
 #include "trainer/memory_plan.h"
+#include "trainer/reference.h"
 #include "trainer/train_run.h"
 #include "trainer/warm_start.h"
 
@@ -79,6 +80,21 @@ bool TrainRun::rounded() const {
   return !config_.model.init && weights_are_rounded(*model_->policy, model_files_);
 }
 
+// What of the algorithm has moved since step 0.
+void TrainRun::take_up_algorithm_state() {
+  if (config_.algorithm.ref_model_sync_steps > 0)
+    read_reference(*reference_, *dir_.resume_from(), state_.files.value("reference", Json()), ex_);
+  if (filter_)
+    filter_->load(*dir_.resume_from(), state_.files.value("groups", Json()), data_.train, model_->tokenizer);
+  if (!config_.algorithm.use_adaptive_entropy) return;
+  const std::string where = (*dir_.resume_from() / "manifest.json").string();
+  const Json state = state_.extra.value("entropy_bonus", Json());
+  CHECK_INPUT(state.is_array() && state.size() == 2 && state[0].is_number() && state[1].is_number(),
+              "{}: 'extra' has no 'entropy_bonus' of two numbers, which algorithm.use_adaptive_entropy goes on with", where);
+  updater_->entropy_bonus().coefficient = state[0].get<double>();
+  updater_->entropy_bonus().last_entropy = state[1].get<double>();
+}
+
 // The weights that training starts from: the checkpoint's, or the loaded ones after the warm start.
 void TrainRun::start_policy() {
   const bool warm = config_.trainer.warm_start && config_.trainer.warm_start->steps > 0;
@@ -132,6 +148,8 @@ void TrainRun::start_policy() {
   checkpoints_.emplace(dir_.checkpoints(), *optimizer_, comm_);
   optimizer_->before_change([this](const Exec& ex) { release_checkpoint(ex); });
   updater_ = std::make_unique<Updater>(*model_->policy, reference_.get(), *optimizer_, config_, comm_);
+  if (config_.algorithm.filter_groups) filter_.emplace(config_.algorithm.filter_groups_metric, config_.reward);
+  if (dir_.resume_from()) take_up_algorithm_state();
   // What comes after cache and tape (gradients, activations, buffers) is left free, by the estimate that --dry-run prints.
   const TrainingPlan plan{.model = model_->policy->config, .config = config_, .ranks = comm_.size(),
                           .longest_prompt = longest_prompt(data_.train), .loaded_as = model_->policy->dtype, .threads = ex_.pool->size()};

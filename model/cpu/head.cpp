@@ -114,24 +114,38 @@ simd::F16 cap_slope(simd::F16 logit, simd::F16 softcap) {
   return simd::fma(simd::splat(0.0f) - t, t, simd::splat(1.0f));
 }
 
-// dL/dlogit = dL/dlogprob / temperature * (1[token = target] - p), times the cap's slope, for columns [begin, begin +
-// count) of one row. `logits` are capped; the result is of the logits before that.
+// A row whose loss is known.
+struct RowLoss {
+  float logprob, entropy, lse;
+  RowGradient gradient;
+};
+
+// dL/dlogit = (dL/dlogprob (1[token = target] - p) - dL/dentropy p (log p + entropy)) / temperature, times the cap's slope,
+// for columns [begin, begin + count) of one row. `logits` are capped; the result is of the logits before that.
 template <typename T>
-void logit_gradient(T* out, const float* logits, int64_t begin, int64_t count, int32_t target, float logprob, float lse,
-                    float gradient, float inverse_temperature, float softcap) {
+void logit_gradient(T* out, const float* logits, int64_t begin, int64_t count, int32_t target, const RowLoss& of,
+                    float inverse_temperature, float softcap) {
   using namespace simd;
-  if (gradient == 0) {
+  if (of.gradient.dlogprob == 0 && of.gradient.dentropy == 0) {
     std::memset(out, 0, static_cast<size_t>(count) * sizeof(T));
     return;
   }
-  const float factor = gradient * inverse_temperature;
-  const F16 scale = splat(inverse_temperature), row_lse = splat(lse), minus_factor = splat(-factor);
-  const auto fill = [&](const auto& slope) {
+  const float logprob = of.logprob, factor = of.gradient.dlogprob * inverse_temperature;
+  const float entropy_factor = of.gradient.dentropy * inverse_temperature;
+  const F16 scale = splat(inverse_temperature), row_lse = splat(of.lse), minus_factor = splat(-factor);
+  const auto fill_weighted = [&](const auto& slope, const auto& weight) {
     for (int64_t i = 0; i < count; i += kLanes) {
       const int64_t left = lanes_left(count, i);
       const F16 x = left == kLanes ? load(logits + i) : load_first(logits + i, left);
-      store_first(out + i, slope(exp(fma(x, scale, splat(-0.0f)) - row_lse) * minus_factor, x), left);
+      const F16 below = fma(x, scale, splat(-0.0f)) - row_lse;
+      store_first(out + i, slope(exp(below) * weight(below), x), left);
     }
+  };
+  const auto fill = [&](const auto& slope) {
+    if (entropy_factor == 0) return fill_weighted(slope, [&](F16) { return minus_factor; });
+    const F16 entropy = splat(of.entropy), minus_entropy_factor = splat(-entropy_factor);
+    // p log p is 0 long before log p is out of bounds.
+    fill_weighted(slope, [&](F16 log_p) { return fma(max(splat(-104.0f), log_p) + entropy, minus_entropy_factor, minus_factor); });
   };
   if (softcap > 0) {
     fill([cap = splat(softcap)](F16 d, F16 x) { return d * cap_slope(x, cap); });
@@ -140,6 +154,7 @@ void logit_gradient(T* out, const float* logits, int64_t begin, int64_t count, i
   }
   if (target >= begin && target < begin + count) {
     float value = -factor * std::expm1(logprob);  // 1 - p without cancellation
+    if (entropy_factor != 0) value -= entropy_factor * std::exp(logprob) * (logprob + of.entropy);
     if (softcap > 0) {
       float slope[kLanes];
       store(slope, cap_slope(splat(logits[target - begin]), splat(softcap)));
@@ -195,7 +210,7 @@ struct Group {
   Sweep sweep;
   LogitSpace logits;
   LogitSource source;
-  const float* gradients;  // dL/dlogprob (rows)
+  const RowGradient* gradients;  // (rows)
   float inverse_temperature;
   std::span<const gemm::SumStep> steps;
   bool first;  // dw holds nothing yet
@@ -223,8 +238,9 @@ void fill_chunk(Tensor dlogits, const Group& group, int64_t block, int64_t colum
       if (!is_kept) head::chunk_logits(logits, group.source, chunk, first, some);  // the same bits once more
       for (int64_t r = first; r < first + some; ++r)
         logit_gradient(out + r * cols + column, logits + (r - first) * kChunk, begin, count,
-                       group.targets[static_cast<size_t>(r)], group.sweep.logprob[r], group.sweep.lse[r],
-                       group.gradients[r], group.inverse_temperature, group.source.softcap);
+                       group.targets[static_cast<size_t>(r)],
+                       {group.sweep.logprob[r], group.sweep.entropy[r], group.sweep.lse[r], group.gradients[r]},
+                       group.inverse_temperature, group.source.softcap);
     }
   };
   if (dlogits.dtype == DType::bf16) {
@@ -340,7 +356,7 @@ void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, std::span<
   const int64_t in_spare = fitting(static_cast<int64_t>(spare.size())), own = fitting(kOwnLogits);
   const size_t logits = pieces.plan(own > in_spare ? own * chunk_floats * 4 : 0);
   const size_t passing = pieces.plan(static_cast<int64_t>(head::passing_bytes(ex.pool->size())));
-  const size_t gradients_at = pieces.plan(most * 4);
+  const size_t gradients_at = pieces.plan(most * static_cast<int64_t>(sizeof(RowGradient)));
   const size_t wide = pieces.plan(static_cast<int64_t>(gemm::widened_bytes(h.slice_rows(0, most))));
   const size_t dlogits = pieces.plan(most * kBlock * static_cast<int64_t>(dtype_size(lane)));
   const size_t w_panels = pieces.plan(panels * static_cast<int64_t>(gemm::panel_bytes(gemm::lanes_of(kBlock, lane))));
@@ -353,7 +369,7 @@ void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, std::span<
                             w_rows_size};
   const LogitSpace logit_space{own > in_spare ? pieces.as<float>(logits) : spare.data(), std::max(own, in_spare),
                                pieces.as<float>(passing)};
-  float* gradients = pieces.as<float>(gradients_at);
+  RowGradient* gradients = pieces.as<RowGradient>(gradients_at);
 
   for (const Batch& batch : batches) {
     const Tensor rows = h.slice_rows(batch.begin, batch.rows);

@@ -41,13 +41,20 @@ void head_logits(Tensor logits, Tensor h, const PackedWeight& w, const Exec& ex,
 void head_logprobs(std::span<float> logprob, std::span<float> entropy, Tensor h, const PackedWeight& w,
                    std::span<const int32_t> targets, float temperature, const Exec& ex, float softcap = 0);
 
+// What a loss says of a row: by its target's log-prob, and by the entropy of its distribution (dentropy / dlogit_j =
+// -p_j (log p_j + entropy) / temperature). A plain number is dlogprob.
+struct RowGradient {
+  RowGradient(float dlogprob, float dentropy = 0) : dlogprob(dlogprob), dentropy(dentropy) {}
+  float dlogprob, dentropy;
+};
+
 // Forward and backward in one pass: for each row computes log-prob and entropy, asks `gradient(i, logprob, entropy)`
-// for dL/dlogprob, and adds the gradients. Rows are visited in order and `gradient` is called from one thread, in
+// for dL/dlogprob and dL/dentropy, and adds the gradients. Rows are visited in order and `gradient` is called from one thread, in
 // order. dh (n, C) f32 and dw (V, C) f32, overwritten; dw is the sum over rows in parts. `kept`: rows of dw that are left
 // for embedding_backward, which finds their parts' sums there. `spare`: memory that is overwritten: logits are kept there
 // between the passes, up to n V of them; what fits neither there nor in 32 MB of workspace is computed twice, and no bit
 // depends on it.
-using TokenGradient = std::function<float(int64_t row, float logprob, float entropy)>;
+using TokenGradient = std::function<RowGradient(int64_t row, float logprob, float entropy)>;
 void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, std::span<const int32_t> targets, float temperature,
                const TokenGradient& gradient, const Exec& ex, float softcap = 0, std::span<const RowPart> parts = {},
                const KeptRows& kept = {}, std::span<float> spare = {});

@@ -287,6 +287,16 @@ class RandomConfig {
     } else {
       config.trainer.warm_start.reset();
     }
+    // Its keys contradict each other in many ways: of some that do not.
+    const AlgorithmSection random = config.algorithm;
+    config.algorithm = {.loss_type = coin() ? "dapo" : "sapo", .loss_agg_mode = random.loss_agg_mode, .epsilon = random.epsilon,
+                        .epsilon_high = random.epsilon_high, .sapo_temperature_pos = random.sapo_temperature_pos, .beta = random.beta,
+                        .kl_estimator = random.kl_estimator, .kl_input_clamp_value = random.kl_input_clamp_value,
+                        .ref_model_sync_steps = random.beta > 0 ? random.ref_model_sync_steps : 0,
+                        .ref_model_mixup_alpha = random.ref_model_mixup_alpha, .scale_rewards = random.scale_rewards,
+                        .entropy_coef = random.entropy_coef, .entropy_target = random.entropy_target,
+                        .top_entropy_quantile = random.top_entropy_quantile, .num_iterations = random.num_iterations,
+                        .mask_truncated_completions = random.mask_truncated_completions};
     config.data.now = coin() ? "" : "2026-01-31T09:05:07";
     config.trainer.logical_ranks = int64_t{1} << between(0, 12);
     config.rollout.min_completion_length = between(0, config.rollout.max_completion_length);

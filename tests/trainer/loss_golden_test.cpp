@@ -33,9 +33,10 @@ TEST(LossGolden, LossAndGradientEqualTrl) {
       if (!sequence["masked"].get<bool>()) n.tokens += static_cast<int64_t>(sequence["logprobs"].size());
     }
     for (const Json& expected : batch["expected"]) {
-      const LossConfig config{expected["loss_type"], expected["beta"].get<float>(), expected["epsilon"].get<float>(),
-                              expected["epsilon_high"].get<float>()};
-      const std::string name = fmt::format("{} {} beta {}", batch["name"].get<std::string>(), config.loss_type, config.beta);
+      AlgorithmSection keys{.loss_type = expected["loss_type"], .epsilon = expected["epsilon"], .epsilon_high = expected["epsilon_high"],
+                            .beta = expected["beta"]};
+      const LossConfig config = make_loss_config(keys);
+      const std::string name = fmt::format("{} {} beta {}", batch["name"].get<std::string>(), keys.loss_type, config.beta);
       double loss = 0, kl = 0, low = 0, high = 0;
       for (size_t s = 0; s < batch["sequences"].size(); ++s) {
         const Json& sequence = batch["sequences"][s];
@@ -46,8 +47,8 @@ TEST(LossGolden, LossAndGradientEqualTrl) {
             EXPECT_EQ(derivative, 0) << name;
             continue;
           }
-          const TokenLoss token = token_loss(sequence["logprobs"][t], sequence["old_logprobs"][t], sequence["ref_logprobs"][t],
-                                             sequence["advantage"], config);
+          const TokenLoss token = token_loss({.logprob = sequence["logprobs"][t], .old_logprob = sequence["old_logprobs"][t],
+                                              .ref_logprob = sequence["ref_logprobs"][t], .advantage = sequence["advantage"]}, config);
           const double weight = token_weight(config, n, length);
           loss += weight * static_cast<double>(token.loss);
           kl += static_cast<double>(token.kl), low += token.clipped_low, high += token.clipped_high;

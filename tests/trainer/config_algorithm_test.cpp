@@ -1,0 +1,101 @@
+// Which keys of `algorithm` go together: what would do nothing, or not what it says, is refused with what was found and what to do.
+#include <gtest/gtest.h>
+
+#include "tests/trainer/config_cases.h"
+#include "trainer/advantage.h"
+#include "trainer/loss.h"
+
+namespace cohort {
+namespace {
+
+TEST(ConfigAlgorithm, RatiosAndClips) {
+  expect_refused({
+      {"algorithm: {loss_type: gspo, importance_sampling_level: token}",
+       "algorithm.importance_sampling_level: found token with loss_type gspo, whose ratio is the sequence's; allowed: auto, sequence"},
+      {"algorithm: {loss_type: reinforce, importance_sampling_level: sequence}",
+       "found sequence with loss_type reinforce, which has no ratio; allowed: auto, token"},
+      {"algorithm: {loss_type: reinforce, num_iterations: 2}", "found num_iterations 2 and steps_per_generation 1; allowed: 1 and 1"},
+      {"algorithm: {loss_type: reinforce, steps_per_generation: 2}", "take loss_type cispo or dapo, with any advantage"},
+      {"algorithm: {loss_type: cispo}", "algorithm.epsilon_high: found -1; with loss_type cispo it is the cap of the ratio itself"},
+      {"algorithm: {loss_type: cispo, epsilon_high: 0.28}", "algorithm.epsilon_high: found 0.28; with loss_type cispo"},
+      {"algorithm: {loss_type: sapo, delta: 4.0}", "algorithm.delta: found 4 with loss_type sapo, which is not clipped; allowed: 0, or a loss_type"},
+      {"algorithm: {loss_type: reinforce, clip_ratio_c: 3.0}", "algorithm.clip_ratio_c: found 3 with loss_type reinforce"},
+      {"algorithm: {epsilon_high: 0.28, delta: 1.25}", "algorithm.delta: found 1.25; allowed: 0 (off), or above 1.28"},
+      {"algorithm: {epsilon: 0.5, delta: 1.5}", "algorithm.delta: found 1.5; allowed: 0 (off), or above 1.5"},
+      {"algorithm: {clip_ratio_c: 1.0}", "algorithm.clip_ratio_c: found 1; allowed: 0 (off), or above 1"},
+      {"algorithm: {delta: 4.0, clip_ratio_c: 3.0}", "algorithm.delta 4 and clip_ratio_c 3 are two spellings of one bound"},
+  });
+  EXPECT_NO_THROW(with("algorithm: {loss_type: cispo, epsilon_high: 5.0, num_iterations: 2}"));
+  EXPECT_NO_THROW(with("algorithm: {loss_type: gspo, importance_sampling_level: sequence, delta: 4.0}"));
+}
+
+TEST(ConfigAlgorithm, TheKlTermNeedsAWeight) {
+  expect_refused({
+      {"algorithm: {use_bias_correction_kl: true}", "algorithm.use_bias_correction_kl: found true, but algorithm.beta is 0"},
+      {"algorithm: {use_kl_in_reward: true}", "algorithm.use_kl_in_reward: found true, but algorithm.beta is 0"},
+      {"algorithm: {ref_model_sync_steps: 400}", "algorithm.ref_model_sync_steps: found 400, but algorithm.beta is 0"},
+      {"algorithm: {beta: 0.1, use_kl_in_reward: true, use_bias_correction_kl: true}", "needs no correction; allowed: one of the two"},
+      {"algorithm: {kl_estimator: k4}", "algorithm.kl_estimator: found 'k4'; allowed: one of k1, k2, k3"},
+  });
+  EXPECT_NO_THROW(with("algorithm: {beta: 0.001, ref_model_sync_steps: 400, ref_model_mixup_alpha: 1.0, use_kl_in_reward: true}"));
+}
+
+TEST(ConfigAlgorithm, AdvantagesHaveTheirScales) {
+  expect_refused({
+      {"algorithm: {advantage: batch, scale_rewards: group}", "algorithm.scale_rewards: found group with advantage batch; allowed: auto, batch, none"},
+      {"algorithm: {advantage: none, scale_rewards: group}", "found group with advantage none; allowed: auto, batch, none"},
+      {"algorithm: {advantage: reinforce_plus_plus, scale_rewards: none}",
+       "found none with advantage reinforce_plus_plus; allowed: auto, as the formula has a scale of its own"},
+      {"algorithm: {multi_objective_aggregation: normalize_then_sum, scale_rewards: batch}",
+       "found batch with advantage group and normalize_then_sum; allowed: auto"},
+      {"algorithm: {multi_objective_aggregation: normalize_then_sum, advantage: rloo}", "found normalize_then_sum with advantage rloo; allowed"},
+      {"algorithm: {multi_objective_aggregation: normalize_then_sum, beta: 0.1, use_kl_in_reward: true}",
+       "found normalize_then_sum with use_kl_in_reward"},
+      {"algorithm: {advantage: gae}", "algorithm.advantage: found 'gae'; allowed: one of group, rloo, batch, none"},
+  });
+  for (const auto& [advantage, scale] : {std::pair("group", "group"), {"rloo", "none"}, {"none", "none"}, {"batch", "batch"}})
+    EXPECT_EQ(resolved_scale_rewards({.advantage = advantage}), scale);
+  EXPECT_EQ(resolved_scale_rewards({.advantage = "rloo", .scale_rewards = "group"}), "group");
+}
+
+TEST(ConfigAlgorithm, EntropyBounds) {
+  expect_refused({
+      {"algorithm: {use_adaptive_entropy: true, entropy_coef_min: 0.5, entropy_coef_max: 0.25}",
+       "algorithm.entropy_coef_min 0.5 is more than entropy_coef_max 0.25"},
+      {"algorithm: {use_adaptive_entropy: true, entropy_coef: 2.0}",
+       "algorithm.entropy_coef: found 2; allowed with use_adaptive_entropy: from entropy_coef_min 0 to entropy_coef_max 1"},
+  });
+  EXPECT_NO_THROW(with("algorithm: {entropy_coef: 2.0}"));
+}
+
+TEST(ConfigAlgorithm, GroupsAreFilteredByARewardThatIsThere) {
+  expect_refused({
+      {"algorithm: {filter_groups: true, filter_groups_metric: exact}",
+       "algorithm.filter_groups_metric: found 'exact'; allowed: one of reward, last_number"},
+      {"algorithm: {filter_groups_metric: last_number}",
+       "algorithm.filter_groups_metric: found 'last_number', but algorithm.filter_groups is false; allowed: with filter_groups: true"},
+      {"algorithm: {filter_groups_max_batches: 0}", "algorithm.filter_groups_max_batches"},
+  });
+  EXPECT_NO_THROW(with("algorithm: {filter_groups: true, filter_groups_metric: last_number}"));
+}
+
+TEST(ConfigAlgorithm, PartsOfAStepAreEqual) {
+  expect_refused({{"algorithm: {steps_per_generation: 3}",
+                   "algorithm.steps_per_generation: found 3; allowed: a divisor of trainer.prompts_per_step 8"}});
+  EXPECT_NO_THROW(with("algorithm: {steps_per_generation: 4}"));
+}
+
+TEST(ConfigAlgorithm, AutoIsWhatItStandsFor) {
+  Config config = minimal_config(), spelled = config;
+  spelled.algorithm.scale_rewards = "group";
+  EXPECT_EQ(config_identity(config), config_identity(spelled));  // an older checkpoint says group
+  spelled.algorithm.advantage = "rloo";
+  EXPECT_NE(config_identity(config), config_identity(spelled));
+  EXPECT_TRUE(make_loss_config({.loss_type = "gspo"}).sequence_level);
+  EXPECT_FALSE(make_loss_config({.loss_type = "dapo"}).sequence_level);
+  EXPECT_EQ(make_loss_config({.beta = 0.5f}).beta, 0.5f);
+  EXPECT_EQ(make_loss_config({.beta = 0.5f, .use_kl_in_reward = true}).beta, 0);
+}
+
+}  // namespace
+}  // namespace cohort

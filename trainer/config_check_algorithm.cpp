@@ -1,0 +1,136 @@
+// Which keys of `algorithm` make sense together (docs/algorithms.md). What would silently do nothing is refused too.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "trainer/advantage.h"
+#include "trainer/config_check.h"
+
+namespace cohort {
+namespace {
+
+bool is_one_of(const std::string& word, std::initializer_list<const char*> words) {
+  return std::ranges::any_of(words, [&](const char* other) { return word == other; });
+}
+
+bool clips(const AlgorithmSection& a) { return !is_one_of(a.loss_type, {"cispo", "sapo", "reinforce"}); }
+
+void check_ratio(const AlgorithmSection& a, const Refuse& refuse) {
+  const std::string& level = a.importance_sampling_level;
+  if (a.loss_type == "gspo" && level == "token")
+    refuse({"algorithm.importance_sampling_level", "algorithm.loss_type"},
+           "algorithm.importance_sampling_level: found token with loss_type gspo, whose ratio is the sequence's; allowed: auto, sequence; for "
+           "a ratio of each token use loss_type grpo");
+  if (a.loss_type == "reinforce" && level == "sequence")
+    refuse({"algorithm.importance_sampling_level", "algorithm.loss_type"},
+           "algorithm.importance_sampling_level: found sequence with loss_type reinforce, which has no ratio; allowed: auto, token");
+  if (a.loss_type == "reinforce" && (a.num_iterations > 1 || a.steps_per_generation > 1))
+    refuse({"algorithm.num_iterations", "algorithm.steps_per_generation", "algorithm.loss_type"},
+           fmt::format("algorithm.loss_type reinforce has no ratio to correct for completions of an older policy, found num_iterations {} and "
+                       "steps_per_generation {}; allowed: 1 and 1; to use completions again take loss_type cispo or dapo, with any advantage",
+                       a.num_iterations, a.steps_per_generation));
+  if (a.loss_type == "cispo" && a.epsilon_high <= 1)
+    refuse({"algorithm.epsilon_high", "algorithm.loss_type"},
+           fmt::format("algorithm.epsilon_high: found {}; with loss_type cispo it is the cap of the ratio itself, not of its distance from 1; "
+                       "allowed: a number above 1, e.g. 5.0",
+                       a.epsilon_high));
+  const float high = 1 + (a.epsilon_high < 0 ? a.epsilon : a.epsilon_high);
+  const auto bound = [&](const char* key, const char* name, float value, const char* why, float least) {
+    if (value == 0) return;
+    if (!clips(a))
+      refuse({key, "algorithm.loss_type"}, fmt::format("{}: found {} with loss_type {}, which is not clipped; allowed: 0, or a loss_type of grpo, bnpo, "
+                                                       "dapo, dr_grpo, gspo",
+                                                       name, value, a.loss_type));
+    if (value <= least) refuse({key}, fmt::format("{}: found {}; allowed: 0 (off), or above {} ({})", name, value, least, why));
+  };
+  bound("algorithm.delta", "algorithm.delta", a.delta, "1 + epsilon_high: below, it would undo that clip", high);
+  bound("algorithm.clip_ratio_c", "algorithm.clip_ratio_c", a.clip_ratio_c, "the loss at ratio 1", 1);
+  if (a.delta > 0 && a.clip_ratio_c > 0)
+    refuse({"algorithm.clip_ratio_c", "algorithm.delta"},
+           fmt::format("algorithm.delta {} and clip_ratio_c {} are two spellings of one bound; allowed: one of them (0 turns the other off)", a.delta,
+                       a.clip_ratio_c));
+}
+
+void check_kl(const AlgorithmSection& a, const Refuse& refuse) {
+  if (a.beta == 0) {
+    const auto needs = [&](bool given, const char* key, const std::string& found) {
+      if (given)
+        refuse({key}, fmt::format("{}: found {}, but algorithm.beta is 0: there is no KL term and no reference model; allowed: a beta above 0, "
+                                  "or without this key",
+                                  key, found));
+    };
+    needs(a.use_bias_correction_kl, "algorithm.use_bias_correction_kl", "true");
+    needs(a.use_kl_in_reward, "algorithm.use_kl_in_reward", "true");
+    needs(a.ref_model_sync_steps > 0, "algorithm.ref_model_sync_steps", fmt::format("{}", a.ref_model_sync_steps));
+  }
+  if (a.use_kl_in_reward && a.use_bias_correction_kl)
+    refuse({"algorithm.use_bias_correction_kl", "algorithm.use_kl_in_reward"},
+           "algorithm.use_bias_correction_kl: found true with use_kl_in_reward, where the KL is of the policy that sampled and needs no correction; "
+           "allowed: one of the two");
+}
+
+void check_advantage(const AlgorithmSection& a, const Refuse& refuse) {
+  const std::string &advantage = a.advantage, &scale = a.scale_rewards;
+  std::vector<std::string> allowed = {"auto", "batch", "none"};
+  if (is_one_of(advantage, {"group", "rloo"})) allowed.push_back("group");
+  if (is_one_of(advantage, {"reinforce_plus_plus", "reinforce_plus_plus_baseline"}) || a.multi_objective_aggregation == "normalize_then_sum")
+    allowed = {"auto"};
+  if (std::ranges::find(allowed, scale) == allowed.end())
+    refuse({"algorithm.scale_rewards", "algorithm.advantage", "algorithm.multi_objective_aggregation"},
+           fmt::format("algorithm.scale_rewards: found {} with advantage {}{}; allowed: {}{}", scale, advantage,
+                       a.multi_objective_aggregation == "normalize_then_sum" ? " and normalize_then_sum" : "", fmt::join(allowed, ", "),
+                       allowed.size() == 1 ? ", as the formula has a scale of its own" : ""));
+  if (a.multi_objective_aggregation != "normalize_then_sum") return;
+  if (advantage != "group")
+    refuse({"algorithm.multi_objective_aggregation", "algorithm.advantage"},
+           fmt::format("algorithm.multi_objective_aggregation: found normalize_then_sum with advantage {}; allowed: with advantage group", advantage));
+  if (a.use_kl_in_reward)
+    refuse({"algorithm.multi_objective_aggregation", "algorithm.use_kl_in_reward"},
+           "algorithm.multi_objective_aggregation: found normalize_then_sum with use_kl_in_reward, which has no place among the rewards; allowed: "
+           "sum_then_normalize, or the KL term in the loss");
+}
+
+void check_entropy(const AlgorithmSection& a, const Refuse& refuse) {
+  if (!a.use_adaptive_entropy) return;
+  if (a.entropy_coef_min > a.entropy_coef_max)
+    refuse({"algorithm.entropy_coef_min", "algorithm.entropy_coef_max"},
+           fmt::format("algorithm.entropy_coef_min {} is more than entropy_coef_max {}; allowed: at most that", a.entropy_coef_min, a.entropy_coef_max));
+  if (a.entropy_coef < a.entropy_coef_min || a.entropy_coef > a.entropy_coef_max)
+    refuse({"algorithm.entropy_coef", "algorithm.entropy_coef_min", "algorithm.entropy_coef_max"},
+           fmt::format("algorithm.entropy_coef: found {}; allowed with use_adaptive_entropy: from entropy_coef_min {} to entropy_coef_max {}",
+                       a.entropy_coef, a.entropy_coef_min, a.entropy_coef_max));
+}
+
+void check_filter(const Config& config, const Refuse& refuse) {
+  const std::string& metric = config.algorithm.filter_groups_metric;
+  if (metric == "reward") return;
+  if (!config.algorithm.filter_groups)
+    refuse({"algorithm.filter_groups_metric"},
+           fmt::format("algorithm.filter_groups_metric: found '{}', but algorithm.filter_groups is false; allowed: with filter_groups: true", metric));
+  std::vector<std::string> allowed = {"reward"};
+  for (const RewardSpec& spec : config.reward) allowed.push_back(spec.name);
+  if (std::ranges::find(allowed, metric) == allowed.end())
+    refuse({"algorithm.filter_groups_metric"},
+           fmt::format("algorithm.filter_groups_metric: found '{}'; allowed: one of {}", metric, fmt::join(allowed, ", ")));
+}
+
+}  // namespace
+
+void check_algorithm(const Config& config, const Refuse& refuse) {
+  const AlgorithmSection& a = config.algorithm;
+  check_ratio(a, refuse);
+  check_kl(a, refuse);
+  check_advantage(a, refuse);
+  check_entropy(a, refuse);
+  check_filter(config, refuse);
+  const int64_t prompts = config.trainer.prompts_per_step;
+  if (prompts % a.steps_per_generation != 0)
+    refuse({"algorithm.steps_per_generation", "trainer.prompts_per_step"},
+           fmt::format("algorithm.steps_per_generation: found {}; allowed: a divisor of trainer.prompts_per_step {}, so that every update learns from "
+                       "as many prompts",
+                       a.steps_per_generation, prompts));
+}
+
+}  // namespace cohort
