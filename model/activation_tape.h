@@ -25,7 +25,7 @@ struct LayerActivations {
 class ActivationTape {
  public:
   // All of its memory is reserved at once, and taken as slots are first used; they are used again from the first one on.
-  ActivationTape(const ModelConfig& config, DType act, int64_t slots);
+  ActivationTape(const ModelConfig& config, DType act, int64_t slots, Device device = Device::cpu);
   static int64_t slot_bytes(const ModelConfig& config, DType act);
 
   // Forgets all rows. Those to come are of this version of the policy.
