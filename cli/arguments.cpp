@@ -59,12 +59,21 @@ void ModelArguments::add_options(CLI::App& app) {
   app.add_option("--dtype", dtype, "of weights and activations; auto: the checkpoint's")
       ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
       ->capture_default_str();
+  app.add_option("--device", device, "where the model runs; cuda: the first GPU")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
   app.add_option("--threads", threads, "0: all cores that this process may use")
       ->check(CLI::Range(0, 4096))
       ->capture_default_str();
 }
 
 int ModelArguments::thread_count() const { return threads > 0 ? threads : process_topology().usable(); }
+
+std::shared_ptr<Gpu> ModelArguments::gpu() const { return device == "cuda" ? open_gpu(0) : nullptr; }
+
+std::shared_ptr<Gpu> choose_gpu(const RunConfig& run, const Comm& comm) {
+  return run.device == "cuda" ? open_gpu(comm.local_rank()) : nullptr;
+}
 
 ThreadPlan choose_threads(const RunConfig& run, Comm& comm) {
   const CpuTopology topology = process_topology();

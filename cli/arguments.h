@@ -2,11 +2,13 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "comm/comm.h"
 #include "core/cpu_topology.h"
+#include "model/device.h"
 #include "trainer/config.h"
 
 namespace cohort {
@@ -19,13 +21,17 @@ struct ConfigArguments {
   Config load(ConfigUse use = ConfigUse::training) const { return load_config(file, overrides, use); }
 };
 
-// --dtype and --threads of the commands that run a model without a config.
+// --dtype, --device and --threads of the commands that run a model without a config.
 struct ModelArguments {
-  std::string path, dtype = "auto";
+  std::string path, dtype = "auto", device = "cpu";
   int threads = 0;
   void add_options(CLI::App& app);
   int thread_count() const;  // 0: as many as this process may use
+  std::shared_ptr<Gpu> gpu() const;  // null: --device cpu
 };
+
+// The GPU of this rank, by its number on its host; null with run.device: cpu. Exit code 2 where there is none.
+std::shared_ptr<Gpu> choose_gpu(const RunConfig& run, const Comm& comm);
 
 // Threads of this rank and their places, from run.threads and run.pin_threads and from who else may use the same cores. Called by
 // all ranks; where a host's ranks have more threads than cores, rank 0 warns on standard error.

@@ -200,7 +200,7 @@ struct Answers {
 };
 
 int run(Options& o) {
-  ExecOwner owner(o.model.thread_count());
+  ExecOwner owner(o.model.thread_count(), {}, o.model.gpu());
   const LoadedModel model = load_model(o.model.path, o.model.dtype, 1, owner.exec(), PolicyUse::inference);
   // A function of the model alone: what one record gets must not depend on the others.
   if (o.generator.max_completion_length == 0)
@@ -212,7 +212,8 @@ int run(Options& o) {
   CHECK_USAGE(o.generator.min_completion_length <= o.generator.max_completion_length,
               "--min-completion-length {} is more than --max-completion-length {}",
               o.generator.min_completion_length, o.generator.max_completion_length);
-  o.generator.kv_cache.free_bytes = free_memory();
+  const std::optional<GpuMemory> on_gpu = gpu_memory();
+  o.generator.kv_cache.free_bytes = on_gpu ? on_gpu->free : free_memory();
   cache_of_one(1, model, o.generator).require_one();  // else no record could be served
   std::vector<Prompt> prompts = read_prompts(o, model);
 

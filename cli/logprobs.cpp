@@ -133,7 +133,7 @@ class Scorer {
 
 int run(const Options& o) {
   CHECK_USAGE(!std::isnan(o.temperature), "--temperature is a number, found nan");
-  ExecOwner owner(o.model.thread_count());
+  ExecOwner owner(o.model.thread_count(), {}, o.model.gpu());
   const LoadedModel model = load_model(o.model.path, o.model.dtype, 1, owner.exec(), PolicyUse::inference);
   RecordReader reader(o.files.input);
   RecordWriter writer(o.files);

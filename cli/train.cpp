@@ -13,7 +13,6 @@
 #include "comm/signals.h"
 #include "comm/watchdog.h"
 #include "core/text.h"
-#include "model/cuda/cuda.h"
 #include "trainer/generator_setup.h"
 #include "trainer/grpo.h"
 
@@ -50,7 +49,7 @@ int dry_run(const Config& config, Comm& comm) {
 int run(const Options& o, Comm& comm, LastSeen& seen, const StopSignals& signals) {
   const Config config = o.config.load();
   if (o.dry_run) return dry_run(config, comm);
-  if (config.run.device == "cuda") require_cuda();
+  const std::shared_ptr<Gpu> gpu = choose_gpu(config.run, comm);
   comm.set_deadline(std::chrono::milliseconds(static_cast<int64_t>(1000 * config.comm.timeout_s)));
   if (o.stall_report) {
     seen.stacks().answer();
@@ -58,7 +57,7 @@ int run(const Options& o, Comm& comm, LastSeen& seen, const StopSignals& signals
   }
   Watchdog watchdog(rank_name(comm), ends_all_ranks(comm, seen), &seen);
   const ThreadPlan threads = choose_threads(config.run, comm);
-  ExecOwner owner(threads.threads, threads.cpus);
+  ExecOwner owner(threads.threads, threads.cpus, gpu);
 
   TrainProgress progress;
   TrainWarnings warnings;

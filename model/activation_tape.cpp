@@ -18,7 +18,7 @@ void plan_layer(LayerActivations& a, const ModelConfig& c, DType act, int64_t sl
 
 }  // namespace
 
-ActivationTape::ActivationTape(const ModelConfig& config, DType act, int64_t slots, TapeRows kept)
+ActivationTape::ActivationTape(const ModelConfig& config, DType act, int64_t slots, TapeRows kept, Device device)
     : slots_(slots), kept_(kept), layers_(static_cast<size_t>(config.num_layers)) {
   std::vector<std::pair<Tensor*, size_t>> planned;
   const PlanPiece plan = [&](Tensor& tensor, const char* name, DType dtype, int64_t rows, int64_t cols) {
@@ -26,7 +26,7 @@ ActivationTape::ActivationTape(const ModelConfig& config, DType act, int64_t slo
   };
   for (LayerActivations& layer : layers_) plan_layer(layer, config, act, slots, kept, plan);
   plan(x_out_, "x_out", DType::f32, slots, config.hidden_size);
-  arena_.commit(Arena::Pages::lazy);
+  arena_.commit(Arena::Pages::lazy, device);
   for (auto& [tensor, index] : planned) *tensor = arena_[index];
 }
 

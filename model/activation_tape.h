@@ -44,7 +44,7 @@ enum class TapeRows : uint8_t { all, inputs };
 class ActivationTape {
  public:
   // All of its memory is reserved at once, and taken as slots are first used; they are used again from the first one on.
-  ActivationTape(const ModelConfig& config, DType act, int64_t slots, TapeRows kept = TapeRows::all);
+  ActivationTape(const ModelConfig& config, DType act, int64_t slots, TapeRows kept = TapeRows::all, Device device = Device::cpu);
   static int64_t slot_bytes(const ModelConfig& config, DType act, TapeRows kept = TapeRows::all);
   TapeRows kept() const { return kept_; }
 

@@ -9,6 +9,7 @@
 
 #include "core/check.h"
 #include "core/text.h"
+#include "model/device.h"
 
 namespace cohort {
 namespace {
@@ -18,7 +19,10 @@ constexpr size_t kHugePage = size_t{2} << 20;  // large arenas: fewer TLB misses
 size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 }  // namespace
 
-void Arena::Free::operator()(std::byte* p) const { munmap(p, size); }
+void Arena::Free::operator()(std::byte* p) const {
+  if (device == Device::cuda) return give_back_gpu_memory(p);
+  munmap(p, size);
+}
 
 size_t Arena::plan(std::string piece, DType dtype, std::initializer_list<int64_t> shape) {
   CHECK(!memory_, "arena {}: '{}' is planned after commit", name_, piece);
@@ -29,8 +33,14 @@ size_t Arena::plan(std::string piece, DType dtype, std::initializer_list<int64_t
   return pieces_.size() - 1;
 }
 
-void Arena::commit(Pages pages) {
+void Arena::commit(Pages pages, Device device) {
   CHECK(!memory_, "arena {}: committed twice", name_);
+  if (device == Device::cuda) {
+    const size_t size = std::max(bytes_, kAlignment);
+    memory_ = {static_cast<std::byte*>(take_gpu_memory(size, name_)), Free{size, device}};
+    for (Piece& piece : pieces_) piece.tensor.data = memory_.get() + piece.offset, piece.tensor.device = device;
+    return;
+  }
   // One huge page more than asked for, to begin at one. The kernel hands out zeros.
   const size_t spare = bytes_ >= kHugePage ? kHugePage : 0, size = std::max(bytes_, kAlignment) + spare;
   void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -38,7 +48,7 @@ void Arena::commit(Pages pages) {
     fail(ExitCode::kResources, "out of memory: {} needs {}; `cohort train CONFIG --dry-run` shows what takes how much",
          name_, human_bytes(bytes_));
   }
-  memory_ = {static_cast<std::byte*>(memory), Free{size}};
+  memory_ = {static_cast<std::byte*>(memory), Free{size, Device::cpu}};
   std::byte* start = memory_.get();
   if (spare > 0) start += round_up(reinterpret_cast<uintptr_t>(start), kHugePage) - reinterpret_cast<uintptr_t>(start);
   if (spare > 0 && pages != Pages::lazy) madvise(start, bytes_, MADV_HUGEPAGE);  // a hint; without it only slower

@@ -1,7 +1,6 @@
 #include "model/block.h"
 
-#include <cstring>
-
+#include "model/device.h"
 #include "model/ops/elementwise.h"
 #include "model/ops/gated.h"
 #include "model/ops/norm.h"
@@ -180,7 +179,7 @@ Tensor before_sandwich(const Policy& policy, int64_t norm, Tensor dx, Tensor out
                        const BlockGradients& s, const Exec& ex) {
   if (norm == kNoParam) return dx;
   const ModelConfig& c = policy.config;
-  std::memset(s.dout.data, 0, s.dout.bytes());
+  clear(s.dout);
   rmsnorm_backward(s.dout, gradients.at(norm, 1, c.hidden_size), dx, out, policy.weight(norm, 1, c.hidden_size), rstd,
                    norm_params(c).offset, ex, gradients.parts);
   return s.dout;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <new>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/check.h"
@@ -14,6 +15,7 @@
 
 namespace cohort {
 
+class Gpu;
 class Trace;
 
 // Memory an op needs only while it runs, one block a thread; grows to the largest request and then stays.
@@ -55,17 +57,20 @@ struct Exec {
   ThreadPool* pool = nullptr;
   Workspace* workspace = nullptr;
   Trace* trace = nullptr;  // core/trace.h; null: nobody looks
+  Gpu* gpu = nullptr;      // with Device::cuda: ops run there (ops/gpu.h); threads and workspace are for the host's work
 };
 
 // Owns what an Exec points to.
 struct ExecOwner {
-  // `cpus`: the hardware thread of each thread (ThreadPool::pin), or none.
-  explicit ExecOwner(int threads, std::span<const int> cpus = {}) : pool(threads), workspace(threads) {
+  // `cpus`: the hardware thread of each thread (ThreadPool::pin), or none. `gpu`: of open_gpu (model/device.h), or null.
+  explicit ExecOwner(int threads, std::span<const int> cpus = {}, std::shared_ptr<Gpu> gpu = nullptr)
+      : pool(threads), workspace(threads), gpu(std::move(gpu)) {
     if (!cpus.empty()) pool.pin(cpus);
   }
   ThreadPool pool;
   Workspace workspace;
-  Exec exec() { return {Device::cpu, &pool, &workspace}; }
+  std::shared_ptr<Gpu> gpu;
+  Exec exec() { return {gpu ? Device::cuda : Device::cpu, &pool, &workspace, nullptr, gpu.get()}; }
 };
 
 }  // namespace cohort

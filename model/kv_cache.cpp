@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "model/device.h"
 
 namespace cohort {
 
@@ -17,7 +18,7 @@ KvCache::KvCache(const Policy& policy, int64_t pages, int64_t page_tokens)
   position_bytes_ = static_cast<size_t>(head) * dtype_size(policy.dtype);
   const size_t keys = arena_.plan("keys", policy.dtype, {pages, c.num_layers, kv_heads_, page_tokens * head});
   const size_t values = arena_.plan("values", policy.dtype, {pages, c.num_layers, kv_heads_, page_tokens * head});
-  arena_.commit(Arena::Pages::lazy_large);
+  arena_.commit(Arena::Pages::lazy_large, policy.device);
   keys_ = arena_[keys];
   values_ = arena_[values];
   references_.assign(static_cast<size_t>(pages), 0);
@@ -30,10 +31,14 @@ std::byte* KvCache::page(Tensor all, int64_t layer, int64_t page) const {
   return static_cast<std::byte*>(all.data) + static_cast<size_t>(head_rows) * position_bytes_;
 }
 
+Tensor KvCache::whole_page(Tensor all, int64_t number) const {
+  return {page(all, 0, number), all.dtype, {all.size() / pages()}, all.device};
+}
+
 void KvCache::take_memory(int64_t pages, const Exec& ex) {
   CHECK(free_pages() == this->pages() && pages <= free_pages(), "kv cache: memory of {} pages, {} of {} are free",
         pages, free_pages(), this->pages());
-  if (pages <= taken_) return;
+  if (pages <= taken_ || keys_.device == Device::cuda) return;
   const size_t size = keys_.bytes() / static_cast<size_t>(this->pages());
   ex.pool->run(2 * (pages - taken_), [&](int64_t task, int) {
     std::memset(page(task % 2 == 0 ? keys_ : values_, 0, taken_ + task / 2), 0, size);
@@ -68,6 +73,10 @@ bool KvCache::fork(PageTable& result, const PageTable& table, int64_t positions)
   if (rest == 0) return true;
   const int32_t from = table.at(result.size());
   grow(result, positions);
+  if (keys_.device == Device::cuda) {  // all of the page: many small copies would take longer
+    for (const Tensor& all : {keys_, values_}) copy(whole_page(all, result.back()), whole_page(all, from));
+    return true;
+  }
   const size_t whole = static_cast<size_t>((rest + kCachedGroup - 1) / kCachedGroup * kCachedGroup) * position_bytes_;
   const size_t head = static_cast<size_t>(page_tokens_) * position_bytes_;
   for (int64_t layer = 0; layer < keys_.shape[1]; ++layer)

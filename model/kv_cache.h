@@ -34,7 +34,7 @@ class KvCache {
   size_t bytes() const { return arena_.bytes(); }
 
   // Takes the memory of the `pages` pages that are used first now, on all threads, and not while keys are written to
-  // them. Before any page is in use.
+  // them. Before any page is in use. On a GPU it has been taken.
   void take_memory(int64_t pages, const Exec& ex);
 
   // Makes `table` cover `positions`. False, and nothing taken, when there are not enough free pages.
@@ -54,6 +54,7 @@ class KvCache {
 
  private:
   std::byte* page(Tensor all, int64_t layer, int64_t page) const;
+  Tensor whole_page(Tensor all, int64_t number) const;  // of all layers
 
   int64_t page_tokens_, kv_heads_;
   size_t position_bytes_;                   // of one kv head's keys, or values

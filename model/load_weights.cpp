@@ -47,7 +47,7 @@ void check_weights(const ModelConfig& config, const SafetensorsFolder& folder, c
 std::unique_ptr<Policy> load_policy(const ModelConfig& config, const SafetensorsFolder& folder, const std::string& where,
                                     DType dtype, int64_t shards, PolicyUse use, const Exec& ex) {
   check_weights(config, folder, where);  // before memory is taken for what the config claims
-  std::unique_ptr<Policy> policy = make_policy(config, dtype, shards, use);
+  std::unique_ptr<Policy> policy = make_policy(config, dtype, shards, use, ex.device);
   const auto& layers = policy->table.layers;
   const auto load_parts = [&](std::span<const ParamSpan> parts) {
     int64_t longest = 0;
@@ -65,6 +65,7 @@ std::unique_ptr<Policy> load_policy(const ModelConfig& config, const Safetensors
   std::vector<ParamSpan> spans;
   for (const LayerParams& layer : layers) spans.push_back(layer.span);
   load_parts(spans);
+  check_products(*policy, ex);
   return policy;
 }
 

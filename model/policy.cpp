@@ -7,6 +7,8 @@
 #include "core/check.h"
 #include "core/hash.h"
 #include "core/rng.h"
+#include "model/device.h"
+#include "model/ops/gpu.h"
 #include "model/rope_scaling.h"
 
 namespace cohort {
@@ -44,7 +46,11 @@ void make_pieces(Policy& policy) {
   std::vector<WeightPiece>& pieces = policy.pieces;
   const auto packed = [&](PackedWeight& weight, int64_t offset, int64_t n, int64_t k) {
     weight.n = n, weight.k = k, weight.dtype = policy.dtype;
-    pieces.push_back({&weight, offset, offset + n * k, /*decay=*/true});
+    if (policy.device == Device::cuda) {
+      weight.flat = policy.weight(offset, n, k);
+    } else {
+      pieces.push_back({&weight, offset, offset + n * k, /*decay=*/true});
+    }
   };
   policy.packed_layers.resize(static_cast<size_t>(c.num_layers));
   for (int64_t layer = 0; layer < c.num_layers; ++layer) {
@@ -57,7 +63,7 @@ void make_pieces(Policy& policy) {
   const size_t matrices = pieces.size();
   std::vector<PackedWeight*> weights;
   for (const WeightPiece& piece : pieces) weights.push_back(piece.packed);
-  reserve_packed(weights);
+  if (policy.device == Device::cpu) reserve_packed(weights);
   for (const ParamEntry& entry : table.entries) {
     const auto holds = [&](const WeightPiece& piece) { return entry.offset >= piece.begin && entry.offset < piece.end; };
     if (std::none_of(pieces.begin(), pieces.begin() + static_cast<std::ptrdiff_t>(matrices), holds))
@@ -92,14 +98,16 @@ void require_language_model(const ModelConfig& config) {
   CHECK_INPUT(!config.is_classifier(), "{} is a reward model: it scores texts and cannot write any", config.architecture);
 }
 
-std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int64_t shards, PolicyUse use) {
+std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int64_t shards, PolicyUse use,
+                                    Device device) {
   auto policy = std::make_unique<Policy>();
   policy->use = use;
+  policy->device = device;
   policy->config = config;
   policy->dtype = dtype;
   policy->table = make_param_table(config, shards);
   const size_t weights = policy->arena.plan("weights", dtype, {policy->table.size});
-  policy->arena.commit(Arena::Pages::lazy);
+  policy->arena.commit(Arena::Pages::lazy, device);
   policy->weights = policy->arena[weights];
   policy->rope_frequencies = rope_frequencies(config.rope, config.head_size);
   policy->local_rope_frequencies = rope_frequencies(config.local_rope, config.head_size);
@@ -110,7 +118,7 @@ std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int6
 void set_weights(Policy& policy, int64_t begin, Tensor flat, const Exec& ex) {
   for_pieces(policy, begin, flat, [&](const WeightPiece& piece, int64_t from, Tensor part) {
     if (piece.packed) return pack_span(*piece.packed, from - piece.begin, part, ex);
-    std::memcpy(policy.weight(from, 1, part.size()).data, part.data, part.bytes());
+    copy(policy.weight(from, 1, part.size()), part);
   });
 }
 
@@ -118,8 +126,19 @@ void copy_weights(const Policy& policy, int64_t begin, Tensor flat) {
   std::memset(flat.data, 0, flat.bytes());
   for_pieces(policy, begin, flat, [&](const WeightPiece& piece, int64_t from, Tensor part) {
     if (piece.packed) return unpack_span(part, *piece.packed, from - piece.begin);
-    std::memcpy(part.data, policy.weight(from, 1, part.size()).data, part.bytes());
+    copy(part, policy.weight(from, 1, part.size()));
   });
+}
+
+void check_products(const Policy& policy, const Exec& ex) {
+  if (ex.gpu == nullptr) return;
+  const Policy::PackedLayer& layer = policy.packed_layers.front();  // the others have its shapes
+  const DType act = policy.dtype, f32 = DType::f32;
+  gpu::check_rows_alike(layer.qkv, f32, f32, *ex.gpu);
+  gpu::check_rows_alike(layer.out, f32, act, *ex.gpu);
+  gpu::check_rows_alike(layer.gate_up, act, f32, *ex.gpu);
+  gpu::check_rows_alike(layer.down, f32, act, *ex.gpu);
+  if (!policy.config.is_classifier()) gpu::check_head_rows_alike(policy.packed_head, *ex.gpu);
 }
 
 std::string weights_fingerprint(const Policy& policy) {

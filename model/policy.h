@@ -24,11 +24,13 @@ struct WeightPiece {
 struct Policy {
   ModelConfig config;
   PolicyUse use = PolicyUse::training;
+  Device device = Device::cpu;
   DType dtype = DType::bf16;  // of weights and activations in memory; may differ from the checkpoint's
   ParamTable table;
   Arena arena{"weights"};
   // (table.size), flat: vectors, and an embedding that is not the head. The places of other matrices are empty and take no
-  // memory: all that there is of those is the layout that the products read.
+  // memory: all that there is of those is the layout that the products read. On a GPU that is the flat one, so that all
+  // weights are here, at the same addresses as long as the policy lives.
   Tensor weights;
   int64_t version = 0;  // + 1 per optimizer step; cached keys and values assert it
   std::vector<float> rope_frequencies, local_rope_frequencies;  // (D / 2)
@@ -54,7 +56,7 @@ void require_language_model(const ModelConfig& config);
 
 // A policy without numbers: each parameter must be set before it is read.
 std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int64_t shards,
-                                    PolicyUse use = PolicyUse::training);
+                                    PolicyUse use = PolicyUse::training, Device device = Device::cpu);
 // Sets elements [begin, begin + flat.size()) of the table; flat has the policy's dtype. Gaps between parameters are passed over.
 void set_weights(Policy& policy, int64_t begin, Tensor flat, const Exec& ex);
 // The way back, on the calling thread; 0 in the gaps.
@@ -62,6 +64,9 @@ void copy_weights(const Policy& policy, int64_t begin, Tensor flat);
 // Sets all: normal(0, 2 / (5 C)) matrices (Nguyen and Salazar 2019, "SmallInit"; 0.023 at C = 768), gains that change
 // nothing, biases 0; a function of seed and table alone.
 void init_weights(Policy& policy, uint64_t seed, const Exec& ex);
+// Whether the products of the policy's device are fit for equal bits; once, when it has weights. Exit code 1 when not. The CPU's
+// are, by construction.
+void check_products(const Policy& policy, const Exec& ex);
 // The fingerprint (core/hash.h) of all weights, flat.
 std::string weights_fingerprint(const Policy& policy);
 

@@ -14,7 +14,7 @@ ForwardState::ForwardState(const Policy& policy, int64_t max_tokens) : max_token
   plan(block_.qkv, "qkv", DType::f32, max_tokens, (c.num_heads + 2 * c.num_kv_heads) * c.head_size);
   plan_block(block_, c, policy.dtype, max_tokens, BlockUse::sampling, plan);
   // For inference a few rows are often all there are.
-  arena_.commit(policy.use == PolicyUse::inference ? Arena::Pages::lazy : Arena::Pages::all_now);
+  arena_.commit(policy.use == PolicyUse::inference ? Arena::Pages::lazy : Arena::Pages::all_now, policy.device);
   for (auto& [tensor, index] : planned) *tensor = arena_[index];
 }
 

@@ -1,9 +1,9 @@
 // The training side of the transformer: forward and backward over one pack of sequences with shared prompts.
 // The forward pass is, row for row, the one of transformer_cached.cpp: same ops, same order, same bits.
 #include <algorithm>
-#include <cstring>
 
 #include "core/trace.h"
+#include "model/device.h"
 #include "model/ops/elementwise.h"
 #include "model/ops/head.h"
 #include "model/transformer.h"
@@ -24,7 +24,7 @@ struct TrainState::Impl {
   Tensor dx, dselected;                     // (T, C) f32, (n, C) f32
   BlockGradients scratch;
   std::vector<int32_t> kept_rows;  // tokens of the pack, ascending: rows of the embedding that get a gradient
-  std::vector<float> kept_sums;    // (parts * kept_rows, C)
+  std::unique_ptr<Arena> kept_sums;  // (parts * kept_rows, C) at least, or null
 };
 
 void append_run(TokenPack& pack, std::span<const int32_t> tokens) {
@@ -57,7 +57,7 @@ void append_pack(TokenPack& to, const TokenPack& from) {
 
 TrainState::~TrainState() = default;
 const TrainLimits& TrainState::limits() const { return impl->limits; }
-size_t TrainState::bytes() const { return impl->arena.bytes() + impl->kept_sums.capacity() * sizeof(float); }
+size_t TrainState::bytes() const { return impl->arena.bytes() + (impl->kept_sums ? impl->kept_sums->bytes() : 0); }
 
 TrainState::TrainState(const Policy& policy, const TrainLimits& limits, bool checkpointing)
     : impl(std::make_unique<Impl>()) {
@@ -95,7 +95,7 @@ TrainState::TrainState(const Policy& policy, const TrainLimits& limits, bool che
   plan(impl->qkv, "qkv", f32, T, (c.num_heads + 2 * c.num_kv_heads) * c.head_size);
   plan(impl->dx, "dx", f32, T, C), plan(impl->dselected, "dselected", f32, limits.targets, C);
   plan_block_gradients(impl->scratch, c, act, T, plan);
-  impl->arena.commit();
+  impl->arena.commit(Arena::Pages::all_now, policy.device);
   for (auto& [tensor, index] : planned) *tensor = impl->arena[index];
   for (LayerActivations& a : impl->layers) a.block.qkv = impl->qkv;
   if (!one_set) return;
@@ -231,8 +231,13 @@ KeptRows keep_rows(TrainState::Impl& s, const TokenPack& pack, int64_t parts, in
   std::ranges::sort(s.kept_rows);
   s.kept_rows.erase(std::unique(s.kept_rows.begin(), s.kept_rows.end()), s.kept_rows.end());
   const int64_t sums = parts * static_cast<int64_t>(s.kept_rows.size());
-  if (s.kept_sums.size() < static_cast<size_t>(sums * C)) s.kept_sums.resize(static_cast<size_t>(sums * C));
-  return {s.kept_rows, {s.kept_sums.data(), DType::f32, {sums, C}}};
+  if (!s.kept_sums || (*s.kept_sums)[0].rows() < sums) {
+    s.kept_sums.reset();  // free the smaller one first
+    s.kept_sums = std::make_unique<Arena>("sums of embedding rows");
+    s.kept_sums->plan("sums", DType::f32, {sums, C});
+    s.kept_sums->commit(Arena::Pages::all_now, s.dx.device);
+  }
+  return {s.kept_rows, (*s.kept_sums)[0].slice_rows(0, sums)};
 }
 
 // Zeros between the parameters of `span`.
@@ -240,10 +245,10 @@ void clear_gaps(Tensor flat, const ParamTable& table, ParamSpan span) {
   int64_t from = span.begin;
   for (const ParamEntry& entry : table.entries) {
     if (entry.offset < span.begin || entry.offset >= span.end) continue;
-    std::fill(flat.f32() + from, flat.f32() + entry.offset, 0.0f);
+    clear(Policy::view(flat, from, 1, entry.offset - from));
     from = entry.offset + entry.size();
   }
-  std::fill(flat.f32() + from, flat.f32() + span.end, 0.0f);
+  clear(Policy::view(flat, from, 1, span.end - from));
 }
 
 void backward(const Policy& policy, TrainState::Impl& s, const Layers& layers, const TokenPack& pack, const TapedRows& taped,
@@ -255,9 +260,9 @@ void backward(const Policy& policy, TrainState::Impl& s, const Layers& layers, c
   const BlockGradients scratch = first_rows(s.scratch, T);
 
   // Head rows -> hidden rows -> final norm. A prompt's last row is the source of each sample's first token.
-  std::memset(scratch.dh.data, 0, scratch.dh.bytes());
+  clear(scratch.dh);
   scatter_add_rows(scratch.dh, s.dselected.slice_rows(0, static_cast<int64_t>(pack.rows.size())), pack.rows, ex);
-  std::memset(dx.data, 0, dx.bytes());
+  clear(dx);
   final_norm_backward(policy, dx, scratch.dh, rows(s.x_out), rows(s.rstd_out), gradients, ex);
 
   for (int64_t layer = c.num_layers - 1; layer >= 0; --layer) {
@@ -305,7 +310,10 @@ void pack_scores(const Policy& policy, TrainState& state, const TokenPack& pack,
   CHECK(policy.config.num_labels == 1 && scores.size() == pack.rows.size(), "{} scores of {} rows, a model of {} labels",
         scores.size(), pack.rows.size(), policy.config.num_labels);
   const Tensor selected = forward_pack(policy, state, pack, ex);
-  matmul({scores.data(), DType::f32, {static_cast<int64_t>(scores.size()), 1}}, selected, policy.packed_head, ex);
+  const auto count = static_cast<int64_t>(scores.size());
+  const Tensor on_device(state.impl->dselected.data, DType::f32, {count, 1}, policy.device);
+  matmul(on_device, selected, policy.packed_head, ex);
+  copy({scores.data(), DType::f32, {count, 1}}, on_device);
 }
 
 size_t score_position(const ModelConfig& config, std::span<const int32_t> tokens) {
@@ -368,9 +376,8 @@ void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, f
             temperature, gradient, ex, c.logit_softcap, target_parts, tied ? kept : KeptRows{},
             {flat.f32() + spare, static_cast<size_t>(later.end - spare)});
   if (!tied) {
-    const Tensor embedding = gradients.at(policy.table.embedding, c.vocab_size, c.hidden_size);
-    std::memset(embedding.data, 0, embedding.bytes());
-    std::memset(kept.sums.data, 0, kept.sums.bytes());
+    clear(gradients.at(policy.table.embedding, c.vocab_size, c.hidden_size));
+    clear(kept.sums);
   }
   backward(policy, s, layers, pack, {taped.tape, slots}, gradients, kept, ex);
   clear_gaps(flat, table, later);

@@ -5,6 +5,8 @@
 #include "core/check.h"
 #include "core/clock.h"
 #include "core/trace.h"
+#include "model/ops/elementwise.h"
+#include "model/ops/gpu.h"
 #include "model/ops/head.h"
 #include "rollout/generator_impl.h"
 
@@ -12,7 +14,7 @@ namespace cohort {
 
 void Generator::Impl::run_pass(const Exec& ex) {
   plan_pass();
-  prompts_run.clear();
+  prompts_run.clear(), pass_rows.clear();
   if (runs.empty()) return;
   const TapeSlots slots = take_slots();
   const bool prompts = std::ranges::any_of(runs, [](const auto& run) { return run.tokens.size() > 1; });
@@ -29,11 +31,12 @@ void Generator::Impl::run_pass(const Exec& ex) {
     const bool first = rollouts[active[index].request].tokens.empty();
     if (count == 1 && !first) ++decoded;
     if (active[index].pending() > 0) continue;
-    const auto* state_row = static_cast<const std::byte*>(h.slice_rows(row, 1).data);
-    will_draw(index, state_row);
-    if (first) prompts_run.push_back({index, state_row});
+    will_draw_from_pass(index, row);
+    if (first) prompts_run.push_back({index, row});
   }
-  if (!prompts_run.empty()) share_prompts();
+  if (!prompts_run.empty()) share_prompts(h);
+  const auto from_pass = static_cast<int64_t>(pass_rows.size()), from_prompt = static_cast<int64_t>(drawing.size()) - from_pass;
+  gather_rows(hidden.slice_rows(from_prompt, from_pass), h, pass_rows, ex);
   stats.prefill_tokens += row + 1 - decoded;
   const double seconds = seconds_since(start), share = static_cast<double>(decoded) / static_cast<double>(row + 1);
   stats.decode_seconds += seconds * share;
@@ -53,7 +56,8 @@ void Generator::Impl::draw_next(const Exec& ex) {
     const size_t request = active[index].request;
     keys.push_back({config.seed, step, requests[request].sequence, static_cast<uint32_t>(rollouts[request].tokens.size())});
   }
-  const Ban too_early{config.stop_token_ids, static_cast<uint32_t>(config.min_completion_length)};
+  Ban too_early{{}, static_cast<uint32_t>(config.min_completion_length)};
+  if (config.min_completion_length > 0) too_early.tokens = config.stop_token_ids;
   if (filters_on(config.sampling, policy.config.vocab_size)) {
     head_logits(logits.slice_rows(0, count), rows, policy.packed_head, ex, softcap);
     sample_tokens(drawn, logits.slice_rows(0, count), config.sampling, keys, too_early, ex);
@@ -108,6 +112,11 @@ Generator::Generator(const Policy& policy, GeneratorConfig config, int64_t max_p
   require_language_model(policy.config);
   CHECK(config_.max_num_seqs > 0 && config_.max_completion_length > 0 && config_.max_num_batched_tokens > 0,
         "generator: limits must be positive");
+  const bool bans = config_.min_completion_length > 0;  // stop tokens, before
+  CHECK_USAGE(policy.device == Device::cpu || !bans || config_.stop_token_ids.size() <= gpu::kMaxBanned,
+              "{} tokens end a completion, and rollout.min_completion_length bans them before: at most {} on a GPU; name fewer in "
+              "rollout.stop_token_ids, set rollout.min_completion_length to 0, or use run.device: cpu",
+              config_.stop_token_ids.size(), gpu::kMaxBanned);
   CHECK(config_.stop.empty() || config_.tokenizer != nullptr, "generator: stop strings without a tokenizer");
   CHECK_USAGE(max_prompt_length + config_.max_completion_length <= policy.config.max_positions,
               "prompts of up to {} tokens and completions of up to {} do not fit the model's {} positions; lower "

@@ -2,12 +2,12 @@
 // what a tape keeps of them in taped_rows.cpp.
 #pragma once
 
-#include <cstring>
 #include <deque>
 #include <limits>
 #include <optional>
 #include <unordered_map>
 
+#include "model/device.h"
 #include "rollout/generator.h"
 #include "rollout/stop_text.h"
 
@@ -30,7 +30,7 @@ struct Sequence {
 struct SharedPrompt {
   int64_t group = -1;
   PageTable pages;
-  std::vector<std::byte> hidden;  // (C) act
+  Tensor hidden;  // (1, C) act
 };
 
 struct Generator::Impl {
@@ -40,15 +40,13 @@ struct Generator::Impl {
         stats(stats),
         cache(policy, cache_size.pages, config.page_tokens),
         cache_holds_all(cache_size.holds_all()),
-        state(policy, std::max(config.max_num_batched_tokens, config.max_num_seqs)),
-        hidden_bytes(static_cast<size_t>(policy.config.hidden_size) * dtype_size(policy.dtype)) {
+        state(policy, std::max(config.max_num_batched_tokens, config.max_num_seqs)) {
     const size_t h = arena.plan("hidden", policy.dtype, {config.max_num_seqs, policy.config.hidden_size});
     const bool filters = filters_on(config.sampling, policy.config.vocab_size);
     const size_t l = arena.plan("logits", DType::f32, {filters ? config.max_num_seqs : 0, policy.config.vocab_size});
-    arena.commit();
-    hidden = arena[h];
-    logits = arena[l];
-    prompt.hidden.resize(hidden_bytes);
+    const size_t p = arena.plan("prompt", policy.dtype, {1, policy.config.hidden_size});
+    arena.commit(Arena::Pages::all_now, policy.device);
+    hidden = arena[h], logits = arena[l], prompt.hidden = arena[p];
   }
 
   void start(std::span<const GenerateRequest> all, uint32_t at_step, ActivationTape* onto);
@@ -61,16 +59,21 @@ struct Generator::Impl {
   void note_slots(const TapeSlots& to);
   void complete_slots(size_t request);
   void run_pass(const Exec& ex);
-  void share_prompts();
+  void share_prompts(Tensor h);
   void draw_next(const Exec& ex);
   bool ends(size_t request);
   void retire(const std::function<void(size_t, const Rollout&)>& completed);
   void finish(size_t request, FinishReason reason);
   void leave();
 
-  // Sequence `index` of `active` draws its next token from this hidden state.
-  void will_draw(size_t index, const std::byte* state_row) {
-    std::memcpy(static_cast<std::byte*>(hidden.data) + drawing.size() * hidden_bytes, state_row, hidden_bytes);
+  // Sequence `index` of `active` draws its next token from the hidden state of the shared prompt, or from row `row` of the
+  // pass in progress.
+  void will_draw_from_prompt(size_t index) {
+    copy(hidden.slice_rows(static_cast<int64_t>(drawing.size()), 1), prompt.hidden);
+    drawing.push_back(index);
+  }
+  void will_draw_from_pass(size_t index, int64_t row) {
+    pass_rows.push_back(static_cast<int32_t>(row));
     drawing.push_back(index);
   }
   // sequence begins with the prompt's keys at `pages`; false when there is no page for the rest of it.
@@ -95,7 +98,6 @@ struct Generator::Impl {
   ForwardState state;
   Arena arena{"sampling"};
   Tensor hidden, logits;  // (B, C) act, (B, V) f32: the rows from which this pass draws; no logits without filters
-  size_t hidden_bytes;
 
   std::span<const GenerateRequest> requests;
   uint32_t step = 0;
@@ -116,9 +118,10 @@ struct Generator::Impl {
   std::vector<size_t> running, drawing;  // indices in `active`: of each run, and of those that draw
   struct PromptRun {
     size_t index;                // in `active`
-    const std::byte* state_row;  // the hidden state of its last token
+    int64_t row;                 // of the pass: its last token
   };
   std::vector<PromptRun> prompts_run;
+  std::vector<int32_t> pass_rows;  // from which the last of `drawing` draw
   std::vector<DrawKey> keys;
   std::vector<SampledToken> drawn;
 };

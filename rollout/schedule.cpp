@@ -1,6 +1,5 @@
 // Who takes part in the next pass: admission, shared prompts, and pages given back when there are none left.
 #include <algorithm>
-#include <cstring>
 
 #include "core/check.h"
 #include "rollout/admission.h"
@@ -74,7 +73,7 @@ void Generator::Impl::admit() {
     promised += needed - static_cast<int64_t>(sequence.pages.size());
     waiting.pop_front();
     active.push_back(std::move(sequence));
-    if (active.back().pending() == 0) will_draw(active.size() - 1, prompt.hidden.data());
+    if (active.back().pending() == 0) will_draw_from_prompt(active.size() - 1);
   }
 }
 
@@ -124,7 +123,7 @@ void Generator::Impl::plan_pass() {
 }
 
 // Those that waited for a prompt that was run in this pass go on from there; the last one is kept for samples to come.
-void Generator::Impl::share_prompts() {
+void Generator::Impl::share_prompts(Tensor h) {
   std::unordered_map<size_t, PromptRun> run_by;  // by request
   for (const PromptRun& run : prompts_run) {
     const size_t request = active[run.index].request;
@@ -138,14 +137,14 @@ void Generator::Impl::share_prompts() {
   forget_prompt();
   prompt.group = kept_prompt.group;
   prompt.pages = cache.share(active[last.index].pages, static_cast<int64_t>(kept_prompt.prompt.size()));
-  std::memcpy(prompt.hidden.data(), last.state_row, hidden_bytes);
+  copy(prompt.hidden, h.slice_rows(last.row, 1));
   for (size_t i = 0; i < active.size(); ++i) {
     Sequence& sequence = active[i];
     const auto run = sequence.waits_for == Sequence::kNobody ? run_by.end() : run_by.find(sequence.waits_for);
     if (run == run_by.end()) continue;
     sequence.waits_for = Sequence::kNobody;
     if (fork(sequence, active[run->second.index].pages)) {
-      if (sequence.pending() == 0) will_draw(i, run->second.state_row);
+      if (sequence.pending() == 0) will_draw_from_pass(i, run->second.row);
     } else if (rollouts[sequence.request].tokens.empty()) {
       leaders.emplace(requests[sequence.request].group, sequence.request);  // runs the prompt itself
     }

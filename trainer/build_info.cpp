@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "model/device.h"
 #include "model/ops/instruction_sets.h"
 
 namespace cohort {
@@ -30,8 +31,13 @@ std::string kernel_sets() {
 }
 
 Json build_info() {
-  return {{"version", COHORT_VERSION}, {"numerics", kNumericsVersion},      {"device", "cpu"},
-          {"kernels", kernel_sets()},  {"compiler", compiler_name()}, {"libc", std::string("glibc ") + gnu_get_libc_version()}};
+  const bool on_gpu = gpu_memory().has_value();
+  return {{"version", COHORT_VERSION},
+          {"numerics", kNumericsVersion},
+          {"device", on_gpu ? "cuda" : "cpu"},
+          {"kernels", on_gpu ? gpu_description() : kernel_sets()},
+          {"compiler", compiler_name()},
+          {"libc", std::string("glibc ") + gnu_get_libc_version()}};
 }
 
 std::string resume_note(const Json& then, int64_t ranks_then, const Json& now, int64_t ranks_now) {

@@ -7,6 +7,7 @@
 #include "core/check.h"
 #include "core/free_memory.h"
 #include "core/text.h"
+#include "model/device.h"
 
 namespace cohort {
 
@@ -20,7 +21,11 @@ int ranks_on_host(Comm& comm) {
 
 CacheLimit cache_limit(const Config& config, int host_ranks) {
   CacheLimit limit{.gb = config.rollout.kv_cache_gb};
-  if (const auto free = free_memory()) limit.free_bytes = *free / host_ranks;
+  if (const std::optional<GpuMemory> on_gpu = gpu_memory()) {
+    limit.free_bytes = on_gpu->free;
+  } else if (const auto free = free_memory()) {
+    limit.free_bytes = *free / host_ranks;
+  }
   return limit;
 }
 

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "core/check.h"
+#include "model/device.h"
 #include "model/ops/update.h"
 
 namespace cohort {
@@ -72,11 +74,12 @@ std::vector<int> tree_merges(std::span<const int> leaves) {
   return merges;
 }
 
-GradientSum::GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t exchange)
+GradientSum::GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t exchange, Device device)
     : size_(size),
       exchange_(exchange),
       logical_ranks_(logical_ranks),
       comm_(comm),
+      device_(device),
       range_(logical_range(logical_ranks, comm.rank(), comm.size())),
       begun_(static_cast<size_t>(logical_ranks)) {
   CHECK(std::has_single_bit(static_cast<unsigned>(logical_ranks)) && size % logical_ranks == 0,
@@ -90,10 +93,10 @@ size_t GradientSum::bytes() const {
          (owned_.size() + received_.size()) * sizeof(float);
 }
 
-GradientSum::Buffer GradientSum::new_buffer() const {
+GradientSum::Buffer GradientSum::new_buffer(Device device) const {
   auto buffer = std::make_unique<Arena>("gradients");
   buffer->plan("sum", DType::f32, {size_});
-  buffer->commit();
+  buffer->commit(Arena::Pages::all_now, device);
   return buffer;
 }
 
@@ -114,7 +117,7 @@ Tensor GradientSum::begin(std::span<const int> leaves, const Exec& ex) {
 }
 
 Tensor GradientSum::next_buffer() {
-  if (free_.empty()) free_.push_back(new_buffer());
+  if (free_.empty()) free_.push_back(new_buffer(device_));
   return (*free_.back())[0];
 }
 
@@ -160,7 +163,33 @@ std::span<const float> GradientSum::finish(const std::vector<bool>& leaf_used, c
     nodes_.clear();
     return {data(free_.back()), static_cast<size_t>(size_)};
   }
+  return device_ == Device::cuda ? exchange_on_host(leaf_used, ex) : exchange(leaf_used, ex);
+}
 
+// A GPU's sums go to the host, and the total of this rank's span comes back: the same additions in the same order.
+std::span<const float> GradientSum::exchange_on_host(const std::vector<bool>& leaf_used, const Exec& ex) {
+  std::vector<Buffer> device_buffers = std::move(free_);
+  free_ = std::move(host_buffers_);
+  for (Node& node : nodes_) {
+    Buffer host = free_.empty() ? new_buffer(Device::cpu) : std::move(free_.back());
+    if (!free_.empty()) free_.pop_back();
+    copy((*host)[0], (*node.data)[0]);
+    device_buffers.push_back(std::exchange(node.data, std::move(host)));
+  }
+  Exec on_host = ex;
+  on_host.device = Device::cpu, on_host.gpu = nullptr;
+  const std::span<const float> total = exchange(leaf_used, on_host);
+  host_buffers_ = std::exchange(free_, std::move(device_buffers));
+  if (free_.empty()) free_.push_back(new_buffer(device_));
+  const auto count = static_cast<int64_t>(total.size());
+  const Tensor all = (*free_.back())[0], mine(all.f32() + owned_begin(), DType::f32, {count}, device_);
+  copy(mine, {const_cast<float*>(total.data()), DType::f32, {count}});
+  return {mine.f32(), total.size()};
+}
+
+// What `finish` gives on several ranks.
+std::span<const float> GradientSum::exchange(const std::vector<bool>& leaf_used, const Exec& ex) {
+  const int ranks = comm_.size();
   // Every rank knows which sums every other rank holds: the used nodes of its cover, in order.
   std::vector<std::vector<TreeNode>> held(ranks);
   std::vector<int64_t> begins(ranks + 1, size_);

@@ -42,8 +42,10 @@ class GradientSum {
  public:
   // `size`: elements of the flat gradient, a multiple of logical_ranks, which is a power of two.
   // `exchange`: elements that one rank sends another at once, >= 1; it bounds the receive buffers
-  // and does not change the bits.
-  GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t exchange = kExchangedGradients);
+  // and does not change the bits. `device`: where gradients are; what several ranks exchange of a GPU's goes through the
+  // host's memory.
+  GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t exchange = kExchangedGradients,
+              Device device = Device::cpu);
 
   LogicalRange range() const { return range_; }
   // This rank's span of the flat gradient: [first, last) of `range`, in elements.
@@ -71,13 +73,16 @@ class GradientSum {
     TreeNode at;
     Buffer data;
   };
-  Buffer new_buffer() const;
+  Buffer new_buffer(Device device) const;
+  std::span<const float> exchange(const std::vector<bool>& leaf_used, const Exec& ex);
+  std::span<const float> exchange_on_host(const std::vector<bool>& leaf_used, const Exec& ex);
   float* data(const Buffer& buffer) const { return (*buffer)[0].f32(); }
   void settle(int upto, const Exec& ex);
 
   int64_t size_, exchange_;
   int logical_ranks_;
   Comm& comm_;
+  Device device_;
   LogicalRange range_;
   TreeNode open_{-1, 0};     // in progress; level -1: none
   int last_begun_ = -1;      // leaf, since the last finish
@@ -86,6 +91,7 @@ class GradientSum {
   Buffer open_data_;
   std::vector<Node> nodes_;   // complete, left to right
   std::vector<Buffer> free_;  // buffers of `size` to use again
+  std::vector<Buffer> host_buffers_;  // the same of the host, where gradients are on a GPU
   std::vector<float> owned_, received_;  // owned_: the total, where this rank has no pack
 };
 

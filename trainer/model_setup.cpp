@@ -155,9 +155,11 @@ void write_initial_model(const ModelInitConfig& init, const std::string& dtype, 
 }
 
 LoadedModel init_model(const fs::path& dir, const std::string& dtype, int64_t shards, uint64_t seed, const Exec& ex) {
-  std::unique_ptr<Policy> policy = make_policy(load_model_config(dir), dtype_in_memory(dtype, exact_dtype(dir)), shards);
+  std::unique_ptr<Policy> policy = make_policy(load_model_config(dir), dtype_in_memory(dtype, exact_dtype(dir)), shards,
+                                               PolicyUse::training, ex.device);
   LoadedModel model = join(std::move(policy), load_text(dir).get(), dir);
   init_weights(*model.policy, seed, ex);
+  check_products(*model.policy, ex);
   return model;
 }
 

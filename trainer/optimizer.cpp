@@ -7,18 +7,19 @@
 #include "core/check.h"
 #include "core/clock.h"
 #include "core/trace.h"
+#include "model/device.h"
 
 namespace cohort {
 
 Optimizer::Optimizer(Policy& policy, const OptimSection& config, int logical_ranks, Comm& comm, int64_t shared_weights)
     : policy_(policy), config_(config), logical_ranks_(logical_ranks), shared_weights_(shared_weights), comm_(comm),
-      gradients_(policy.table.size, logical_ranks, comm) {
+      gradients_(policy.table.size, logical_ranks, comm, kExchangedGradients, policy.device) {
   // All of it 0: with no lower half and nothing rounded up, masters are the weights.
   const int64_t count = gradients_.owned_end() - gradients_.owned_begin();
   constexpr DType kHalves = DType::bf16;  // of that size
   const size_t low = arena_.plan("lower halves", kHalves, {policy.dtype == DType::bf16 ? count : 0}),
                m = arena_.plan("m", DType::f32, {count}), v = arena_.plan("v", DType::f32, {count});
-  arena_.commit();
+  arena_.commit(Arena::Pages::all_now, policy.device);
   low_ = arena_[low], m_ = arena_[m], v_ = arena_[v];
 }
 
@@ -28,6 +29,42 @@ AdamWState Optimizer::state(int64_t begin, int64_t count) const {
   AdamWState state{{}, {m_.f32() + at, n}, {v_.f32() + at, n}};
   if (policy_.dtype == DType::bf16) state.low = {static_cast<uint16_t*>(low_.data) + at, n};
   return state;
+}
+
+struct Optimizer::HostState {
+  AdamWState state, on_gpu;      // on_gpu: where a copy is from
+  std::vector<uint16_t> low;     // the copy
+  std::vector<float> m, v;
+};
+
+namespace {
+
+template <typename T>
+void copy_span(std::span<T> to, Device to_device, std::span<T> from, Device from_device) {
+  const DType dtype = sizeof(T) == 2 ? DType::bf16 : DType::f32;
+  const auto count = static_cast<int64_t>(from.size());
+  copy({to.data(), dtype, {count}, to_device}, {from.data(), dtype, {count}, from_device});
+}
+
+}  // namespace
+
+Optimizer::HostState Optimizer::host_state(int64_t begin, int64_t count) const {
+  HostState host{.state = state(begin, count)};
+  if (!on_gpu()) return host;
+  host.on_gpu = host.state;
+  host.low.resize(host.on_gpu.low.size()), host.m.resize(host.on_gpu.m.size()), host.v.resize(host.on_gpu.v.size());
+  host.state = {host.low, host.m, host.v};
+  copy_span(host.state.low, Device::cpu, host.on_gpu.low, Device::cuda);
+  copy_span(host.state.m, Device::cpu, host.on_gpu.m, Device::cuda);
+  copy_span(host.state.v, Device::cpu, host.on_gpu.v, Device::cuda);
+  return host;
+}
+
+void Optimizer::put(const HostState& from) const {
+  if (!on_gpu()) return;
+  copy_span(from.on_gpu.low, Device::cuda, from.state.low, Device::cpu);
+  copy_span(from.on_gpu.m, Device::cuda, from.state.m, Device::cpu);
+  copy_span(from.on_gpu.v, Device::cuda, from.state.v, Device::cpu);
 }
 
 double Optimizer::step(double learning_rate, const std::vector<bool>& leaf_used, const Exec& ex) {
@@ -107,12 +144,16 @@ void Optimizer::share_weights(const Exec& ex) {
       return Tensor(space.data() + offsets[r], policy_.dtype, {(offsets[r + 1] - offsets[r]) / element});
     };
     const Tensor mine = part(comm_.rank());
+    const auto take = [&](int64_t at, int64_t count) {
+      copy_weights(policy_, owned[comm_.rank()].begin + done + at, Policy::view(mine, at, 1, count));
+    };
     constexpr int64_t kTask = 1 << 16;
-    ex.pool->run((mine.size() + kTask - 1) / kTask, [&](int64_t task, int) {
-      const int64_t at = task * kTask;
-      copy_weights(policy_, owned[comm_.rank()].begin + done + at,
-                   Policy::view(mine, at, 1, std::min(kTask, mine.size() - at)));
-    });
+    if (on_gpu()) {
+      take(0, mine.size());
+    } else {
+      ex.pool->run((mine.size() + kTask - 1) / kTask,
+                   [&](int64_t task, int) { take(task * kTask, std::min(kTask, mine.size() - task * kTask)); });
+    }
     comm_.all_gather_spans({space.data(), static_cast<size_t>(offsets.back())}, offsets, "weights");
     for (int r = 0; r < ranks; ++r)
       if (r != comm_.rank() && part(r).size() > 0) set_weights(policy_, owned[r].begin + done, part(r), ex);
@@ -125,14 +166,16 @@ void Optimizer::read_masters(int64_t begin, std::span<float> out) const {
   std::vector<std::byte> space(out.size() * dtype_size(policy_.dtype));
   const Tensor weights(space.data(), policy_.dtype, {count});
   copy_weights(policy_, begin, weights);
-  join_masters(out, weights, state(begin, count));
+  join_masters(out, weights, host_state(begin, count).state);
 }
 
 void Optimizer::write_masters(int64_t begin, std::span<const float> in, const Exec& ex) {
   const auto count = static_cast<int64_t>(in.size());
   std::vector<std::byte> space(in.size() * dtype_size(policy_.dtype));
   const Tensor weights(space.data(), policy_.dtype, {count});
-  split_masters(weights, state(begin, count), in);
+  const HostState host = host_state(begin, count);
+  split_masters(weights, host.state, in);
+  put(host);
   set_weights(policy_, begin, weights, ex);
 }
 
@@ -175,8 +218,8 @@ void Optimizer::read_state(int shard, Part part, int64_t begin, std::span<float>
   check_shard(shard, owned_shards(), begin, out.size(), shard_size());
   const int64_t at = shard * shard_size() + begin;
   if (part == Part::master) return read_masters(at, out);
-  const AdamWState from = state(at, static_cast<int64_t>(out.size()));
-  std::ranges::transform(part == Part::m ? from.m : from.v, out.begin(),
+  const HostState from = host_state(at, static_cast<int64_t>(out.size()));
+  std::ranges::transform(part == Part::m ? from.state.m : from.state.v, out.begin(),
                          [&](float x) { return part == Part::v ? std::abs(x) : x; });
 }
 
@@ -184,7 +227,8 @@ void Optimizer::write_state(int shard, Part part, int64_t begin, std::span<const
   check_shard(shard, owned_shards(), begin, in.size(), shard_size());
   const int64_t at = shard * shard_size() + begin;
   if (part == Part::master) return write_masters(at, in, ex);
-  const AdamWState to = state(at, static_cast<int64_t>(in.size()));
+  const HostState host = host_state(at, static_cast<int64_t>(in.size()));
+  const AdamWState& to = host.state;
   for (size_t i = 0; i < in.size(); ++i) {
     if (part == Part::m) {
       to.m[i] = in[i];
@@ -192,6 +236,7 @@ void Optimizer::write_state(int shard, Part part, int64_t begin, std::span<const
       to.v[i] = std::copysign(in[i], to.v[i]);  // the sign is the master's
     }
   }
+  put(host);
 }
 
 void Optimizer::restore(int64_t steps_done, const Exec& ex) {

@@ -42,6 +42,7 @@ class Optimizer {
 
   int logical_ranks() const { return logical_ranks_; }
   int64_t steps_done() const { return steps_done_; }
+  bool on_gpu() const { return policy_.device == Device::cuda; }  // the state is there, for the thread that runs steps alone
   // Seconds of the last step spent exchanging gradients and weights.
   double comm_seconds() const { return comm_seconds_; }
 
@@ -58,6 +59,10 @@ class Optimizer {
 
  private:
   AdamWState state(int64_t begin, int64_t count) const;
+  // The same where the host can work on it: in place, or a copy of the GPU's that put() takes back.
+  struct HostState;
+  HostState host_state(int64_t begin, int64_t count) const;
+  void put(const HostState& from) const;
   void read_masters(int64_t begin, std::span<float> out) const;
   void write_masters(int64_t begin, std::span<const float> in, const Exec& ex);
   void share_weights(const Exec& ex);

@@ -87,6 +87,8 @@ ShardWriter::ShardWriter(fs::path folder, const Optimizer& optimizer) : folder_(
     for (size_t part = 0; part < kShardParts.size(); ++part)
       for (int64_t begin = 0; begin < optimizer.shard_size(); begin += kCheckpointPiece)
         pieces_.push_back({shard, part, begin, std::min(kCheckpointPiece, optimizer.shard_size() - begin), {}});
+  if (optimizer.on_gpu())
+    for (Piece& piece : pieces_) read(piece, piece.copy);
   thread_ = std::thread([this] {
     unpin_thread();  // the rank's computing threads have their cores to themselves
     write();

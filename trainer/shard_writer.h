@@ -1,5 +1,6 @@
 // ShardWriter: writes a rank's shards on a thread of its own while the run goes on. It reads the optimizer's state where it lies,
-// which is possible until the optimizer's next step; what is not read by then is copied (release).
+// which is possible until the optimizer's next step; what is not read by then is copied (release). A GPU's state is for one thread
+// alone: all of it is copied at once.
 #pragma once
 
 #include <atomic>

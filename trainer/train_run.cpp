@@ -125,7 +125,7 @@ std::vector<Group> TrainRun::draw_groups(int64_t draw) {
   ExperienceMaker maker{*generator_, model_->tokenizer, rewards_, comm_, ex_, &lengths_,
                         tape_ ? &*tape_ : nullptr};
   if (tape_) tape_->begin(model_->policy->version);
-  if (tape_ && tape_->kept() == TapeRows::inputs)
+  if (tape_ && tape_->kept() == TapeRows::inputs && model_->policy->device == Device::cpu)
     tape_->lie_in_gradient(optimizer_->gradients().next_buffer(), model_->policy->table);
   const Clock::time_point start = Clock::now();
   maker.reward_timeout_s = config_.comm.reward_timeout_s;

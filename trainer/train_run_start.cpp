@@ -6,6 +6,7 @@
 #include "core/hash.h"
 #include "core/scratch_folder.h"
 #include "trainer/deadlines.h"
+#include "model/device.h"
 #include "trainer/memory_plan.h"
 #include "trainer/reference.h"
 #include "trainer/train_run.h"
@@ -154,12 +155,14 @@ void TrainRun::start_policy() {
   const TrainingPlan plan{.model = model_->policy->config, .config = config_, .ranks = comm_.size(),
                           .longest_prompt = longest_prompt(data_.train), .loaded_as = model_->policy->dtype, .threads = ex_.pool->size()};
   std::optional<int64_t> free_bytes = cache_limit(config_, host_ranks_).free_bytes;
-  if (free_bytes) *free_bytes += taken_memory();
+  const std::optional<GpuMemory> on_gpu = gpu_memory();
+  if (free_bytes) *free_bytes += on_gpu ? on_gpu->total - on_gpu->free : taken_memory();
   const MemoryRoom room = memory_room(plan, free_bytes);
   generator_ = make_generator(Sampling::training, data_.train, planned_cache_limit(plan, room));
   generator_->cache_size().require_free();
   const TapeSize tape = planned_tape(plan, room, generator_->cache_size());
-  if (tape.slots > 0) tape_.emplace(model_->policy->config, model_->policy->dtype, tape.slots, tape_rows(config_));
+  if (tape.slots > 0)
+    tape_.emplace(model_->policy->config, model_->policy->dtype, tape.slots, tape_rows(config_), model_->policy->device);
   if (comm_.rank() != 0) return;
   observer_.message(generator_->cache_size().text());
   if (tape_) observer_.message(tape.text());

@@ -14,6 +14,7 @@
 #include "model/cpu/attention_tiles.h"
 #include "model/cpu/key_blocks.h"
 #include "model/cpu/vector_math.h"
+#include "model/ops/gpu.h"
 
 namespace cohort {
 namespace {
@@ -350,6 +351,7 @@ void attend_runs(int64_t runs, const SourceOf& source_of, const SharedKeys& shar
 
 void attention_cached(Tensor out, Tensor q, const KeyPages& cache, std::span<const CachedRun> runs,
                       const HeadLayout& heads, const Exec& ex, Tensor lse) {
+  if (ex.gpu != nullptr) return gpu::attention_cached(out, q, cache, runs, heads, lse, *ex.gpu);
   check_heads(heads);
   check_rows("out", out, q.rows(), heads.num_heads * heads.head_size, q.dtype);
   if (lse) check_rows("lse", lse, q.rows(), heads.num_heads, DType::f32);
@@ -378,6 +380,7 @@ void attention_cached(Tensor out, Tensor q, const KeyPages& cache, std::span<con
 
 void attention_pack(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, std::span<const PackRun> runs,
                     const HeadLayout& heads, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::attention_pack(out, lse, q, k, v, runs, heads, *ex.gpu);
   check_pack(q, k, v, runs, heads);
   check_rows("out", out, q.rows(), heads.num_heads * heads.head_size, q.dtype);
   check_rows("lse", lse, q.rows(), heads.num_heads, DType::f32);

@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "core/check.h"
+#include "model/ops/gpu.h"
 #include "model/cpu/attention_tiles.h"
 #include "model/cpu/vector_math.h"
 #include "model/ops/attention.h"
@@ -355,6 +356,7 @@ void backward(Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tensor out, Tensor l
 
 void attention_pack_backward(Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tensor out, Tensor lse, Tensor q, Tensor k,
                              Tensor v, std::span<const PackRun> runs, const HeadLayout& heads, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::attention_pack_backward(dq, dk, dv, dout, out, lse, q, k, v, runs, heads, *ex.gpu);
   check_pack(q, k, v, runs, heads);
   const int64_t T = q.rows(), width = heads.num_heads * heads.head_size,
                 kv_width = heads.num_kv_heads * heads.head_size;

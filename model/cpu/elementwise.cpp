@@ -10,6 +10,7 @@
 #include "model/cpu/parallel.h"
 #include "model/cpu/part_sums.h"
 #include "model/cpu/vector_math.h"
+#include "model/ops/gpu.h"
 
 namespace cohort {
 namespace {
@@ -23,6 +24,7 @@ void check_ids(const char* op, std::span<const int32_t> ids, int64_t limit) {
 }  // namespace
 
 void embedding(Tensor x, std::span<const int32_t> tokens, Tensor table, const Exec& ex, float scale) {
+  if (ex.gpu != nullptr) return gpu::embedding(x, tokens, table, scale, *ex.gpu);
   const int64_t T = static_cast<int64_t>(tokens.size()), C = table.cols();
   check_matrix("embedding", "x", x, T, C);
   check_ids("embedding", tokens, table.rows());
@@ -38,6 +40,7 @@ void embedding(Tensor x, std::span<const int32_t> tokens, Tensor table, const Ex
 
 void embedding_backward(Tensor dtable, const KeptRows& kept, Tensor dx, std::span<const int32_t> tokens, const Exec& ex,
                         float scale, std::span<const RowPart> parts) {
+  if (ex.gpu != nullptr) return gpu::embedding_backward(dtable, kept, dx, tokens, scale, parts, *ex.gpu);
   const char* op = "embedding_backward";
   const int64_t T = static_cast<int64_t>(tokens.size()), C = dtable.cols(), n = static_cast<int64_t>(kept.rows.size());
   const RowPart whole{0, T, 0};
@@ -80,6 +83,7 @@ void embedding_backward(Tensor dtable, const KeptRows& kept, Tensor dx, std::spa
 }
 
 void add_bias(Tensor y, Tensor bias, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::add_bias(y, bias, *ex.gpu);
   const int64_t T = y.rows(), N = y.cols();
   check_matrix("add_bias", "bias", bias, 1, N);
   float* to = y.f32();
@@ -95,6 +99,7 @@ void add_bias(Tensor y, Tensor bias, const Exec& ex) {
 }
 
 void bias_backward(Tensor dbias, Tensor dy, const Exec& ex, std::span<const RowPart> parts) {
+  if (ex.gpu != nullptr) return gpu::bias_backward(dbias, dy, parts, *ex.gpu);
   const int64_t T = dy.rows(), N = dy.cols();
   const RowPart whole{0, T, 0};
   check_matrix("bias_backward", "dbias", dbias, 1, N);
@@ -119,6 +124,7 @@ void bias_backward(Tensor dbias, Tensor dy, const Exec& ex, std::span<const RowP
 }
 
 void cast(Tensor y, Tensor x, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::cast(y, x, *ex.gpu);
   const int64_t n = x.size();
   CHECK(y.size() == n, "cast: {} elements to {}", n, y.size());
   with_storage(x.dtype, [&]<typename X>(X) {
@@ -139,6 +145,7 @@ void cast(Tensor y, Tensor x, const Exec& ex) {
 }
 
 void gather_rows(Tensor y, Tensor x, std::span<const int32_t> rows, const Exec& ex, Tensor other) {
+  if (ex.gpu != nullptr) return gpu::gather_rows(y, x, rows, other, *ex.gpu);
   const int64_t n = static_cast<int64_t>(rows.size()), C = x.cols(), others = other ? other.rows() : 0;
   check_matrix("gather_rows", "y", y, n, C);
   if (other) check_matrix("gather_rows", "the other matrix", other, others, C);
@@ -155,6 +162,7 @@ void gather_rows(Tensor y, Tensor x, std::span<const int32_t> rows, const Exec& 
 }
 
 void scatter_add_rows(Tensor dx, Tensor dy, std::span<const int32_t> rows, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::scatter_add_rows(dx, dy, rows, *ex.gpu);
   const int64_t n = static_cast<int64_t>(rows.size()), C = dx.cols();
   check_matrix("scatter_add_rows", "dy", dy, n, C);
   check_ids("scatter_add_rows", rows, dx.rows());

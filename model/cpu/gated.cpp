@@ -4,6 +4,7 @@
 #include "core/check.h"
 #include "model/cpu/parallel.h"
 #include "model/cpu/vector_math.h"
+#include "model/ops/gpu.h"
 
 namespace cohort {
 namespace {
@@ -80,13 +81,21 @@ void gated_backward(const char* op, Tensor dgate_up, Tensor dy, Tensor gate_up, 
 
 }  // namespace
 
-void swiglu(Tensor y, Tensor gate_up, const Exec& ex) { gated<Silu>("swiglu", y, gate_up, ex); }
+void swiglu(Tensor y, Tensor gate_up, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::swiglu(y, gate_up, *ex.gpu);
+  gated<Silu>("swiglu", y, gate_up, ex);
+}
 void swiglu_backward(Tensor dgate_up, Tensor dy, Tensor gate_up, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::swiglu_backward(dgate_up, dy, gate_up, *ex.gpu);
   gated_backward<Silu>("swiglu_backward", dgate_up, dy, gate_up, ex);
 }
 
-void geglu(Tensor y, Tensor gate_up, const Exec& ex) { gated<Gelu>("geglu", y, gate_up, ex); }
+void geglu(Tensor y, Tensor gate_up, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::geglu(y, gate_up, *ex.gpu);
+  gated<Gelu>("geglu", y, gate_up, ex);
+}
 void geglu_backward(Tensor dgate_up, Tensor dy, Tensor gate_up, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::geglu_backward(dgate_up, dy, gate_up, *ex.gpu);
   gated_backward<Gelu>("geglu_backward", dgate_up, dy, gate_up, ex);
 }
 

@@ -14,6 +14,7 @@
 #include "model/cpu/parallel.h"
 #include "model/cpu/part_sums.h"
 #include "model/cpu/vector_math.h"
+#include "model/ops/gpu.h"
 
 namespace cohort {
 namespace {
@@ -293,6 +294,7 @@ void add_gradients(Tensor dw, const Group& group, const KeptRows& kept, const Gr
 }  // namespace
 
 void head_logits(Tensor logits, Tensor h, const PackedWeight& w, const Exec& ex, float softcap) {
+  if (ex.gpu != nullptr) return gpu::head_logits(logits, h, w, softcap, *ex.gpu);
   check_softcap("head_logits", softcap);
   matmul(logits, h, w, ex);
   if (softcap == 0) return;
@@ -302,6 +304,7 @@ void head_logits(Tensor logits, Tensor h, const PackedWeight& w, const Exec& ex,
 
 void head_logprobs(std::span<float> logprob, std::span<float> entropy, Tensor h, const PackedWeight& w,
                    std::span<const int32_t> targets, float temperature, const Exec& ex, float softcap) {
+  if (ex.gpu != nullptr) return gpu::head_logprobs(logprob, entropy, h, w, targets, temperature, softcap, *ex.gpu);
   check_head("head_logprobs", h, w, targets, temperature, softcap, ex);
   CHECK(logprob.size() == targets.size() && (entropy.empty() || entropy.size() == targets.size()),
         "head_logprobs: room for {} log-probs and {} entropies of {} rows", logprob.size(), entropy.size(),
@@ -327,6 +330,7 @@ void head_logprobs(std::span<float> logprob, std::span<float> entropy, Tensor h,
 void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, std::span<const int32_t> targets, float temperature,
                const TokenGradient& gradient, const Exec& ex, float softcap, std::span<const RowPart> parts,
                const KeptRows& kept, std::span<float> spare) {
+  if (ex.gpu != nullptr) return gpu::head_loss(dh, dw, h, w, targets, temperature, gradient, softcap, parts, kept, *ex.gpu);
   check_head("head_loss", h, w, targets, temperature, softcap, ex);
   const int64_t n = h.rows(), V = w.n, C = w.k;
   const RowPart whole{0, n, 0};

@@ -12,6 +12,7 @@
 
 #include "model/cpu/gemm.h"
 #include "model/cpu/gemm_parts.h"
+#include "model/ops/gpu.h"
 
 namespace cohort {
 
@@ -169,6 +170,7 @@ void unpack_span(Tensor flat, const PackedWeight& packed, int64_t begin) {
 }
 
 void matmul(Tensor y, Tensor x, const PackedWeight& w, const Exec& ex, bool accumulate) {
+  if (ex.gpu != nullptr) return gpu::matmul(y, x, w, accumulate, *ex.gpu);
   check_exec("matmul", ex);
   const std::byte* panels = gemm::panels(w);
   check_operand("matmul", "x", x, w.dtype, x.rows(), w.k);
@@ -178,6 +180,7 @@ void matmul(Tensor y, Tensor x, const PackedWeight& w, const Exec& ex, bool accu
 }
 
 void packed_rows(Tensor x, const PackedWeight& w, std::span<const int32_t> rows, float scale, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::embedding(x, rows, w.flat, scale, *ex.gpu);
   check_exec("packed_rows", ex);
   const std::byte* panels = gemm::panels(w);
   check_operand("packed_rows", "x", x, DType::f32, static_cast<int64_t>(rows.size()), w.k);
@@ -188,6 +191,7 @@ void packed_rows(Tensor x, const PackedWeight& w, std::span<const int32_t> rows,
 }
 
 void matmul_backward_input(Tensor dx, Tensor dy, const PackedWeight& w, const Exec& ex, bool accumulate) {
+  if (ex.gpu != nullptr) return gpu::matmul_backward_input(dx, dy, w, accumulate, *ex.gpu);
   const char* op = "matmul_backward_input";
   check_exec(op, ex);
   check_operand(op, "dy", dy, w.dtype, dy.rows(), w.n);
@@ -211,6 +215,7 @@ void matmul_backward_input(Tensor dx, Tensor dy, const PackedWeight& w, const Ex
 }
 
 void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, const Exec& ex, std::span<const RowPart> parts) {
+  if (ex.gpu != nullptr) return gpu::matmul_backward_weight(dw, dy, x, parts, *ex.gpu);
   const char* op = "matmul_backward_weight";
   check_exec(op, ex);
   check_act(op, x.dtype);

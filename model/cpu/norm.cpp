@@ -8,6 +8,7 @@
 #include "model/cpu/parallel.h"
 #include "model/cpu/part_sums.h"
 #include "model/cpu/vector_math.h"
+#include "model/ops/gpu.h"
 
 namespace cohort {
 namespace {
@@ -115,6 +116,7 @@ QkWidths check_qk(Tensor qkv, Tensor raw, Tensor rstd, Tensor q_gain, Tensor k_g
 }  // namespace
 
 void rmsnorm(Tensor y, Tensor rstd, Tensor x, Tensor gain, const NormParams& params, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::rmsnorm(y, rstd, x, gain, params, *ex.gpu);
   const int64_t T = x.rows(), C = x.cols();
   check_norm("rmsnorm", y, rstd, x, gain);
   CHECK(y.dtype == gain.dtype, "rmsnorm: gain is {}, y is {}", dtype_name(gain.dtype), dtype_name(y.dtype));
@@ -129,6 +131,7 @@ void rmsnorm(Tensor y, Tensor rstd, Tensor x, Tensor gain, const NormParams& par
 }
 
 void rmsnorm_add(Tensor sum, Tensor rstd, Tensor x, Tensor gain, const NormParams& params, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::rmsnorm_add(sum, rstd, x, gain, params, *ex.gpu);
   const int64_t T = x.rows(), C = x.cols();
   check_norm("rmsnorm_add", sum, rstd, x, gain);
   const float* from = x.f32();
@@ -143,6 +146,7 @@ void rmsnorm_add(Tensor sum, Tensor rstd, Tensor x, Tensor gain, const NormParam
 
 void rmsnorm_backward(Tensor dx, Tensor dgain, Tensor dy, Tensor x, Tensor gain, Tensor rstd, float offset,
                       const Exec& ex, std::span<const RowPart> parts) {
+  if (ex.gpu != nullptr) return gpu::rmsnorm_backward(dx, dgain, dy, x, gain, rstd, offset, parts, *ex.gpu);
   const int64_t T = x.rows(), C = x.cols();
   check_row_parts("rmsnorm_backward", parts, T);
   check_matrix("rmsnorm_backward", "dx", dx, T, C);
@@ -167,6 +171,7 @@ void rmsnorm_backward(Tensor dx, Tensor dgain, Tensor dy, Tensor x, Tensor gain,
 
 void qk_norm(Tensor qkv, Tensor raw, Tensor rstd, Tensor q_gain, Tensor k_gain, const QkHeads& heads,
              const NormParams& params, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::qk_norm(qkv, raw, rstd, q_gain, k_gain, heads, params, *ex.gpu);
   const QkWidths w = check_qk(qkv, raw, rstd, q_gain, k_gain, heads);
   float* data = qkv.f32();
   float *old = raw ? raw.f32() : nullptr, *scales = rstd ? rstd.f32() : nullptr;
@@ -186,6 +191,7 @@ void qk_norm(Tensor qkv, Tensor raw, Tensor rstd, Tensor q_gain, Tensor k_gain, 
 void qk_norm_backward(Tensor dqkv, Tensor dq_gain, Tensor dk_gain, Tensor raw, Tensor rstd, Tensor q_gain,
                       Tensor k_gain, const QkHeads& heads, float offset, const Exec& ex,
                       std::span<const RowPart> parts) {
+  if (ex.gpu != nullptr) return gpu::qk_norm_backward(dqkv, dq_gain, dk_gain, raw, rstd, q_gain, k_gain, heads, offset, parts, *ex.gpu);
   CHECK(raw && rstd, "qk_norm_backward: the forward pass kept nothing");
   const QkWidths w = check_qk(dqkv, raw, rstd, q_gain, k_gain, heads);
   check_matrix("qk_norm_backward", "dq_gain", dq_gain, 1, w.D);

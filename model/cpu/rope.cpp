@@ -9,6 +9,7 @@
 #include "core/check.h"
 #include "model/cpu/parallel.h"
 #include "model/cpu/vector_math.h"
+#include "model/ops/gpu.h"
 
 namespace cohort {
 namespace {
@@ -96,6 +97,7 @@ int64_t check_rope(Tensor qkv, Tensor q, Tensor k, Tensor v, std::span<const int
 
 void rope_split(Tensor q, Tensor k, Tensor v, Tensor qkv, std::span<const int32_t> positions,
                 std::span<const float> inverse_frequency, int64_t num_heads, int64_t num_kv_heads, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::rope_split(q, k, v, qkv, positions, inverse_frequency, num_heads, num_kv_heads, *ex.gpu);
   const int64_t D = check_rope(qkv, q, k, v, positions, inverse_frequency, num_heads, num_kv_heads);
   const int64_t q_width = num_heads * D, kv_width = num_kv_heads * D, width = q_width + 2 * kv_width;
   const float* from = qkv.f32();
@@ -114,6 +116,7 @@ void rope_split(Tensor q, Tensor k, Tensor v, Tensor qkv, std::span<const int32_
 void rope_split_backward(Tensor dqkv, Tensor dq, Tensor dk, Tensor dv, std::span<const int32_t> positions,
                          std::span<const float> inverse_frequency, int64_t num_heads, int64_t num_kv_heads,
                          const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::rope_split_backward(dqkv, dq, dk, dv, positions, inverse_frequency, num_heads, num_kv_heads, *ex.gpu);
   const int64_t D = check_rope(dqkv, dq, dk, dv, positions, inverse_frequency, num_heads, num_kv_heads);
   const int64_t q_width = num_heads * D, kv_width = num_kv_heads * D, width = q_width + 2 * kv_width;
   const float *from_q = dq.f32(), *from_k = dk.f32(), *from_v = dv.f32();

@@ -12,6 +12,7 @@
 #include "model/cpu/sample_noise.h"
 #include "model/cpu/sample_row.h"
 #include "model/cpu/vector_math.h"
+#include "model/ops/gpu.h"
 #include "model/ops/head.h"
 
 namespace cohort {
@@ -123,6 +124,7 @@ void check_params(const SamplingParams& params, const Ban& ban, int64_t vocab) {
 
 void sample_tokens(std::span<SampledToken> out, Tensor logits, const SamplingParams& params,
                    std::span<const DrawKey> keys, const Ban& ban, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::sample_tokens(out, logits, params, keys, ban, *ex.gpu);
   const int64_t rows = static_cast<int64_t>(out.size()), vocab = logits.cols();
   CHECK(logits.rows() == rows && static_cast<int64_t>(keys.size()) == rows && (rows == 0 || vocab > 0),
         "sample: {} tokens from {} x {} logits with {} keys", rows, logits.rows(), vocab, keys.size());
@@ -138,6 +140,7 @@ void sample_tokens(std::span<SampledToken> out, Tensor logits, const SamplingPar
 
 void sample_head(std::span<SampledToken> out, Tensor h, const PackedWeight& w, float softcap,
                  const SamplingParams& params, std::span<const DrawKey> keys, const Ban& ban, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::sample_head(out, h, w, softcap, params, keys, ban, *ex.gpu);
   const int64_t rows = static_cast<int64_t>(out.size()), vocab = w.n, chunks = head::chunks_of(vocab);
   CHECK(h.rows() == rows && static_cast<int64_t>(keys.size()) == rows && h.dtype == w.dtype && h.cols() == w.k,
         "sample_head: {} tokens from {} ({}, {}) with {} keys and a weight {} ({}, {})", rows, dtype_name(h.dtype),

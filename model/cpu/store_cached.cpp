@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "model/ops/gpu.h"
 #include "model/cpu/key_blocks.h"
 #include "model/ops/attention.h"
 
@@ -45,6 +46,7 @@ void put_value(bf16* group, int64_t j, const bf16* row, int64_t head_size) {
 
 void store_cached(const KeyPages& cache, Tensor k, Tensor v, std::span<const CachedRun> runs, const HeadLayout& heads,
                   const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::store_cached(cache, k, v, runs, heads, *ex.gpu);
   check_heads(heads);
   check_rows("k", k, k.rows(), heads.num_kv_heads * heads.head_size, k.dtype);
   check_rows("v", v, k.rows(), heads.num_kv_heads * heads.head_size, k.dtype);

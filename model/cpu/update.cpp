@@ -11,6 +11,7 @@
 #include "model/cpu/master_weights.h"
 #include "model/cpu/parallel.h"
 #include "model/cpu/vector_math.h"
+#include "model/ops/gpu.h"
 
 namespace cohort {
 namespace {
@@ -126,6 +127,7 @@ bool all_finite(const float* data, int64_t n) {
 
 void adamw(Tensor weight, const AdamWState& state, std::span<const float> gradient, const AdamWStep& step,
            const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::adamw(weight, state, gradient, step, *ex.gpu);
   check_state("adamw", weight.dtype, weight.size(), state, gradient.size());
   check_step(step);
   const Factors factors(step);
@@ -190,6 +192,7 @@ void join_masters(std::span<float> master, Tensor weight, const AdamWState& stat
 }
 
 void add_into(std::span<float> sum, std::span<const float> other, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::add_into(sum, other, *ex.gpu);
   CHECK(sum.size() == other.size(), "add_into: {} elements to {}", other.size(), sum.size());
   float* to = sum.data();
   const float* from = other.data();
@@ -199,6 +202,7 @@ void add_into(std::span<float> sum, std::span<const float> other, const Exec& ex
 }
 
 double sum_of_squares(std::span<const float> data, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::sum_of_squares(data, *ex.gpu);
   const int64_t n = static_cast<int64_t>(data.size());
   int64_t chunks = (n + kSumChunk - 1) / kSumChunk;
   if (chunks == 0) return 0.0;

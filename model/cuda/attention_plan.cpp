@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "core/check.h"
 
@@ -61,6 +62,14 @@ AttentionPlan finished(const Parts& parts, int64_t rows, int64_t page_tokens, in
   return plan;
 }
 
+// Those that have rows.
+template <typename Run>
+std::vector<Run> with_rows(std::span<const Run> runs) {
+  std::vector<Run> some;
+  std::ranges::copy_if(runs, std::back_inserter(some), [](const Run& run) { return run.count != 0; });
+  return some;
+}
+
 void add_tiles(std::vector<QueryTile>& tiles, const QuerySet& set, size_t index, int64_t group, int64_t split) {
   for (int64_t row = 0; row < set.queries * group; row += kTileRows)
     tiles.push_back({static_cast<int32_t>(index), static_cast<int32_t>(row), static_cast<int32_t>(split)});
@@ -94,8 +103,9 @@ void add_key_tiles(Parts& parts, std::span<const PackRun> runs, int64_t rows) {
 
 }  // namespace
 
-AttentionPlan pack_plan(std::span<const PackRun> runs, int64_t rows, const HeadLayout& heads) {
+AttentionPlan pack_plan(std::span<const PackRun> all, int64_t rows, const HeadLayout& heads) {
   check_layout(heads, rows);
+  const std::vector<PackRun> runs = with_rows(all);
   Parts parts;
   int64_t last = 0;
   for (const PackRun& run : runs) {
@@ -119,8 +129,9 @@ AttentionPlan pack_plan(std::span<const PackRun> runs, int64_t rows, const HeadL
   return finished(parts, rows, 0, 0, heads);
 }
 
-AttentionPlan cached_plan(std::span<const CachedRun> runs, int64_t rows, int64_t page_tokens, const HeadLayout& heads) {
+AttentionPlan cached_plan(std::span<const CachedRun> all, int64_t rows, int64_t page_tokens, const HeadLayout& heads) {
   check_layout(heads, rows);
+  const std::vector<CachedRun> runs = with_rows(all);
   CHECK(page_tokens >= kCachedGroup && (page_tokens & (page_tokens - 1)) == 0 && page_tokens <= kSplitKeys,
         "attention: pages of {} positions; allowed is a power of two from {} to {}", page_tokens, kCachedGroup, kSplitKeys);
   const int64_t group = heads.num_heads / heads.num_kv_heads, split_pages = kSplitKeys / page_tokens;

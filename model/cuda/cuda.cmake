@@ -1,4 +1,4 @@
-# The GPU operations, compiled by nvcc for real devices: objects only, until the program calls them.
+# The GPU operations, compiled by nvcc for real devices: objects that the program is linked with.
 find_program(NVCC nvcc HINTS $ENV{CUDA_HOME}/bin /usr/local/cuda/bin)
 if(NOT NVCC)
   message(FATAL_ERROR "COHORT_CUDA=ON: there is no nvcc in PATH, CUDA_HOME/bin or /usr/local/cuda/bin; install the CUDA "
@@ -20,7 +20,12 @@ file(GLOB GPU_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/model/cuda/*.cu ${CM
      ${CMAKE_SOURCE_DIR}/model/cuda/*.cpp)
 list(REMOVE_ITEM GPU_SOURCES ${CMAKE_SOURCE_DIR}/model/cuda/no_cuda.cpp)
 add_library(cohort_cuda OBJECT ${GPU_SOURCES})
-target_link_libraries(cohort_cuda PRIVATE cohort_core)
+find_library(CUBLASLT cublasLt HINTS ${CMAKE_CUDA_TOOLKIT_TARGET_DIR}/lib64 ${CMAKE_CUDA_TOOLKIT_ROOT_DIR}/lib64
+             $ENV{CUDA_HOME}/lib64 /usr/local/cuda/lib64)
+if(NOT CUBLASLT)
+  message(FATAL_ERROR "COHORT_CUDA=ON: libcublasLt was not found; install cuBLAS of the CUDA toolkit (CUDA_HOME says where)")
+endif()
+target_link_libraries(cohort_cuda PRIVATE cohort_core INTERFACE ${CUBLASLT})
 target_include_directories(cohort_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
 # No contraction, as on the CPU: whether a product and a sum are fused is said in the code. fmt takes nvcc for a compiler
 # without constexpr. --resource-usage prints registers, shared memory and spills of each kernel; a spill is an error.

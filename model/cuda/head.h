@@ -15,6 +15,8 @@
 
 namespace cohort::cuda {
 
+constexpr int kHeadChunk = 4096;  // columns whose logits exist at one time; part of the numerics
+
 // Numbers (f32) that `scratch` of head_logits and head_logprobs holds for n rows.
 int64_t head_scratch(int64_t rows, int64_t vocab);
 

@@ -4,12 +4,12 @@
 
 #include <cstdint>
 
+#include "model/cuda/head.h"
 #include "model/cuda/platform/reduce.cuh"
 #include "model/cuda/tensors.cuh"
 
 namespace cohort::cuda {
 
-constexpr int kHeadChunk = 4096;  // columns whose logits exist at one time; part of the numerics
 constexpr int kStatsThreads = 256;
 inline int64_t head_chunks(int64_t vocab) { return (vocab + kHeadChunk - 1) / kHeadChunk; }
 

@@ -19,6 +19,8 @@
 
 namespace cohort::cuda {
 
+enum class Direction : uint8_t { forward, input, weight };  // y = x w^T, dx = dy w, dw = dy^T x
+
 enum class Numerics : uint8_t {
   strict,
   fast,  // the library's first choice for each power of two of rows; it may split the contraction
@@ -55,8 +57,9 @@ int64_t matmul_backward_weight_scratch(int64_t n, int64_t k, std::span<const Row
 void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, Products& products, Tensor scratch, Stream stream,
                             std::span<const RowPart> parts = {});
 
-// Multiplies random rows by a random (n, k) weight, some together and each alone, and compares bits. Exit code 1, naming
-// the product, when they differ: this library's products are not fit for strict numerics. For the start of a program.
-void check_rows_alike(int64_t n, int64_t k, DType in, DType out, Products& products, Stream stream);
+// Multiplies random rows by w, many together and some of them in smaller numbers, and compares bits. Exit code 1, naming the
+// product, when they differ: this library's products are not fit for strict numerics. For the start of a program.
+// direction: forward or input.    w (N, K), with numbers in it
+void check_rows_alike(Direction direction, Tensor w, DType out, Products& products, Stream stream);
 
 }  // namespace cohort::cuda

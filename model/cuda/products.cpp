@@ -24,7 +24,7 @@ namespace {
 // Rows for which a strict product's algorithm is chosen: between a decode step's and a training pass's.
 constexpr int64_t kReferenceRows = 256;
 // It must serve these too.
-constexpr int64_t kProbedRows[] = {1, 16, kReferenceRows, 4096};
+constexpr int64_t kProbedRows[] = {1, 16, kReferenceRows, 4096, 65536};
 constexpr int kMostCandidates = 100;
 
 struct Key {

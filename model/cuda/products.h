@@ -7,8 +7,6 @@
 
 namespace cohort::cuda {
 
-enum class Direction : uint8_t { forward, input, weight };
-
 // A weight (n, k) with `rows` rows: y = x w^T (forward), dx = dy w (input), dw = dy^T x (weight).
 struct Product {
   Direction direction;

@@ -18,30 +18,77 @@ struct AdamWFactors {
   float scale, beta1, one_minus_beta1, beta2, one_minus_beta2, step_size, root_correction, eps, decay;
 };
 
-// Decay comes first, on the old weight, as torch.optim.AdamW does it. kVector elements a thread.
+// Storage of what is half a number: the lower halves of bf16 weights' masters.
+template <int kCount>
+__device__ __forceinline__ void load_halves(uint32_t (&halves)[kCount], const uint16_t* from) {
+  using Moved = typename MovedAs<kCount * sizeof(uint16_t)>::type;
+  union {
+    Moved moved;
+    uint16_t numbers[kCount];
+  };
+  moved = *reinterpret_cast<const Moved*>(from);
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) halves[i] = numbers[i];
+}
+template <int kCount>
+__device__ __forceinline__ void store_halves(uint16_t* to, const uint32_t (&halves)[kCount]) {
+  using Moved = typename MovedAs<kCount * sizeof(uint16_t)>::type;
+  union {
+    Moved moved;
+    uint16_t numbers[kCount];
+  };
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) numbers[i] = static_cast<uint16_t>(halves[i]);
+  *reinterpret_cast<Moved*>(to) = moved;
+}
+
+// Decay comes first, on the old weight, as torch.optim.AdamW does it. kVector elements a thread. A bf16 weight's master is
+// the weight, its lower half and the sign of v (AdamWState in ops/update.h).
 template <typename W, int kVector>
 __global__ void __launch_bounds__(kThreads)
-    adamw(float* __restrict__ master, float* __restrict__ m, float* __restrict__ v, const float* __restrict__ gradient,
-          W* __restrict__ weight, int64_t n, AdamWFactors f) {
+    adamw(W* __restrict__ weight, uint16_t* __restrict__ low, float* __restrict__ m, float* __restrict__ v,
+          const float* __restrict__ gradient, int64_t n, AdamWFactors f) {
+  constexpr bool kHalves = sizeof(W) == 2;
   const int64_t at = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kVector;
   if (at >= n) return;
-  float weights[kVector], means[kVector], squares[kVector], gradients[kVector];
-  load(weights, master + at);
+  float masters[kVector], means[kVector], squares[kVector], gradients[kVector];
+  load(masters, weight + at);
   load(means, m + at);
   load(squares, v + at);
   load(gradients, gradient + at);
+  if constexpr (kHalves) {
+    uint32_t halves[kVector];
+    load_halves(halves, low + at);
+#pragma unroll
+    for (int i = 0; i < kVector; ++i) {
+      const uint32_t rounded_up = __float_as_uint(squares[i]) >> 31;
+      const uint32_t upper = (__float_as_uint(masters[i]) >> 16) - rounded_up;
+      masters[i] = __uint_as_float(upper << 16 | halves[i]);
+      squares[i] = fabsf(squares[i]);
+    }
+  }
 #pragma unroll
   for (int i = 0; i < kVector; ++i) {
     const float g = gradients[i] * f.scale;
     means[i] = __fmaf_rn(means[i], f.beta1, g * f.one_minus_beta1);
     squares[i] = __fmaf_rn(squares[i], f.beta2, g * g * f.one_minus_beta2);
     const float root = __fmaf_rn(__fsqrt_rn(squares[i]), f.root_correction, f.eps);
-    weights[i] = __fmaf_rn(__fdiv_rn(means[i], root), f.step_size, __fmaf_rn(weights[i], f.decay, weights[i]));
+    masters[i] = __fmaf_rn(__fdiv_rn(means[i], root), f.step_size, __fmaf_rn(masters[i], f.decay, masters[i]));
+  }
+  if constexpr (kHalves) {
+    uint32_t halves[kVector];
+#pragma unroll
+    for (int i = 0; i < kVector; ++i) {
+      const uint32_t bits = __float_as_uint(masters[i]);
+      halves[i] = bits & 0xffffu;
+      const uint32_t rounded = __bfloat16_as_ushort(__float2bfloat16_rn(masters[i]));
+      if (rounded != bits >> 16) squares[i] = __uint_as_float(__float_as_uint(squares[i]) | 0x80000000u);
+    }
+    store_halves(low + at, halves);
   }
   store(m + at, means);
   store(v + at, squares);
-  store(master + at, weights);
-  store(weight + at, weights);
+  store(weight + at, masters);
 }
 
 constexpr int kMaxTerms = 16;
@@ -135,24 +182,24 @@ int64_t chunks_of(int64_t n) { return (n + kernels::kSumChunk - 1) / kernels::kS
 
 }  // namespace
 
-void adamw(Tensor master, Tensor m, Tensor v, Tensor gradient, Tensor weight, const AdamWStep& step, Stream stream) {
-  const int64_t n = master.size();
-  CHECK(m.size() == n && v.size() == n && gradient.size() == n && weight.size() == n,
-        "adamw: {} masters, {} and {} moments, {} gradients, {} weights", n, m.size(), v.size(), gradient.size(),
-        weight.size());
+void adamw(Tensor weight, Tensor low, Tensor m, Tensor v, Tensor gradient, const AdamWStep& step, Stream stream) {
+  const int64_t n = weight.size();
+  CHECK(m.size() == n && v.size() == n && gradient.size() == n && low.size() == (weight.dtype == DType::bf16 ? n : 0),
+        "adamw: {} weights ({}), {} and {} moments, {} gradients, {} halves", n, dtype_name(weight.dtype), m.size(), v.size(),
+        gradient.size(), low.size());
   CHECK(step.step >= 1, "adamw: step {}, counted from 1", step.step);
   CHECK(step.beta1 >= 0 && step.beta1 < 1 && step.beta2 >= 0 && step.beta2 < 1,
         "adamw: betas {}, {}; allowed are [0, 1)", step.beta1, step.beta2);
   bool vectors = true;
-  for (const Tensor& t : {master, m, v, gradient, weight}) {
+  for (const Tensor& t : {weight, low, m, v, gradient}) {
     check_on_device("adamw", "a tensor", t);
     vectors = vectors && rows_align(t, n, kVector);
   }
   if (n == 0) return;
   with_storage(weight.dtype, [&]<typename W>(W) {
     launch(vectors ? kernels::adamw<W, kVector> : kernels::adamw<W, 1>,
-           blocks_for(n, kernels::kThreads * (vectors ? kVector : 1)), kernels::kThreads, 0, stream, master.f32(),
-           m.f32(), v.f32(), gradient.f32(), data_of<W>(weight), n, factors_of(step));
+           blocks_for(n, kernels::kThreads * (vectors ? kVector : 1)), kernels::kThreads, 0, stream, data_of<W>(weight),
+           static_cast<uint16_t*>(low.data), m.f32(), v.f32(), gradient.f32(), n, factors_of(step));
   });
 }
 

@@ -1,5 +1,5 @@
-// Ops of the optimizer on the GPU: meaning as in ops/update.h, and the same bits. All vectors are f32 tensors of the
-// device.
+// Ops of the optimizer on the GPU: meaning as in ops/update.h, and the same bits. All vectors are tensors of the device, f32
+// where nothing else is said.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,8 @@
 
 namespace cohort::cuda {
 
-void adamw(Tensor master, Tensor m, Tensor v, Tensor gradient, Tensor weight, const AdamWStep& step, Stream stream);
+// weight (n) f32, or bf16 with low (n), which has the size of bf16; m, v and what their signs say as in AdamWState.
+void adamw(Tensor weight, Tensor low, Tensor m, Tensor v, Tensor gradient, const AdamWStep& step, Stream stream);
 
 // sum = the terms added up in order, elementwise: each goes on a stack, and then, merges[i] times after term i, the two
 // sums on top become one, the lower plus the upper (RowPart::merges). No merges: ((term 0 + term 1) + term 2) + ...

@@ -22,10 +22,11 @@ class PackedWeight {
   PackedWeight(PackedWeight&&) noexcept;
   PackedWeight& operator=(PackedWeight&&) noexcept;
 
-  struct Impl;  // the backend's
+  struct Impl;  // the CPU's
   std::unique_ptr<Impl> impl;
   int64_t n = 0, k = 0;
   DType dtype = DType::f32;
+  Tensor flat;  // (n, k) on a GPU, whose products read it as it is: a part of Policy::weights. There is no impl then
 };
 
 // Takes the weight w; packing again reuses memory. A weight that has none takes some: out of memory is exit code 6.

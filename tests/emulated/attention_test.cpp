@@ -253,6 +253,16 @@ TEST_F(GpuCachedAttention, SharedSplitsAreReadOnceByAllSamples) {
   EXPECT_EQ(windowed.partials, 4 * 2) << "no split without a key of the window; one split alone is not put together";
 }
 
+TEST_F(GpuAttention, RunsOfNoRowsChangeNothing) {
+  const HeadLayout heads{4, 2, 16};
+  const std::vector<int32_t> pages = {0, 1};
+  const std::vector<PackRun> some = {{0, 3, 0, 0}, {3, 2, 0, 3}}, with_none = {{0, 0, 0, 0}, {0, 3, 0, 0}, {3, 0, 0, 3}, {3, 2, 0, 3}};
+  EXPECT_EQ(cuda::pack_plan(with_none, 5, heads).numbers, cuda::pack_plan(some, 5, heads).numbers);
+  const std::vector<CachedRun> cached = {{0, 1, 20, pages}, {1, 4, 3, pages}},
+                               cached_with_none = {{0, 1, 20, pages}, {1, 0, 7, pages}, {1, 4, 3, pages}};
+  EXPECT_EQ(cuda::cached_plan(cached_with_none, 5, 16, heads).numbers, cuda::cached_plan(cached, 5, 16, heads).numbers);
+}
+
 TEST_F(GpuAttention, RefusesImpossiblePlans) {
   const HeadLayout heads{2, 1, 16};
   const auto pack = [&](const std::vector<PackRun>& runs, int64_t rows, const HeadLayout& with) {

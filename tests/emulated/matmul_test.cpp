@@ -85,8 +85,21 @@ TEST_F(GpuMatmul, ARowsBitsDoNotDependOnItsNeighbours) {
       cuda::matmul(some.t().slice_rows(begin, count), device_x.t().slice_rows(begin, count), device_w.t(), products_, stream_);
     synchronize();
     EXPECT_TRUE(all.host() == some.host());
-    cuda::check_rows_alike(N, K, dtype, DType::f32, products_, stream_);
-    cuda::check_rows_alike(N, K, dtype, dtype, products_, stream_);
+    for (const cuda::Direction direction : {cuda::Direction::forward, cuda::Direction::input})
+      for (const DType out : {DType::f32, dtype}) cuda::check_rows_alike(direction, device_w.t(), out, products_, stream_);
+  }
+}
+
+TEST_F(GpuMatmul, ALibraryWhoseSumsDependOnOtherRowsIsRefused) {
+  const Matrix w = Matrix::random(DType::bf16, 48, 256, 2);
+  const DeviceMatrix device_w(w);
+  cuda::Products fast(cuda::Numerics::fast, 48 * 4 * sizeof(float) * 8);  // room for a split of 8 rows
+  try {
+    cuda::check_rows_alike(cuda::Direction::forward, device_w.t(), DType::f32, fast, stream_);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::kInternal);
+    EXPECT_NE(std::string(error.what()).find("forward n=48 k=256"), std::string::npos) << error.what();
   }
 }
 

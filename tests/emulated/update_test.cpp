@@ -1,7 +1,9 @@
 // The optimizer's ops on the GPU: the CPU's bits.
 #include "model/cuda/update.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "tests/emulated/gpu_test.h"
 
@@ -12,29 +14,40 @@ class GpuUpdate : public GpuOps {};
 
 std::span<float> floats(Matrix& m) { return {m.t().f32(), static_cast<size_t>(m.cols)}; }
 
+// State and weights, bf16 ones with masters that were rounded up and down.
 TEST_F(GpuUpdate, AdamWIsTheCpusBits) {
   for (DType dtype : kTypes) {
     for (int64_t n : {1, 1003, 4096}) {
-      const Matrix master = Matrix::random(DType::f32, 1, n, 1), gradient = Matrix::random(DType::f32, 1, n, 2);
-      Matrix m = Matrix::random(DType::f32, 1, n, 3), v = Matrix::random(DType::f32, 1, n, 4);
+      const size_t count = static_cast<size_t>(n), halves = dtype == DType::bf16 ? count : 0;
+      Matrix master = Matrix::random(DType::f32, 1, n, 1), gradient = Matrix::random(DType::f32, 1, n, 2);
+      Matrix m = Matrix::random(DType::f32, 1, n, 3), v = Matrix::random(DType::f32, 1, n, 4), weight(dtype, 1, n);
       for (int64_t i = 0; i < n; ++i) v.set(i, v.get(i) * v.get(i));
-      const AdamWStep step{.learning_rate = 1e-3f, .weight_decay = 0.1f, .gradient_scale = 0.7f, .step = 5};
-      // The CPU keeps a bfloat16 weight's master as the weight, its lower half and the sign of v.
-      Matrix a(DType::f32, 1, n), b = m, c = v, g = gradient, from = master, weight(dtype, 1, n);
-      std::vector<uint16_t> low(dtype == DType::bf16 ? static_cast<size_t>(n) : 0);
-      const AdamWState state{low, floats(b), floats(c)};
-      split_masters(weight.t(), state, floats(from));
-      adamw(weight.t(), state, floats(g), step, ex_);
-      join_masters(floats(a), weight.t(), state);
-      for (int64_t i = 0; i < n; ++i) c.set(i, std::abs(c.get(i)));
+      std::vector<uint16_t> low(halves);
+      split_masters(weight.t(), {low, floats(m), floats(v)}, floats(master));
       const DeviceMatrix device_gradient(gradient);
+      AdamWStep step{.learning_rate = 1e-3f, .weight_decay = 0.1f, .gradient_scale = 0.7f, .step = 5};
       const std::vector<Matrix> got = in_every_order([&] {
-        DeviceMatrix da(master), db(m), dc(v), dweight(dtype, 1, n);
-        cuda::adamw(da.t(), db.t(), dc.t(), device_gradient.t(), dweight.t(), step, stream_);
+        const DeviceMatrix dweight(weight), dm(m), dv(v);
+        const DeviceBytes dlow(halves * sizeof(uint16_t) + 1);
+        cuda::check_status(cudaMemcpy(dlow.get(), low.data(), halves * sizeof(uint16_t), cudaMemcpyHostToDevice), "copy");
+        const Tensor device_low(dlow.get(), DType::bf16, {static_cast<int64_t>(halves)}, Device::cuda);
+        for (int64_t i = 0; i < 3; ++i) {  // what one step leaves, the next one reads
+          step.step = 5 + i;
+          cuda::adamw(dweight.t(), device_low, dm.t(), dv.t(), device_gradient.t(), step, stream_);
+        }
         synchronize();
-        return std::vector<Matrix>{da.host(), db.host(), dc.host(), dweight.host()};
+        Matrix halves_back(DType::bf16, 1, static_cast<int64_t>(halves));
+        cuda::check_status(cudaMemcpy(halves_back.t().data, dlow.get(), halves * sizeof(uint16_t), cudaMemcpyDeviceToHost), "copy");
+        return std::vector<Matrix>{dweight.host(), dm.host(), dv.host(), halves_back};
       });
-      EXPECT_TRUE(got[0] == a && got[1] == b && got[2] == c && got[3] == weight) << dtype_name(dtype) << " " << n;
+      for (int64_t i = 0; i < 3; ++i) {
+        step.step = 5 + i;
+        adamw(weight.t(), {low, floats(m), floats(v)}, floats(gradient), step, ex_);
+      }
+      EXPECT_TRUE(got[0] == weight && got[1] == m && got[2] == v) << dtype_name(dtype) << " " << n;
+      EXPECT_TRUE(halves == 0 || std::memcmp(got[3].t().data, low.data(), halves * sizeof(uint16_t)) == 0) << n;
+      const auto rounded_up = [&](float x) { return std::signbit(x); };
+      if (halves > 1000) EXPECT_TRUE(std::ranges::any_of(floats(v), rounded_up) && !std::ranges::all_of(floats(v), rounded_up));
     }
   }
 }
@@ -137,9 +150,12 @@ TEST_F(GpuUpdate, TheFirstNumberThatIsNotFiniteIsFound) {
 TEST_F(GpuUpdate, RefusesWrongSizes) {
   const DeviceMatrix a(DType::f32, 1, 4), b(DType::f32, 1, 3);
   const AdamWStep good{.learning_rate = 1e-3f};
-  EXPECT_THROW(cuda::adamw(a.t(), b.t(), a.t(), a.t(), a.t(), good, stream_), Error);
-  EXPECT_THROW(cuda::adamw(a.t(), a.t(), a.t(), a.t(), a.t(), {.learning_rate = 1e-3f, .step = 0}, stream_), Error);
-  EXPECT_THROW(cuda::adamw(a.t(), a.t(), a.t(), a.t(), a.t(), {.learning_rate = 1e-3f, .beta1 = 1.0f}, stream_), Error);
+  const DeviceMatrix half(DType::bf16, 1, 4);
+  EXPECT_THROW(cuda::adamw(a.t(), {}, b.t(), a.t(), a.t(), good, stream_), Error);
+  EXPECT_THROW(cuda::adamw(a.t(), half.t(), a.t(), a.t(), a.t(), good, stream_), Error) << "float32 has no halves";
+  EXPECT_THROW(cuda::adamw(half.t(), {}, a.t(), a.t(), a.t(), good, stream_), Error);
+  EXPECT_THROW(cuda::adamw(a.t(), {}, a.t(), a.t(), a.t(), {.learning_rate = 1e-3f, .step = 0}, stream_), Error);
+  EXPECT_THROW(cuda::adamw(a.t(), {}, a.t(), a.t(), a.t(), {.learning_rate = 1e-3f, .beta1 = 1.0f}, stream_), Error);
   const std::vector<Tensor> uneven = {a.t(), b.t()}, two = {a.t(), a.t()}, many(17, a.t());
   const std::vector<int> none = {0, 0}, all = {0, 2}, one = {0};
   EXPECT_THROW(cuda::ordered_sum(a.t(), uneven, {}, stream_), Error);

@@ -43,7 +43,7 @@ struct FlatWeights {
 
 // Weights much larger than at initialisation, so that attention and the head are far from uniform.
 inline std::unique_ptr<Policy> tiny_policy(DType dtype, uint64_t seed, const Exec& ex, bool tied = true, int64_t shards = 4) {
-  auto policy = make_policy(tiny_config(tied), dtype, shards);
+  auto policy = make_policy(tiny_config(tied), dtype, shards, PolicyUse::training, ex.device);
   init_weights(*policy, seed, ex);
   FlatWeights flat(*policy);
   for (int64_t i = 0; i < policy->table.size; ++i) {

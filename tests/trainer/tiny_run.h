@@ -16,8 +16,8 @@
 namespace cohort {
 
 struct TinyRun {
-  explicit TinyRun(DType dtype = DType::bf16, int threads = 1)
-      : owner(threads), comm(make_self_comm()), policy(tiny_policy(dtype, 5, owner.exec())) {
+  explicit TinyRun(DType dtype = DType::bf16, int threads = 1, std::shared_ptr<Gpu> gpu = nullptr)
+      : owner(threads, {}, std::move(gpu)), comm(make_self_comm()), policy(tiny_policy(dtype, 5, owner.exec())) {
     config.trainer.logical_ranks = 4;
     config.trainer.max_steps = 10;
     config.optim.learning_rate = 1e-2f;

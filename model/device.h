@@ -1,0 +1,45 @@
+// Where tensors lie: the seam between the model and the memory of a GPU. Implemented by model/cuda, or by no_cuda.cpp where
+// the build has none.
+//
+// A process uses one GPU, the one that it opened, on one stream and from one thread. Copies and clears take their place in
+// that stream, behind the ops that were called before.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "model/tensor.h"
+
+namespace cohort {
+
+class Gpu;  // stream, products, memory of the ops in progress: model/cuda/gpu.h
+
+// Opens GPU `index` of this host. Exit code 2 where the build or the host has none, or fewer; the driver is too old; or
+// this process has one open.
+std::shared_ptr<Gpu> open_gpu(int index);
+// The device, its library of products and their versions: what the bits of a run depend on.
+std::string gpu_description();
+
+// Memory of the GPU that is open. Out of memory: exit code 6, naming `what` and the size.
+void* take_gpu_memory(size_t bytes, const std::string& what);  // holds zeros
+void give_back_gpu_memory(void* memory) noexcept;
+struct GpuMemory {
+  int64_t free, total;
+};
+std::optional<GpuMemory> gpu_memory();  // nothing: none is open
+
+// to = from, in any direction; both lie side by side and have the same size. When this returns, a tensor of the host may
+// be read or changed.
+void copy(Tensor to, Tensor from);
+// Zeros.
+void clear(Tensor t);
+
+namespace gpu {
+void copy(Tensor to, Tensor from);
+void clear(Tensor t);
+}  // namespace gpu
+
+}  // namespace cohort

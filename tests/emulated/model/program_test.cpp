@@ -1,0 +1,199 @@
+// The program with run.device: cuda, over the emulator: what it computes, and how it fails.
+#include <csignal>
+#include <cstdlib>
+
+#include "tests/cli/run_cohort.h"
+#include "trainer/metrics.h"
+
+namespace cohort {
+namespace {
+
+// EMULATED_CUDA (emulator/settings.h) of the programs that are started while this lives.
+class EmulatedCuda {
+ public:
+  explicit EmulatedCuda(const std::string& settings) { setenv("EMULATED_CUDA", settings.c_str(), 1); }
+  ~EmulatedCuda() { unsetenv("EMULATED_CUDA"); }
+};
+
+std::vector<Json> metrics_of(const std::string& run) {
+  std::istringstream lines(read_all(run + "/metrics.jsonl"));
+  std::vector<Json> steps;
+  for (std::string line; std::getline(lines, line);) {
+    Json kept = Json::object();
+    for (const auto& [name, value] : parse_json(line, "metrics.jsonl").items())
+      if (!is_measured(name)) kept[name] = value;
+    steps.push_back(kept);
+  }
+  return steps;
+}
+
+// A run of the tiny model that learns something: it knows a few sums by heart.
+struct TinyProgram {
+  TinyProgram() {
+    std::string text = tiny_config(folder / "runs");
+    const auto replace = [&](const std::string& from, const std::string& to) { text.replace(text.find(from), from.size(), to); };
+    replace("train_size: 32, eval_size: 8", "train_size: 4, eval_size: 4");
+    replace("logical_ranks: 2", "logical_ranks: 2, warm_start: {steps: 20, problems_per_step: 4, learning_rate: 5.0e-3}");
+    replace("dtype: float32", "dtype: bfloat16");
+    config = write_all(folder / "tiny.yaml", text);
+  }
+  Outcome train(const std::string& name, std::vector<std::string> overrides = {}, const Watch& watch = {}) const {
+    std::vector<std::string> args = {"train", config, "run.name=" + name, "run.device=cuda"};
+    args.insert(args.end(), overrides.begin(), overrides.end());
+    return run_cohort(args, "", watch);
+  }
+  Outcome train_on_ranks(int ranks, const std::string& name, std::vector<std::string> overrides = {}) const {
+    std::vector<std::string> args = {"-n", std::to_string(ranks), "--oversubscribe", COHORT_BINARY, "train", config,
+                                     "run.name=" + name, "run.device=cuda"};
+    args.insert(args.end(), overrides.begin(), overrides.end());
+    if (geteuid() == 0) args.insert(args.begin(), "--allow-run-as-root");  // Open MPI refuses root otherwise
+    return run_program("mpirun", args);
+  }
+  std::string run(const std::string& name) const { return folder / ("runs/" + name); }
+  std::string model(const std::string& name) const { return read_all(run(name) + "/final/model.safetensors"); }
+
+  TemporaryFolder folder;
+  std::string config;
+};
+
+TEST(GpuProgram, TrainsWithTheSameBitsInEveryOrderAndAcrossAKill) {
+  const TinyProgram tiny;
+  const Outcome outcome = tiny.train("a");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::vector<Json> steps = metrics_of(tiny.run("a"));
+  ASSERT_EQ(steps.size(), 3u);
+  for (const Json& step : steps) EXPECT_EQ(step.value("sampling/sampling_logp_difference/max", 0.0), 0.0);
+  EXPECT_TRUE(std::ranges::any_of(steps, [](const Json& step) { return step.value("grad_norm", 0.0) > 0; }));
+  const Json manifest = parse_json(read_all(tiny.run("a") + "/checkpoints/step_2/manifest.json"), "manifest");
+  EXPECT_EQ(manifest["build"]["device"], "cuda");
+  EXPECT_NE(manifest["build"]["kernels"].get<std::string>().find("cublasLt"), std::string::npos);
+  {
+    const EmulatedCuda order("order=random:5,streams=random:7");
+    ASSERT_EQ(tiny.train("b").exit_code, 0);
+    EXPECT_EQ(metrics_of(tiny.run("b")), steps);
+    EXPECT_EQ(tiny.model("b"), tiny.model("a"));
+  }
+  ASSERT_EQ(tiny.train("c", {"trainer.reuse_activations=false"}).exit_code, 0);
+  EXPECT_EQ(tiny.model("c"), tiny.model("a"));
+  const Outcome killed = tiny.train("d", {}, [](pid_t child, const std::string& err) {
+    return err.find("step   2/3") != std::string::npos && kill(child, SIGKILL) == 0;
+  });
+  ASSERT_EQ(killed.exit_code, -1) << killed.err;
+  ASSERT_EQ(tiny.train("d").exit_code, 0);
+  EXPECT_EQ(metrics_of(tiny.run("d")), steps);
+  EXPECT_EQ(tiny.model("d"), tiny.model("a"));
+}
+
+TEST(GpuProgram, AgreesWithTheCpu) {
+  const TinyProgram tiny;
+  const std::vector<std::string> exact = {"model.dtype=float32", "trainer.warm_start.steps=3", "trainer.max_steps=1"};
+  ASSERT_EQ(tiny.train("gpu", exact).exit_code, 0);
+  std::vector<std::string> on_cpu = exact;
+  on_cpu.push_back("run.device=cpu");
+  ASSERT_EQ(tiny.train("cpu", on_cpu).exit_code, 0);
+  const std::vector<Json> a = metrics_of(tiny.run("gpu")), b = metrics_of(tiny.run("cpu"));
+  ASSERT_EQ(a.size(), b.size());
+  for (const char* name : {"loss", "grad_norm", "entropy", "reward"})
+    EXPECT_NEAR(a[0].value(name, -1.0), b[0].value(name, -2.0), 1e-3 * (1e-3 + std::abs(b[0].value(name, -2.0)))) << name;
+  // The GPU's model, run on both.
+  const std::string model = tiny.run("gpu") + "/final", text = "{\"text\": \"12+34=46\"}\n";
+  const Outcome logprobs = run_cohort({"logprobs", model, "--device", "cuda"}, text), wanted = run_cohort({"logprobs", model}, text);
+  ASSERT_EQ(logprobs.exit_code, 0) << logprobs.err;
+  const Json got = logprobs.records()[0], want = wanted.records()[0];
+  for (size_t i = 1; i < want["logprobs"].size(); ++i)
+    EXPECT_NEAR(got["logprobs"][i].get<double>(), want["logprobs"][i].get<double>(), 1e-4) << i;
+}
+
+TEST(GpuProgram, GoesOnFromACheckpointOfTheCpu) {
+  const TinyProgram tiny;
+  ASSERT_EQ(tiny.train("x", {"run.device=cpu", "trainer.max_steps=2"}).exit_code, 0);
+  const Outcome outcome = tiny.train("x");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("device cuda, was cpu"), std::string::npos) << outcome.err;
+  EXPECT_EQ(metrics_of(tiny.run("x")).size(), 3u);
+}
+
+TEST(GpuProgram, GeneratesWhatTheTrainerScores) {
+  const TinyProgram tiny;
+  ASSERT_EQ(tiny.train("m", {"trainer.max_steps=1"}).exit_code, 0);
+  const std::string model = tiny.run("m") + "/final", input = "{\"prompt\": \"3+4=\"}\n{\"prompt\": \"10+20=\"}\n";
+  const std::vector<std::string> args = {"generate", model, "--device", "cuda", "--num-generations", "3", "--max-completion-length", "8"};
+  const Outcome outcome = run_cohort(args, input);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  std::vector<std::string> one_at_a_time = args;
+  one_at_a_time.insert(one_at_a_time.end(), {"--max-num-seqs", "1"});
+  EXPECT_EQ(run_cohort(one_at_a_time, input).out, outcome.out);
+  for (const auto* more : {"--top-k", "--min-p"}) {
+    std::vector<std::string> filtered = args;
+    filtered.insert(filtered.end(), {more, more == std::string("--top-k") ? "4" : "0.1"});
+    EXPECT_EQ(run_cohort(filtered, input).exit_code, 0) << more;
+  }
+  // Each completion behind its prompt, through the training forward pass.
+  for (const Json& record : outcome.records()) {
+    const Json prompt = run_cohort({"tokenize", model}, dump_json({{"text", record["prompt"]}}) + "\n").records()[0]["ids"];
+    for (const Json& completion : record["completions"]) {
+      Json ids = prompt;
+      for (const Json& id : completion["ids"]) ids.push_back(id);
+      const Outcome scored = run_cohort({"logprobs", model, "--device", "cuda"}, dump_json({{"ids", ids}}) + "\n");
+      ASSERT_EQ(scored.exit_code, 0) << scored.err;
+      const Json logprobs = scored.records()[0]["logprobs"];
+      for (size_t i = 0; i < completion["logprobs"].size(); ++i)
+        EXPECT_EQ(logprobs[prompt.size() + i], completion["logprobs"][i]) << dump_json(record);
+    }
+  }
+}
+
+TEST(GpuProgram, FaultsHaveTheirMessageAndExitCode) {
+  const TinyProgram tiny;
+  const auto fails = [&](const std::string& settings, int code, const std::string& words) {
+    const EmulatedCuda fault(settings);
+    const Outcome outcome = tiny.train("f", {"run.resume=never", "trainer.warm_start.steps=0"});
+    EXPECT_EQ(outcome.exit_code, code) << settings << ": " << outcome.err;
+    EXPECT_NE(outcome.err.find(words), std::string::npos) << settings << ": " << outcome.err;
+  };
+  fails("devices=0", 2, "no GPU");
+  fails("old_driver=1", 2, "driver");
+  fails("fail_malloc=4", 6, "memory");
+  fails("memory=40000000", 6, "memory");
+  fails("fail_launch=200", 1, "cudaErrorLaunchFailure");
+}
+
+TEST(GpuProgram, RanksChangeNoBit) {
+  const TinyProgram tiny;
+  const std::vector<std::string> more = {"trainer.logical_ranks=4", "trainer.max_steps=2", "trainer.warm_start.steps=8"};
+  ASSERT_EQ(tiny.train("one", more).exit_code, 0);
+  for (const int ranks : {2, 3}) {
+    const std::string name = "r" + std::to_string(ranks);
+    const Outcome outcome = tiny.train_on_ranks(ranks, name, more);
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_EQ(metrics_of(tiny.run(name)), metrics_of(tiny.run("one"))) << ranks;
+    EXPECT_EQ(tiny.model(name), tiny.model("one")) << ranks;
+  }
+}
+
+TEST(GpuProgram, ARankWithoutAGpuIsRefused) {
+  const TinyProgram tiny;
+  const EmulatedCuda one("devices=1");
+  const Outcome outcome = tiny.train_on_ranks(2, "r");
+  EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
+  EXPECT_NE(outcome.err.find("shows 1 GPU to the program"), std::string::npos) << outcome.err;
+}
+
+TEST(GpuProgram, DoctorNamesTheGpu) {
+  EXPECT_NE(run_cohort({"doctor"}).out.find("cublasLt"), std::string::npos);
+  const EmulatedCuda none("devices=0");
+  EXPECT_NE(run_cohort({"doctor"}).out.find("gpu       none: "), std::string::npos);
+}
+
+TEST(GpuProgram, TooManyBannedTokensAreRefusedAtTheStart) {
+  const TinyProgram tiny;
+  std::string ids = "rollout.stop_token_ids=[";
+  for (int i = 0; i < 70; ++i) ids += std::to_string(i) + (i < 69 ? ", " : "]");
+  const Outcome outcome = tiny.train("s", {ids, "rollout.min_completion_length=2"});
+  EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
+  EXPECT_NE(outcome.err.find("at most 64 on a GPU"), std::string::npos) << outcome.err;
+  EXPECT_EQ(tiny.train("s", {ids, "trainer.max_steps=1", "trainer.warm_start.steps=1"}).exit_code, 0);
+}
+
+}  // namespace
+}  // namespace cohort
