@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/doctor_gpus.h"
 #include "core/check.h"
 #include "core/cpu_topology.h"
 #include "core/free_memory.h"
@@ -20,6 +21,7 @@ void print_machine() {
   fmt::print("cores     {} usable of {}\n", cpus.usable(), cpus.machine_cores);
   const std::optional<int64_t> memory = free_memory();
   fmt::print("memory    {}\n", memory ? human_bytes(static_cast<uint64_t>(*memory)) + " free" : "unknown");
+  fmt::print("{}", gpu_lines());
 }
 
 // Whether all that is required is there.
