@@ -6,7 +6,7 @@ usage: scripts/kernel_table.py [--write] [--build FOLDER] [--arch 80,90] [--only
 Compiles model/cuda/*.cu for real devices (in FOLDER, default build-kernels) as model/cuda/cuda.cmake does and compares the
 result with the committed table model/cuda/kernels.tsv. A kernel that spills registers, or that is in one of the two only,
 ends the process with 1; other numbers do so where the table was made by the same nvcc, and are told otherwise. --write
-makes the table anew. Without nvcc or cuobjdump it says so and ends with 0.
+makes the table anew. Without nvcc it says so and ends with 0. `tensor`: the PTX has instructions of the tensor cores.
 """
 import argparse
 import concurrent.futures
@@ -48,22 +48,24 @@ def readable(names):
 
 def kernels_of(source, sm, folder):
     """Rows of one file for one architecture."""
-    cubin = folder / f"{source.stem}.sm_{sm}.cubin"
-    said = run("nvcc", "-cubin", f"-arch=sm_{sm}", *FLAGS, f"-I{ROOT}", str(source), "-o", str(cubin))
+    place = folder / f"{source.stem}.sm_{sm}"
+    place.mkdir(parents=True, exist_ok=True)
+    said = run("nvcc", "-cubin", f"-arch=sm_{sm}", *FLAGS, f"-I{ROOT}", str(source), "--keep", "--keep-dir", str(place), "-o",
+               str(place / "kernels.cubin"))
     rows = {}
-    found = re.findall(r"Compiling entry function '(\S+)'.*?\n.*?(\d+) bytes stack frame, (\d+) bytes spill stores, "
+    found = re.findall(r"Compiling entry function '(\S+)' for.*\n.*\n\s*(\d+) bytes stack frame, (\d+) bytes spill stores, "
                        r"(\d+) bytes spill loads\n.*?Used (\d+) registers(.*)", said)
     for name, stack, stores, loads, registers, rest in found:
         shared = re.search(r"(\d+) bytes smem", rest)
         rows[name] = [sm, registers, str(int(stores) + int(loads)), stack, shared.group(1) if shared else "0"]
-    tensor, name = {}, ""
-    for line in run("cuobjdump", "-sass", str(cubin)).splitlines():
-        if function := re.match(r"\s*Function : (\S+)", line):
+    tensor, name = set(), ""
+    for line in (place / f"{source.stem}.ptx").read_text().splitlines():
+        if function := re.match(r".*\.entry (\w+)", line):
             name = function.group(1)
-        elif re.search(r"\b(HMMA|HGMMA|UTCHMMA)\b", line):
-            tensor[name] = True
+        elif re.search(r"\b(mma\.sync|wgmma|tcgen05)\b", line):
+            tensor.add(name)
     names = readable(list(rows))
-    return [[f"{source.stem}: {names[n]}", *row, "yes" if tensor.get(n) else "no"] for n, row in rows.items()]
+    return [[f"{source.stem}: {names[n]}", *row, "yes" if n in tensor else "no"] for n, row in rows.items()]
 
 
 def main():
@@ -73,12 +75,10 @@ def main():
     options.add_argument("--arch", default="80,90", help="architectures")
     options.add_argument("--only", default="", help="only files whose name holds this; for a look, not with --write")
     chosen = options.parse_args()
-    for tool in ("nvcc", "cuobjdump", "c++filt"):
-        if shutil.which(tool) is None:
-            print(f"kernel_table: there is no {tool}: nothing compared")
-            return 0
+    if shutil.which("nvcc") is None:
+        print("kernel_table: there is no nvcc: nothing compared")
+        return 0
     folder = ROOT / chosen.build
-    folder.mkdir(exist_ok=True)
     compiler = re.search(r"release [\d.]+, (V[\d.]+)", run("nvcc", "--version")).group(1)
     sources = [s for s in sorted((ROOT / "model/cuda").glob("*.cu")) if chosen.only in s.name]
     jobs = [(s, sm, folder) for s in sources for sm in chosen.arch.split(",")]

@@ -28,7 +28,8 @@ TEST(BackwardBuckets, AreAllOfTheParametersFromTheEndToTheBeginning) {
         for (size_t i = 0; i < buckets.size(); ++i) {
           EXPECT_EQ(buckets[i].end, end);
           end = buckets[i].begin;
-          if (i + 1 < buckets.size()) EXPECT_GE(buckets[i].end - buckets[i].begin, least);
+          const bool last = i + 1 == buckets.size();
+          EXPECT_TRUE(last || buckets[i].end - buckets[i].begin >= least) << "bucket " << i;
         }
         EXPECT_EQ(end, 0);
       }

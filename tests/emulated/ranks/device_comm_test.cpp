@@ -9,12 +9,17 @@ namespace {
 
 class DeviceCommTest : public GpuThreads {};
 
-// A number for each place of what rank `from` sends rank `to` in its part `part`.
-float sent(int from, int to, int part, int64_t i) {
-  return static_cast<float>(from * 1000 + to * 100 + part * 10) + static_cast<float>(i) / 1024;
-}
+// In the bodies of ranks nothing ends early (ASSERT_...): the others would wait.
+
 // Lengths of all kinds, also none, and more than a link takes at once.
 int64_t length(int from, int to, int part) { return part == 0 ? (from * 7 + to * 3) % 5 : 20000 + 13 * from + to; }
+// What rank `from` sends rank `to` as its part `part`.
+std::vector<float> numbers(int from, int to, int part) {
+  std::vector<float> values;
+  for (int64_t i = 0; i < length(from, to, part); ++i)
+    values.push_back(static_cast<float>(from * 1000 + to * 100 + part * 10) + static_cast<float>(i) / 1024);
+  return values;
+}
 
 TEST_F(DeviceCommTest, AnExchangeBringsEachPartToItsRankInOrder) {
   for (const char* order : kStreamOrders) {
@@ -26,10 +31,8 @@ TEST_F(DeviceCommTest, AnExchangeBringsEachPartToItsRankInOrder) {
         const int me = comm.rank();
         for (int r = 0; r < ranks; ++r) {
           for (int part = 0; part < 2 && r != me; ++part) {
-            std::vector<float> values;
-            for (int64_t i = 0; i < length(me, r, part); ++i) values.push_back(sent(me, r, part, i));
-            memory.emplace_back(values);
-            send.push_back({r, memory.back().data(), static_cast<int64_t>(values.size() * sizeof(float))});
+            memory.emplace_back(numbers(me, r, part));
+            send.push_back({r, memory.back().data(), length(me, r, part) * static_cast<int64_t>(sizeof(float))});
             const int64_t coming = length(r, me, part);
             memory.emplace_back(static_cast<size_t>(coming));
             receive.push_back({r, memory.back().data(), coming * static_cast<int64_t>(sizeof(float))});
@@ -39,9 +42,7 @@ TEST_F(DeviceCommTest, AnExchangeBringsEachPartToItsRankInOrder) {
         comm.wait("numbers");
         for (size_t p = 0; p < receive.size(); ++p) {
           const int from = receive[p].peer, part = static_cast<int>(p % 2);
-          const std::vector<float> got = memory[2 * p + 1].host();
-          for (size_t i = 0; i < got.size(); ++i)
-            ASSERT_EQ(got[i], sent(from, me, part, static_cast<int64_t>(i))) << from << " to " << me << ", " << order;
+          EXPECT_TRUE(memory[2 * p + 1].host() == numbers(from, me, part)) << from << " to " << me << ", " << order;
         }
       });
     }
@@ -68,9 +69,8 @@ TEST_F(DeviceCommTest, AnAllGatherOfEvenAndUnevenSpans) {
           for (int64_t offset : offsets) bytes.push_back(offset * 4);
           comm.all_gather_spans(memory.data(), bytes, "weights");
           comm.wait("weights");
-          const std::vector<float> got = memory.host();
-          for (int64_t i = 0; i < static_cast<int64_t>(got.size()); ++i)
-            ASSERT_EQ(got[i], i >= offsets[0] && i < offsets.back() ? static_cast<float>(i) : -1.0f) << order;
+          for (int64_t i = offsets[0]; i < offsets.back(); ++i) values[i] = static_cast<float>(i);
+          EXPECT_TRUE(memory.host() == values) << ranks << " ranks, " << order;
         });
       }
     }
@@ -87,9 +87,10 @@ TEST_F(DeviceCommTest, AReductionOfEvenAndUnevenSpans) {
         const GpuFloats memory(values);
         comm.reduce_spans(memory.data(), offsets, "gradients");
         comm.wait("gradients");
-        const std::vector<float> got = memory.host();
-        for (int64_t i = offsets[comm.rank()]; i < offsets[comm.rank() + 1]; ++i)
-          ASSERT_EQ(got[i], static_cast<float>(i % 100) * static_cast<float>(ranks * (ranks + 1) / 2)) << "element " << i;
+        const int64_t begin = offsets[comm.rank()], end = offsets[comm.rank() + 1];
+        std::vector<float> sums;
+        for (int64_t i = begin; i < end; ++i) sums.push_back(static_cast<float>(i % 100) * static_cast<float>(ranks * (ranks + 1) / 2));
+        EXPECT_TRUE(GpuFloats::read(memory.data() + begin, sums.size()) == sums) << ranks << " ranks";
       });
     }
   }
@@ -100,32 +101,43 @@ TEST_F(DeviceCommTest, ItsWorkComesBetweenThatOfAnotherStream) {
   for (const char* order : kStreamOrders) {
     settings(order);
     on_ranks(2, [&](Comm&, DeviceComm& comm) {
-      constexpr size_t kSize = 3000;
       const int other = 1 - comm.rank();
+      const std::vector<float> wanted = numbers(other, comm.rank(), 1);
       const GpuStream work;
-      const GpuFloats mine(kSize), theirs(kSize);
-      float *source = nullptr, *result = nullptr;
-      ASSERT_EQ(cudaMallocHost(reinterpret_cast<void**>(&source), kSize * sizeof(float)), cudaSuccess);
-      ASSERT_EQ(cudaMallocHost(reinterpret_cast<void**>(&result), kSize * sizeof(float)), cudaSuccess);
-      for (size_t i = 0; i < kSize; ++i) source[i] = sent(comm.rank(), other, 0, static_cast<int64_t>(i));
+      const PinnedFloats source(numbers(comm.rank(), other, 1)), result(wanted.size());
+      const size_t sent = source.values().size() * sizeof(float), coming = wanted.size() * sizeof(float);
+      const GpuFloats mine(source.values().size()), theirs(wanted.size());
       for (int round = 0; round < 3; ++round) {
         // Whoever does not wait for another's work sees these.
-        ASSERT_EQ(cudaMemsetAsync(mine.data(), round, kSize * sizeof(float), work), cudaSuccess);
-        ASSERT_EQ(cudaMemcpyAsync(mine.data(), source, kSize * sizeof(float), cudaMemcpyHostToDevice, work), cudaSuccess);
+        cuda::check_status(cudaMemsetAsync(mine.data(), round, sent, work), "clear");
+        cuda::check_status(cudaMemcpyAsync(mine.data(), source.data(), sent, cudaMemcpyHostToDevice, work), "copy");
         comm.start_after(work);
-        comm.clear(theirs.data(), kSize * sizeof(float));
-        const DeviceComm::Part send{other, mine.data(), kSize * sizeof(float)}, receive{other, theirs.data(), kSize * sizeof(float)};
+        comm.clear(theirs.data(), static_cast<int64_t>(coming));
+        const DeviceComm::Part send{other, mine.data(), static_cast<int64_t>(sent)},
+            receive{other, theirs.data(), static_cast<int64_t>(coming)};
         comm.exchange({&send, 1}, {&receive, 1}, "numbers");
         comm.finish_before(work);
-        ASSERT_EQ(cudaMemcpyAsync(result, theirs.data(), kSize * sizeof(float), cudaMemcpyDeviceToHost, work), cudaSuccess);
-        ASSERT_EQ(cudaMemsetAsync(mine.data(), 0xff, kSize * sizeof(float), work), cudaSuccess);
+        cuda::check_status(cudaMemcpyAsync(result.data(), theirs.data(), coming, cudaMemcpyDeviceToHost, work), "copy");
+        cuda::check_status(cudaMemsetAsync(mine.data(), 0xff, sent, work), "clear");
         comm.wait("numbers");
-        ASSERT_EQ(cudaStreamSynchronize(work), cudaSuccess);
-        for (size_t i = 0; i < kSize; ++i)
-          ASSERT_EQ(result[i], sent(other, comm.rank(), 0, static_cast<int64_t>(i))) << order << ", round " << round;
+        cuda::check_status(cudaStreamSynchronize(work), "wait");
+        EXPECT_TRUE(result.values() == wanted) << order << ", round " << round;
       }
-      ASSERT_EQ(cudaFreeHost(source), cudaSuccess);
-      ASSERT_EQ(cudaFreeHost(result), cudaSuccess);
+    });
+  }
+}
+
+TEST_F(DeviceCommTest, WaitingIsAlsoForWhatIsBehindTheLastCollective) {
+  for (const char* order : kStreamOrders) {
+    settings(order);
+    on_ranks(2, [&](Comm&, DeviceComm& comm) {
+      const GpuFloats x(numbers(0, 1, 1));
+      comm.clear(x.data(), 4);
+      const int64_t offsets[] = {0, 8, 16};
+      comm.all_gather_spans(x.data(), offsets, "numbers");
+      comm.clear(x.data(), length(0, 1, 1) * static_cast<int64_t>(sizeof(float)));
+      comm.wait("numbers");
+      EXPECT_TRUE(x.host() == std::vector<float>(static_cast<size_t>(length(0, 1, 1)), 0.0f)) << order;
     });
   }
 }
@@ -133,13 +145,13 @@ TEST_F(DeviceCommTest, ItsWorkComesBetweenThatOfAnotherStream) {
 TEST_F(DeviceCommTest, ItsMemoryIsGivenBack) {
   on_ranks(2, [](Comm&, DeviceComm& comm) {
     size_t before = 0, between = 0, after = 0, total = 0;
-    ASSERT_EQ(cudaMemGetInfo(&before, &total), cudaSuccess);
+    EXPECT_EQ(cudaMemGetInfo(&before, &total), cudaSuccess);
     auto memory = comm.allocate(size_t{1} << 20, "a test");
     EXPECT_EQ(comm.allocate(0, "nothing"), nullptr);
-    ASSERT_EQ(cudaMemGetInfo(&between, &total), cudaSuccess);
+    EXPECT_EQ(cudaMemGetInfo(&between, &total), cudaSuccess);
     EXPECT_LE(between + (size_t{1} << 20), before);
     memory.reset();
-    ASSERT_EQ(cudaMemGetInfo(&after, &total), cudaSuccess);
+    EXPECT_EQ(cudaMemGetInfo(&after, &total), cudaSuccess);
     EXPECT_EQ(after, before);
     comm.wait("both have looked");
   });
