@@ -35,7 +35,7 @@ def readable(names):
     short = {}
     for mangled, name in zip(names, subprocess.run(["c++filt"], input="\n".join(names), capture_output=True, text=True,
                                                    check=True).stdout.splitlines()):
-        name = re.sub(r"^void ", "", name).replace("cohort::cuda::kernels::", "").replace("(anonymous namespace)::", "")
+        name = re.sub(r"^void ", "", name).replace("cohort::cuda::kernels::", "").replace("cohort::cuda::", "").replace("(anonymous namespace)::", "")
         depth = 0
         for at, letter in enumerate(name):  # the parameters begin at the first bracket outside of template arguments
             depth += (letter == "<") - (letter == ">")
@@ -98,7 +98,8 @@ def main():
     same_compiler = compiler in lines[0]
     committed = {tuple(line.split("\t")[:2]): line.split("\t")[2:] for line in lines[2:]}
     stems = {s.stem for s in sources}
-    committed = {k: v for k, v in committed.items() if k[0].split(":")[0] in stems or not chosen.only}
+    committed = {k: v for k, v in committed.items()
+                 if k[1] in chosen.arch.split(",") and (k[0].split(":")[0] in stems or not chosen.only)}
     made = {(row[0], row[1]): row[2:] for row in rows}
     missing = sorted(set(committed) ^ set(made))
     for kernel, sm in missing:
