@@ -7,6 +7,7 @@
 #include <span>
 
 #include "cli/command.h"
+#include "cli/doctor_gpus.h"
 #include "cli/failure.h"
 #include "comm/environment.h"
 #include "core/check.h"
@@ -20,23 +21,13 @@
 namespace cohort {
 namespace {
 
-// What run.device: cuda would find.
-std::string gpu_text() {
-  try {
-    const std::shared_ptr<Gpu> gpu = open_gpu(0);
-    return fmt::format("{}, {} free", gpu_description(), human_bytes(static_cast<uint64_t>(gpu_memory()->free)));
-  } catch (const Error& error) {
-    return std::string("none: ") + error.what();
-  }
-}
-
 void print_machine() {
   const CpuTopology cpus = process_topology();
   fmt::print("{}processor fit for the kernels\n", version_text());  // else this program had not started
   fmt::print("cores     {} usable of {}\n", cpus.usable(), cpus.machine_cores);
   const std::optional<int64_t> memory = free_memory();
   fmt::print("memory    {}\n", memory ? human_bytes(static_cast<uint64_t>(*memory)) + " free" : "unknown");
-  fmt::print("gpu       {}\n", gpu_text());
+  fmt::print("{}", gpu_lines());
 }
 
 // Whether all that is required is there.

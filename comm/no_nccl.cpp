@@ -3,11 +3,18 @@
 #include "core/check.h"
 
 namespace cohort {
+namespace {
 
-std::unique_ptr<Comm> make_nccl_comm(Comm&) {
-  fail(
-      ExitCode::kUsage,
-      "this program was built without NCCL (cmake -DCOHORT_CUDA=ON needs it); use run.device: cpu");
+[[noreturn]] void refuse() {
+  fail(ExitCode::kUsage, "this program was built without NCCL (cmake -DCOHORT_CUDA=ON needs it); use run.device: cpu");
 }
+
+}  // namespace
+
+int choose_gpu(Comm&) { refuse(); }
+
+std::unique_ptr<DeviceComm> make_nccl_comm(Comm&, const NcclOptions&) { refuse(); }
+
+GpuReport examine_gpus() { return {.lines = {{"gpu", "not in this build; see cmake -DCOHORT_CUDA=ON"}}}; }
 
 }  // namespace cohort

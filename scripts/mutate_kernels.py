@@ -1,19 +1,25 @@
 #!/usr/bin/env python3
 """Deletes the barriers, waits and events of the GPU code one at a time and says which deletions no test notices.
 
-usage: scripts/mutate_kernels.py [--build FOLDER] [--only TEXT] [--list]
+usage: scripts/mutate_kernels.py [--build FOLDER] [--only TEXT] [--operators COUNT [--seed N]] [--part I/N] [--list]
 
 Each mutant is the working tree's model/cuda with one call of MUTATED removed, built over the emulator in the plain and
 the ThreadSanitizer flavour (in FOLDER, default build-mutants) and given the emulated tests. It is noticed when it does not
 compile, a test fails, hangs or a race is reported. The process ends with 1 when something survived that is not named in
 EXPECTED_SURVIVORS. The working tree itself is not touched.
+
+--operators COUNT: instead, one operator of OPERATORS in a kernel is another one, at COUNT places of each file drawn with
+--seed; flavours plain and AddressSanitizer. Some of these change nothing that can be seen: whoever reads the list judges.
+--part I/N: only the I-th of N parts of the mutants, from 1, so that a long list can be worked off in pieces.
 """
 import argparse
 import pathlib
+import random
 import re
 import shutil
 import subprocess
 import sys
+import typing
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MUTATED = re.compile(
@@ -22,24 +28,65 @@ MUTATED = re.compile(
     r"|(?:check_status\()?cudaStreamSynchronize\([^;]*;|(?:check_status\()?cudaEventSynchronize\([^;]*;")
 # "file: line's text": why no test can notice that it is gone.
 EXPECTED_SURVIVORS = {}
-FLAVOURS = ("plain", "tsan")
+OPERATORS = {" < ": " <= ", " <= ": " < ", " > ": " >= ", " >= ": " > ", " + ": " - ", " - ": " + ", " += ": " -= ", " * ": " + ",
+             " / ": " * ", " % ": " / ", " == ": " != ", " != ": " == ", " && ": " || ", " || ": " && "}
 TEST_SECONDS = 300
 
 
-def mutants():
-    """(path from the root, offset, length, line number, text) of every call that can be removed."""
+class Mutant(typing.NamedTuple):
+    path: pathlib.Path  # from the root
+    offset: int
+    old: str
+    new: str
+    line: int
+    text: str  # of the whole line
+
+    def __str__(self):
+        return f"{self.path}:{self.line}: " + (self.text if self.new == ";" else f"'{self.old.strip()}' -> '{self.new.strip()}' in {self.text}")
+
+
+def sources():
+    """(path from the root, text) of the kernels, without the file of the instructions themselves."""
     for path in sorted((ROOT / "model/cuda").rglob("*.cu*")):
-        source = path.read_text()
-        if path.parent.name == "platform" and path.name == "ptx.cuh":
-            continue  # the instructions themselves
+        if path.name != "ptx.cuh":
+            yield path.relative_to(ROOT), path.read_text()
+
+
+def mutant(path, source, offset, old, new):
+    line = source.count("\n", 0, offset) + 1
+    return Mutant(path, offset, old, new, line, source.splitlines()[line - 1].strip())
+
+
+def deletions():
+    """Every call that can be removed."""
+    for path, source in sources():
         for match in MUTATED.finditer(source):
-            line = source.count("\n", 0, match.start()) + 1
-            yield path.relative_to(ROOT), match.start(), len(match.group()), line, match.group()
+            yield mutant(path, source, match.start(), match.group(), ";")
+
+
+def other_operators(count, seed, only):
+    """`count` operators of each file's kernels."""
+    for path, source in sources():
+        if only not in str(path):
+            continue
+        begin, end = source.find("namespace kernels {"), source.find("}  // namespace kernels")
+        if begin < 0:
+            begin, end = 0, len(source)
+        found = []
+        for match in re.finditer("|".join(re.escape(o) for o in OPERATORS), source[begin:end]):
+            one = mutant(path, source, begin + match.start(), match.group(), OPERATORS[match.group()])
+            before = source[source.rfind("\n", 0, one.offset) + 1:one.offset]
+            if "//" not in before and not one.text.startswith(("#", "template", "static_assert", "//")):
+                found.append(one)
+        yield from random.Random(f"{seed} {path}").sample(found, min(count, len(found)))
+
+
+through = []  # --through
 
 
 def run(command, seconds=None, **options):
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=seconds, **options)
+        done = subprocess.run(through + command, capture_output=True, text=True, errors="replace", timeout=seconds, **options)
         return done.returncode, done.stdout + done.stderr
     except subprocess.TimeoutExpired:
         return "timeout", ""
@@ -56,18 +103,19 @@ def copy_tree(to):
                 shutil.copyfile(ROOT / name, target)
 
 
-def how_noticed(build):
+def how_noticed(build, flavours):
     """How the tests of a built mutant fail, by flavour; "" when they pass."""
-    for flavour in FLAVOURS:
+    for flavour in flavours:
         code, text = run(["cmake", "--build", str(build), "--target", f"test_emulated_{flavour}", "-j2"])
         if code != 0:
             return f"{flavour}: does not build"
         code, text = run([str(build / f"tests/emulated/test_emulated_{flavour}"), "--gtest_filter=Gpu*:DeviceLanguage*",
-                          "--gtest_brief=1"], TEST_SECONDS, env={"PATH": "/usr/bin:/bin", "TSAN_OPTIONS": "halt_on_error=1"})
+                          "--gtest_brief=1", "--gtest_fail_fast"], TEST_SECONDS,
+                         env={"PATH": "/usr/bin:/bin", "TSAN_OPTIONS": "halt_on_error=1", "ASAN_OPTIONS": "detect_leaks=0"})
         if code != 0:
-            race = re.search(r"SUMMARY: ThreadSanitizer: (.*)", text)
+            race = re.search(r"SUMMARY: \w+Sanitizer: (.*)|runtime error: (.*)", text)
             failed = re.search(r"\[  FAILED  \] (\S+)", text)
-            return f"{flavour}: " + (race.group(1) if race else failed.group(1) if failed else f"ended with {code}")
+            return f"{flavour}: " + (race.group(0) if race else failed.group(1) if failed else f"ended with {code}")
     return ""
 
 
@@ -75,12 +123,22 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--build", default="build-mutants", help="folder for the copy and its build")
     options.add_argument("--only", default="", help="only mutants whose file or text holds this")
+    options.add_argument("--operators", type=int, default=0, help="mutants of this kind in each file, instead of deletions")
+    options.add_argument("--seed", type=int, default=1, help="of --operators")
+    options.add_argument("--through", default="", help="a command that each build and test is run by, as `nice -n 5`")
+    options.add_argument("--part", default="1/1", help="I/N")
     options.add_argument("--list", action="store_true", help="print the mutants and do nothing")
     chosen = options.parse_args()
-    found = [m for m in mutants() if chosen.only in str(m[0]) or chosen.only in m[4]]
+    through.extend(chosen.through.split())
+    if chosen.operators > 0:
+        flavours, found = ("plain", "asan"), list(other_operators(chosen.operators, chosen.seed, chosen.only))
+    else:
+        flavours = ("plain", "tsan")
+        found = [m for m in deletions() if chosen.only in str(m.path) or chosen.only in m.text]
+    part, parts = map(int, chosen.part.split("/"))
+    found = found[part - 1::parts]
     if chosen.list:
-        for path, _, _, line, text in found:
-            print(f"{path}:{line}: {text}")
+        print(*found, sep="\n")
         return 0
 
     folder = (ROOT / chosen.build).resolve()
@@ -93,21 +151,21 @@ def main():
     if code != 0:
         print(text, file=sys.stderr)
         return 2
-    unchanged = how_noticed(build)
+    unchanged = how_noticed(build, flavours)
     if unchanged:
         print(f"the unchanged code fails already: {unchanged}", file=sys.stderr)
         return 2
 
     survivors = 0
-    for path, offset, length, line, text in found:
-        original = (source / path).read_text()
-        (source / path).write_text(original[:offset] + ";" + original[offset + length:])
-        noticed = how_noticed(build)
-        (source / path).write_text(original)
-        reason = EXPECTED_SURVIVORS.get(f"{path}: {text}", "")
+    for m in found:
+        original = (source / m.path).read_text()
+        (source / m.path).write_text(original[:m.offset] + m.new + original[m.offset + len(m.old):])
+        noticed = how_noticed(build, flavours)
+        (source / m.path).write_text(original)
+        reason = EXPECTED_SURVIVORS.get(f"{m.path}: {m.text}", "")
         survivors += not noticed and not reason
-        print(f"{path}:{line}: {text} -> {noticed or 'NOT NOTICED' + (': ' + reason if reason else '')}", flush=True)
-    print(f"{len(found)} deletions, {survivors} survived without a reason")
+        print(f"{m} -> {noticed or 'NOT NOTICED' + (': ' + reason if reason else '')}", flush=True)
+    print(f"{len(found)} mutants, {survivors} survived without a reason")
     return 1 if survivors else 0
 
 

@@ -139,6 +139,7 @@ struct CommSection {
   double timeout_s = 600;  // one collective
   double rollout_timeout_s = 3600, update_timeout_s = 3600, load_timeout_s = 600,
          reward_timeout_s = 600, checkpoint_timeout_s = 1800;
+  std::string interface;  // by which GPUs of several hosts talk, in NCCL's notation; "": as NCCL chooses
   bool operator==(const CommSection&) const = default;
 };
 

@@ -304,6 +304,8 @@ std::vector<KeyRow> make_keys() {
        .decides_bits = false, .help = "for a completion's scores to be there, from its end; later ones are left out"},
       {.section = "comm", .name = "checkpoint_timeout_s", .value = comm<&C::checkpoint_timeout_s>, .bounds = kSeconds,
        .decides_bits = false, .help = "writing or reading a checkpoint"},
+      {.section = "comm", .name = "interface", .value = comm<&C::interface>, .decides_bits = false,
+       .help = "network interface of NCCL, e.g. ib0, =eth0 or ^docker,lo; empty: as NCCL chooses"},
 
       {.section = "log", .name = "completions_steps", .value = log<&L::completions_steps>, .bounds = from(0, kMaxSteps),
        .decides_bits = false, .help = "write completions/step_N.jsonl each so many steps; 0: never"},
@@ -332,7 +334,7 @@ const std::vector<SectionRow>& config_sections() {
       {.name = "trainer", .help = "steps, evaluation, checkpoints"},
       optional_map<&Config::trainer, &TrainerSection::warm_start>(
           "trainer.warm_start", "fine-tuning on the task's solutions before step 1"),
-      {.name = "comm", .help = "deadlines: seconds until a silent rank ends the job"},
+      {.name = "comm", .help = "deadlines: seconds until a silent rank ends the job; the network"},
       {.name = "log", .help = "what is written beside metrics.jsonl"},
   };
   return rows;

@@ -12,67 +12,11 @@
 namespace cohort {
 namespace {
 
-int first_leaf(TreeNode node) { return node.index << node.level; }
-int last_leaf(TreeNode node) { return ((node.index + 1) << node.level) - 1; }
-
-// The smallest subtree that holds both.
-TreeNode common_ancestor(TreeNode a, TreeNode b) {
-  const int level = std::bit_width(static_cast<unsigned>(first_leaf(a) ^ first_leaf(b)));
-  return {level, first_leaf(a) >> level};
-}
-
 bool covers(TreeNode node, LogicalRange range) {
   return first_leaf(node) >= range.first && last_leaf(node) < range.last;
 }
 
-bool any_used(TreeNode node, const std::vector<bool>& leaf_used) {
-  for (int leaf = first_leaf(node); leaf <= last_leaf(node); ++leaf)
-    if (leaf_used[leaf]) return true;
-  return false;
-}
-
 }  // namespace
-
-LogicalRange logical_range(int logical_ranks, int rank, int size) {
-  CHECK_USAGE(size <= logical_ranks,
-              "{} ranks, but trainer.logical_ranks is {}: start at most that many, or raise it (it "
-              "is part of the "
-              "result, see docs/architecture.md)",
-              size, logical_ranks);
-  const auto begin = [&](int r) {
-    return static_cast<int>(static_cast<int64_t>(logical_ranks) * r / size);
-  };
-  return {begin(rank), begin(rank + 1)};
-}
-
-std::vector<TreeNode> covering_nodes(LogicalRange range) {
-  std::vector<TreeNode> nodes;
-  for (int leaf = range.first; leaf < range.last;) {
-    int level = 0;
-    while (leaf % (2 << level) == 0 && leaf + (2 << level) <= range.last) ++level;
-    nodes.push_back({level, leaf >> level});
-    leaf += 1 << level;
-  }
-  return nodes;
-}
-
-std::vector<int> tree_merges(std::span<const int> leaves) {
-  std::vector<int> merges;
-  std::vector<TreeNode> open;
-  for (size_t i = 0; i < leaves.size(); ++i) {
-    open.push_back({0, leaves[i]});
-    merges.push_back(0);
-    while (open.size() >= 2) {
-      const TreeNode left = open[open.size() - 2], right = open.back(), parent = common_ancestor(left, right);
-      const bool complete = i + 1 == leaves.size() || last_leaf(parent) < leaves[i + 1];
-      if (!(left == right) && !complete) break;
-      open.pop_back();
-      open.back() = parent;
-      ++merges.back();
-    }
-  }
-  return merges;
-}
 
 GradientSum::GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t exchange, Device device)
     : size_(size),
@@ -195,10 +139,8 @@ std::span<const float> GradientSum::exchange(const std::vector<bool>& leaf_used,
   std::vector<int64_t> begins(ranks + 1, size_);
   size_t rounds = 0;
   for (int r = 0; r < ranks; ++r) {
-    const LogicalRange range = logical_range(logical_ranks_, r, ranks);
-    begins[r] = range.first * (size_ / logical_ranks_);
-    for (TreeNode node : covering_nodes(range))
-      if (any_used(node, leaf_used)) held[r].push_back(node);
+    begins[r] = logical_range(logical_ranks_, r, ranks).first * (size_ / logical_ranks_);
+    held[r] = held_nodes(leaf_used, r, ranks);
     rounds = std::max(rounds, held[r].size());
   }
   const int me = comm_.rank();

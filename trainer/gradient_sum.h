@@ -1,8 +1,4 @@
-// GradientSum: adds the gradients of the logical ranks in a fixed binary tree.
-//
-// The leaves are the logical ranks; a process owns a contiguous range of them and holds the sums of
-// the largest complete subtrees inside that range. Which process adds two nodes never matters: the
-// tree is the same for every world size.
+// GradientSum: adds the gradients of the logical ranks in a fixed binary tree (gradient_tree.h).
 #pragma once
 
 #include <cstdint>
@@ -14,26 +10,9 @@
 #include "model/arena.h"
 #include "model/exec.h"
 #include "model/tensor.h"
+#include "trainer/gradient_tree.h"
 
 namespace cohort {
-
-// Logical ranks [first, last) of rank `rank` of `size`: as even as can be, in order.
-struct LogicalRange {
-  int first, last;
-};
-LogicalRange logical_range(int logical_ranks, int rank, int size);
-
-// A node of the tree: leaves [index * 2^level, (index + 1) * 2^level).
-struct TreeNode {
-  int level, index;
-  bool operator==(const TreeNode&) const = default;
-};
-// The largest complete subtrees that cover `range`, left to right.
-std::vector<TreeNode> covering_nodes(LogicalRange range);
-
-// How gradients of packs are added up that belong to these leaves (ascending, a leaf's packs in order): after each pack's
-// has been put on a stack, so many times the two on top become their sum. One is left at the end.
-std::vector<int> tree_merges(std::span<const int> leaves);
 
 // Elements of a gradient that one rank sends another at once.
 constexpr int64_t kExchangedGradients = int64_t{1} << 22;

@@ -31,3 +31,12 @@ target_include_directories(cohort_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLU
 # without constexpr. --resource-usage prints registers, shared memory and spills of each kernel; a spill is an error.
 target_compile_options(cohort_cuda PRIVATE
   "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false;-lineinfo;--resource-usage;-Xptxas=--warn-on-spills,--warning-as-error;-DFMT_USE_CONSTEXPR=1;--Werror=all-warnings;-Xcompiler=-Wall,-Wextra,-Werror,-Wno-missing-field-initializers>")
+
+# NCCL, whose objects stand for comm/no_nccl.cpp.
+file(GLOB NCCL_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/comm/nccl*.cpp)
+find_library(NCCL nccl HINTS ${CMAKE_CUDA_TOOLKIT_ROOT_DIR}/lib64 $ENV{CUDA_HOME}/lib64 /usr/local/cuda/lib64)
+if(NOT NCCL)
+  message(FATAL_ERROR "COHORT_CUDA=ON: libnccl was not found; install NCCL (2.28 or later), or build with OFF")
+endif()
+target_sources(cohort_cuda PRIVATE ${NCCL_SOURCES})
+target_link_libraries(cohort_cuda INTERFACE ${NCCL})

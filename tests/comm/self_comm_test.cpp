@@ -6,6 +6,7 @@
 
 #include "comm/comm.h"
 #include "comm/nccl.h"
+#include "tests/core/expect_error.h"
 #include "core/check.h"
 
 namespace cohort {
@@ -74,13 +75,12 @@ TEST(SelfCommDeathTest, AbortEndsWithTheCode) {
 
 TEST(NcclComm, IsRefusedByABuildWithoutIt) {
   const auto comm = make_self_comm();
-  try {
-    make_nccl_comm(*comm);
-    FAIL() << "no error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::kUsage);
-    EXPECT_NE(std::string(error.what()).find("run.device"), std::string::npos) << error.what();
-  }
+  EXPECT_ERROR(make_nccl_comm(*comm), kUsage, "use run.device: cpu");
+  EXPECT_ERROR(choose_gpu(*comm), kUsage, "use run.device: cpu");
+  const GpuReport report = examine_gpus();
+  EXPECT_FALSE(report.usable);
+  ASSERT_EQ(report.lines.size(), 1u);
+  EXPECT_NE(report.lines[0].text.find("not in this build"), std::string::npos);
 }
 
 }  // namespace

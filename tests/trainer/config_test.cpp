@@ -35,7 +35,7 @@ algorithm: {loss_type: dr_grpo, epsilon_high: -1}
 optim: {learning_rate: 1e-6, adam_epsilon: 1.0e-8}
 trainer:
   warm_start: {steps: 10}
-comm: {timeout_s: 1.5}
+comm: {timeout_s: 1.5, interface: '^docker,lo'}
 )");
   EXPECT_EQ(config.run.name, "a b");
   EXPECT_EQ(config.run.seed, UINT64_MAX);
@@ -67,6 +67,7 @@ comm: {timeout_s: 1.5}
   ASSERT_TRUE(config.trainer.warm_start.has_value());
   EXPECT_EQ(config.trainer.warm_start->steps, 10);
   EXPECT_EQ(config.comm.timeout_s, 1.5);
+  EXPECT_EQ(config.comm.interface, "^docker,lo");
   EXPECT_EQ(config.run_dir(), std::filesystem::path("runs/a b"));
 }
 

@@ -301,6 +301,22 @@ TEST(TreeMerges, AnExample) {
   EXPECT_EQ(tree_merges(none), none);
 }
 
+TEST(NodeMerges, AnExample) {
+  const std::vector<TreeNode> nodes = {{1, 0}, {0, 3}, {0, 4}, {1, 3}}, one = {{3, 0}}, gaps = {{0, 1}, {0, 6}, {0, 7}};
+  EXPECT_EQ(node_merges(nodes), (std::vector<int>{0, 1, 0, 2}));
+  EXPECT_EQ(node_merges(one), std::vector<int>{0});
+  EXPECT_EQ(node_merges(gaps), (std::vector<int>{0, 0, 2}));
+}
+
+TEST(HeldNodes, AreThoseWithPacks) {
+  const std::vector<bool> used = {false, true, false, false, true, false, false, true};
+  EXPECT_EQ(held_nodes(used, 0, 1), (std::vector<TreeNode>{{3, 0}}));
+  EXPECT_EQ(held_nodes(used, 0, 3), (std::vector<TreeNode>{{1, 0}}));           // leaves 0, 1
+  EXPECT_EQ(held_nodes(used, 1, 3), (std::vector<TreeNode>{{0, 4}}));           // 2, 3 and 4
+  EXPECT_EQ(held_nodes(used, 2, 3), (std::vector<TreeNode>{{1, 3}}));           // 5, and 6, 7
+  EXPECT_TRUE(held_nodes(used, 1, 4).empty());
+}
+
 TEST(GradientSum, RefusesWhatItCannotShareOut) {
   const auto comm = make_self_comm();
   EXPECT_THROW(GradientSum(12, 8, *comm), Error);

@@ -23,7 +23,7 @@ struct ThreadWorld {
   std::vector<Slot> slots;
 };
 
-class ThreadComm final : public Comm {
+class ThreadComm : public Comm {
  public:
   ThreadComm(ThreadWorld& world, int rank) : world_(world), rank_(rank) {}
   int rank() const override { return rank_; }

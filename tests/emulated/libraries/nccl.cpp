@@ -266,6 +266,10 @@ ncclResult_t ncclReduceScatter(const void* send, void* receive, size_t count, nc
                                ncclComm_t comm, cudaStream_t stream) {
   return call(comm, stream, {CallKind::reduce_scatter, send, receive, count, type, op, 0});
 }
+ncclResult_t ncclReduce(const void* send, void* receive, size_t count, ncclDataType_t type, ncclRedOp_t op, int root,
+                        ncclComm_t comm, cudaStream_t stream) {
+  return call(comm, stream, {CallKind::reduce, send, receive, count, type, op, root});
+}
 ncclResult_t ncclAllGather(const void* send, void* receive, size_t count, ncclDataType_t type, ncclComm_t comm,
                            cudaStream_t stream) {
   return call(comm, stream, {CallKind::all_gather, send, receive, count, type, ncclSum, 0});

@@ -12,11 +12,13 @@ namespace emulated {
 namespace {
 
 const char* name_of(uint32_t kind) {
-  constexpr const char* kNames[] = {"all-reduce", "reduce-scatter", "all-gather", "broadcast", "send/receive"};
-  return kind < 5 ? kNames[kind] : "something unknown";
+  constexpr const char* kNames[] = {"all-reduce", "reduce-scatter", "all-gather", "broadcast", "reduce", "send/receive"};
+  return kind < 6 ? kNames[kind] : "something unknown";
 }
 
-bool is_sum(CallKind kind) { return kind == CallKind::all_reduce || kind == CallKind::reduce_scatter; }
+bool is_sum(CallKind kind) {
+  return kind == CallKind::all_reduce || kind == CallKind::reduce_scatter || kind == CallKind::reduce;
+}
 
 double get(const void* data, ncclDataType_t type, size_t i) {
   switch (type) {
@@ -70,7 +72,8 @@ size_t sent_elements(const NcclCall& call, int ranks, int rank) {
   if (call.kind == CallKind::broadcast) return rank == call.peer ? call.count : 0;
   return call.kind == CallKind::receive ? 0 : call.count;
 }
-size_t received_elements(const NcclCall& call, int ranks, int) {
+size_t received_elements(const NcclCall& call, int ranks, int rank) {
+  if (call.kind == CallKind::reduce) return rank == call.peer ? call.count : 0;
   if (call.kind == CallKind::all_gather) return call.count * static_cast<size_t>(ranks);
   return call.kind == CallKind::send ? 0 : call.count;
 }
@@ -108,6 +111,10 @@ void NcclTransfer::plan(NcclCall& call) {
       case CallKind::all_gather:
         out_[r].pieces.push_back({label, send, bytes});
         in_[r].pieces.push_back({label, receive + static_cast<size_t>(r) * bytes, bytes});
+        break;
+      case CallKind::reduce:  // labels between all, as of a broadcast
+        out_[r].pieces.push_back({label, send, r == call.peer ? bytes : 0});
+        in_[r].pieces.push_back({label, received_.back().data(), rank_ == call.peer ? bytes : 0});
         break;
       default:  // broadcast: labels between all, so that everybody sees a call that does not match
         out_[r].pieces.push_back({label, send, rank_ == call.peer ? bytes : 0});
@@ -172,10 +179,11 @@ void NcclTransfer::finish(const NcclCall& call) {
   } else if (call.kind == CallKind::broadcast && rank_ == call.peer) {
     std::memmove(call.receive, send, bytes);
   } else if (is_sum(call.kind)) {
-    const char* own = call.kind == CallKind::all_reduce ? send : send + static_cast<size_t>(rank_) * bytes;
+    const char* own = call.kind == CallKind::reduce_scatter ? send + static_cast<size_t>(rank_) * bytes : send;
     std::vector<std::vector<char>> of(std::make_move_iterator(received_.begin()),
                                       std::make_move_iterator(received_.begin() + ranks_));
     received_.erase(received_.begin(), received_.begin() + ranks_);
+    if (call.kind == CallKind::reduce && rank_ != call.peer) return;
     of[static_cast<size_t>(rank_)].assign(own, own + bytes);
     for (size_t i = 0; i < call.count; ++i) {
       double sum = get(of[0].data(), call.type, i);

@@ -12,7 +12,7 @@
 
 namespace emulated {
 
-enum class CallKind : uint32_t { all_reduce, reduce_scatter, all_gather, broadcast, send, receive };
+enum class CallKind : uint32_t { all_reduce, reduce_scatter, all_gather, broadcast, reduce, send, receive };
 
 struct NcclCall {
   CallKind kind;
@@ -21,7 +21,7 @@ struct NcclCall {
   size_t count;  // elements, as the call says
   ncclDataType_t type;
   ncclRedOp_t op;
-  int peer;  // of send and receive; the root of a broadcast; else 0
+  int peer;  // of send and receive; the root of a broadcast or a reduce; else 0
 };
 
 size_t bytes_of(ncclDataType_t type);
