@@ -38,21 +38,27 @@ __global__ void __launch_bounds__(kThreads)
   lse[r] = row.lse;
 }
 
-// dL/dlogit = dL/dlogprob / temperature (1[column = target] - p), times the cap's slope: of the logits before the cap.
+// dL/dlogit = (dL/dlogprob (1[column = target] - p) - dL/dentropy p (log p + entropy)) / temperature, times the cap's slope: of the
+// logits before the cap. `of_entropy` may be null: zeros.
 template <typename A>
 __global__ void __launch_bounds__(kThreads)
     logit_gradient(A* __restrict__ dlogits, const float* __restrict__ logits, const int32_t* __restrict__ targets,
-                   const float* __restrict__ logprob, const float* __restrict__ lse, const float* __restrict__ gradient,
-                   int64_t begin, int count, LogitScale scale) {
+                   const float* __restrict__ logprob, const float* __restrict__ entropy, const float* __restrict__ lse,
+                   const float* __restrict__ of_logprob, const float* __restrict__ of_entropy, int64_t begin, int count,
+                   LogitScale scale) {
   const int64_t r = blockIdx.x;
-  const float g = gradient[r], factor = g * scale.inverse_temperature, row_lse = lse[r];
+  const float g = of_logprob[r], factor = g * scale.inverse_temperature, row_lse = lse[r];
+  const float e = of_entropy != nullptr ? of_entropy[r] : 0.0f, entropy_factor = e * scale.inverse_temperature;
   const int64_t target = targets[r] - begin;
   for (int c = threadIdx.x; c < count; c += kThreads) {
     float d = 0;
-    if (g != 0) {
+    if (g != 0 || e != 0) {
       const float logit = capped(logits[r * count + c], scale);
+      const float log_p = c == target ? logprob[r] : logit * scale.inverse_temperature - row_lse, p = expf(log_p);
       // 1 - p without cancellation at the target.
-      d = c == target ? -factor * expm1f(logprob[r]) : -factor * expf(logit * scale.inverse_temperature - row_lse);
+      d = -factor * (c == target ? expm1f(log_p) : p);
+      // p log p is 0 long before log p is out of bounds.
+      if (e != 0) d -= entropy_factor * p * (fmaxf(-104.0f, log_p) + entropy[r]);
       if (scale.softcap > 0) {
         const float t = __fdiv_rn(logit, scale.softcap);
         d *= __fmaf_rn(-t, t, 1.0f);
@@ -154,7 +160,7 @@ int64_t head_backward_scratch(int64_t rows, int64_t vocab, int64_t hidden, std::
          Pieces::numbers_for<float>(part_products_scratch(chunk, hidden, parts, keeps_rows));
 }
 
-void head_backward(Tensor dh, Tensor dw, Tensor h, Tensor w, Tensor targets, const HeadRows& rows, Tensor gradient,
+void head_backward(Tensor dh, Tensor dw, Tensor h, Tensor w, Tensor targets, const HeadRows& rows, const HeadGradients& gradients,
                    float temperature, float softcap, Products& products, Tensor scratch, Stream stream,
                    std::span<const RowPart> parts, const HeadKeptRows& kept) {
   const char* op = "head_backward";
@@ -168,7 +174,11 @@ void head_backward(Tensor dh, Tensor dw, Tensor h, Tensor w, Tensor targets, con
   check_vector(op, "targets", targets, n, DType::i32);
   check_vector(op, "logprob", rows.logprob, n, DType::f32);
   check_vector(op, "lse", rows.lse, n, DType::f32);
-  check_vector(op, "gradient", gradient, n, DType::f32);
+  check_vector(op, "the gradient of log-probs", gradients.of_logprob, n, DType::f32);
+  if (gradients.of_entropy) {
+    check_vector(op, "the gradient of entropies", gradients.of_entropy, n, DType::f32);
+    check_vector(op, "entropy", rows.entropy, n, DType::f32);
+  }
   CHECK(dh.dtype == DType::f32 && dw.dtype == DType::f32, "{}: gradients in {} and {}, wanted float32", op,
         dtype_name(dh.dtype), dtype_name(dw.dtype));
   if (kept_rows > 0) {
@@ -187,7 +197,8 @@ void head_backward(Tensor dh, Tensor dw, Tensor h, Tensor w, Tensor targets, con
     if (n > 0) {
       with_storage(h.dtype, [&]<typename A>(A) {
         launch(kernels::logit_gradient<A>, static_cast<unsigned>(n), kernels::kThreads, 0, stream, data_of<A>(d), logits,
-               targets.i32(), rows.logprob.f32(), rows.lse.f32(), gradient.f32(), begin, count, scale);
+               targets.i32(), rows.logprob.f32(), gradients.of_entropy ? rows.entropy.f32() : nullptr, rows.lse.f32(),
+               gradients.of_logprob.f32(), gradients.of_entropy ? gradients.of_entropy.f32() : nullptr, begin, count, scale);
       });
     }
     matmul_backward_input(dh, d, w.slice_rows(begin, count), products, stream, begin > 0);

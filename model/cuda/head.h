@@ -1,6 +1,6 @@
 // The language-model head on the GPU: meaning as in ops/head.h, kHeadChunk columns of the vocabulary at a time, never
 // T x V. Log-probs, entropies and gradients stay on the device; what lies between the two passes of ops/head.h's head_loss,
-// dL/dlogprob, is the caller's to compute.
+// dL/dlogprob and dL/dentropy, is the caller's to compute.
 //
 // A row's log-prob is that which sample_head (sample.h) gives, bit for bit.
 #pragma once
@@ -39,9 +39,13 @@ struct HeadKeptRows {
 };
 int64_t head_backward_scratch(int64_t rows, int64_t vocab, int64_t hidden, std::span<const RowPart> parts = {},
                               bool keeps_rows = false);
-// dh (n, C) f32 and dw (V, C) f32, overwritten; dw is the sum over rows in parts. gradient (n) f32: dL/dlogprob; of `rows`
-// logprob and lse are read.
-void head_backward(Tensor dh, Tensor dw, Tensor h, Tensor w, Tensor targets, const HeadRows& rows, Tensor gradient,
+// dL/dlogprob and dL/dentropy of each row, f32, (n) each; of_entropy may be absent: zeros.
+struct HeadGradients {
+  Tensor of_logprob, of_entropy;
+};
+// dh (n, C) f32 and dw (V, C) f32, overwritten; dw is the sum over rows in parts. Of `rows` logprob and lse are read, and
+// entropy where there are gradients of it.
+void head_backward(Tensor dh, Tensor dw, Tensor h, Tensor w, Tensor targets, const HeadRows& rows, const HeadGradients& gradients,
                    float temperature, float softcap, Products& products, Tensor scratch, Stream stream,
                    std::span<const RowPart> parts = {}, const HeadKeptRows& kept = {});
 

@@ -61,7 +61,7 @@ void head_logprobs(std::span<float> logprob, std::span<float> entropy, Tensor h,
   if (!entropy.empty()) download(entropy, rows.entropy, gpu);
 }
 
-// The host says dL/dlogprob between the two passes, row by row.
+// The host says dL/dlogprob and dL/dentropy between the two passes, row by row.
 void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, std::span<const int32_t> targets, float temperature,
                const TokenGradient& gradient, float softcap, std::span<const RowPart> parts, const KeptRows& kept, Gpu& gpu) {
   const int64_t n = h.rows();
@@ -73,16 +73,22 @@ void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, std::span<
     const Tensor scratch = gpu.scratch(DType::f32, cuda::head_scratch(n, w.n));
     cuda::head_logprobs(rows, h, w.flat, device_targets, temperature, softcap, gpu.products(), scratch, gpu.stream());
   }
-  std::vector<float> logprob(static_cast<size_t>(n)), entropy(logprob.size()), of_logprob(logprob.size());
+  std::vector<float> logprob(static_cast<size_t>(n)), entropy(logprob.size()), of_logprob(logprob.size()), of_entropy(logprob.size());
   download(std::span(logprob), rows.logprob, gpu);
   download(std::span(entropy), rows.entropy, gpu);
-  for (size_t i = 0; i < of_logprob.size(); ++i) of_logprob[i] = gradient(static_cast<int64_t>(i), logprob[i], entropy[i]);
-  const Tensor device_gradient = gpu.scratch(DType::f32, n);
-  gpu.upload(device_gradient.data, of_logprob.data(), device_gradient.bytes());
+  for (size_t i = 0; i < of_logprob.size(); ++i) {
+    const RowGradient of = gradient(static_cast<int64_t>(i), logprob[i], entropy[i]);
+    of_logprob[i] = of.dlogprob, of_entropy[i] = of.dentropy;
+  }
+  const cuda::HeadGradients gradients{
+      gpu.scratch(DType::f32, n),
+      std::ranges::any_of(of_entropy, [](float of) { return of != 0; }) ? gpu.scratch(DType::f32, n) : Tensor()};
+  gpu.upload(gradients.of_logprob.data, of_logprob.data(), gradients.of_logprob.bytes());
+  if (gradients.of_entropy) gpu.upload(gradients.of_entropy.data, of_entropy.data(), gradients.of_entropy.bytes());
   const cuda::HeadKeptRows device_kept{kept.rows, kept.rows.empty() ? Tensor() : gpu.carry(kept.rows), kept.sums};
   const Tensor scratch =
       gpu.scratch(DType::f32, cuda::head_backward_scratch(n, w.n, w.k, parts, !kept.rows.empty()));
-  cuda::head_backward(dh, dw, h, w.flat, device_targets, rows, device_gradient, temperature, softcap, gpu.products(), scratch,
+  cuda::head_backward(dh, dw, h, w.flat, device_targets, rows, gradients, temperature, softcap, gpu.products(), scratch,
                       gpu.stream(), parts, device_kept);
 }
 

@@ -36,7 +36,8 @@ class GpuHead : public GpuOps {
 
   // dh, dw, and the kept rows' sums.
   std::vector<Matrix> backward(const Problem& p, float temperature, const std::vector<float>& weights,
-                               std::span<const RowPart> parts = {}, std::vector<int32_t> kept_rows = {}) {
+                               std::span<const RowPart> parts = {}, std::vector<int32_t> kept_rows = {},
+                               const std::vector<float>& of_entropy = {}) {
     const std::vector<Matrix> rows = forward(p, temperature, 0, p.n());
     const int64_t part_count = std::max<int64_t>(1, static_cast<int64_t>(parts.size())), kept = static_cast<int64_t>(kept_rows.size());
     const DeviceMatrix h(p.h), w(p.w), targets(p.targets), logprob(rows[0]), lse(rows[2]), gradient(column(weights)),
@@ -47,8 +48,11 @@ class GpuHead : public GpuOps {
     const DeviceMatrix device_kept(kept > 0 ? kept_rows : nothing);
     cuda::HeadKeptRows keep;
     if (kept > 0) keep = {kept_rows, device_kept.t(), sums.t()};
-    cuda::head_backward(dh.t(), dw.t(), h.t(), w.t(), targets.t(), {logprob.t(), {}, lse.t()}, gradient.t(), temperature,
-                        p.softcap, products_, room.t(), stream_, parts, keep);
+    const DeviceMatrix entropy(rows[1]), entropy_gradient(column(of_entropy.empty() ? weights : of_entropy));
+    cuda::head_backward(dh.t(), dw.t(), h.t(), w.t(), targets.t(),
+                        {logprob.t(), of_entropy.empty() ? Tensor() : entropy.t(), lse.t()},
+                        {gradient.t(), of_entropy.empty() ? Tensor() : entropy_gradient.t()}, temperature, p.softcap, products_,
+                        room.t(), stream_, parts, keep);
     synchronize();
     return {dh.host(), dw.host(), sums.host()};
   }
@@ -112,6 +116,32 @@ TEST_F(GpuHead, GradientsAreTheCpus) {
       expect_close(got[0], wanted.dh, near, 0.5);
       expect_close(got[1], wanted.dw, near, act == DType::bf16 ? 0.1 : 0.5);
       for (int64_t c = 0; c < p.hidden(); ++c) EXPECT_EQ(got[0].at(3, c), 0);
+    }
+  }
+}
+
+TEST_F(GpuHead, GradientsOfEntropiesAreTheCpus) {
+  for (DType act : kActs) {
+    for (float softcap : {0.0f, 5.0f}) {
+      const Problem p(act, 5, kVocab, 24, 3, softcap);
+      std::vector<float> weights = random_weights(5), of_entropy = random_weights(10);
+      of_entropy.resize(5);
+      weights[1] = 0;                   // the entropy alone
+      weights[3] = of_entropy[3] = 0;  // neither
+      Matrix dh(DType::f32, p.n(), p.hidden()), dw(DType::f32, p.vocab(), p.hidden());
+      head_loss(dh.t(), dw.t(), p.h.t(), packed(p.w, ex_), p.targets, 0.8f,
+                [&](int64_t i, float, float) { return RowGradient(weights[static_cast<size_t>(i)], of_entropy[static_cast<size_t>(i)]); },
+                ex_, p.softcap);
+      const std::vector<Matrix> got = in_every_order([&] { return backward(p, 0.8f, weights, {}, {}, of_entropy); });
+      const double near = act == DType::bf16 ? kEps16 : 256 * kEps32;
+      expect_close(got[0], dh, near, 0.5);
+      expect_close(got[1], dw, near, act == DType::bf16 ? 0.1 : 0.5);
+      double moved = 0;
+      for (int64_t c = 0; c < p.hidden(); ++c) {
+        EXPECT_EQ(got[0].at(3, c), 0);
+        moved += std::abs(static_cast<double>(got[0].at(1, c)));
+      }
+      EXPECT_GT(moved, 0);
     }
   }
 }
@@ -186,7 +216,7 @@ TEST_F(GpuHead, RefusesWrongShapesAndSettings) {
   EXPECT_THROW(forward(w.t(), targets.t(), 1, -1, room.t()), Error);
   EXPECT_THROW(forward(w.t(), targets.t(), 1, 0, small.t()), Error) << "scratch";
   const auto backward = [&](Tensor to, Tensor scratch, const cuda::HeadKeptRows& kept) {
-    cuda::head_backward(dh.t(), to, h.t(), w.t(), targets.t(), rows, a.t(), 1, 0, products_, scratch, stream_, {}, kept);
+    cuda::head_backward(dh.t(), to, h.t(), w.t(), targets.t(), rows, {a.t(), {}}, 1, 0, products_, scratch, stream_, {}, kept);
   };
   const std::vector<int32_t> good = {1, 49}, falling = {49, 1}, outside = {1, 50};
   EXPECT_NO_THROW(backward(dw.t(), wide.t(), {good, targets.t(), sums.t()}));

@@ -34,7 +34,7 @@ void run_step(int step, const std::string& scenario, Comm& host, DeviceComm& com
 
 int run(Comm& host, LastSeen& seen, const std::string& scenario, std::chrono::milliseconds deadline) {
   host.set_deadline(deadline);
-  Watchdog watchdog(rank_name(host), ends_all_ranks(host), &seen);
+  Watchdog watchdog(rank_name(host), ends_all_ranks(host, seen), &seen);
   try {
     watchdog.enter("load", 0, std::chrono::seconds(60));
     const int gpu = choose_gpu(host);
