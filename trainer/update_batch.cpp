@@ -53,7 +53,7 @@ std::vector<UpdateBatch> make_batches(std::span<const Group> groups, std::span<c
   const bool moves_always = make_loss_config(a).beta > 0 || has_entropy_bonus(a);
   const bool all_groups = moves_always || a.top_entropy_quantile < 1 || !config.trainer.skip_zero_advantage;
   const auto parts = static_cast<size_t>(a.steps_per_generation);
-  CHECK(parts > 0 && names.size() == groups.size(), "{} groups with {} names in {} parts", groups.size(), names.size(), parts);
+  CHECK(parts > 0 && names.size() >= groups.size(), "{} groups with {} names in {} parts", groups.size(), names.size(), parts);
   std::vector<UpdateBatch> batches;
   for (size_t part = 0; part < parts; ++part) {
     const size_t begin = groups.size() * part / parts, end = groups.size() * (part + 1) / parts;

@@ -151,7 +151,7 @@ TEST(Algorithm, PartsOfAStepAreUpdatesOfTheirOwn) {
 }
 
 TEST(Algorithm, TheEntropyBonusOpensThePolicyAlsoWithoutASignal) {
-  const std::vector<std::vector<double>> equal = {{1, 1, 1, 1}, {0, 0, 0, 0}, {1, 1, 1, 1}};
+  const std::vector<std::vector<double>> equal(3, std::vector<double>(4));
   AlgorithmRun run({.entropy_coef = 0.5f});
   run.config.optim.learning_rate = 1e-3f;
   const std::vector<Group> groups = run.scored(1, equal);
@@ -166,7 +166,7 @@ TEST(Algorithm, TheEntropyBonusOpensThePolicyAlsoWithoutASignal) {
 TEST(Algorithm, TheAdaptiveBonusBeginsAtTheSecondUpdateAndGrows) {
   AlgorithmRun run({.entropy_coef = 0.5f, .use_adaptive_entropy = true, .entropy_target = 100, .entropy_coef_delta = 0.25f});
   run.config.algorithm.num_iterations = 2;
-  const std::vector<std::vector<double>> equal = {{1, 1, 1, 1}, {0, 0, 0, 0}, {1, 1, 1, 1}};
+  const std::vector<std::vector<double>> equal(3, std::vector<double>(4));
   const Metrics metrics = run.step(run.scored(1, equal), 1, nullptr);
   EXPECT_EQ(run.bonus, 1.0);  // one step more of a quarter each, at most entropy_coef_max
   EXPECT_LT(metrics.get("loss"), 0);
@@ -269,7 +269,8 @@ TEST(Algorithm, BitsDoNotDependOnThreadsOrTheTape) {
   }
 }
 
-// Of each key a change that must change the weights after two steps. Those of the reference's refresh: tests/cli/algorithm_bits_test.cpp.
+// Of each key a change that must change the weights after two steps. Elsewhere: the reference's refresh and dynamic sampling in
+// tests/cli/algorithm_bits_test.cpp and group_filter_test.cpp, the lower bound of the adaptive bonus in entropy_test.cpp.
 TEST(Algorithm, EveryKeyChangesTheResult) {
   using A = AlgorithmSection;
   const A off{.num_iterations = 3}, kl{.beta = 0.5f, .num_iterations = 3};
@@ -311,8 +312,6 @@ TEST(Algorithm, EveryKeyChangesTheResult) {
        {.entropy_coef = 0.1f, .use_adaptive_entropy = true, .entropy_target = 50, .num_iterations = 3}},
       {"entropy_coef_delta", {.use_adaptive_entropy = true, .entropy_target = 50, .num_iterations = 3},
        {.use_adaptive_entropy = true, .entropy_target = 50, .entropy_coef_delta = 0.1f, .num_iterations = 3}},
-      {"entropy_coef_min", {.entropy_coef = 0.5f, .use_adaptive_entropy = true, .entropy_target = 4.38f, .entropy_coef_delta = 0.5f, .num_iterations = 4},
-       {.entropy_coef = 0.5f, .use_adaptive_entropy = true, .entropy_target = 4.38f, .entropy_coef_delta = 0.5f, .entropy_coef_min = 0.4f, .num_iterations = 4}},
       {"entropy_coef_max", {.use_adaptive_entropy = true, .entropy_target = 50, .entropy_coef_delta = 0.5f, .num_iterations = 3},
        {.use_adaptive_entropy = true, .entropy_target = 50, .entropy_coef_delta = 0.5f, .entropy_coef_max = 0.3f, .num_iterations = 3}},
       {"top_entropy_quantile", off, changed(off, [](A& a) { a.top_entropy_quantile = 0.3; })},
@@ -320,7 +319,8 @@ TEST(Algorithm, EveryKeyChangesTheResult) {
       {"steps_per_generation", {}, {.steps_per_generation = 3}},
       {"mask_truncated_completions", off, changed(off, [](A& a) { a.mask_truncated_completions = true; })},
   };
-  std::set<std::string> seen = {"ref_model_sync_steps", "ref_model_mixup_alpha"};
+  std::set<std::string> seen = {"ref_model_sync_steps", "ref_model_mixup_alpha", "entropy_coef_min",
+                                "filter_groups", "filter_groups_metric", "filter_groups_max_batches"};
   for (const Row& row : rows) {
     EXPECT_NE(weights_after(row.before, 2), weights_after(row.after, 2)) << row.key;
     seen.insert(row.key);
