@@ -313,7 +313,7 @@ TEST_F(Code, AFailingRunDoesNotWaitForPrograms) {
   EXPECT_LT(seconds_since(start), 60) << "and not 600";
   const Verdict later = rewards.verdict(0, {.completion = forever, .columns = &columns}, Clock::now() + std::chrono::hours(1));
   EXPECT_EQ(later.missing, Missing::error);
-  EXPECT_EQ(later.reason, "given up: the run is failing");
+  EXPECT_NE(later.reason.find("given up: the run is failing"), std::string::npos) << later.reason;
 }
 
 // What is refused before anything of the machine is looked at.

@@ -340,7 +340,7 @@ TEST(Config, RewardsAreAListOfNamedEntries) {
                             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"})
     EXPECT_ERROR(with_reward(std::string("reward:\n  - name: exact\n    label: ") + label), kUsage, "f.yaml:5: ");
   EXPECT_ERROR(with_reward("reward:\n  - name: exact\n    label: a/b"), kUsage,
-               "f.yaml:5: label of reward 'exact': found the text \"a/b\"; allowed: letters, digits, '_', '-' and '.', at most 64");
+               "f.yaml:5: label of reward 'exact': found 'a/b'; allowed: letters, digits, '_', '-' and '.', at most 64");
   EXPECT_ERROR(with_reward("reward:\n  - {name: exakt, label: exact}"), kUsage, "unknown reward 'exakt'; did you mean 'exact'?");
   EXPECT_ERROR(with_reward("reward:\n  - {name: exact, column: null}"), kUsage,
                "f.yaml:4: found nothing (null)");
