@@ -153,6 +153,7 @@ TEST(PlanMemory, PhasesAreBesideTheStepOrBeforeIt) {
   config.data.eval = "eval.jsonl";
   config.data.max_eval_samples = 10;
   config.trainer.warm_start = WarmStartConfig{.steps = 5};
+  config.trainer.save_steps = 20;
   const TrainingPlan plan{model, config};
   const RunMemory memory = plan_memory(plan, std::nullopt);
   const uint64_t page = static_cast<uint64_t>(kv_page_bytes(model, DType::bf16, 64)), pages = (512 + 256) / 64;

@@ -24,19 +24,18 @@ TEST(QuickStall, TheWatchdogTellsTheStackOfARankThatComputesForever) {
 // The others give up first and end the job; then its supervisor asks it.
 TEST(QuickStall, OthersThatGiveUpMakeItTell) {
   const World world(4);
-  std::vector<std::string> keys = {"comm.timeout_s=2"};
-  const Struck loop = stall(world, {"loop", "collective", 3, 1, "gradients"}, keys);
+  const Struck loop = stall(world, {"loop", "update", 3, 1, ""}, {"comm.timeout_s=2"});
   EXPECT_EQ(loop.outcome.exit_code, 4);
   const std::string& err = loop.outcome.err;
   EXPECT_NE(err.find("did not arrive: rank 1"), std::string::npos) << err;
   const size_t report = err.find("cohort: stall report: rank 1 on " + host_name());
   ASSERT_NE(report, std::string::npos) << err;
-  EXPECT_NE(err.find("cohort::Optimizer::step(", report), std::string::npos) << err;
+  EXPECT_NE(err.find("cohort::TrainRun::update(", report), std::string::npos) << err;
 }
 
 TEST(QuickStall, ARankThatIsStoppedIsSaidToBe) {
   const World world(4);
-  const Struck stopped = stall(world, {"stop", "rollout", 3, 1, ""}, with_deadlines(1));
+  const Struck stopped = stall(world, {"stop", "rollout", 3, 1, ""}, with_deadlines(3));  // others wait for three of them
   EXPECT_EQ(stopped.outcome.exit_code, 4);
   EXPECT_NE(stopped.outcome.err.find("does not answer"), std::string::npos) << stopped.outcome.err;
 }
