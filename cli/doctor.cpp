@@ -8,22 +8,11 @@
 #include "core/cpu_topology.h"
 #include "core/free_memory.h"
 #include "core/text.h"
-#include "model/device.h"
 #include "reward/code/nursery.h"
 #include "reward/code/pool.h"
 
 namespace cohort {
 namespace {
-
-// What run.device: cuda would find.
-std::string gpu_text() {
-  try {
-    const std::shared_ptr<Gpu> gpu = open_gpu(0);
-    return fmt::format("{}, {} free", gpu_description(), human_bytes(static_cast<uint64_t>(gpu_memory()->free)));
-  } catch (const Error& error) {
-    return std::string("none: ") + error.what();
-  }
-}
 
 void print_machine() {
   const CpuTopology cpus = process_topology();
@@ -31,7 +20,6 @@ void print_machine() {
   fmt::print("cores     {} usable of {}\n", cpus.usable(), cpus.machine_cores);
   const std::optional<int64_t> memory = free_memory();
   fmt::print("memory    {}\n", memory ? human_bytes(static_cast<uint64_t>(*memory)) + " free" : "unknown");
-  fmt::print("gpu       {}\n", gpu_text());
 }
 
 // Whether all that is required is there.

@@ -53,7 +53,7 @@ int run(const Options& o, Comm& comm) {
               (config.run_dir() / "final").string());
   comm.set_deadline(std::chrono::milliseconds(static_cast<int64_t>(1000 * config.comm.timeout_s)));
   const ThreadPlan threads = choose_threads(config.run, comm);
-  ExecOwner owner(threads.threads, threads.cpus, choose_gpu(config.run, comm));
+  ExecOwner owner(threads.threads, threads.cpus, rank_gpu(config.run, comm));
   const LoadedModel model = load_model(config.model.path, config.model.dtype, 1, owner.exec(), PolicyUse::inference);
   Dataset data = load_data(config.data).eval;
   CHECK_USAGE(!data.problems.empty(),
