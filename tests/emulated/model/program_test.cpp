@@ -35,7 +35,7 @@ struct TinyProgram {
     std::string text = tiny_config(folder / "runs");
     const auto replace = [&](const std::string& from, const std::string& to) { text.replace(text.find(from), from.size(), to); };
     replace("train_size: 32, eval_size: 8", "train_size: 4, eval_size: 4");
-    replace("logical_ranks: 2", "logical_ranks: 2, warm_start: {steps: 60, problems_per_step: 4, learning_rate: 5.0e-3}");
+    replace("logical_ranks: 2", "logical_ranks: 2, warm_start: {steps: 40, problems_per_step: 4, learning_rate: 5.0e-3}");
     replace("dtype: float32", "dtype: bfloat16");
     config = write_all(folder / "tiny.yaml", text);
   }
@@ -162,7 +162,7 @@ TEST(GpuProgram, FaultsHaveTheirMessageAndExitCode) {
 
 TEST(GpuProgram, RanksChangeNoBit) {
   const TinyProgram tiny;
-  const std::vector<std::string> more = {"trainer.logical_ranks=4", "trainer.max_steps=2", "trainer.warm_start.steps=60"};
+  const std::vector<std::string> more = {"trainer.logical_ranks=4", "trainer.max_steps=2", "trainer.warm_start.steps=40"};
   ASSERT_EQ(tiny.train("one", more).exit_code, 0);
   for (const int ranks : {2, 3}) {
     const std::string name = "r" + std::to_string(ranks);
