@@ -71,7 +71,7 @@ int ModelArguments::thread_count() const { return threads > 0 ? threads : proces
 
 std::shared_ptr<Gpu> ModelArguments::gpu() const { return device == "cuda" ? open_gpu(0) : nullptr; }
 
-std::shared_ptr<Gpu> choose_gpu(const RunConfig& run, const Comm& comm) {
+std::shared_ptr<Gpu> rank_gpu(const RunConfig& run, const Comm& comm) {
   return run.device == "cuda" ? open_gpu(comm.local_rank()) : nullptr;
 }
 

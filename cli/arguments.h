@@ -31,7 +31,7 @@ struct ModelArguments {
 };
 
 // The GPU of this rank, by its number on its host; null with run.device: cpu. Exit code 2 where there is none.
-std::shared_ptr<Gpu> choose_gpu(const RunConfig& run, const Comm& comm);
+std::shared_ptr<Gpu> rank_gpu(const RunConfig& run, const Comm& comm);
 
 // Threads of this rank and their places, from run.threads and run.pin_threads and from who else may use the same cores. Called by
 // all ranks; where a host's ranks have more threads than cores, rank 0 warns on standard error.

@@ -14,7 +14,6 @@
 #include "core/cpu_topology.h"
 #include "core/free_memory.h"
 #include "core/text.h"
-#include "model/device.h"
 #include "reward/code/nursery.h"
 #include "reward/code/pool.h"
 

@@ -60,7 +60,7 @@ int evaluate_model(const Options& o, const Config& config, Comm& comm, Watchdog&
   comm.set_deadline(in_ms(loading));  // all ranks load alike, but one may have to wait for its disk
   watchdog.enter("load", 0, in_ms(config.comm.load_timeout_s));
   const ThreadPlan threads = choose_threads(config.run, comm);
-  ExecOwner owner(threads.threads, threads.cpus, choose_gpu(config.run, comm));
+  ExecOwner owner(threads.threads, threads.cpus, rank_gpu(config.run, comm));
   const LoadedModel model = load_model(config.model.path, config.model.dtype, 1, owner.exec(), PolicyUse::inference);
   Dataset data = load_data(config.data).eval;
   CHECK_USAGE(!data.problems.empty(),

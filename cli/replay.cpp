@@ -52,7 +52,7 @@ int run(const Options& o, Comm& comm, LastSeen& seen) {
   comm.set_deadline(std::chrono::milliseconds(static_cast<int64_t>(1000 * config.comm.timeout_s)));
   Watchdog watchdog(rank_name(comm), ends_all_ranks(comm, seen), &seen);
   const ThreadPlan threads = choose_threads(config.run, comm);
-  ExecOwner owner(threads.threads, threads.cpus, choose_gpu(config.run, comm));
+  ExecOwner owner(threads.threads, threads.cpus, rank_gpu(config.run, comm));
   ReplayProgress progress;
   TrainObserver silent;
   const bool show = config.log.progress && !o.quiet && comm.rank() == 0;

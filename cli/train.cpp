@@ -49,7 +49,7 @@ int dry_run(const Config& config, Comm& comm) {
 int run(const Options& o, Comm& comm, LastSeen& seen, const StopSignals& signals) {
   const Config config = o.config.load();
   if (o.dry_run) return dry_run(config, comm);
-  const std::shared_ptr<Gpu> gpu = choose_gpu(config.run, comm);
+  const std::shared_ptr<Gpu> gpu = rank_gpu(config.run, comm);
   comm.set_deadline(std::chrono::milliseconds(static_cast<int64_t>(1000 * config.comm.timeout_s)));
   if (o.stall_report) {
     seen.stacks().answer();

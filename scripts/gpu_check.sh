@@ -46,7 +46,7 @@ fi
 cohort=$build/cohort
 [[ -x $cohort ]] || { note "$cohort is missing"; exit 2; }
 
-gpu=$("$cohort" doctor | sed -n 's/^gpu  *//p')
+gpu=$("$cohort" doctor | sed -n 's|^gpu[ 0-9]*  *||p' | head -1)
 if [[ $gpu == none:* ]]; then note "no GPU: ${gpu#none: }"; exit 2; fi
 fact gpu "$gpu"
 fact commit "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
