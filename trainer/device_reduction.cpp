@@ -1,6 +1,7 @@
 #include "trainer/device_reduction.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/check.h"
 
@@ -141,7 +142,7 @@ void DeviceReduction::reduce_by_library(ParamSpan bucket) {
 }
 
 const float* DeviceReduction::finish(DeviceStream stream) {
-  std::ranges::sort(reduced_, {}, &ParamSpan::begin);
+  std::ranges::sort(reduced_, {}, [](ParamSpan bucket) { return std::pair(bucket.begin, bucket.end); });  // empty ones first
   int64_t covered = 0;
   for (ParamSpan bucket : reduced_) {
     CHECK(bucket.begin == covered, "the buckets of a step: one begins at {}, those before it end at {}", bucket.begin, covered);

@@ -125,6 +125,7 @@ TEST_F(DeviceReductionTest, RefusesBucketsThatAreNotAllOfTheGradient) {
     reduction.reduce({0, 8}, work);
     EXPECT_ERROR(reduction.finish(work), kInternal, "8 of 16 elements");
     reduction.reduce({8, 16}, work);
+    for (int64_t empty : {0, 8, 16}) reduction.reduce({empty, empty}, work);
     EXPECT_EQ(reduction.finish(work), memory.data());
     EXPECT_ERROR(reduction.finish(work), kInternal, "");
   });
