@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A GRPO step of cohort and of TRL, in turn: 4 prompts x 8 completions of at most 64 tokens, bf16, every group trained on.
 
-    python bench/peers/grpo_step.py COHORT MODEL_DIR [ROUNDS=1] [TRL_MODE...]      (STEPS=6, THREADS=2; all modes of trl_grpo.py)
+    python bench/peers/grpo_step.py COHORT MODEL_DIR [ROUNDS=1] [TRL_MODE...]      (STEPS=6, THREADS=2; all modes of trl_grpo.py;
+        SETTINGS="trainer.gradient_checkpointing=true ...": more of cohort's)
 
 Each round runs STEPS steps of TRL and twice as many of cohort, in turn, cohort after every mode of TRL; the first step of a run is not counted
 (allocation and warm-up), nor are steps of cohort in which no group at all has a signal, as it then has nothing to update. Lengths are drawn by each sampler, so that ratios are of the time for each completion token.
@@ -42,7 +43,7 @@ def run_cohort(cohort, model, data, work, seed, shapes):
               f"run.dir={work}", "run.resume=never", f"run.seed={seed}", f"run.threads={THREADS}", "data.task=null", f"data.train={data}",
               f"trainer.prompts_per_step={PROMPTS}", f"rollout.num_generations={GENERATIONS}", f"rollout.max_completion_length={LENGTH}",
               "trainer.skip_zero_advantage=false", "trainer.eval_before=false", "trainer.eval_steps=0", "trainer.save_steps=0",
-              f"trainer.max_steps={2 * STEPS}", "log.completions_steps=1"], {"OMP_NUM_THREADS": "1"})
+              f"trainer.max_steps={2 * STEPS}", "log.completions_steps=1", *os.environ.get("SETTINGS", "").split()], {"OMP_NUM_THREADS": "1"})
     folder, steps, before = work / "smollm2-arithmetic", [], 0
     for line in (folder / "metrics.jsonl").read_text().splitlines():
         m = json.loads(line)
