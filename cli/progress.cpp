@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cli/failure.h"
@@ -100,7 +101,10 @@ double StepTime::seconds() const {
   return *middle;
 }
 
-void TrainProgress::message(const std::string& text) { line_.print(text); }
+void TrainProgress::message(const std::string& text) {
+  if (const std::string opening = std::exchange(opening_, {}); !opening.empty()) line_.print(opening);
+  line_.print(text);
+}
 
 void TrainProgress::warning(const std::string& text) { line_.print("cohort: warning: " + text); }
 

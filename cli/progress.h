@@ -57,6 +57,8 @@ class StepTime {
 // Progress of a train run.
 class TrainProgress : public TrainObserver {
  public:
+  // `opening` is said before the first message: a start that is refused has said nothing.
+  explicit TrainProgress(std::string opening = {}) : opening_(std::move(opening)) {}
   void message(const std::string& text) override;
   void warning(const std::string& text) override;
   void stage(const std::string& name, int64_t done, int64_t total) override;
@@ -64,6 +66,7 @@ class TrainProgress : public TrainObserver {
   void close() { line_.close(); }
 
  private:
+  std::string opening_;
   StatusLine line_;
   StageProgress stage_{line_};
   StepTime step_time_;                   // evaluations aside, which not every step has

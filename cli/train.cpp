@@ -59,14 +59,12 @@ int run(const Options& o, Comm& comm, LastSeen& seen, const StopSignals& signals
   const ThreadPlan threads = choose_threads(config.run, comm);
   ExecOwner owner(threads.threads, threads.cpus, gpu);
 
-  TrainProgress progress;
+  TrainProgress progress(start_line(run_layout(comm, threads)));
   TrainWarnings warnings;
   TrainObserver silent;
   const bool show = config.log.progress && !o.quiet;
   TrainObserver& observer = comm.rank() != 0 ? silent : show ? static_cast<TrainObserver&>(progress) : warnings;
   TrainSummary summary;
-  const RunLayout layout = run_layout(comm, threads);
-  observer.message(start_line(layout));
   try {
     summary = train(config, comm, watchdog, signals, observer, owner.exec());
   } catch (...) {

@@ -102,7 +102,7 @@ TEST(AlgorithmBits, DynamicSamplingDrawsAsOftenAsItMay) {
   const std::string config = write_all(folder / "c.yaml", sharper_config(folder / "runs"));
   std::map<std::string, Result> results;
   for (const auto& [name, overrides] : std::map<std::string, std::vector<std::string>>{
-           {"off", {}},
+           {"plain", {}},
            {"once", {"algorithm.filter_groups=true", "algorithm.filter_groups_max_batches=1"}},
            {"often", {"algorithm.filter_groups=true", "algorithm.filter_groups_max_batches=4"}},
            {"by_format", {"algorithm.filter_groups=true", "algorithm.filter_groups_max_batches=4", "algorithm.filter_groups_metric=length",
@@ -113,10 +113,10 @@ TEST(AlgorithmBits, DynamicSamplingDrawsAsOftenAsItMay) {
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
     results[name] = result_of(folder / ("runs/" + name));
   }
-  EXPECT_EQ(results["off"].metrics.find("filter_groups/batches"), std::string::npos);
+  EXPECT_EQ(results["plain"].metrics.find("filter_groups/batches"), std::string::npos);
   EXPECT_NE(results["once"].metrics.find("filter_groups/batches 1.0"), std::string::npos) << results["once"].metrics;
   EXPECT_EQ(results["once"].metrics.find("filter_groups/batches 2.0"), std::string::npos);
-  EXPECT_NE(results["often"].weights, results["off"].weights);
+  EXPECT_NE(results["often"].weights, results["plain"].weights);
   EXPECT_NE(results["often"].weights, results["once"].weights);
   EXPECT_NE(results["by_format"].weights, results["often"].weights);
 }

@@ -35,7 +35,7 @@ TEST_F(GpuRun, ATapeChangesNoBit) {
   std::vector<std::byte> first;
   for (const int64_t slots : {0, 60, 500}) {
     TinyRun run(DType::bf16, 1, gpu_);
-    if (slots > 0) run.tape.emplace(run.policy->config, run.policy->dtype, slots, Device::cuda);
+    if (slots > 0) run.tape.emplace(run.policy->config, run.policy->dtype, slots, TapeRows::all, Device::cuda);
     for (uint32_t step = 1; step <= 2; ++step) run.update(run.sample(step, kRewards), step);
     if (first.empty()) first = run.weights();
     EXPECT_EQ(run.weights(), first) << slots << " slots";
