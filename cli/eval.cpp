@@ -58,7 +58,8 @@ Config load(const Options& o) {
 int evaluate_model(const Options& o, const Config& config, Comm& comm, Watchdog& watchdog) {
   const double loading = meeting_timeout(config, config.comm.load_timeout_s), sampling = rollout_meeting_timeout(config);
   comm.set_deadline(in_ms(loading));  // all ranks load alike, but one may have to wait for its disk
-  watchdog.enter("load", 0, in_ms(config.comm.load_timeout_s));
+  // Longer than ranks wait for each other in it: who waits names the rank that does not come.
+  watchdog.enter("load", 0, in_ms(with_grace(loading)));
   const ThreadPlan threads = choose_threads(config.run, comm);
   ExecOwner owner(threads.threads, threads.cpus, rank_gpu(config.run, comm));
   const LoadedModel model = load_model(config.model.path, config.model.dtype, 1, owner.exec(), PolicyUse::inference);

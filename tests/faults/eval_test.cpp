@@ -16,10 +16,10 @@ Outcome evaluate_with(const std::string& fault, int ranks, const World& world) {
 TEST(QuickEval, ARankThatHangsIsNamedAndEndsAll) {
   const World world(1);
   const std::string who = "rank 1 on " + host_name();
-  for (const auto& [section, words] : {std::pair("load", ": section load exceeded 1 s at step 0"), {"evaluation", " (last seen in "}}) {
+  for (const char* section : {"load", "evaluation"}) {
     const Outcome loop = evaluate_with(std::string("loop ") + section + " 0 1 -", 2, world);
     EXPECT_EQ(loop.exit_code, 4) << loop.err;
-    EXPECT_NE(loop.err.find(who + words), std::string::npos) << loop.err;
+    EXPECT_NE(loop.err.find(who + " (last seen in "), std::string::npos) << loop.err;
     const Outcome stopped = evaluate_with(std::string("stop ") + section + " 0 1 -", 2, world);
     EXPECT_EQ(stopped.exit_code, 4) << stopped.err;
     EXPECT_NE(stopped.err.find(who), std::string::npos) << stopped.err;
