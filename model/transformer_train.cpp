@@ -132,13 +132,15 @@ struct PassLayers {
 };
 
 PassLayers pass_layers(const TrainState::Impl& s, const ParamTable& table, Tensor flat, const ActivationTape* tape) {
-  CHECK(tape == nullptr || tape->gradient() == nullptr || (tape->gradient() == flat.f32() && s.layers.empty()),
-        "a tape that lies in a gradient, of another pass or beside rows that are run forward");
-  PassLayers pass{s.layers, tape != nullptr ? tape->lenders() : 0};
+  if (tape != nullptr && tape->gradient() != nullptr) {  // then no row is run forward, whatever else the state is for
+    CHECK(tape->gradient() == flat.f32(), "a tape that lies in the gradient of another pass");
+    return {{}, tape->lenders()};
+  }
+  PassLayers pass{s.layers, 0};
   if (s.lent.each == 0) return pass;
   const int64_t layers = std::ssize(pass.layers);
   for (int64_t l = 1; l < layers; ++l) pass.layers[l].x_in.data = s.lent.at(flat, table, l);
-  pass.free = std::max(pass.free, s.lent.lenders(layers));
+  pass.free = s.lent.lenders(layers);
   return pass;
 }
 
@@ -347,6 +349,7 @@ void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, f
       const TokenPack own = rows_to_run(pack, slots);
       const auto count = static_cast<int64_t>(own.tokens.size());
       CHECK(count <= s.limits.forward_tokens, "{} rows to run forward in a state for {}", count, s.limits.forward_tokens);
+      CHECK(count == 0 || taped.tape->gradient() == nullptr, "{} rows to run forward beside a tape that lies in the gradient", count);
       const Tensor own_out = s.dx.slice_rows(0, count);  // until the backward pass begins
       if (count > 0) forward_layers(policy, layers, own_out, own, ex);
       gather_rows(s.x_out.slice_rows(0, T), taped.tape->x_out(), slots, ex, own_out);

@@ -1,4 +1,4 @@
-// Which keys of `algorithm` make sense together (docs/algorithms.md). What would silently do nothing is refused too.
+// Which keys of `algorithm` make sense together (docs/algorithms.md). What would contradict another key is refused.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -31,6 +31,10 @@ void check_ratio(const AlgorithmSection& a, const Refuse& refuse) {
            fmt::format("algorithm.loss_type reinforce has no ratio to correct for completions of an older policy, found num_iterations {} and "
                        "steps_per_generation {}; allowed: 1 and 1; to use completions again take loss_type cispo or dapo, with any advantage",
                        a.num_iterations, a.steps_per_generation));
+  if (a.loss_type == "reinforce" && a.filter_groups)
+    refuse({"algorithm.filter_groups", "algorithm.loss_type"},
+           "algorithm.filter_groups: found true with loss_type reinforce, which has no ratio to correct for groups that are carried over from an "
+           "older policy; allowed: false; to filter take loss_type cispo or dapo, with any advantage");
   if (a.loss_type == "cispo" && a.epsilon_high <= 1)
     refuse({"algorithm.epsilon_high", "algorithm.loss_type"},
            fmt::format("algorithm.epsilon_high: found {}; with loss_type cispo it is the cap of the ratio itself, not of its distance from 1; "
@@ -74,6 +78,7 @@ void check_kl(const AlgorithmSection& a, const Refuse& refuse) {
 void check_advantage(const AlgorithmSection& a, const Refuse& refuse) {
   const std::string &advantage = a.advantage, &scale = a.scale_rewards;
   std::vector<std::string> allowed = {"auto", "batch", "none"};
+  if (advantage == "none") allowed = {"auto", "none"};  // without a baseline equal rewards would be divided by nothing
   if (is_one_of(advantage, {"group", "rloo"})) allowed.push_back("group");
   if (is_one_of(advantage, {"reinforce_plus_plus", "reinforce_plus_plus_baseline"}) || a.multi_objective_aggregation == "normalize_then_sum")
     allowed = {"auto"};

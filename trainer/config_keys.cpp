@@ -235,7 +235,7 @@ std::vector<KeyRow> make_keys() {
       {.section = "algorithm", .name = "filter_groups_metric", .value = algorithm<&A::filter_groups_metric>,
        .help = "which must differ: reward, the total, or the name of one of the rewards"},
       {.section = "algorithm", .name = "filter_groups_max_batches", .value = algorithm<&A::filter_groups_max_batches>, .bounds = from(1, 1000),
-       .help = "draws of prompts_per_step prompts in a step at most; then it goes on with fewer"},
+       .help = "draws of prompts_per_step prompts in a step at most; then groups without mixed rewards fill the step up, and count in what the loss divides by"},
       {.section = "algorithm", .name = "num_iterations", .value = algorithm<&A::num_iterations>, .bounds = from(1, 1000),
        .help = "passes over each step's completions"},
       {.section = "algorithm", .name = "steps_per_generation", .value = algorithm<&A::steps_per_generation>, .bounds = from(1, 65536),

@@ -45,15 +45,21 @@ std::vector<bool> set_group_advantages(std::span<Group> groups, const Config& co
   if (a.use_kl_in_reward) rewards.penalties = kl_penalties(groups, a);
   const StepAdvantages advantages = step_advantages(rewards, make_advantage_config(a));
   const auto nonzero = [](float advantage) { return advantage != 0; };
+  // Whether a completion that teaches, and is not masked, has an advantage.
+  const auto any_teaches = [&](const Group& group, const auto& has_advantage) {
+    for (size_t i = 0; i < group.rollouts.size(); ++i)
+      if (has_advantage(i) && !(a.mask_truncated_completions && group.rollouts[i].finish_reason == FinishReason::length)) return true;
+    return false;
+  };
   for (size_t g = 0; g < groups.size(); ++g) {
     Group& group = groups[g];
     const auto begin = static_cast<std::ptrdiff_t>(g * rewards.group_size), end = begin + static_cast<std::ptrdiff_t>(rewards.group_size);
     group.advantages.assign(advantages.of.begin() + begin, advantages.of.begin() + end);
-    group.has_signal = std::ranges::any_of(group.advantages, nonzero);
+    group.has_signal = any_teaches(group, [&](size_t i) { return nonzero(group.advantages[i]); });
     group.token_advantages.clear();
     if (advantages.of_tokens.empty()) continue;
     group.token_advantages.assign(advantages.of_tokens.begin() + begin, advantages.of_tokens.begin() + end);
-    group.has_signal = std::ranges::any_of(group.token_advantages, [&](const auto& tokens) { return std::ranges::any_of(tokens, nonzero); });
+    group.has_signal = any_teaches(group, [&](size_t i) { return std::ranges::any_of(group.token_advantages[i], nonzero); });
   }
   return advantages.constant;
 }

@@ -247,9 +247,11 @@ std::vector<MemoryPiece> training_memory(const TrainingPlan& plan, const std::op
   const Config& config = plan.config;
   const CacheSize kv = cache ? *cache : planned_cache(plan, {});
   const TapeSize kept = tape ? *tape : planned_tape(plan, {}, kv);
-  // A rank may have to train what another one sampled, a second iteration runs everything forward, and with a cache that does
-  // not hold all, sequences are computed again and take further slots.
-  const bool all_reused = kept.slots > 0 && kept.holds_all() && kv.holds_all() && plan.ranks == 1 && config.algorithm.num_iterations == 1;
+  // A rank may have to train what another one sampled; a second update of a step, a group of an earlier draw and a KL term in the
+  // reward run everything forward; and with a cache that does not hold all, sequences are computed again and take further slots.
+  const AlgorithmSection& a = config.algorithm;
+  const bool all_reused = kept.slots > 0 && kept.holds_all() && kv.holds_all() && plan.ranks == 1 && a.num_iterations == 1 &&
+                          a.steps_per_generation == 1 && !a.filter_groups && !a.use_kl_in_reward;
   const Kept layers = all_reused                            ? Kept::one_layer
                       : config.trainer.gradient_checkpointing ? Kept::inputs_and_one_layer
                       : kept.slots > 0                      ? Kept::all_layers_and_one

@@ -89,6 +89,7 @@ void TrainRun::begin_step() {
 
 std::vector<Group> TrainRun::sample_groups() {
   missing_.clear();
+  step_tokens_ = 0, step_seconds_ = 0;
   std::vector<Group> groups;
   if (!filter_) {
     groups = draw_groups(next_step());
@@ -151,7 +152,8 @@ std::vector<Group> TrainRun::draw_groups(int64_t draw) {
   add("timing_s/rollout", seconds - maker.stats.reward_seconds);
   add("timing_s/reward", maker.stats.reward_seconds);
   for (size_t r = 0; r < rewards_.size(); ++r) add("timing_s/rewards/" + rewards_.specs()[r].name, maker.stats.judging_seconds[r]);
-  metrics_.set("perf/rollout_tokens_per_s", static_cast<double>(tokens) / std::max(1e-9, seconds));
+  step_tokens_ += tokens, step_seconds_ += seconds;
+  metrics_.set("perf/rollout_tokens_per_s", static_cast<double>(step_tokens_) / std::max(1e-9, step_seconds_));
   metrics_.set("perf/rollout_batch_occupancy", maker.stats.occupancy);
   warn_of_missing(maker.stats.missing);
   std::ranges::move(maker.stats.missing, std::back_inserter(missing_));

@@ -86,6 +86,8 @@ class TrainRun {
   std::optional<CheckpointWriter> checkpoints_;  // reads the optimizer's state
   std::unique_ptr<Updater> updater_;
   std::unique_ptr<Generator> generator_;
+  int64_t step_tokens_ = 0;  // sampled in this step, in so many seconds
+  double step_seconds_ = 0;
   std::optional<ActivationTape> tape_;  // of a step's rows, for its update
   ExpectedLengths lengths_;
   std::optional<GroupFilter> filter_;  // with algorithm.filter_groups

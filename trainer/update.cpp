@@ -98,7 +98,8 @@ double Updater::optimizer_step(UpdateBatch& batch, int64_t step, double learning
               .sequences = std::vector<std::vector<SequenceTerm>>(packs.size())};
   known.active_tokens = static_cast<double>(batch.normalisers.tokens);
   if (config_.algorithm.top_entropy_quantile < 1) find_threshold(batch, known, ex, tape);
-  const double bonus_of_token = bonus_.applied(config_.algorithm) / known.active_tokens;
+  applied_bonus_ = bonus_.applied(config_.algorithm);
+  const double bonus_of_token = applied_bonus_ / known.active_tokens;
   std::vector<PackStats> stats;  // of this rank's packs
   size_t first_pack = 0;
   const auto prepare = [&](size_t p, TrainState& state) {
@@ -116,7 +117,8 @@ double Updater::optimizer_step(UpdateBatch& batch, int64_t step, double learning
     const TargetRef& ref = packs[p].refs[static_cast<size_t>(row)];
     const TokenInput input = input_of(batch, known, p, row, logprob, entropy);
     const TokenLoss token = token_loss(input, loss_, loss_.sequence_level ? &known.sequences[p][static_cast<size_t>(row)] : nullptr);
-    if (!std::isfinite(logprob) || !std::isfinite(token.ratio) || !std::isfinite(token.loss) || !std::isfinite(token.dlogprob)) {
+    if (!std::isfinite(logprob) || !std::isfinite(entropy) || !std::isfinite(token.ratio) || !std::isfinite(token.loss) ||
+        !std::isfinite(token.dlogprob)) {
       fail(ExitCode::kNonFinite,
            "step {}, problem '{}', completion {}, token {}: log-prob {}, at sampling {}, loss {}; the weights are unchanged. Lower "
            "optim.learning_rate, or look at the prompt",
@@ -185,7 +187,7 @@ void Updater::set_metrics(Metrics& metrics, const PackStats& sum, const PackStat
   metrics.set("entropy", sum.entropy / sum.tokens);
   if (has_entropy_bonus(config_.algorithm)) {
     metrics.set("policy_loss", sum.loss / times);
-    metrics.set("entropy_coef", bonus_.coefficient);
+    metrics.set("entropy_coef", applied_bonus_);
   }
   if (loss_.beta > 0) metrics.set("kl", sum.kl / sum.tokens);
   if (loss_.policy.kind == PolicyLoss::cispo) metrics.set("cispo_clip_ratio", sum.clipped_high / sum.tokens);

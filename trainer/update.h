@@ -58,6 +58,7 @@ class Updater {
   Comm& comm_;
   LossConfig loss_;
   EntropyBonus bonus_;
+  double applied_bonus_ = 0;  // the coefficient of the last optimizer step
   PackRunner runner_;
   int64_t trained_tokens_ = 0;
 };

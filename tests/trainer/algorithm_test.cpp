@@ -337,5 +337,27 @@ TEST(Algorithm, NonFiniteEntropiesEndWithTheTokenAtFault) {
   EXPECT_ERROR(run.update(groups, 1), kNonFinite, "step 1, problem 'p0'");
 }
 
+// What is masked teaches nothing, and alone is no reason to move the weights.
+TEST(Algorithm, AMaskedCompletionIsNoSignal) {
+  Config config;
+  config.algorithm.advantage = "none";
+  config.algorithm.scale_rewards = "none";
+  config.reward.resize(1);
+  for (const bool masks : {false, true}) {
+    config.algorithm.mask_truncated_completions = masks;
+    std::vector<Group> groups(1);
+    for (const double score : {0.0, 0.5}) {
+      Rollout rollout;
+      rollout.tokens = {5, 6};
+      rollout.finish_reason = score > 0 ? FinishReason::length : FinishReason::stop;
+      groups[0].rollouts.push_back(rollout);
+      groups[0].scores.push_back({.scores = {score}, .total = score});
+    }
+    set_group_advantages(groups, config);
+    EXPECT_EQ(groups[0].advantages[1], 0.5f);
+    EXPECT_EQ(groups[0].has_signal, !masks);
+  }
+}
+
 }  // namespace
 }  // namespace cohort

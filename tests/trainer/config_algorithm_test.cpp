@@ -20,6 +20,7 @@ TEST(ConfigAlgorithm, RatiosAndClips) {
       {"algorithm: {loss_type: cispo, epsilon_high: 0.28}", "algorithm.epsilon_high: found 0.28; with loss_type cispo"},
       {"algorithm: {loss_type: sapo, delta: 4.0}", "algorithm.delta: found 4 with loss_type sapo, which is not clipped; allowed: 0, or a loss_type"},
       {"algorithm: {loss_type: reinforce, clip_ratio_c: 3.0}", "algorithm.clip_ratio_c: found 3 with loss_type reinforce"},
+      {"algorithm: {loss_type: reinforce, filter_groups: true}", "algorithm.filter_groups: found true with loss_type reinforce"},
       {"algorithm: {epsilon_high: 0.28, delta: 1.25}", "algorithm.delta: found 1.25; allowed: 0 (off), or above 1.28"},
       {"algorithm: {epsilon: 0.5, delta: 1.5}", "algorithm.delta: found 1.5; allowed: 0 (off), or above 1.5"},
       {"algorithm: {clip_ratio_c: 1.0}", "algorithm.clip_ratio_c: found 1; allowed: 0 (off), or above 1"},
@@ -43,7 +44,8 @@ TEST(ConfigAlgorithm, TheKlTermNeedsAWeight) {
 TEST(ConfigAlgorithm, AdvantagesHaveTheirScales) {
   expect_refused({
       {"algorithm: {advantage: batch, scale_rewards: group}", "algorithm.scale_rewards: found group with advantage batch; allowed: auto, batch, none"},
-      {"algorithm: {advantage: none, scale_rewards: group}", "found group with advantage none; allowed: auto, batch, none"},
+      {"algorithm: {advantage: none, scale_rewards: group}", "found group with advantage none; allowed: auto, none"},
+      {"algorithm: {advantage: none, scale_rewards: batch}", "found batch with advantage none; allowed: auto, none"},
       {"algorithm: {advantage: reinforce_plus_plus, scale_rewards: none}",
        "found none with advantage reinforce_plus_plus; allowed: auto, as the formula has a scale of its own"},
       {"algorithm: {multi_objective_aggregation: normalize_then_sum, scale_rewards: batch}",

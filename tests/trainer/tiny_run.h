@@ -70,9 +70,9 @@ struct TinyRun {
 
   Metrics update(const std::vector<Group>& groups, int64_t step, const Policy* reference = nullptr) {
     if (!optimizer) make_optimizer();
-    Updater updater(*policy, reference, *optimizer, config, *comm);
+    if (!updater || !keeps_updater) updater = std::make_unique<Updater>(*policy, reference, *optimizer, config, *comm);
     Metrics metrics;
-    updater.update(groups, names, step, metrics, owner.exec(), tape ? &*tape : nullptr);
+    updater->update(groups, names, step, metrics, owner.exec(), tape ? &*tape : nullptr);
     return metrics;
   }
 
@@ -82,6 +82,8 @@ struct TinyRun {
   std::unique_ptr<Comm> comm;
   std::unique_ptr<Policy> policy;
   std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<Updater> updater;  // of the last update
+  bool keeps_updater = false;        // it serves the next one, as in a run: config and reference stay what they are
   Config config;
   GeneratorConfig generator;           // what the config does not say
   std::optional<ActivationTape> tape;  // for sample and update

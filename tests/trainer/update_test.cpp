@@ -170,6 +170,7 @@ TEST(Update, ActivationsKeptWhileSamplingChangeNoBit) {
     for (const bool with_tape : {false, true}) {
       TinyRun run(dtype, threads);
       run.config = config;
+      run.keeps_updater = true;
       const auto reference = tiny_policy(dtype, 5, run.owner.exec());
       if (with_tape) {
         run.config.trainer.gradient_checkpointing = checkpointing;
