@@ -8,6 +8,8 @@
 #include <span>
 
 #include "cli/failure.h"
+#include "comm/nccl.h"
+#include "trainer/deadlines.h"
 
 namespace cohort {
 namespace {
@@ -71,8 +73,15 @@ int ModelArguments::thread_count() const { return threads > 0 ? threads : proces
 
 std::shared_ptr<Gpu> ModelArguments::gpu() const { return device == "cuda" ? open_gpu(0) : nullptr; }
 
-std::shared_ptr<Gpu> rank_gpu(const RunConfig& run, const Comm& comm) {
-  return run.device == "cuda" ? open_gpu(comm.local_rank()) : nullptr;
+std::shared_ptr<Gpu> rank_gpu(const RunConfig& run, Comm& comm) {
+  return run.device == "cuda" ? open_gpu(choose_gpu(comm)) : nullptr;
+}
+
+std::shared_ptr<Gpu> load_gpu(const Config& config, Comm& comm, Watchdog& watchdog) {
+  const double loading = meeting_timeout(config, config.comm.load_timeout_s);
+  const MeetingDeadline meeting(comm, config, loading);
+  watchdog.enter("load", 0, in_ms(with_grace(loading)));  // later than ranks cease to wait: who waits names the rank that does not come
+  return rank_gpu(config.run, comm);
 }
 
 ThreadPlan choose_threads(const RunConfig& run, Comm& comm) {

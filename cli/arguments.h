@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "comm/comm.h"
+#include "comm/watchdog.h"
 #include "core/cpu_topology.h"
 #include "model/device.h"
 #include "trainer/config.h"
@@ -30,8 +31,10 @@ struct ModelArguments {
   std::shared_ptr<Gpu> gpu() const;  // null: --device cpu
 };
 
-// The GPU of this rank, by its number on its host; null with run.device: cpu. Exit code 2 where there is none.
-std::shared_ptr<Gpu> rank_gpu(const RunConfig& run, const Comm& comm);
+// The GPU of this rank (choose_gpu), opened; null with run.device: cpu. Called by all ranks.
+std::shared_ptr<Gpu> rank_gpu(const RunConfig& run, Comm& comm);
+// The same while ranks start: under the watchdog's section "load", since a driver may hang.
+std::shared_ptr<Gpu> load_gpu(const Config& config, Comm& comm, Watchdog& watchdog);
 
 // Threads of this rank and their places, from run.threads and run.pin_threads and from who else may use the same cores. Called by
 // all ranks; where a host's ranks have more threads than cores, rank 0 warns on standard error.

@@ -1,7 +1,6 @@
 // cohort replay: runs one step of a run again and proves that its bits are the same, or says where they are not.
 #include <fmt/format.h>
 
-#include <chrono>
 #include <memory>
 
 #include "cli/arguments.h"
@@ -10,6 +9,7 @@
 #include "cli/progress.h"
 #include "comm/watchdog.h"
 #include "core/check.h"
+#include "trainer/deadlines.h"
 #include "trainer/replay.h"
 
 namespace cohort {
@@ -49,10 +49,11 @@ std::string result_text(const ReplayRequest& request, const Replay& replay, int 
 
 int run(const Options& o, Comm& comm, LastSeen& seen) {
   const Config config = replay_config(o.request, o.overrides);
-  comm.set_deadline(std::chrono::milliseconds(static_cast<int64_t>(1000 * config.comm.timeout_s)));
+  comm.set_deadline(in_ms(config.comm.timeout_s));
   Watchdog watchdog(rank_name(comm), ends_all_ranks(comm, seen), &seen);
+  const std::shared_ptr<Gpu> gpu = load_gpu(config, comm, watchdog);
   const ThreadPlan threads = choose_threads(config.run, comm);
-  ExecOwner owner(threads.threads, threads.cpus, rank_gpu(config.run, comm));
+  ExecOwner owner(threads.threads, threads.cpus, gpu);
   ReplayProgress progress;
   TrainObserver silent;
   const bool show = config.log.progress && !o.quiet && comm.rank() == 0;

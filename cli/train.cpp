@@ -1,7 +1,6 @@
 // cohort train: reads the config, shows progress on rank 0, and runs trainer/grpo.h.
 #include <fmt/format.h>
 
-#include <chrono>
 #include <memory>
 
 #include "cli/arguments.h"
@@ -13,6 +12,7 @@
 #include "comm/signals.h"
 #include "comm/watchdog.h"
 #include "core/text.h"
+#include "trainer/deadlines.h"
 #include "trainer/generator_setup.h"
 #include "trainer/grpo.h"
 
@@ -24,6 +24,7 @@ struct Options {
   bool dry_run = false, quiet = false, stall_report = false;
 };
 
+// With run.device: cuda, GPUs are open, and it plans with their memory.
 int dry_run(const Config& config, Comm& comm) {
   const int host_ranks = ranks_on_host(comm);
   const ThreadPlan threads = choose_threads(config.run, comm);
@@ -38,6 +39,9 @@ int dry_run(const Config& config, Comm& comm) {
   std::string table = memory_table(memory);
   for (size_t at = 0; at < table.size(); at = table.find('\n', at) + 1) table.insert(at, "#");
   fmt::print("{}", table);
+  if (const std::optional<GpuMemory> on_gpu = gpu_memory())
+    fmt::print("# of the GPU, {} of {} free; its pieces are counted as a host's\n", human_bytes(static_cast<uint64_t>(on_gpu->free)),
+               human_bytes(static_cast<uint64_t>(on_gpu->total)));
   fmt::print("# {}\n", cache.text());
   fmt::print("# surely used of it: {}, one sequence of {} tokens; chosen again when the run has loaded\n",
              human_bytes(static_cast<uint64_t>(cache.whole_bytes())), cache.need.positions);
@@ -46,16 +50,9 @@ int dry_run(const Config& config, Comm& comm) {
   return 0;
 }
 
-int run(const Options& o, Comm& comm, LastSeen& seen, const StopSignals& signals) {
-  const Config config = o.config.load();
+int run_training(const Options& o, const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals) {
+  const std::shared_ptr<Gpu> gpu = load_gpu(config, comm, watchdog);
   if (o.dry_run) return dry_run(config, comm);
-  const std::shared_ptr<Gpu> gpu = rank_gpu(config.run, comm);
-  comm.set_deadline(std::chrono::milliseconds(static_cast<int64_t>(1000 * config.comm.timeout_s)));
-  if (o.stall_report) {
-    seen.stacks().answer();
-    seen.report_stalls(true);
-  }
-  Watchdog watchdog(rank_name(comm), ends_all_ranks(comm, seen), &seen);
   const ThreadPlan threads = choose_threads(config.run, comm);
   ExecOwner owner(threads.threads, threads.cpus, gpu);
 
@@ -64,15 +61,25 @@ int run(const Options& o, Comm& comm, LastSeen& seen, const StopSignals& signals
   TrainObserver silent;
   const bool show = config.log.progress && !o.quiet;
   TrainObserver& observer = comm.rank() != 0 ? silent : show ? static_cast<TrainObserver&>(progress) : warnings;
-  TrainSummary summary;
-  try {
-    summary = train(config, comm, watchdog, signals, observer, owner.exec());
-  } catch (...) {
-    throw located(std::current_exception(), watchdog);
-  }
+  const TrainSummary summary = train(config, comm, watchdog, signals, observer, owner.exec());
   progress.close();
   if (comm.rank() == 0) tell_result(summary_table(summary));
   return static_cast<int>(summary.stopped_early ? ExitCode::kStopped : ExitCode::kOk);
+}
+
+int run(const Options& o, Comm& comm, LastSeen& seen, const StopSignals& signals) {
+  const Config config = o.config.load();
+  comm.set_deadline(in_ms(config.comm.timeout_s));
+  if (o.stall_report) {
+    seen.stacks().answer();
+    seen.report_stalls(true);
+  }
+  Watchdog watchdog(rank_name(comm), ends_all_ranks(comm, seen), &seen);
+  try {
+    return run_training(o, config, comm, watchdog, signals);
+  } catch (...) {
+    throw located(std::current_exception(), watchdog);
+  }
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "model/device.h"
 #include "trainer/build_info.h"
 
 namespace cohort {
@@ -13,8 +14,9 @@ std::string version_text() {
       "kernels   -march={} ({})\n"
       "numerics  {}\n"
       "compiler  {}\n"
-      "CUDA      off (not written yet)\n",
-      COHORT_VERSION, COHORT_BUILD_NAME, COHORT_ARCH_NAME, kernel_sets(), kNumericsVersion, compiler_name());
+      "CUDA      {}\n",
+      COHORT_VERSION, COHORT_BUILD_NAME, COHORT_ARCH_NAME, kernel_sets(), kNumericsVersion, compiler_name(),
+      has_gpu_backend() ? "on" : "off (cmake -DCOHORT_CUDA=ON)");
 }
 
 }  // namespace cohort

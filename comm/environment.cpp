@@ -1,12 +1,9 @@
 #include "comm/environment.h"
 
-#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <ifaddrs.h>
 #include <mpi.h>
-#include <net/if.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
@@ -46,28 +43,6 @@ std::string launcher(const Environment& environment) {
   if (rank && !tasks.empty()) return fmt::format("srun: rank {} of {}{}", *rank, tasks, where);
   if (rank) return fmt::format("PMI: rank {}", *rank);
   return text_of(environment, "SLURM_JOB_ID").empty() ? "none" : "none, within a job of SLURM (srun --mpi=pmix and mpirun start ranks)";
-}
-
-std::vector<NetworkInterface> network_interfaces() {
-  std::vector<NetworkInterface> found;
-  ifaddrs* list = nullptr;
-  if (getifaddrs(&list) != 0) return found;
-  for (const int family : {AF_INET, AF_INET6}) {
-    for (const ifaddrs* at = list; at != nullptr; at = at->ifa_next) {
-      if (at->ifa_addr == nullptr || at->ifa_addr->sa_family != family || (at->ifa_flags & IFF_UP) == 0) continue;
-      if (std::ranges::find(found, at->ifa_name, &NetworkInterface::name) != found.end()) continue;
-      char address[INET6_ADDRSTRLEN] = {};
-      const void* bytes = family == AF_INET ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(at->ifa_addr)->sin_addr)
-                                            : &reinterpret_cast<const sockaddr_in6*>(at->ifa_addr)->sin6_addr;
-      inet_ntop(family, bytes, address, sizeof address);
-      NetworkInterface interface{at->ifa_name, address, (at->ifa_flags & IFF_LOOPBACK) != 0, std::nullopt};
-      const int64_t speed = std::atoll(first_line(fs::path("/sys/class/net") / interface.name / "speed").c_str());
-      if (speed > 0) interface.megabits = speed;
-      found.push_back(std::move(interface));
-    }
-  }
-  freeifaddrs(list);
-  return found;
 }
 
 std::string pmix_version(const Environment& environment) {

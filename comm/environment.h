@@ -8,14 +8,9 @@
 #include <vector>
 
 #include "comm/launch.h"
+#include "comm/network.h"
 
 namespace cohort {
-
-struct NetworkInterface {
-  std::string name, address;         // of IPv4, or of IPv6 where there is no other
-  bool loopback = false;
-  std::optional<int64_t> megabits;   // a second, where the driver tells
-};
 
 struct CommEnvironment {
   std::string launcher;              // "mpirun: rank 0 of 4, all on this host", "srun: ...", "none"

@@ -57,7 +57,7 @@ bool is_error(ncclResult_t answer) { return answer != ncclSuccess && answer != n
 class NcclComm final : public DeviceComm {
  public:
   NcclComm(Comm& host, const NcclOptions& options) : host_(host), seen_(options.seen), deadline_(options.deadline) {
-    if (!options.interface.empty()) chosen_interfaces(options.interface, network_interfaces());
+    if (!options.interface.empty()) chosen_interfaces(options.interface, names_of(network_interfaces()));
     for (const auto& [name, value] : nccl_environment(options.interface, [](const char* n) { return std::getenv(n); }))
       setenv(name.c_str(), value.c_str(), 1);
     check_status(cudaGetDevice(&comm_->device), "find this rank's GPU");

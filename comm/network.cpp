@@ -1,13 +1,14 @@
 #include "comm/network.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <ifaddrs.h>
+#include <net/if.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <fstream>
 #include <string_view>
-#include <system_error>
 
 #include "core/check.h"
 
@@ -26,15 +27,33 @@ std::vector<std::string> words_of(std::string_view list) {
 
 }  // namespace
 
-std::vector<std::string> network_interfaces() {
-  ifaddrs* first = nullptr;
-  if (getifaddrs(&first) != 0)
-    throw std::system_error(errno, std::generic_category(), "the network interfaces of this host cannot be listed");
+std::vector<NetworkInterface> network_interfaces() {
+  std::vector<NetworkInterface> found;
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return found;
+  for (const int family : {AF_INET, AF_INET6}) {
+    for (const ifaddrs* at = list; at != nullptr; at = at->ifa_next) {
+      if (at->ifa_addr == nullptr || at->ifa_addr->sa_family != family || (at->ifa_flags & IFF_UP) == 0) continue;
+      if (std::ranges::find(found, at->ifa_name, &NetworkInterface::name) != found.end()) continue;
+      char address[INET6_ADDRSTRLEN] = {};
+      const void* bytes = family == AF_INET ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(at->ifa_addr)->sin_addr)
+                                            : &reinterpret_cast<const sockaddr_in6*>(at->ifa_addr)->sin6_addr;
+      inet_ntop(family, bytes, address, sizeof address);
+      NetworkInterface interface{at->ifa_name, address, (at->ifa_flags & IFF_LOOPBACK) != 0, std::nullopt};
+      int64_t speed = 0;
+      std::ifstream("/sys/class/net/" + interface.name + "/speed") >> speed;
+      if (speed > 0) interface.megabits = speed;
+      found.push_back(std::move(interface));
+    }
+  }
+  freeifaddrs(list);
+  return found;
+}
+
+std::vector<std::string> names_of(const std::vector<NetworkInterface>& interfaces) {
   std::vector<std::string> names;
-  for (const ifaddrs* address = first; address != nullptr; address = address->ifa_next) names.emplace_back(address->ifa_name);
-  freeifaddrs(first);
+  for (const NetworkInterface& interface : interfaces) names.push_back(interface.name);
   std::ranges::sort(names);
-  names.erase(std::unique(names.begin(), names.end()), names.end());  // an interface has an entry for each address
   return names;
 }
 

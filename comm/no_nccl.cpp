@@ -6,7 +6,7 @@ namespace cohort {
 namespace {
 
 [[noreturn]] void refuse() {
-  fail(ExitCode::kUsage, "this program was built without NCCL (cmake -DCOHORT_CUDA=ON needs it); use run.device: cpu");
+  fail(ExitCode::kUsage, "run.device: cuda: this program was built without CUDA and NCCL (cmake -DCOHORT_CUDA=ON needs them); use run.device: cpu");
 }
 
 }  // namespace

@@ -17,14 +17,13 @@ std::string contents(const std::string& file) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-// "R" of /proc/PID/stat, behind the name, which may hold anything.
+}  // namespace
+
 char state_of(const std::string& folder) {
   const std::string text = contents(folder + "/stat");
-  const size_t name = text.rfind(')');
+  const size_t name = text.rfind(')');  // it may hold anything
   return name != text.npos && name + 2 < text.size() ? text[name + 2] : '?';
 }
-
-}  // namespace
 
 std::string stall_report(const std::string& who, pid_t process, LastSeen& seen) {
   std::string text = fmt::format("cohort: stall report: {}{}process {} in {}\n", who, who.empty() ? "" : ", ", process, seen.where());
@@ -32,7 +31,8 @@ std::string stall_report(const std::string& who, pid_t process, LastSeen& seen) 
     const std::string folder = fmt::format("/proc/{}/task/{}", process, stack.thread);
     text += fmt::format("  thread {}, state {}\n", stack.thread, state_of(folder));
     for (const std::string& name : code_names(process, stack.addresses)) text += fmt::format("    {}\n", name);
-    if (!stack.addresses.empty()) continue;
+    if (!stack.asked) text += fmt::format("    not asked: more threads than the report holds ({})\n", ThreadStacks::kThreads);
+    if (!stack.asked || !stack.addresses.empty()) continue;
     const std::string place = contents(folder + "/wchan");
     text += fmt::format("    does not answer; {}\n", place.empty() || place == "0" ? "not in the kernel" : "in the kernel's " + place);
   }

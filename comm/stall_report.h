@@ -14,4 +14,8 @@ namespace cohort {
 // kernel it waits. Takes half a second at most.
 std::string stall_report(const std::string& who, pid_t process, LastSeen& seen);
 
+// The letter of FOLDER/stat, where FOLDER is of a process or of a thread in /proc: 'R' running, 'T' stopped, ...; '?' where it
+// cannot be read.
+char state_of(const std::string& folder);
+
 }  // namespace cohort

@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 
 #include "comm/stall_report.h"
 #include "core/check.h"
@@ -41,14 +40,6 @@ bool wait_for(pid_t child, int& status, std::chrono::milliseconds most) {
     usleep(10'000);
   }
   return false;
-}
-
-// "T" of /proc/PID/stat, behind the name, which may hold anything: stopped. "?" where it cannot be read.
-char state_of(pid_t child) {
-  std::ifstream file(fmt::format("/proc/{}/stat", child));
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  const size_t name = text.rfind(')');
-  return name != std::string::npos && name + 2 < text.size() ? text[name + 2] : '?';
 }
 
 std::string what_it_does(char state) {
@@ -98,7 +89,7 @@ std::string what_it_does(char state) {
     if (wait_for(child, status, 0ms)) ended(who, status, seen);
     const LastSeen::Clock::time_point deadline = seen.deadline();
     if (deadline == LastSeen::Clock::time_point::max() || LastSeen::Clock::now() - deadline < kGrace || seen.exit_code() >= 0) continue;
-    const char state = state_of(child);
+    const char state = state_of(fmt::format("/proc/{}", child));
     const std::string where = seen.where();
     const std::string stacks = seen.reports_stalls() ? stall_report(who, child, seen) : "";
     kill(child, SIGKILL);

@@ -46,14 +46,17 @@ void ThreadStacks::on_signal(int) {
   errno = error;
 }
 
-// In a signal's handler: nothing is allocated here.
+// In a signal's handler: nothing is allocated here. Others send that signal, too: a thread without a slot, or whose stack is
+// written in this round, has nothing to do.
 [[gnu::noinline]] void ThreadStacks::write() {
-  const uint32_t round = round_.load(), at = next_.fetch_add(1);
-  if (at >= kThreads) return;
+  const uint32_t round = round_.load();
+  const pid_t thread = static_cast<pid_t>(syscall(SYS_gettid));
+  size_t at = 0;
+  while (at < kThreads && slots_[at].thread != thread) ++at;
+  if (at == kThreads || slots_[at].round == round) return;
   void* frames[kFrames + kOwnFrames];
   const int found = backtrace(frames, static_cast<int>(std::size(frames)));
   Slot& slot = slots_[at];
-  slot.thread = static_cast<pid_t>(syscall(SYS_gettid));
   uint32_t count = 0;
   for (int i = kOwnFrames; i < found; ++i) slot.addresses[count++].store(reinterpret_cast<uint64_t>(frames[i]), std::memory_order_relaxed);
   slot.count = count;
@@ -74,24 +77,21 @@ void ThreadStacks::answer() {
 std::vector<ThreadStack> ThreadStacks::ask(pid_t process, std::chrono::milliseconds most) {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point end = Clock::now() + most;
-  const uint32_t round = ++round_;
-  next_ = 0;
   std::vector<ThreadStack> stacks;
+  for (const pid_t thread : threads_of(process))
+    if (thread != static_cast<pid_t>(syscall(SYS_gettid))) stacks.push_back({.thread = thread, .addresses = {}, .asked = stacks.size() < kThreads});
+  for (size_t i = 0; i < kThreads; ++i) slots_[i].thread = i < stacks.size() ? stacks[i].thread : 0;
+  const uint32_t round = ++round_;
   size_t asked = 0;
-  for (const pid_t thread : threads_of(process)) {
-    if (thread == static_cast<pid_t>(syscall(SYS_gettid))) continue;
-    stacks.push_back({thread, {}});
-    asked += syscall(SYS_tgkill, process, thread, kSignal) == 0;
-  }
+  for (const ThreadStack& stack : stacks) asked += stack.asked && syscall(SYS_tgkill, process, stack.thread, kSignal) == 0;
   const auto answered = [&] {
     return static_cast<size_t>(std::ranges::count_if(slots_, [&](const Slot& slot) { return slot.round == round; }));
   };
-  while (answered() < std::min(asked, kThreads) && Clock::now() < end) std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  for (const Slot& slot : slots_) {
+  while (answered() < asked && Clock::now() < end) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  for (size_t i = 0; i < std::min(stacks.size(), kThreads); ++i) {
+    const Slot& slot = slots_[i];
     if (slot.round != round) continue;
-    const auto stack = std::ranges::find(stacks, slot.thread.load(), &ThreadStack::thread);
-    if (stack == stacks.end()) continue;
-    for (uint32_t i = 0; i < std::min<uint32_t>(slot.count, kFrames); ++i) stack->addresses.push_back(slot.addresses[i]);
+    for (uint32_t frame = 0; frame < std::min<uint32_t>(slot.count, kFrames); ++frame) stacks[i].addresses.push_back(slot.addresses[frame]);
   }
   return stacks;
 }

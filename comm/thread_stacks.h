@@ -16,11 +16,13 @@ namespace cohort {
 struct ThreadStack {
   pid_t thread;
   std::vector<uint64_t> addresses;  // from where the signal found the thread, outwards; empty: it did not answer
+  bool asked = true;                // false: there are more threads than kThreads
 };
 
 class ThreadStacks {
  public:
   static constexpr int kSignal = SIGUSR2;
+  static constexpr size_t kThreads = 64;  // so many tell their stacks
 
   // From now on the threads of this process, and of its children, answer. Of the last object that was asked to.
   void answer();
@@ -29,9 +31,9 @@ class ThreadStacks {
   std::vector<ThreadStack> ask(pid_t process, std::chrono::milliseconds most);
 
  private:
-  static constexpr size_t kThreads = 64, kFrames = 64;
+  static constexpr size_t kFrames = 64;
   struct Slot {
-    std::atomic<pid_t> thread{0};
+    std::atomic<pid_t> thread{0};    // whose it is, by him who asks
     std::atomic<uint32_t> round{0};  // that it was written in, when it is whole
     std::atomic<uint32_t> count{0};
     std::array<std::atomic<uint64_t>, kFrames> addresses{};
@@ -39,7 +41,7 @@ class ThreadStacks {
   static void on_signal(int);
   void write();
 
-  std::atomic<uint32_t> round_{0}, next_{0};
+  std::atomic<uint32_t> round_{0};
   std::array<Slot, kThreads> slots_;
 };
 

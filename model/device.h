@@ -17,8 +17,10 @@ namespace cohort {
 
 class Gpu;  // stream, products, memory of the ops in progress: model/cuda/gpu.h
 
-// Opens GPU `index` of this host. Exit code 2 where the build or the host has none, or fewer; the driver is too old; or
-// this process has one open.
+// Whether GPUs are in this build.
+bool has_gpu_backend();
+// Opens GPU `index` of those that the host shows to this process; a rank's is chosen by choose_gpu (comm/nccl.h). Exit code 2
+// where the build or the host has none, or fewer; the driver is too old; or this process has one open.
 std::shared_ptr<Gpu> open_gpu(int index);
 // The device, its library of products and their versions: what the bits of a run depend on.
 std::string gpu_description();

@@ -6,7 +6,7 @@
 #   --tiny        small speed measurements: to try this script, also on a build with COHORT_CUDA=emulated
 #   --name NAME   of the result; default: the GPU's name
 # Checks: every op against the CPU, the model's log-probs at sampling against the trainer's, compute-sanitizer where it is
-# installed, a GRPO run whose bits must be equal twice, on 1 to N ranks and across a kill. Exit code 1 when one fails.
+# installed, a GRPO run whose bits must be equal twice, with activations reused or not, on 1 to N ranks and across a kill. Exit code 1 when one fails.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -46,8 +46,13 @@ fi
 cohort=$build/cohort
 [[ -x $cohort ]] || { note "$cohort is missing"; exit 2; }
 
-gpu=$("$cohort" doctor | sed -n 's|^gpu[ 0-9]*  *||p' | head -1)
-if [[ $gpu == none:* ]]; then note "no GPU: ${gpu#none: }"; exit 2; fi
+"$cohort" doctor >"$work/doctor.txt" 2>&1 || { note "cohort doctor fails: $(tail -1 "$work/doctor.txt")"; exit 2; }
+if ! grep -q '^device  *cpu, cuda$' "$work/doctor.txt"; then
+  note "no GPU that can be used: $(sed -n 's|^gpu[ 0-9]*  *||p' "$work/doctor.txt" | head -1)"
+  exit 2
+fi
+gpu=$(sed -n 's|^gpu [0-9]*  *\(.*, sm_.*\)|\1|p' "$work/doctor.txt" | head -1)
+[[ -n ${gpu%%,*} ]] || { note "cohort doctor tells no name of the GPU"; exit 2; }
 fact gpu "$gpu"
 fact commit "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
 if [[ -z $ranks ]]; then
@@ -94,13 +99,20 @@ optim: {learning_rate: 1.0e-3}
 trainer: {max_steps: $steps, prompts_per_step: 4, logical_ranks: 8, save_steps: 2, warm_start: {steps: 20, problems_per_step: 8, learning_rate: 3.0e-3}}
 YAML
 train() { "$cohort" train "$work/run.yaml" --quiet "$@" 2>"$work/err.txt"; }
-same() { "$cohort" compare "$work/runs/first" "$work/runs/$1" >"$work/compare.txt" 2>&1; }
+same() { "$cohort" compare "$work/runs/first" "$work/runs/$1" >"$work/compare.txt" 2>&1 && grep -q '^identical: ' "$work/compare.txt"; }
 if train run.name=first; then
-  differs=$(grep -o '"sampling/sampling_logp_difference/max":[^,}]*' "$work/runs/first/metrics.jsonl" | cut -d: -f2 | sort -u | tr '\n' ' ')
-  if [[ $differs == "0.0 " || $differs == "0 " ]]; then
-    result "log-probs of sampler and trainer" pass "equal bits in $steps steps"
+  # The trainer's log-probs must be its own for that: where it reuses the sampler's activations they could not differ.
+  if train run.name=recomputed trainer.reuse_activations=false; then
+    differs=$(grep -o '"sampling/sampling_logp_difference/max":[^,}]*' "$work/runs/recomputed/metrics.jsonl" | cut -d: -f2 | sort -u | tr '\n' ' ')
+    if [[ $differs == "0.0 " || $differs == "0 " ]]; then
+      result "log-probs of sampler and trainer" pass "equal bits in $steps steps"
+    else
+      result "log-probs of sampler and trainer" fail "largest differences: $differs"
+    fi
+    same recomputed && result "activations reused and recomputed" pass "equal bits" ||
+      result "activations reused and recomputed" fail "$(tail -3 "$work/compare.txt" | tr '\n' ' ')"
   else
-    result "log-probs of sampler and trainer" fail "largest differences: $differs"
+    result "log-probs of sampler and trainer" fail "$(tail -3 "$work/err.txt" | tr '\n' ' ')"
   fi
   train run.name=again && same again && result "same run twice" pass "equal bits" ||
     result "same run twice" fail "$(tail -3 "$work/err.txt" "$work/compare.txt" 2>/dev/null | tr '\n' ' ')"

@@ -97,6 +97,7 @@ void HttpService::handle(size_t key, HttpResult result) {
   using End = HttpResult::End;
   Job& job = jobs_.at(key);
   job.asked = false;
+  if (result.end != End::unavailable) job.unavailable = 0;  // the server was reached: an outage after this is another one
   if (result.end == End::ok) {
     std::string why;
     std::vector<OutsideVerdict> verdicts = read_http_answers(result.body, job.sent.size(), why);

@@ -27,7 +27,8 @@ class HttpService {
   struct Job {
     std::vector<RewardTask> tasks;  // without a verdict
     std::vector<int64_t> sent;      // of the request in flight: whose answer has which place
-    int64_t tries = 0, unavailable = 0;  // how often it was asked in vain, for which reason
+    int64_t tries = 0;        // how often it was asked in vain while the server was there
+    int64_t unavailable = 0;  // and, without a break, while it was not, since when
     Clock::time_point at{}, unavailable_since{};
     bool asked = false;
   };

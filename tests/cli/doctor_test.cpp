@@ -9,9 +9,15 @@ namespace {
 TEST(Doctor, TellsOfTheBuildAndTheMachine) {
   const Outcome outcome = run_cohort({"doctor"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-  for (const char* words : {"cohort ", "kernels ", "cores ", "memory ", "gpu       not in this build", "launcher  none\n", "MPI       ", "PMIx      ", "network   ",
+  for (const char* words : {"cohort ", "kernels ", "cores ", "memory ", "gpu       not in this build", "device    cpu\n", "launcher  none\n", "MPI       ", "PMIx      ", "network   ",
                             "RDMA      ", "memlock   ", "files     ", "/dev/shm  ", "copies    ", "clock     ", "sandbox   not tested; see --sandbox"})
     EXPECT_NE(outcome.out.find(words), std::string::npos) << words << " in " << outcome.out;
+}
+
+TEST(Doctor, AGpuCheckWithoutAGpuIsRefusedInOneLine) {
+  const Outcome outcome = run_program("bash", {SOURCE_DIR "/scripts/gpu_check.sh", "--build", std::filesystem::path(COHORT_BINARY).parent_path().string()});
+  EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
+  EXPECT_EQ(outcome.out + outcome.err, "gpu_check: no GPU that can be used: not in this build; see cmake -DCOHORT_CUDA=ON\n");
 }
 
 TEST(Doctor, TellsOfEachHostOnceUnderMpirun) {

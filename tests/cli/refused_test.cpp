@@ -53,7 +53,8 @@ TEST_F(Refused, AGroupOfOneHasNoAdvantage) {
 }
 
 TEST_F(Refused, AGpuThatThisBuildCannotUse) {
-  EXPECT_REFUSED(train(tiny, {"run.device=cuda"}), 2, "cuda");
+  EXPECT_REFUSED(train(tiny, {"run.device=cuda"}), 2, "run.device: cuda", "built without CUDA");
+  EXPECT_REFUSED(train(tiny, {"run.device=cuda", "--dry-run"}), 2, "run.device: cuda", "built without CUDA");
 }
 
 TEST_F(Refused, UnknownReward) {

@@ -31,7 +31,7 @@ TEST(Network, AChoiceOfNothingIsRefusedWithWhatThereIs) {
 }
 
 TEST(Network, ThisHostHasALoopback) {
-  const Names names = network_interfaces();
+  const Names names = names_of(network_interfaces());
   EXPECT_TRUE(std::ranges::is_sorted(names));
   EXPECT_EQ(std::ranges::count(names, "lo"), 1);
 }

@@ -97,6 +97,53 @@ TEST(ThreadStacks, AStoppedThreadIsReportedWithoutOne) {
   EXPECT_NE(report.find("state T\n    does not answer"), std::string::npos) << report;
 }
 
+size_t times_in(const std::string& text, const std::string& part) {
+  size_t times = 0;
+  for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++times;
+  return times;
+}
+
+TEST(ThreadStacks, MoreThreadsThanTheReportHoldsAreNoneThatDoNotAnswer) {
+  LastSeen& seen = make_shared_last_seen();
+  const Child child(seen, [](int never) {
+    for (int i = 0; i < 69; ++i) std::thread([=] { wait_forever_in_a_test(never); }).detach();
+    wait_forever_in_a_test(never);
+  });
+  std::vector<ThreadStack> stacks;
+  for (int tries = 0; tries < 200 && stacks.size() < 70; ++tries) stacks = seen.stacks().ask(child.pid(), 1000ms);
+  ASSERT_EQ(stacks.size(), 70u);
+  EXPECT_EQ(std::ranges::count(stacks, false, &ThreadStack::asked), 6);
+  const std::string report = stall_report("", child.pid(), seen);
+  EXPECT_EQ(times_in(report, "more threads than the report holds (64)\n"), 6u) << report;
+  EXPECT_EQ(times_in(report, "does not answer"), 0u) << report;
+}
+
+// mpirun may hand its SIGUSR2 on to a rank that is being asked.
+TEST(ThreadStacks, AThreadThatRunsTheHandlerTwiceIsToldOnce) {
+  LastSeen& seen = make_shared_last_seen();
+  const Child child(seen, [](int never) {
+    std::thread([=] { wait_forever_in_a_test(never); }).detach();
+    wait_forever_in_a_test(never);
+  });
+  ASSERT_TRUE(comes_to(seen, child.pid(), "wait_forever_in_a_test", 0));
+  ASSERT_TRUE(comes_to(seen, child.pid(), "wait_forever_in_a_test", 1));
+  std::atomic<bool> enough = false;
+  std::thread others([&] {
+    for (; !enough; usleep(50)) kill(child.pid(), ThreadStacks::kSignal);
+  });
+  for (int i = 0; i < 20; ++i) {
+    const std::vector<ThreadStack> stacks = seen.stacks().ask(child.pid(), 5000ms);
+    ASSERT_EQ(stacks.size(), 2u);
+    for (const ThreadStack& stack : stacks) {
+      std::string names;
+      for (const std::string& name : code_names(child.pid(), stack.addresses)) names += name + "\n";
+      EXPECT_EQ(times_in(names, "wait_forever_in_a_test"), 1u) << i << ": " << names;
+    }
+  }
+  enough = true;
+  others.join();
+}
+
 TEST(ThreadStacks, OfThisProcessFromAnotherThread) {
   LastSeen& seen = make_shared_last_seen();
   const auto earlier = std::signal(ThreadStacks::kSignal, SIG_DFL);

@@ -293,6 +293,13 @@ TEST_F(Http, AServerThatStaysAwayEndsTheRun) {
   EXPECT_ERROR(judge_one(reward, "score 1"), kRankFailed, "/score is not available, asked ");
 }
 
+TEST_F(Http, OutagesFarApartAreNotOne) {
+  const HttpReward reward(spec({{"reconnect_s", 0.4}, {"timeout_s", 0.5}, {"retries", 10}}));
+  first = {{.status = 503}, {.kind = HttpReply::Kind::hang}, {.status = 503}, {.kind = HttpReply::Kind::hang}, {.status = 503}};
+  EXPECT_EQ(judge_one(reward, "score 1").score, 1.0);
+  EXPECT_GE(std::chrono::duration<double>(seen_at.back() - seen_at[1]).count(), 1.0) << "longer than reconnect_s";
+}
+
 TEST_F(Http, AServerThatCannotServeIsAnErrorOfTheConfig) {
   const auto refused = [&](Json options) { HttpReward reward(spec(std::move(options))); };
   HttpReply reply{.status = 404, .body = "not here"};

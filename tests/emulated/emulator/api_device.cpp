@@ -1,7 +1,9 @@
 // Entry points about devices and errors.
 #include <cuda_runtime_api.h>
 
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "memory.h"
 #include "state.h"
@@ -17,7 +19,7 @@ constexpr int kRuntimeVersion = CUDART_VERSION, kOldDriver = 11000;
 void describe(cudaDeviceProp* p, int device) {
   std::memset(p, 0, sizeof(*p));
   std::strcpy(p->name, "Emulated GPU");
-  p->uuid.bytes[0] = static_cast<char>(device + 1);
+  p->uuid.bytes[0] = static_cast<char>(current_settings().first_device + device + 1);
   p->totalGlobalMem = current_settings().memory;
   p->sharedMemPerBlock = 48 * 1024;
   p->sharedMemPerBlockOptin = 227 * 1024;
@@ -41,7 +43,7 @@ void describe(cudaDeviceProp* p, int device) {
   p->asyncEngineCount = 2;
   p->l2CacheSize = 50 * 1024 * 1024;
   p->memoryBusWidth = 5120;
-  p->pciBusID = device + 1;
+  p->pciBusID = current_settings().first_device + device + 1;
 }
 
 cudaError_t attribute_of(int* value, cudaDeviceAttr attribute) {
@@ -153,6 +155,7 @@ cudaError_t cudaGetDeviceCount(int* count) {
 cudaError_t cudaSetDevice(int device) {
   return entry([&] {
     if (!exists(device)) return cudaErrorInvalidDevice;
+    while (current_settings().driver_hang) std::this_thread::sleep_for(std::chrono::seconds(1));
     set_current_device(device);
     return cudaSuccess;
   });
@@ -176,7 +179,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 cudaError_t cudaDeviceGetPCIBusId(char* text, int size, int device) {
   return entry([&] {
     if (!exists(device)) return cudaErrorInvalidDevice;
-    std::snprintf(text, static_cast<size_t>(size), "0000:%02x:00.0", device + 1);
+    std::snprintf(text, static_cast<size_t>(size), "0000:%02x:00.0", current_settings().first_device + device + 1);
     return cudaSuccess;
   });
 }

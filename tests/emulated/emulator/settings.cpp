@@ -39,6 +39,10 @@ void set(Settings& s, const std::string& name, const std::string& value) {
     s.fence = number_of(name, value) != 0;
   } else if (name == "devices") {
     s.devices = static_cast<int>(number_of(name, value));
+  } else if (name == "first_device") {
+    s.first_device = static_cast<int>(number_of(name, value));
+  } else if (name == "driver_hang") {
+    s.driver_hang = number_of(name, value) != 0;
   } else if (name == "old_driver") {
     s.old_driver = number_of(name, value) != 0;
   } else if (name == "memory") {

@@ -24,7 +24,9 @@ struct Settings {
   bool fence = false;          // device memory is out of the host's reach: each touch ends the process (slow)
 
   int devices = 8;             // 0: no device
+  int first_device = 0;        // whose number on the machine device 0 has, as with CUDA_VISIBLE_DEVICES
   bool old_driver = false;     // every call answers cudaErrorInsufficientDriver
+  bool driver_hang = false;    // cudaSetDevice never returns
   size_t memory = size_t{8} << 30;  // bytes of each device
 
   // Faults, each at the N-th call from 1; 0: never.

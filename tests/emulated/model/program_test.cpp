@@ -176,12 +176,47 @@ TEST(GpuProgram, RanksChangeNoBit) {
   }
 }
 
-TEST(GpuProgram, ARankWithoutAGpuIsRefused) {
+TEST(GpuProgram, ARankWithoutAGpuOfItsOwnIsRefused) {
   const TinyProgram tiny;
-  const EmulatedCuda one("devices=1");
-  const Outcome outcome = tiny.train_on_ranks(2, "r");
-  EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
-  EXPECT_NE(outcome.err.find("shows 1 GPU to the program"), std::string::npos) << outcome.err;
+  const auto refused = [&](int ranks, const std::string& settings, const std::string& words) {
+    const EmulatedCuda gpus(settings);
+    const Outcome outcome = tiny.train_on_ranks(ranks, "r", {"trainer.logical_ranks=4"});
+    EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
+    EXPECT_NE(outcome.err.find(words), std::string::npos) << outcome.err;
+  };
+  refused(2, "devices=1", "would share the GPU at 0000:01:00.0");
+  refused(3, "devices=2", "the host shows 2 GPUs: start at most 2 ranks a host");
+}
+
+// As srun --gpus-per-task=1 does it: rank 1 is shown one GPU, the second of the host.
+TEST(GpuProgram, ARankUsesTheOneGpuThatItIsShown) {
+  const TinyProgram tiny;
+  const EmulatedCuda second("devices=1,first_device=1,rank=1");
+  const Outcome outcome = tiny.train_on_ranks(2, "r", {"trainer.max_steps=1", "trainer.warm_start.steps=1"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+}
+
+TEST(GpuProgram, ADriverThatHangsHasADeadline) {
+  const TinyProgram tiny;
+  const EmulatedCuda hangs("driver_hang=1");
+  const std::vector<std::string> soon = {"comm.timeout_s=1", "comm.load_timeout_s=1"};
+  const Outcome trained = tiny.train("h", soon);
+  EXPECT_EQ(trained.exit_code, 4) << trained.err;
+  EXPECT_NE(trained.err.find("section load exceeded"), std::string::npos) << trained.err;
+}
+
+TEST(GpuProgram, TheDryRunPlansWithTheMemoryOfTheGpu) {
+  const TinyProgram tiny;
+  const Outcome planned = tiny.train("p", {"--dry-run"});
+  EXPECT_EQ(planned.exit_code, 0) << planned.err;
+  EXPECT_NE(planned.out.find("# of the GPU, "), std::string::npos) << planned.out;
+  EXPECT_NE(planned.out.find(" of 8.6 GB free"), std::string::npos) << planned.out;
+  const EmulatedCuda none("devices=0");
+  EXPECT_EQ(tiny.train("p", {"--dry-run"}).exit_code, 2);
+}
+
+TEST(GpuProgram, TheVersionSaysThatCudaIsOn) {
+  EXPECT_NE(run_cohort({"--version"}).out.find("CUDA      on\n"), std::string::npos);
 }
 
 TEST(GpuProgram, TooManyBannedTokensAreRefusedAtTheStart) {
