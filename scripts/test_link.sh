@@ -17,7 +17,7 @@ cleanup() {
 trap cleanup EXIT
 "$hosts" start "$work/hosts" 2
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 PMIX_MCA_gds=hash
-passed=0 failed=0
+source scripts/checks.sh
 deadline=3 silent=20
 
 cat > "$work/config.yaml" <<YAML
@@ -34,18 +34,6 @@ comm: {timeout_s: $deadline, rollout_timeout_s: $deadline, reward_timeout_s: 1, 
 log: {completions_steps: 100}
 YAML
 
-check() {  # NAME COMMAND...
-  local name=$1
-  shift
-  if "$@" > "$work/check.log" 2>&1; then
-    passed=$((passed + 1))
-    echo "ok      $name"
-  else
-    failed=$((failed + 1))
-    echo "FAILED  $name"
-    sed 's/^/        /' "$work/check.log"
-  fi
-}
 # mpirun on host 0, ranks on both, TCP between them. On an idle connection mpirun believes that a silent host is gone later than the
 # ranks do (it would end with a code of its own, 205); when it ends the job, as soon as TCP does (scripts/net_hosts.sh).
 ranks() {  # RANKS_PER_HOST ARGUMENTS...

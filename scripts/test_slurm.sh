@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export COHORT
 COHORT=$(realpath "${1:-build/cohort}")
 export COHORT_SLURM=$PWD/scripts/slurm
-passed=0 failed=0
+source scripts/checks.sh
 
 if [[ $(id -u) -ne 0 ]] || ! command -v slurmctld > /dev/null; then
   echo "test_slurm: skipped: needs root and the packages slurmctld slurmd slurm-client munge"
@@ -38,18 +38,6 @@ trainer: {max_steps: 3000, prompts_per_step: 8, logical_ranks: 4, save_steps: 0,
 log: {completions_steps: 100}
 EOF
 
-check() {  # NAME COMMAND...
-  local name=$1
-  shift
-  if "$@" > "$work/check.log" 2>&1; then
-    passed=$((passed + 1))
-    echo "ok      $name"
-  else
-    failed=$((failed + 1))
-    echo "FAILED  $name"
-    sed 's/^/        /' "$work/check.log"
-  fi
-}
 # The job is over and gone from the queue, requeued starts and all; at most $2 seconds.
 wait_job() {
   local end=$((SECONDS + $2))

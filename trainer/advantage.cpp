@@ -114,18 +114,6 @@ void set_whitened(StepAdvantages& out, const StepRewards& rewards, const std::ve
 
 }  // namespace
 
-bool group_advantages(std::span<float> advantages, Rewards rewards, ScaleRewards scale) {
-  CHECK(advantages.size() == rewards.size(), "{} advantages for {} rewards", advantages.size(), rewards.size());
-  CHECK(scale != ScaleRewards::batch, "the scale of a step for a group alone");
-  std::ranges::fill(advantages, 0.0f);
-  const Spread spread = spread_of(rewards);
-  if (spread.constant) return false;
-  const double divisor = scale == ScaleRewards::group ? spread.std + 1e-4 : 1.0;
-  for (size_t i = 0; i < rewards.size(); ++i)
-    if (rewards[i]) advantages[i] = static_cast<float>((*rewards[i] - spread.mean) / divisor);
-  return true;
-}
-
 std::string resolved_scale_rewards(const AlgorithmSection& a) {
   if (a.scale_rewards != "auto") return a.scale_rewards;
   return a.advantage == "group" ? "group" : a.advantage == "batch" ? "batch" : "none";

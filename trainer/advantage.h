@@ -13,11 +13,6 @@ namespace cohort {
 
 enum class ScaleRewards { group, batch, none };
 
-// A_i = (r_i - mean) / (std + 1e-4), std with n - 1 (DeepSeekMath, arXiv:2402.03300, section 4.1.2; constants as TRL), or r_i - mean
-// (Dr. GRPO, arXiv:2503.20783): group or none. Rewards that are absent get 0 and leave the baseline. When all present
-// rewards are equal every advantage is exactly 0; returns false then, else true.
-bool group_advantages(std::span<float> advantages, std::span<const std::optional<double>> rewards, ScaleRewards scale);
-
 enum class Baseline { group, rloo, batch, none, reinforce_plus_plus, reinforce_plus_plus_baseline };
 
 struct AdvantageConfig {
@@ -46,12 +41,13 @@ struct StepAdvantages {
 };
 
 // With R_i = total - sum of penalties:
-//   group    R_i - mean of the group                          GRPO
+//   group    R_i - mean of the group                          GRPO (DeepSeekMath, arXiv:2402.03300, section 4.1.2; constants as TRL),
+//                                                             Dr. GRPO without a scale (arXiv:2503.20783)
 //   rloo     R_i - mean of the others of the group            RLOO, arXiv:2402.14740 (Kool et al. 2019)
 //   batch    R_i - mean of the step
 //   none     R_i
 // divided by std + 1e-4 of the group's or of the step's R (n - 1; batch: Lite PPO, arXiv:2508.08221), or by nothing. Constant
-// rewards of what is averaged give exactly 0.
+// rewards of what is averaged give exactly 0. Rewards that are absent get 0 and leave means and deviations.
 //   reinforce_plus_plus            A_t = total - penalties of tokens t and later, then (A_t - mean) / sqrt(var + 1e-8) over all tokens
 //                                  of the step, var with n - 1            REINFORCE++, arXiv:2501.03262
 //   reinforce_plus_plus_baseline   the same with total - mean of the group in place of total

@@ -4,30 +4,13 @@
 
 #include <map>
 
-#include "tests/cli/run_cohort.h"
+#include "tests/cli/sharper_run.h"
 #include "trainer/metrics.h"
 
 namespace cohort {
 namespace {
 
 namespace fs = std::filesystem;
-
-Outcome train_on_ranks(int ranks, const std::string& file, const std::vector<std::string>& overrides) {
-  std::vector<std::string> args = {"-n", std::to_string(ranks), "--oversubscribe", COHORT_BINARY, "train", file, "--quiet"};
-  args.insert(args.end(), overrides.begin(), overrides.end());
-  if (geteuid() == 0) args.insert(args.begin(), "--allow-run-as-root");  // Open MPI refuses root otherwise
-  return run_program("mpirun", args);
-}
-
-// A model that knows a few sums by heart, so that some completions are right and some are not.
-std::string sharper_config(const std::string& runs) {
-  std::string text = tiny_config(runs);
-  const auto replace = [&](const std::string& from, const std::string& to) { text.replace(text.find(from), from.size(), to); };
-  replace("train_size: 32", "train_size: 4");
-  replace("logical_ranks: 2, save_steps: 2", "logical_ranks: 4, save_steps: 3, warm_start: {steps: 60, problems_per_step: 4, learning_rate: 5.0e-3}");
-  replace("max_steps: 3, prompts_per_step: 2", "max_steps: 5, prompts_per_step: 4");
-  return text;
-}
 
 struct Result {
   std::string metrics, weights;
@@ -58,7 +41,7 @@ const std::map<std::string, std::vector<std::string>> kSettings = {
 
 TEST(AlgorithmBits, ForAnyNumberOfRanksAndAcrossResume) {
   const TemporaryFolder folder;
-  const std::string config = write_all(folder / "c.yaml", sharper_config(folder / "runs"));
+  const std::string config = write_all(folder / "c.yaml", sharper_config(folder / "runs", 4));
   for (const auto& [name, overrides] : kSettings) {
     const auto with = [&](const std::string& run, std::vector<std::string> more = {}) {
       more.insert(more.end(), overrides.begin(), overrides.end());
@@ -108,7 +91,7 @@ TEST(AlgorithmBits, ForAnyNumberOfRanksAndAcrossResume) {
 
 TEST(AlgorithmBits, DynamicSamplingDrawsAsOftenAsItMay) {
   const TemporaryFolder folder;
-  const std::string config = write_all(folder / "c.yaml", sharper_config(folder / "runs"));
+  const std::string config = write_all(folder / "c.yaml", sharper_config(folder / "runs", 4));
   std::map<std::string, Result> results;
   for (const auto& [name, overrides] : std::map<std::string, std::vector<std::string>>{
            {"plain", {}},

@@ -3,7 +3,7 @@
 #include <csignal>
 #include <cstdio>
 
-#include "tests/cli/run_cohort.h"
+#include "tests/cli/sharper_run.h"
 #include "trainer/metrics.h"
 
 namespace cohort {
@@ -11,23 +11,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Runs `mpirun -n RANKS cohort train FILE OVERRIDES...`.
-Outcome train_on_ranks(int ranks, const std::string& file, std::vector<std::string> overrides) {
-  std::vector<std::string> args = {"-n", std::to_string(ranks), "--oversubscribe", COHORT_BINARY, "train", file, "--quiet"};
-  args.insert(args.end(), overrides.begin(), overrides.end());
-  if (geteuid() == 0) args.insert(args.begin(), "--allow-run-as-root");  // Open MPI refuses root otherwise
-  return run_program("mpirun", args);
-}
-
-// A model that knows a few sums by heart, so that some completions are right and some are not.
-std::string sharper_config(const std::string& runs) {
-  std::string text = tiny_config(runs);
-  const auto replace = [&](const std::string& from, const std::string& to) { text.replace(text.find(from), from.size(), to); };
-  replace("train_size: 32", "train_size: 4");
-  replace("logical_ranks: 2, save_steps: 2", "logical_ranks: 4, save_steps: 3, warm_start: {steps: 60, problems_per_step: 4, learning_rate: 5.0e-3}");
-  replace("max_steps: 3, prompts_per_step: 2", "max_steps: 5, prompts_per_step: 3");
-  replace("dtype: float32", "dtype: bfloat16");
-  return text;
+std::string same_bits_config(const std::string& runs) {
+  return with_replaced(sharper_config(runs, 3), "dtype: float32", "dtype: bfloat16");
 }
 
 // metrics.jsonl without the fields that are times or memory.
@@ -62,7 +47,7 @@ Result result_of(const std::string& run) {
 
 TEST(SameBits, ForAnyNumberOfRanksAndThreads) {
   const TemporaryFolder folder;
-  const std::string config = write_all(folder / "c.yaml", sharper_config(folder / "runs"));
+  const std::string config = write_all(folder / "c.yaml", same_bits_config(folder / "runs"));
   ASSERT_EQ(run_cohort({"train", config, "--quiet", "run.name=one"}).exit_code, 0);
   const Result expected = result_of(folder / "runs/one");
   ASSERT_FALSE(expected.weights.empty());
@@ -88,7 +73,7 @@ TEST(SameBits, ForAnyNumberOfRanksAndThreads) {
 
 TEST(SameBits, AcrossResumeOnAnotherNumberOfRanks) {
   const TemporaryFolder folder;
-  const std::string config = write_all(folder / "c.yaml", sharper_config(folder / "runs"));
+  const std::string config = write_all(folder / "c.yaml", same_bits_config(folder / "runs"));
   ASSERT_EQ(run_cohort({"train", config, "--quiet", "run.name=whole"}).exit_code, 0);
   ASSERT_EQ(train_on_ranks(3, config, {"run.name=parts"}).exit_code, 0);
   // As if the run had been killed after step 5: the checkpoint of step 3 is all that counts.
@@ -108,7 +93,7 @@ TEST(SameBits, MoreRanksThanLogicalRanksAreRefused) {
 
 TEST(SameBits, SaveAndStopThenContinue) {
   const TemporaryFolder folder;
-  const std::string config = write_all(folder / "c.yaml", sharper_config(folder / "runs"));
+  const std::string config = write_all(folder / "c.yaml", same_bits_config(folder / "runs"));
   const std::vector<std::string> longer = {"train", config, "trainer.max_steps=400", "trainer.save_steps=0", "run.name=stopped"};
   const Outcome stopped = run_cohort(longer, "", [](pid_t child, const std::string& err) {
     // The signal goes out when the first step has been reported.

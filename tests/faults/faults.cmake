@@ -5,7 +5,7 @@ set(FAULT_POINTS
     "ROLL_CALL_ENTER=_ZN6cohort8RollCall5enterERKNS_4CallESt4spanIKlLm18446744073709551615EENSt6chrono10time_pointINS7_3_V212steady_clockENS7_8durationIlSt5ratioILl1ELl1000000000EEEEEE"
     "TRANSFERS_SEND=_ZN6cohort12MpiTransfers4sendESt4spanIKSt4byteLm18446744073709551615EEii"
     "UPDATER=_ZN6cohort7UpdaterC1ERNS_6PolicyEPKS1_RNS_9OptimizerERKNS_6ConfigERNS_4CommE"
-    "REWARD_SCORE=_ZNK6cohort9RewardSet5scoreERKNS_11RewardInputE"
+    "REWARD_ROW=_ZNK6cohort9RewardSet3rowESt4spanIKNS_7VerdictELm18446744073709551615EE"
     "MAKE_COMM=_ZN6cohort9make_commEPNS_8LastSeenE"
     "FS_RENAME=_ZNSt10filesystem6renameERKNS_7__cxx114pathES3_"
     "FS_REMOVE=_ZNSt10filesystem6removeERKNS_7__cxx114pathE"

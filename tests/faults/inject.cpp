@@ -208,10 +208,11 @@ void wrap_updater(Updater* updater, Policy& policy, const Policy* reference, Opt
   if (s.nan_weight) spoil_a_weight();
 }
 
-RewardSet::Row real_score(const RewardSet*, const RewardInput&) asm("__real_" REWARD_SCORE);
-RewardSet::Row wrap_score(const RewardSet*, const RewardInput&) asm("__wrap_" REWARD_SCORE);
-RewardSet::Row wrap_score(const RewardSet* rewards, const RewardInput& input) {
-  RewardSet::Row row = real_score(rewards, input);
+// What the scorer puts together of a completion's verdicts: behind the check of each score.
+RewardSet::Row real_row(const RewardSet*, std::span<const Verdict>) asm("__real_" REWARD_ROW);
+RewardSet::Row wrap_row(const RewardSet*, std::span<const Verdict>) asm("__wrap_" REWARD_ROW);
+RewardSet::Row wrap_row(const RewardSet* rewards, std::span<const Verdict> verdicts) {
+  RewardSet::Row row = real_row(rewards, verdicts);
   if (state().nan_reward) {
     state().nan_reward = false;
     row.total = row.scores[0] = static_cast<double>(kNan);

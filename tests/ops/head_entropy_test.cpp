@@ -90,21 +90,8 @@ TEST(HeadEntropy, GradientsPassAFiniteDifferenceCheck) {
       for (int64_t i = 0; i < p.n(); ++i) sum += b[static_cast<size_t>(i)] * slow_row(p, i, temperature).entropy;
       return sum;
     };
-    const auto check = [&](Matrix& input, const Matrix& gradient) {
-      for (int64_t i = 0; i < input.rows * input.cols; ++i) {
-        const float value = input.get(i);
-        const float high = value + static_cast<float>(step), low = value - static_cast<float>(step);
-        input.set(i, high);
-        const double up = slow_loss();
-        input.set(i, low);
-        const double down = slow_loss();
-        input.set(i, value);
-        // central differences err by step^2 times a third derivative of a few units
-        ASSERT_NEAR(gradient.get(i), (up - down) / (static_cast<double>(high) - low), 2e-5) << "element " << i;
-      }
-    };
-    check(p.h, r.dh);
-    check(p.w, r.dw);
+    expect_central_differences(p.h, r.dh, step, slow_loss);
+    expect_central_differences(p.w, r.dw, step, slow_loss);
   }
 }
 

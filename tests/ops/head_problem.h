@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <string>
 #include <vector>
@@ -70,6 +71,21 @@ inline Loss loss(const Problem& p, float temperature, const std::vector<float>& 
       },
       ex, p.softcap, parts, kept, spare);
   return r;
+}
+
+// `gradient` is that of loss() by each element of `input`, which loss() reads.
+inline void expect_central_differences(Matrix& input, const Matrix& gradient, double step, const std::function<double()>& loss) {
+  for (int64_t i = 0; i < input.rows * input.cols; ++i) {
+    const float value = input.get(i);
+    const float high = value + static_cast<float>(step), low = value - static_cast<float>(step);
+    input.set(i, high);
+    const double up = loss();
+    input.set(i, low);
+    const double down = loss();
+    input.set(i, value);
+    // central differences err by step^2 times a third derivative of a few units
+    ASSERT_NEAR(gradient.get(i), (up - down) / (static_cast<double>(high) - low), 2e-5) << "element " << i;
+  }
 }
 
 inline std::vector<float> random_weights(int64_t n) {

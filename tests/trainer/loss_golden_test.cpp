@@ -5,24 +5,12 @@
 
 #include <cmath>
 
-#include "core/files.h"
-#include "core/json.h"
+#include "tests/trainer/loss_goldens.h"
 #include "trainer/advantage.h"
 #include "trainer/loss.h"
 
 namespace cohort {
 namespace {
-
-std::vector<Json> golden(const std::string& name) {
-  std::vector<Json> rows;
-  const std::string text = read_file(std::string(GOLDEN_DIR) + "/loss/" + name);
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = text.find('\n', begin);
-    rows.push_back(parse_json(text.substr(begin, end - begin), name));
-    begin = end + 1;
-  }
-  return rows;
-}
 
 TEST(LossGolden, LossAndGradientEqualTrl) {
   int checked = 0;
@@ -82,11 +70,11 @@ TEST(AdvantageGolden, EqualTrl) {
           const Json& total = step["totals"][g * size + i];
           totals.push_back(total.is_null() ? std::nullopt : std::optional(total.get<double>()));
         }
-        std::vector<float> advantages(size);
-        EXPECT_EQ(group_advantages(advantages, totals, scale), !step["constant"][g].get<bool>()) << step["name"];
+        const StepAdvantages found = step_advantages({.group_size = size, .totals = totals}, {.scale = scale});
+        EXPECT_EQ(found.constant[0], step["constant"][g].get<bool>()) << step["name"];
         for (size_t i = 0; i < size; ++i) {
           const double value = expected[g * size + i];
-          EXPECT_NEAR(static_cast<double>(advantages[i]), value, 1e-7 + 2e-7 * std::abs(value)) << step["name"];
+          EXPECT_NEAR(static_cast<double>(found.of[i]), value, 1e-7 + 2e-7 * std::abs(value)) << step["name"];
           ++checked;
         }
       }

@@ -6,8 +6,7 @@
 #include <cmath>
 #include <set>
 
-#include "core/files.h"
-#include "core/json.h"
+#include "tests/trainer/loss_goldens.h"
 #include "trainer/advantage.h"
 #include "trainer/config_schema.h"
 #include "trainer/entropy.h"
@@ -15,17 +14,6 @@
 
 namespace cohort {
 namespace {
-
-std::vector<Json> golden(const std::string& name) {
-  std::vector<Json> rows;
-  const std::string text = read_file(std::string(GOLDEN_DIR) + "/loss/" + name);
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = text.find('\n', begin);
-    rows.push_back(parse_json(text.substr(begin, end - begin), name));
-    begin = end + 1;
-  }
-  return rows;
-}
 
 // The section with these keys set, as the config table places them.
 AlgorithmSection section_of(const Json& keys) {

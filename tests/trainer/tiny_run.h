@@ -60,9 +60,9 @@ struct TinyRun {
       for (size_t i = 0; i < rewards[p].size(); ++i)
         requests.push_back({prompts[p], static_cast<int64_t>(p), static_cast<uint32_t>(p * 16 + i)});
       group.rollouts = sampler.generate(requests, step, owner.exec(), {}, {}, tape ? &*tape : nullptr);
-      std::vector<std::optional<double>> totals(rewards[p].begin(), rewards[p].end());
-      group.advantages.resize(totals.size());
-      group.has_signal = group_advantages(group.advantages, totals, ScaleRewards::group);
+      const StepAdvantages advantages = step_advantages({.group_size = rewards[p].size(), .totals = {rewards[p].begin(), rewards[p].end()}}, {});
+      group.advantages = advantages.of;
+      group.has_signal = !advantages.constant[0];
       groups.push_back(std::move(group));
     }
     return groups;
