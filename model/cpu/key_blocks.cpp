@@ -75,26 +75,6 @@ void accumulate_half(float* sums, const Word* weights, int64_t rows, const Word*
 #endif
 }
 
-// Two rows of bf16 as one row of pairs, for those that do.  out (padded) words; a null row is zeros
-[[maybe_unused]] void interleave(Word* out, const bf16* even, const bf16* odd, int64_t head_size, int64_t padded) {
-  for (int64_t d = 0; d < padded; d += kLanes) {
-#if COHORT_VECTOR_AVX512
-    const auto mask = static_cast<__mmask16>(first_lanes(std::clamp<int64_t>(head_size - d, 0, kLanes)));
-    const auto wide = [&](const bf16* row) {
-      return row == nullptr ? _mm512_setzero_si512() : _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, row + d));
-    };
-    _mm512_storeu_si512(out + d, _mm512_or_si512(wide(even), _mm512_slli_epi32(wide(odd), 16)));
-#else
-    for (int64_t i = d; i < d + kLanes; ++i) {
-      const auto bits = [&](const bf16* row) {
-        return row == nullptr || i >= head_size ? Word{0} : Word{std::bit_cast<uint16_t>(row[i])};
-      };
-      out[i] = bits(even) | bits(odd) << 16;
-    }
-#endif
-  }
-}
-
 // Groups of pairs as groups of f32, for processors that do not multiply pairs.
 [[maybe_unused]] void widen_keys(Word* out, const Word* group, int64_t lanes) {
   for (int64_t i = 0; i < lanes; ++i)

@@ -1,4 +1,4 @@
-// Transposing sixteen rows, the step between rows of numbers and columns of lanes. Private to model/cpu.
+// Transposing sixteen rows, the step between rows of numbers and columns of lanes, and pairing two. Private to model/cpu.
 #pragma once
 
 #include <algorithm>
@@ -60,6 +60,26 @@ void transpose_lanes(uint32_t* out, const T* const rows[16], int64_t n, int64_t 
   static_assert(!kPair || COHORT_VECTOR_AVX512, "pairs are AVX-512's");
   for (int64_t i = 0; i < size; ++i)
     for (int64_t j = 0; j < 16; ++j) out[i * 16 + j] = j < n ? std::bit_cast<uint32_t>(to_float(rows[j][i])) : 0;
+}
+
+// Two rows of bf16 as one row of pairs.  out (padded) words; a null row is zeros
+inline void interleave(uint32_t* out, const bf16* even, const bf16* odd, int64_t head_size, int64_t padded) {
+  for (int64_t d = 0; d < padded; d += kLanes) {
+#if COHORT_VECTOR_AVX512
+    const auto mask = static_cast<__mmask16>(first_lanes(std::clamp<int64_t>(head_size - d, 0, kLanes)));
+    const auto wide = [&](const bf16* row) {
+      return row == nullptr ? _mm512_setzero_si512() : _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, row + d));
+    };
+    _mm512_storeu_si512(out + d, _mm512_or_si512(wide(even), _mm512_slli_epi32(wide(odd), 16)));
+#else
+    for (int64_t i = d; i < d + kLanes; ++i) {
+      const auto bits = [&](const bf16* row) {
+        return row == nullptr || i >= head_size ? uint32_t{0} : uint32_t{std::bit_cast<uint16_t>(row[i])};
+      };
+      out[i] = bits(even) | bits(odd) << 16;
+    }
+#endif
+  }
 }
 
 }  // namespace cohort::simd

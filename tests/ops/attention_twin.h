@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "model/ops/attention.h"
+#include "model/ops/instruction_sets.h"
 #include "tests/ops/random_matrix.h"
 
 namespace cohort {
@@ -171,6 +172,7 @@ struct Twin {
   Doubles q, k, v;
   Doubles out, lse, dq, dk, dv;
   double dq_size, dk_size;  // root mean square of what was added up, before dout v and delta cancel each other
+  double dv_size;           // the largest root of the sum of the squares of what was added up
 
   Twin(const Shape& s, const Inputs& in, const std::vector<PackRun>& runs) : runs(runs) {
     H = s.heads.num_heads, D = s.heads.head_size, group = H / s.heads.num_kv_heads, kv_width = s.kv_width();
@@ -226,6 +228,7 @@ struct Twin {
   void run_backward(const Doubles& dout) {
     dq.assign(q.size(), 0), dk.assign(k.size(), 0), dv.assign(v.size(), 0);
     dq_size = dk_size = 0;
+    Doubles dv_squares(v.size());
     each_row([&](int64_t row, int64_t h, const std::vector<int64_t>& keys, const Doubles& p) {
       const int64_t at = row * H * D + h * D;
       Doubles dp(keys.size()), terms(keys.size());
@@ -247,12 +250,14 @@ struct Twin {
           dq[at + d] += ds * k[key + d];
           dk[key + d] += ds * q[at + d];
           dv[key + d] += p[j] * dout[at + d];
+          dv_squares[key + d] += p[j] * p[j] * dout[at + d] * dout[at + d];
           dq_size += size * size * k[key + d] * k[key + d], dk_size += size * size * q[at + d] * q[at + d];
         }
       }
     });
     dq_size = std::sqrt(dq_size / static_cast<double>(dq.size()));
     dk_size = std::sqrt(dk_size / static_cast<double>(dk.size()));
+    dv_size = std::sqrt(*std::ranges::max_element(dv_squares));
   }
 };
 
@@ -260,6 +265,12 @@ inline double rms(const Doubles& x) {
   double sum = 0;
   for (double v : x) sum += v * v;
   return std::sqrt(sum / static_cast<double>(std::max<size_t>(1, x.size())));
+}
+
+// In tile registers the backward pass rounds the weights that make dv to bf16.
+inline double dv_rounding(const Shape& s) {
+  const bool tiles = kKernelInstructionSets.amx_bf16 || kKernelInstructionSets.emulated_amx_bf16;
+  return s.dtype == DType::bf16 && tiles ? kEps16 : 0;
 }
 
 // Largest difference, against `tolerance` times (the size of the element + the root mean square of all, or `size`).
