@@ -45,7 +45,7 @@ void swiglu_rows(benchmark::State& state, const Exec& ex, DType act, bool backwa
   const Matrix gate_up(act, rows, 2 * kFfn), y(act, rows, kFfn), dgate_up(act, rows, 2 * kFfn);
   for (auto _ : state) {
     if (backward) {
-      swiglu_backward(dgate_up.t, y.t, gate_up.t, ex);
+      swiglu_backward(dgate_up.t, y.t, y.t, gate_up.t, ex);
     } else {
       swiglu(y.t, gate_up.t, ex);
     }

@@ -39,7 +39,8 @@ Set rows_of(Set set, Tensor Set::* const (&pieces)[N], int64_t rows) {
 void plan_block(BlockTensors& b, const ModelConfig& c, DType act, int64_t rows, BlockUse use, const PlanPiece& plan) {
   const int64_t C = c.hidden_size, F = c.intermediate_size, D = c.head_size, H = c.num_heads, K = c.num_kv_heads;
   const bool backward = use != BlockUse::sampling, cheap = use != BlockUse::tape;
-  if (cheap) plan(b.h_in, "h_in", act, rows, C), plan(b.h_mid, "h_mid", act, rows, C), plan(b.mlp, "mlp", act, rows, F);
+  if (cheap) plan(b.h_in, "h_in", act, rows, C), plan(b.h_mid, "h_mid", act, rows, C);
+  if (!backward) plan(b.mlp, "mlp", act, rows, F);
   if (cheap && backward) plan(b.rstd_in, "rstd", DType::f32, rows, 1), plan(b.rstd_mid, "rstd", DType::f32, rows, 1);
   if (c.qk_norm && backward) {
     plan(b.qk_raw, "qk_raw", DType::f32, rows, (H + K) * D);
@@ -66,7 +67,7 @@ BlockTensors rows_on_tape(const BlockTensors& block, const BlockTensors& tape, i
 void gather_block(const BlockTensors& to, const BlockTensors& tape, std::span<const int32_t> rows,
                   const BlockTensors& other, const Exec& ex) {
   for (Tensor BlockTensors::* piece : kBlockPieces)
-    if (tape.*piece) gather_rows(to.*piece, tape.*piece, rows, ex, other.*piece);
+    if (tape.*piece && piece != &BlockTensors::gate_up) gather_rows(to.*piece, tape.*piece, rows, ex, other.*piece);
 }
 
 HeadLayout head_layout(const ModelConfig& c, int64_t layer) {
@@ -126,13 +127,12 @@ void block_mlp_in(const Policy& policy, int64_t layer, Tensor x, const BlockTens
   glu(c, b.mlp, b.gate_up, ex);
 }
 
-void block_compute_again(const Policy& policy, int64_t layer, Tensor x_in, Tensor x_mid, const BlockTensors& b,
-                         const Exec& ex) {
+void block_compute_again(const Policy& policy, int64_t layer, const TakenRows& x_in, const TakenRows& x_mid,
+                         const BlockTensors& b, const Exec& ex) {
   const ModelConfig& c = policy.config;
   const LayerParams& at = policy.table.layers[layer];
   rmsnorm(b.h_in, b.rstd_in, x_in, policy.weight(at.attention_norm, 1, c.hidden_size), norm_params(c), ex);
   rmsnorm(b.h_mid, b.rstd_mid, x_mid, policy.weight(at.mlp_norm, 1, c.hidden_size), norm_params(c), ex);
-  glu(c, b.mlp, b.gate_up, ex);
 }
 
 void block_mlp(const Policy& policy, int64_t layer, Tensor x, const BlockTensors& b, const Exec& ex) {
@@ -187,16 +187,17 @@ Tensor before_sandwich(const Policy& policy, int64_t norm, Tensor dx, Tensor out
 
 }  // namespace
 
-void block_mlp_backward(const Policy& policy, int64_t layer, Tensor dx, Tensor x, const BlockTensors& b,
-                        const Gradients& gradients, const BlockGradients& s, const Exec& ex) {
+void block_mlp_backward(const Policy& policy, int64_t layer, Tensor dx, const TakenRows& x, const TakenRows& gate_up,
+                        const BlockTensors& b, const Gradients& gradients, const BlockGradients& s, const Exec& ex) {
   const ModelConfig& c = policy.config;
   const LayerParams& at = policy.table.layers[layer];
   const int64_t C = c.hidden_size, F = c.intermediate_size;
   cast(s.dact, before_sandwich(policy, at.mlp_out_norm, dx, b.mlp_out, b.rstd_mlp_out, gradients, s, ex), ex);
-  matmul_backward_weight(gradients.at(at.down, C, F), s.dact, b.mlp, ex, gradients.parts);
   matmul_backward_input(s.dmlp, s.dact, policy.packed_layers[layer].down, ex);
-  c.activation == Activation::silu ? swiglu_backward(s.dgate_up, s.dmlp, b.gate_up, ex)
-                                   : geglu_backward(s.dgate_up, s.dmlp, b.gate_up, ex);
+  const Tensor mlp = s.dmlp;  // what was read as dmlp is left as mlp
+  c.activation == Activation::silu ? swiglu_backward(s.dgate_up, mlp, s.dmlp, gate_up, ex)
+                                   : geglu_backward(s.dgate_up, mlp, s.dmlp, gate_up, ex);
+  matmul_backward_weight(gradients.at(at.down, C, F), s.dact, mlp, ex, gradients.parts);
   matmul_backward_weight(gradients.at(at.gate_up, 2 * F, C), s.dgate_up, b.h_mid, ex, gradients.parts);
   matmul_backward_input(s.dh, s.dgate_up, policy.packed_layers[layer].gate_up, ex);
   rmsnorm_backward(dx, gradients.at(at.mlp_norm, 1, C), s.dh, x, policy.weight(at.mlp_norm, 1, C), b.rstd_mid,
@@ -215,7 +216,7 @@ void block_attention_out_backward(const Policy& policy, int64_t layer, Tensor dx
   matmul_backward_input(s.dattention, s.dact, policy.packed_layers[layer].out, ex);
 }
 
-void block_attention_in_backward(const Policy& policy, int64_t layer, Tensor dx, Tensor x,
+void block_attention_in_backward(const Policy& policy, int64_t layer, Tensor dx, const TakenRows& x,
                                  std::span<const int32_t> positions, const BlockTensors& b, const Gradients& gradients,
                                  const BlockGradients& s, const Exec& ex) {
   const ModelConfig& c = policy.config;

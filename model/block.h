@@ -12,6 +12,7 @@
 #include <span>
 
 #include "model/ops/attention.h"
+#include "model/ops/taken_rows.h"
 #include "model/policy.h"
 
 namespace cohort {
@@ -27,12 +28,12 @@ struct BlockTensors {
   Tensor attention;            // (T, H D) act
   Tensor out, rstd_out;        // (T, C) f32; (T) B: with sandwich norms
   Tensor h_mid, rstd_mid;      // (T, C) act A; (T) A B
-  Tensor gate_up, mlp;         // (T, 2F), (T, F) act; mlp A
+  Tensor gate_up, mlp;         // (T, 2F), (T, F) act; mlp scratch
   Tensor mlp_out, rstd_mlp_out;  // (T, C) f32; (T) B: with sandwich norms
 };
 enum class BlockUse : uint8_t { sampling, training, tape };
-// Calls plan(tensor, name, dtype, rows, cols) for each piece that the model's family has but qkv, which the caller plans:
-// one serves all layers.
+// Calls plan(tensor, name, dtype, rows, cols) for each piece that the model's family has but qkv, and mlp in training, which the
+// caller plans: one serves all layers.
 using PlanPiece = std::function<void(Tensor&, const char* name, DType, int64_t rows, int64_t cols)>;
 void plan_block(BlockTensors& block, const ModelConfig& config, DType act, int64_t rows, BlockUse use,
                 const PlanPiece& plan);
@@ -40,7 +41,7 @@ void plan_block(BlockTensors& block, const ModelConfig& config, DType act, int64
 BlockTensors first_rows(const BlockTensors& block, int64_t rows);
 // Rows [first, first + rows) of the pieces that `tape` has, the first rows of the others.
 BlockTensors rows_on_tape(const BlockTensors& block, const BlockTensors& tape, int64_t first, int64_t rows);
-// Each piece that `tape` has: to[i] = tape[rows[i]], or other[-1 - rows[i]] where rows[i] < 0.
+// Each piece that `tape` has but gate_up: to[i] = tape[rows[i]], or other[-1 - rows[i]] where rows[i] < 0.
 void gather_block(const BlockTensors& to, const BlockTensors& tape, std::span<const int32_t> rows,
                   const BlockTensors& other, const Exec& ex);
 
@@ -60,8 +61,8 @@ void block_mlp(const Policy& policy, int64_t layer, Tensor x, const BlockTensors
 void block_mlp_in(const Policy& policy, int64_t layer, Tensor x, const BlockTensors& block, const Exec& ex);
 // What a tape leaves out (marked A), from what it keeps.   x_in, x_mid: the residual stream before the attention and
 // before the MLP, (T, C) f32
-void block_compute_again(const Policy& policy, int64_t layer, Tensor x_in, Tensor x_mid, const BlockTensors& block,
-                         const Exec& ex);
+void block_compute_again(const Policy& policy, int64_t layer, const TakenRows& x_in, const TakenRows& x_mid,
+                         const BlockTensors& block, const Exec& ex);
 // The norm before the head.   h (T, C) act   rstd (T) f32 or null
 void final_norm(const Policy& policy, Tensor h, Tensor rstd, Tensor x, const Exec& ex);
 
@@ -87,8 +88,9 @@ void plan_block_gradients(BlockGradients& scratch, const ModelConfig& config, DT
 BlockGradients first_rows(const BlockGradients& scratch, int64_t rows);
 
 // dx (T, C) f32 holds dL/dx after the piece and leaves with dL/dx before it.   x: the residual stream before the piece.
-void block_mlp_backward(const Policy& policy, int64_t layer, Tensor dx, Tensor x, const BlockTensors& block,
-                        const Gradients& gradients, const BlockGradients& scratch, const Exec& ex);
+// block.gate_up is read as `gate_up`, block.mlp is not read.
+void block_mlp_backward(const Policy& policy, int64_t layer, Tensor dx, const TakenRows& x, const TakenRows& gate_up,
+                        const BlockTensors& block, const Gradients& gradients, const BlockGradients& scratch, const Exec& ex);
 // Leaves dL/dattention in scratch.dattention; dx is unchanged.
 void block_attention_out_backward(const Policy& policy, int64_t layer, Tensor dx, const BlockTensors& block,
                                   const Gradients& gradients, const BlockGradients& scratch, const Exec& ex);
@@ -96,7 +98,7 @@ void block_attention_out_backward(const Policy& policy, int64_t layer, Tensor dx
 void final_norm_backward(const Policy& policy, Tensor dx, Tensor dh, Tensor x, Tensor rstd, const Gradients& gradients,
                          const Exec& ex);
 // From scratch.dq, dk, dv.
-void block_attention_in_backward(const Policy& policy, int64_t layer, Tensor dx, Tensor x,
+void block_attention_in_backward(const Policy& policy, int64_t layer, Tensor dx, const TakenRows& x,
                                  std::span<const int32_t> positions, const BlockTensors& block,
                                  const Gradients& gradients, const BlockGradients& scratch, const Exec& ex);
 

@@ -20,7 +20,7 @@ struct TrainState::Impl {
   Layers layers;  // of rows that are run forward; checkpointing: all but x_in are `shared`
   Layers shared;  // with a tape or checkpointing: one layer's for all of them, of all rows
   Tensor x_out, rstd_out, h_out, selected;  // after the last layer; selected (n, C) act
-  Tensor qkv;                               // forward scratch (T, (H + 2K) D) f32
+  Tensor qkv, mlp;                          // forward scratch (T, (H + 2K) D) f32, (T, F) act
   Tensor dx, dselected;                     // (T, C) f32, (n, C) f32
   BlockGradients scratch;
   std::vector<int32_t> kept_rows;  // tokens of the pack, ascending: rows of the embedding that get a gradient
@@ -93,14 +93,15 @@ TrainState::TrainState(const Policy& policy, const TrainLimits& limits, bool che
   plan(impl->x_out, "x_out", f32, T, C), plan(impl->rstd_out, "rstd", f32, T, 1), plan(impl->h_out, "h_out", act, T, C);
   plan(impl->selected, "selected", act, limits.targets, C);
   plan(impl->qkv, "qkv", f32, T, (c.num_heads + 2 * c.num_kv_heads) * c.head_size);
+  plan(impl->mlp, "mlp", act, T, c.intermediate_size);
   plan(impl->dx, "dx", f32, T, C), plan(impl->dselected, "dselected", f32, limits.targets, C);
   plan_block_gradients(impl->scratch, c, act, T, plan);
   impl->arena.commit(Arena::Pages::all_now, policy.device);
   for (auto& [tensor, index] : planned) *tensor = impl->arena[index];
-  for (LayerActivations& a : impl->layers) a.block.qkv = impl->qkv;
+  for (LayerActivations& a : impl->layers) a.block.qkv = impl->qkv, a.block.mlp = impl->mlp;
   if (!one_set) return;
   LayerActivations& one = impl->shared.front();
-  one.block.qkv = impl->qkv;
+  one.block.qkv = impl->qkv, one.block.mlp = impl->mlp;
   std::fill(impl->shared.begin() + 1, impl->shared.end(), one);
   if (!checkpointing) return;
   for (LayerActivations& a : impl->layers) {
@@ -208,8 +209,14 @@ TokenPack rows_to_run(const TokenPack& pack, std::span<int32_t> slots) {
   return own;
 }
 
+// What the backward pass reads row by row, once or twice: it may stay where it was left.
+struct LayerRows {
+  TakenRows x_in, x_mid, gate_up;
+};
+
 // Layer `layer` of all rows of the pack, from the tape and from rows that were run forward.
-void take_layer(const Policy& policy, TrainState::Impl& s, const Layers& layers, int64_t layer, const TapedRows& taped, const Exec& ex) {
+LayerRows take_layer(const Policy& policy, TrainState::Impl& s, const Layers& layers, int64_t layer, const TapedRows& taped,
+                     const Exec& ex) {
   const auto T = static_cast<int64_t>(taped.slots.size());
   const LayerActivations &to = s.shared[layer], &tape = taped.tape->layer(layer);
   const LayerActivations other = layers.empty() ? LayerActivations() : layers[layer];
@@ -218,13 +225,20 @@ void take_layer(const Policy& policy, TrainState::Impl& s, const Layers& layers,
     gather_rows(rows, tape.*piece, taped.slots, ex, other.*piece);
     return rows;
   };
-  const Tensor x_in = take(&LayerActivations::x_in);
-  if (s.checkpointing) return;
-  const Tensor x_mid = take(&LayerActivations::x_mid);
-  take(&LayerActivations::lse);
   const BlockTensors block = first_rows(to.block, T);
+  if (s.checkpointing) return {take(&LayerActivations::x_in), to.x_mid.slice_rows(0, T), block.gate_up};
+  take(&LayerActivations::lse);
   gather_block(block, tape.block, taped.slots, other.block, ex);
-  block_compute_again(policy, layer, x_in, x_mid, block, ex);
+  LayerRows rows;
+  if (ex.gpu == nullptr) {
+    rows = {{tape.x_in, taped.slots, other.x_in}, {tape.x_mid, taped.slots, other.x_mid},
+            {tape.block.gate_up, taped.slots, other.block.gate_up}};
+  } else {
+    rows = {take(&LayerActivations::x_in), take(&LayerActivations::x_mid), block.gate_up};
+    gather_rows(block.gate_up, tape.block.gate_up, taped.slots, ex, other.block.gate_up);
+  }
+  block_compute_again(policy, layer, rows.x_in, rows.x_mid, block, ex);
+  return rows;
 }
 
 // Only rows of the pack's tokens get a gradient as an embedding.
@@ -270,7 +284,8 @@ void backward(const Policy& policy, TrainState::Impl& s, const Layers& layers, c
   for (int64_t layer = c.num_layers - 1; layer >= 0; --layer) {
     const LayerActivations& a = taped.tape ? s.shared[layer] : layers[layer];
     const BlockTensors block = first_rows(a.block, T);
-    if (taped.tape) take_layer(policy, s, layers, layer, taped, ex);
+    const LayerRows of = taped.tape ? take_layer(policy, s, layers, layer, taped, ex)
+                                    : LayerRows{rows(a.x_in), rows(a.x_mid), block.gate_up};
     if (s.checkpointing && (taped.tape || layer + 1 < c.num_layers)) {
       forward_attention(policy, a, layer, pack, ex);
       if (c.sandwich_norms) {  // whose backward pass reads the MLP's output; x_out has served
@@ -280,11 +295,11 @@ void backward(const Policy& policy, TrainState::Impl& s, const Layers& layers, c
         block_mlp_in(policy, layer, rows(a.x_mid), block, ex);
       }
     }
-    block_mlp_backward(policy, layer, dx, rows(a.x_mid), block, gradients, scratch, ex);
+    block_mlp_backward(policy, layer, dx, of.x_mid, of.gate_up, block, gradients, scratch, ex);
     block_attention_out_backward(policy, layer, dx, block, gradients, scratch, ex);
     attention_pack_backward(scratch.dq, scratch.dk, scratch.dv, scratch.dattention, block.attention, rows(a.lse),
                             block.q, block.k, block.v, pack.runs, head_layout(c, layer), ex);
-    block_attention_in_backward(policy, layer, dx, rows(a.x_in), pack.positions, block, gradients, scratch, ex);
+    block_attention_in_backward(policy, layer, dx, of.x_in, pack.positions, block, gradients, scratch, ex);
   }
   embedding_backward(gradients.at(policy.table.embedding, c.vocab_size, c.hidden_size), kept, dx, pack.tokens, ex,
                      c.embedding_scale, gradients.parts);

@@ -58,22 +58,27 @@ void gated(const char* op, Tensor y, Tensor gate_up, const Exec& ex) {
 }
 
 template <typename Function>
-void gated_backward(const char* op, Tensor dgate_up, Tensor dy, Tensor gate_up, const Exec& ex) {
+void gated_backward(const char* op, Tensor dgate_up, Tensor y, Tensor dy, const TakenRows& gate_up, const Exec& ex) {
   const int64_t T = dy.rows(), F = dy.cols();
-  check_matrix(op, "gate_up", gate_up, T, 2 * F);
+  CHECK(gate_up.rows() == T && gate_up.cols() == 2 * F, "{}: gate_up is {} x {}, wanted {} x {}", op, gate_up.rows(), gate_up.cols(),
+        T, 2 * F);
+  gate_up.check(op);
+  check_matrix(op, "y", y, T, F);
   check_matrix(op, "dgate_up", dgate_up, T, 2 * F);
-  CHECK(dy.dtype == gate_up.dtype && dgate_up.dtype == gate_up.dtype, "{}: {} and {} to {}", op, dtype_name(dy.dtype),
-        dtype_name(gate_up.dtype), dtype_name(dgate_up.dtype));
+  const auto of_type = [&](DType dtype) { return dtype == gate_up.dtype(); };
+  CHECK(of_type(y.dtype) && of_type(dy.dtype) && of_type(dgate_up.dtype), "{}: {} and {} to {} and {}", op, dtype_name(dy.dtype),
+        dtype_name(gate_up.dtype()), dtype_name(dgate_up.dtype), dtype_name(y.dtype));
   with_storage(dy.dtype, [&]<typename A>(A) {
     for_rows(ex, T, F, [&](int64_t t) {
-      const A *gate = row_of<A>(gate_up, t), *up = gate + F, *from = row_of<A>(dy, t);
-      A *dgate = row_of<A>(dgate_up, t), *dup = dgate + F;
+      const A *gate = gate_up.row<A>(t), *up = gate + F, *from = row_of<A>(dy, t);
+      A *dgate = row_of<A>(dgate_up, t), *dup = dgate + F, *to = row_of<A>(y, t);
       for (int64_t f = 0; f < F; f += kLanes) {
         const int64_t lanes = lanes_left(F, f);
-        const F16 d = load_first(from + f, lanes);
+        const F16 d = load_first(from + f, lanes), u = load_first(up + f, lanes);
         const Gate g = Function::both(load_first(gate + f, lanes));
-        store_first(dgate + f, d * load_first(up + f, lanes) * g.slope, lanes);
+        store_first(dgate + f, d * u * g.slope, lanes);
         store_first(dup + f, d * g.value, lanes);
+        store_first(to + f, g.value * u, lanes);
       }
     });
   });
@@ -85,18 +90,18 @@ void swiglu(Tensor y, Tensor gate_up, const Exec& ex) {
   if (ex.gpu != nullptr) return gpu::swiglu(y, gate_up, *ex.gpu);
   gated<Silu>("swiglu", y, gate_up, ex);
 }
-void swiglu_backward(Tensor dgate_up, Tensor dy, Tensor gate_up, const Exec& ex) {
-  if (ex.gpu != nullptr) return gpu::swiglu_backward(dgate_up, dy, gate_up, *ex.gpu);
-  gated_backward<Silu>("swiglu_backward", dgate_up, dy, gate_up, ex);
+void swiglu_backward(Tensor dgate_up, Tensor y, Tensor dy, TakenRows gate_up, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::swiglu_backward(dgate_up, y, dy, gate_up.matrix(), *ex.gpu);
+  gated_backward<Silu>("swiglu_backward", dgate_up, y, dy, gate_up, ex);
 }
 
 void geglu(Tensor y, Tensor gate_up, const Exec& ex) {
   if (ex.gpu != nullptr) return gpu::geglu(y, gate_up, *ex.gpu);
   gated<Gelu>("geglu", y, gate_up, ex);
 }
-void geglu_backward(Tensor dgate_up, Tensor dy, Tensor gate_up, const Exec& ex) {
-  if (ex.gpu != nullptr) return gpu::geglu_backward(dgate_up, dy, gate_up, *ex.gpu);
-  gated_backward<Gelu>("geglu_backward", dgate_up, dy, gate_up, ex);
+void geglu_backward(Tensor dgate_up, Tensor y, Tensor dy, TakenRows gate_up, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::geglu_backward(dgate_up, y, dy, gate_up.matrix(), *ex.gpu);
+  gated_backward<Gelu>("geglu_backward", dgate_up, y, dy, gate_up, ex);
 }
 
 }  // namespace cohort

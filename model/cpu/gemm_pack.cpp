@@ -98,22 +98,24 @@ void pack_wide_tiles(uint32_t* out, const bf16* y, int64_t cols, int64_t lanes, 
 }
 #endif
 
+// `count` lanes; all of them, as nearly always, without a call.
+void copy_lanes(void* to, const void* from, int64_t count) {
+  if (count == kBlock) {
+    std::memcpy(to, from, sizeof(Lanes));
+  } else {
+    std::memcpy(to, from, static_cast<size_t>(count) * sizeof(uint32_t));
+  }
+}
+
 // `count` lanes of a row of `cols` from lane `begin` on; the others stay as they are: an f32 each, or two neighbouring bf16.
 void load_lanes(Lanes& lanes, const float* row, int64_t begin, int64_t count, int64_t) {
-  if (count == kBlock) {
-    std::memcpy(&lanes, row + begin, sizeof lanes);
-  } else {
-    std::memcpy(&lanes, row + begin, static_cast<size_t>(count) * sizeof(float));
-  }
+  copy_lanes(&lanes, row + begin, count);
 }
 void load_lanes(Lanes& lanes, const bf16* row, int64_t begin, int64_t count, int64_t cols) {
   if (kHasBf16Pairs) {
     const int64_t numbers = std::min(2 * count, cols - 2 * begin);  // the last lane of an odd row is half empty
-    if (numbers == 2 * kBlock) {
-      std::memcpy(&lanes, row + 2 * begin, sizeof lanes);
-    } else {
-      std::memcpy(&lanes, row + 2 * begin, static_cast<size_t>(numbers) * sizeof(bf16));
-    }
+    if (numbers == 2 * kBlock) return copy_lanes(&lanes, row + 2 * begin, kBlock);
+    std::memcpy(&lanes, row + 2 * begin, static_cast<size_t>(numbers) * sizeof(bf16));
   } else {
     for (int64_t lane = 0; lane < count; ++lane) lanes[lane] = uint32_t{row[begin + lane].bits} << 16;
   }
@@ -135,14 +137,7 @@ void pack_transposed(uint32_t* out, const T* w, int64_t rows, int64_t cols, int6
         for (int64_t i = 0; i < std::min(kBlock, count - c); ++i)
           load_lanes(square[i], w + (panel * kColumns + c + i) * cols, block, deep, cols);
         transpose(square);
-        for (int64_t lane = 0; lane < deep; ++lane) {
-          uint32_t* at = to + (block + lane) * width + c;
-          if (wide == kBlock) {
-            std::memcpy(at, &square[lane], sizeof(Lanes));
-          } else {
-            std::memcpy(at, &square[lane], static_cast<size_t>(wide) * sizeof(uint32_t));
-          }
-        }
+        for (int64_t lane = 0; lane < deep; ++lane) copy_lanes(to + (block + lane) * width + c, &square[lane], wide);
       }
     }
   }
@@ -150,11 +145,12 @@ void pack_transposed(uint32_t* out, const T* w, int64_t rows, int64_t cols, int6
 
 // The way back of load_lanes: `count` lanes to a row from lane `begin` on.
 void store_lanes(float* row, const Lanes& lanes, int64_t begin, int64_t count, int64_t) {
-  std::memcpy(row + begin, &lanes, static_cast<size_t>(count) * sizeof(float));
+  copy_lanes(row + begin, &lanes, count);
 }
 void store_lanes(bf16* row, const Lanes& lanes, int64_t begin, int64_t count, int64_t cols) {
   if (kHasBf16Pairs) {
     const int64_t numbers = std::min(2 * count, cols - 2 * begin);
+    if (numbers == 2 * kBlock) return copy_lanes(row + 2 * begin, &lanes, kBlock);
     std::memcpy(row + 2 * begin, &lanes, static_cast<size_t>(numbers) * sizeof(bf16));
   } else {
     for (int64_t lane = 0; lane < count; ++lane) row[begin + lane].bits = static_cast<uint16_t>(lanes[lane] >> 16);
@@ -166,12 +162,12 @@ void unpack_transposed(T* out, const uint32_t* panel, int64_t rows, int64_t cols
   const int64_t lanes = kHasBf16Pairs && sizeof(T) == 2 ? (cols + 1) / 2 : cols;
   const int64_t width = (rows + kVectorLanes - 1) / kVectorLanes * kVectorLanes;
   for (int64_t c = 0; c < rows; c += kBlock) {
-    const auto wide = static_cast<size_t>(std::min(kBlock, width - c));
+    const int64_t wide = std::min(kBlock, width - c);
     for (int64_t block = 0; block < lanes; block += kBlock) {
       const int64_t deep = std::min(kBlock, lanes - block);
       Lanes square[kBlock] = {};
       for (int64_t lane = 0; lane < deep; ++lane)
-        std::memcpy(&square[lane], panel + (block + lane) * width + c, wide * sizeof(uint32_t));
+        copy_lanes(&square[lane], panel + (block + lane) * width + c, wide);
       transpose(square);
       for (int64_t i = 0; i < std::min(kBlock, rows - c); ++i)
         store_lanes(out + (c + i) * cols, square[i], block, deep, cols);

@@ -35,6 +35,8 @@ size_t tile_bytes(int64_t lanes, DType lane_dtype);
 
 // Lays out a block of B = x in panels of `lanes` lanes, from `panels` on.        x (T, K): contraction over T
 void pack_columns(void* panels, Tensor x, int64_t lanes, const RowBlock& block);
+// The same of B = w, from lane `lane` on, for the rows of w that one of its panels holds.    space: panel_rows_bytes(w)
+void turn_panel(void* panels, const PackedWeight& w, int64_t panel, int64_t lanes, int64_t lane, void* space);
 // Lays out a block of tiles [begin, end) of A = y^T, from `tiles` on.            y (T, N): a row of A is a column of y
 void pack_tiles(void* tiles, Tensor y, int64_t lanes, const RowBlock& block, int64_t begin, int64_t end);
 

@@ -269,10 +269,8 @@ void add_gradients(Tensor dw, const Group& group, const KeptRows& kept, const Gr
     ex.pool->run(chunks + gemm::panels_of(cols), [&](int64_t task, int thread) {
       if (task >= chunks) {
         const int64_t at = (task - chunks) * gemm::kPanelColumns;
-        std::byte* room = space.w_rows + static_cast<size_t>(thread) * space.w_rows_size;
-        const Tensor some = gemm::unpack_panel(room, w, (block + at) / gemm::kPanelColumns);
-        return gemm::pack_columns(space.w_panels, some, gemm::lanes_of(cols, lane),
-                                  {0, some.rows(), gemm::lanes_of(at, lane), gemm::lanes_of(some.rows(), lane)});
+        return gemm::turn_panel(space.w_panels, w, (block + at) / gemm::kPanelColumns, gemm::lanes_of(cols, lane),
+                                gemm::lanes_of(at, lane), space.w_rows + static_cast<size_t>(thread) * space.w_rows_size);
       }
       const int64_t column = task * kChunk, count = std::min(kChunk, cols - column);
       fill_chunk(dlogits, group, block, column, thread);

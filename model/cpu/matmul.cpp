@@ -205,10 +205,8 @@ void matmul_backward_input(Tensor dx, Tensor dy, const PackedWeight& w, const Ex
   std::byte* space = static_cast<std::byte*>(
       ex.workspace->get(0, packed_bytes + wide + static_cast<size_t>(ex.pool->size()) * rows_bytes));
   ex.pool->run(gemm::panels_of(w.n), [&](int64_t p, int thread) {
-    const Tensor rows =
-        gemm::unpack_panel(space + packed_bytes + wide + static_cast<size_t>(thread) * rows_bytes, w, p);
-    gemm::pack_columns(space, rows, lanes,
-                       {0, rows.rows(), gemm::lanes_of(p * gemm::kPanelColumns, lane_dtype), gemm::lanes_of(rows.rows(), lane_dtype)});
+    gemm::turn_panel(space, w, p, lanes, gemm::lanes_of(p * gemm::kPanelColumns, lane_dtype),
+                     space + packed_bytes + wide + static_cast<size_t>(thread) * rows_bytes);
   });
   const Tensor a = gemm::in_lane_dtype(dy, space + packed_bytes, ex);
   gemm::multiply({gemm::rows_in_place(a), space, {dx.data, dx.dtype, w.k, accumulate}, dy.rows(), w.k, a.dtype}, ex);

@@ -91,7 +91,8 @@ void gain_gradient(float* sums, std::span<const RowPart> parts, int64_t per_row,
   });
 }
 
-void check_norm(const char* op, Tensor y, Tensor rstd, Tensor x, Tensor gain) {
+void check_norm(const char* op, Tensor y, Tensor rstd, const TakenRows& x, Tensor gain) {
+  x.check(op);
   check_matrix(op, "y", y, x.rows(), x.cols());
   check_matrix(op, "gain", gain, 1, x.cols());
   CHECK(!rstd || rstd.size() == x.rows(), "{}: {} scales for {} rows", op, rstd.size(), x.rows());
@@ -115,16 +116,16 @@ QkWidths check_qk(Tensor qkv, Tensor raw, Tensor rstd, Tensor q_gain, Tensor k_g
 
 }  // namespace
 
-void rmsnorm(Tensor y, Tensor rstd, Tensor x, Tensor gain, const NormParams& params, const Exec& ex) {
-  if (ex.gpu != nullptr) return gpu::rmsnorm(y, rstd, x, gain, params, *ex.gpu);
+void rmsnorm(Tensor y, Tensor rstd, TakenRows x, Tensor gain, const NormParams& params, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::rmsnorm(y, rstd, x.matrix(), gain, params, *ex.gpu);
   const int64_t T = x.rows(), C = x.cols();
   check_norm("rmsnorm", y, rstd, x, gain);
   CHECK(y.dtype == gain.dtype, "rmsnorm: gain is {}, y is {}", dtype_name(gain.dtype), dtype_name(y.dtype));
-  const float* from = x.f32();
+  CHECK(x.dtype() == DType::f32, "rmsnorm: x is {}", dtype_name(x.dtype()));
   float* scales = rstd ? rstd.f32() : nullptr;
   with_storage(y.dtype, [&]<typename A>(A) {
     for_rows(ex, T, C, [&](int64_t t) {
-      const float scale = rmsnorm_row<false>(row_of<A>(y, t), from + t * C, row_of<A>(gain, 0), C, params);
+      const float scale = rmsnorm_row<false>(row_of<A>(y, t), x.row<float>(t), row_of<A>(gain, 0), C, params);
       if (scales != nullptr) scales[t] = scale;
     });
   });
@@ -144,25 +145,27 @@ void rmsnorm_add(Tensor sum, Tensor rstd, Tensor x, Tensor gain, const NormParam
   });
 }
 
-void rmsnorm_backward(Tensor dx, Tensor dgain, Tensor dy, Tensor x, Tensor gain, Tensor rstd, float offset,
+void rmsnorm_backward(Tensor dx, Tensor dgain, Tensor dy, TakenRows x, Tensor gain, Tensor rstd, float offset,
                       const Exec& ex, std::span<const RowPart> parts) {
-  if (ex.gpu != nullptr) return gpu::rmsnorm_backward(dx, dgain, dy, x, gain, rstd, offset, parts, *ex.gpu);
+  if (ex.gpu != nullptr) return gpu::rmsnorm_backward(dx, dgain, dy, x.matrix(), gain, rstd, offset, parts, *ex.gpu);
   const int64_t T = x.rows(), C = x.cols();
   check_row_parts("rmsnorm_backward", parts, T);
+  x.check("rmsnorm_backward");
+  CHECK(x.dtype() == DType::f32, "rmsnorm_backward: x is {}", dtype_name(x.dtype()));
   check_matrix("rmsnorm_backward", "dx", dx, T, C);
   check_matrix("rmsnorm_backward", "dy", dy, T, C);
   check_matrix("rmsnorm_backward", "gain", gain, 1, C);
   check_matrix("rmsnorm_backward", "dgain", dgain, 1, C);
   CHECK(rstd.size() == T, "rmsnorm_backward: {} scales for {} rows", rstd.size(), T);
-  const float *in = x.f32(), *grad = dy.f32(), *scales = rstd.f32();
+  const float *grad = dy.f32(), *scales = rstd.f32();
   float* to = dx.f32();
   with_storage(gain.dtype, [&]<typename A>(A) {
     for_rows(ex, T, C, [&](int64_t t) {
-      rmsnorm_backward_row<true>(to + t * C, grad + t * C, in + t * C, row_of<A>(gain, 0), scales[t], C, offset);
+      rmsnorm_backward_row<true>(to + t * C, grad + t * C, x.row<float>(t), row_of<A>(gain, 0), scales[t], C, offset);
     });
   });
   const auto row = [&](int64_t t, const float*& row_dy, const float*& row_x) {
-    row_dy = grad + t * C, row_x = in + t * C;
+    row_dy = grad + t * C, row_x = x.row<float>(t);
     return scales[t];
   };
   const RowPart whole{0, T, 0};

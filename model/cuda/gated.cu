@@ -57,13 +57,12 @@ __global__ void __launch_bounds__(kThreads)
 
 template <typename Function, typename A, int kVector>
 __global__ void __launch_bounds__(kThreads)
-    gated_backward(A* __restrict__ dgate_up, const A* __restrict__ dy, const A* __restrict__ gate_up, int64_t groups,
-                   int per_row) {
+    gated_backward(A* __restrict__ dgate_up, A* y, const A* dy, const A* __restrict__ gate_up, int64_t groups, int per_row) {
   const int64_t group = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (group >= groups) return;
   const int64_t t = group / per_row, width = static_cast<int64_t>(per_row) * kVector;
   const int64_t at = t * 2 * width + group % per_row * kVector;
-  float z[kVector], up[kVector], d[kVector], dgate[kVector], dup[kVector];
+  float z[kVector], up[kVector], d[kVector], dgate[kVector], dup[kVector], value[kVector];
   load(z, gate_up + at);
   load(up, gate_up + at + width);
   load(d, dy + group * kVector);
@@ -72,9 +71,11 @@ __global__ void __launch_bounds__(kThreads)
     const Gate gate = Function::both(z[i]);
     dgate[i] = d[i] * up[i] * gate.slope;
     dup[i] = d[i] * gate.value;
+    value[i] = gate.value * up[i];
   }
   store(dgate_up + at, dgate);
   store(dgate_up + at + width, dup);
+  store(y + group * kVector, value);  // which may be dy
 }
 
 }  // namespace kernels
@@ -103,35 +104,37 @@ void gated(const char* op, Tensor y, Tensor gate_up, Stream stream) {
 }
 
 template <typename Function>
-void gated_backward(const char* op, Tensor dgate_up, Tensor dy, Tensor gate_up, Stream stream) {
+void gated_backward(const char* op, Tensor dgate_up, Tensor y, Tensor dy, Tensor gate_up, Stream stream) {
   const int64_t T = dy.rows(), F = dy.cols();
   check_matrix(op, "dy", dy, T, F);
+  check_matrix(op, "y", y, T, F);
   check_matrix(op, "gate_up", gate_up, T, 2 * F);
   check_matrix(op, "dgate_up", dgate_up, T, 2 * F);
-  CHECK(dy.dtype == gate_up.dtype && dgate_up.dtype == gate_up.dtype, "{}: {} and {} to {}", op, dtype_name(dy.dtype),
-        dtype_name(gate_up.dtype), dtype_name(dgate_up.dtype));
+  const auto of_type = [&](Tensor t) { return t.dtype == gate_up.dtype; };
+  CHECK(of_type(y) && of_type(dy) && of_type(dgate_up), "{}: {} and {} to {} and {}", op, dtype_name(dy.dtype),
+        dtype_name(gate_up.dtype), dtype_name(dgate_up.dtype), dtype_name(y.dtype));
   if (dy.size() == 0) return;
   with_storage(dy.dtype, [&]<typename A>(A) {
     constexpr int kMost = kVectorOf<A>;
-    const bool vectors = rows_align(dy, F, kMost) && rows_align(gate_up, F, kMost) && rows_align(dgate_up, F, kMost);
+    const bool vectors = rows_align(dy, F, kMost) && rows_align(y, F, kMost) && rows_align(gate_up, F, kMost) && rows_align(dgate_up, F, kMost);
     const int vector = vectors ? kMost : 1;
     const int64_t groups = T * F / vector;
     launch(vectors ? kernels::gated_backward<Function, A, kMost> : kernels::gated_backward<Function, A, 1>,
-           blocks_for(groups, kernels::kThreads), kernels::kThreads, 0, stream, data_of<A>(dgate_up), data_of<A>(dy),
-           data_of<A>(gate_up), groups, static_cast<int>(F / vector));
+           blocks_for(groups, kernels::kThreads), kernels::kThreads, 0, stream, data_of<A>(dgate_up), data_of<A>(y),
+           data_of<A>(dy), data_of<A>(gate_up), groups, static_cast<int>(F / vector));
   });
 }
 
 }  // namespace
 
 void swiglu(Tensor y, Tensor gate_up, Stream stream) { gated<kernels::Silu>("swiglu", y, gate_up, stream); }
-void swiglu_backward(Tensor dgate_up, Tensor dy, Tensor gate_up, Stream stream) {
-  gated_backward<kernels::Silu>("swiglu_backward", dgate_up, dy, gate_up, stream);
+void swiglu_backward(Tensor dgate_up, Tensor y, Tensor dy, Tensor gate_up, Stream stream) {
+  gated_backward<kernels::Silu>("swiglu_backward", dgate_up, y, dy, gate_up, stream);
 }
 
 void geglu(Tensor y, Tensor gate_up, Stream stream) { gated<kernels::Gelu>("geglu", y, gate_up, stream); }
-void geglu_backward(Tensor dgate_up, Tensor dy, Tensor gate_up, Stream stream) {
-  gated_backward<kernels::Gelu>("geglu_backward", dgate_up, dy, gate_up, stream);
+void geglu_backward(Tensor dgate_up, Tensor y, Tensor dy, Tensor gate_up, Stream stream) {
+  gated_backward<kernels::Gelu>("geglu_backward", dgate_up, y, dy, gate_up, stream);
 }
 
 }  // namespace cohort::cuda

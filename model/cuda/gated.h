@@ -7,9 +7,9 @@
 namespace cohort::cuda {
 
 void swiglu(Tensor y, Tensor gate_up, Stream stream);
-void swiglu_backward(Tensor dgate_up, Tensor dy, Tensor gate_up, Stream stream);
+void swiglu_backward(Tensor dgate_up, Tensor y, Tensor dy, Tensor gate_up, Stream stream);
 
 void geglu(Tensor y, Tensor gate_up, Stream stream);
-void geglu_backward(Tensor dgate_up, Tensor dy, Tensor gate_up, Stream stream);
+void geglu_backward(Tensor dgate_up, Tensor y, Tensor dy, Tensor gate_up, Stream stream);
 
 }  // namespace cohort::cuda

@@ -63,12 +63,12 @@ void scatter_add_rows(Tensor dx, Tensor dy, std::span<const int32_t> rows, Gpu& 
 // --- gated.h -------------------------------------------------------------------------------------------------------
 
 void swiglu(Tensor y, Tensor gate_up, Gpu& gpu) { cuda::swiglu(y, gate_up, gpu.stream()); }
-void swiglu_backward(Tensor dgate_up, Tensor dy, Tensor gate_up, Gpu& gpu) {
-  cuda::swiglu_backward(dgate_up, dy, gate_up, gpu.stream());
+void swiglu_backward(Tensor dgate_up, Tensor y, Tensor dy, Tensor gate_up, Gpu& gpu) {
+  cuda::swiglu_backward(dgate_up, y, dy, gate_up, gpu.stream());
 }
 void geglu(Tensor y, Tensor gate_up, Gpu& gpu) { cuda::geglu(y, gate_up, gpu.stream()); }
-void geglu_backward(Tensor dgate_up, Tensor dy, Tensor gate_up, Gpu& gpu) {
-  cuda::geglu_backward(dgate_up, dy, gate_up, gpu.stream());
+void geglu_backward(Tensor dgate_up, Tensor y, Tensor dy, Tensor gate_up, Gpu& gpu) {
+  cuda::geglu_backward(dgate_up, y, dy, gate_up, gpu.stream());
 }
 
 // --- norm.h --------------------------------------------------------------------------------------------------------

@@ -33,9 +33,9 @@ void cast(Tensor, Tensor, Gpu&) { none(); }
 void gather_rows(Tensor, Tensor, std::span<const int32_t>, Tensor, Gpu&) { none(); }
 void scatter_add_rows(Tensor, Tensor, std::span<const int32_t>, Gpu&) { none(); }
 void swiglu(Tensor, Tensor, Gpu&) { none(); }
-void swiglu_backward(Tensor, Tensor, Tensor, Gpu&) { none(); }
+void swiglu_backward(Tensor, Tensor, Tensor, Tensor, Gpu&) { none(); }
 void geglu(Tensor, Tensor, Gpu&) { none(); }
-void geglu_backward(Tensor, Tensor, Tensor, Gpu&) { none(); }
+void geglu_backward(Tensor, Tensor, Tensor, Tensor, Gpu&) { none(); }
 void rmsnorm(Tensor, Tensor, Tensor, Tensor, const NormParams&, Gpu&) { none(); }
 void rmsnorm_add(Tensor, Tensor, Tensor, Tensor, const NormParams&, Gpu&) { none(); }
 void rmsnorm_backward(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, float, std::span<const RowPart>, Gpu&) { none(); }

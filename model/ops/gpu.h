@@ -28,9 +28,9 @@ void scatter_add_rows(Tensor dx, Tensor dy, std::span<const int32_t> rows, Gpu& 
 
 // ops/gated.h
 void swiglu(Tensor y, Tensor gate_up, Gpu& gpu);
-void swiglu_backward(Tensor dgate_up, Tensor dy, Tensor gate_up, Gpu& gpu);
+void swiglu_backward(Tensor dgate_up, Tensor y, Tensor dy, Tensor gate_up, Gpu& gpu);
 void geglu(Tensor y, Tensor gate_up, Gpu& gpu);
-void geglu_backward(Tensor dgate_up, Tensor dy, Tensor gate_up, Gpu& gpu);
+void geglu_backward(Tensor dgate_up, Tensor y, Tensor dy, Tensor gate_up, Gpu& gpu);
 
 // ops/norm.h
 void rmsnorm(Tensor y, Tensor rstd, Tensor x, Tensor gain, const NormParams& params, Gpu& gpu);

@@ -7,6 +7,7 @@
 
 #include "model/exec.h"
 #include "model/ops/row_parts.h"
+#include "model/ops/taken_rows.h"
 #include "model/tensor.h"
 
 namespace cohort {
@@ -17,11 +18,11 @@ struct NormParams {
 };
 
 // x (T, C) f32   gain (C) act   y (T, C), the gain's dtype   rstd (T) f32, kept for the backward pass (may be null)
-void rmsnorm(Tensor y, Tensor rstd, Tensor x, Tensor gain, const NormParams& params, const Exec& ex);
+void rmsnorm(Tensor y, Tensor rstd, TakenRows x, Tensor gain, const NormParams& params, const Exec& ex);
 // sum += norm(x).   sum (T, C) f32: the residual stream after a sandwich norm
 void rmsnorm_add(Tensor sum, Tensor rstd, Tensor x, Tensor gain, const NormParams& params, const Exec& ex);
 // Of both: dx += dL/dx; dgain = dL/dgain, the sum over rows in parts.   dx (T, C) f32   dgain (C) f32   dy (T, C) f32
-void rmsnorm_backward(Tensor dx, Tensor dgain, Tensor dy, Tensor x, Tensor gain, Tensor rstd, float offset,
+void rmsnorm_backward(Tensor dx, Tensor dgain, Tensor dy, TakenRows x, Tensor gain, Tensor rstd, float offset,
                       const Exec& ex, std::span<const RowPart> parts = {});
 
 // Heads of queries and keys in a row of q, k, v.

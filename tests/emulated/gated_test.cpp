@@ -10,9 +10,9 @@ namespace {
 struct Gated {
   const char* name;
   void (*forward)(Tensor, Tensor, const Exec&);
-  void (*backward)(Tensor, Tensor, Tensor, const Exec&);
+  void (*backward)(Tensor, Tensor, Tensor, TakenRows, const Exec&);
   void (*device_forward)(Tensor, Tensor, cuda::Stream);
-  void (*device_backward)(Tensor, Tensor, Tensor, cuda::Stream);
+  void (*device_backward)(Tensor, Tensor, Tensor, Tensor, cuda::Stream);
 };
 constexpr Gated kFunctions[] = {{"swiglu", swiglu, swiglu_backward, cuda::swiglu, cuda::swiglu_backward},
                                 {"geglu", geglu, geglu_backward, cuda::geglu, cuda::geglu_backward}};
@@ -31,19 +31,21 @@ TEST_F(GpuGated, ValuesAndGradientsAreTheCpus) {
         const Matrix dy = Matrix::random(dtype, T, F, 2);
         Matrix y(dtype, T, F), dgate_up(dtype, T, 2 * F);
         function.forward(y.t(), gate_up.t(), ex_);
-        function.backward(dgate_up.t(), dy.t(), gate_up.t(), ex_);
-        const DeviceMatrix device_gate_up(gate_up), device_dy(dy);
+        Matrix again(dtype, T, F);
+        function.backward(dgate_up.t(), again.t(), dy.t(), gate_up.t(), ex_);
+        const DeviceMatrix device_gate_up(gate_up);
         const std::vector<Matrix> got = in_every_order([&] {
-          DeviceMatrix a(dtype, T, F), b(dtype, T, 2 * F);
+          DeviceMatrix a(dtype, T, F), b(dtype, T, 2 * F), c(dy);
           function.device_forward(a.t(), device_gate_up.t(), stream_);
-          function.device_backward(b.t(), device_dy.t(), device_gate_up.t(), stream_);
+          function.device_backward(b.t(), c.t(), c.t(), device_gate_up.t(), stream_);
           synchronize();
-          return std::vector<Matrix>{a.host(), b.host()};
+          return std::vector<Matrix>{a.host(), b.host(), c.host()};
         });
         // A bf16 may round the other way: a whole unit apart.
         const double near = 16 * kEps32 + (dtype == DType::bf16 ? kEps16 : 0);
         expect_close(got[0], y, near, 1e-5);
         expect_close(got[1], dgate_up, near, 16 * kEps32 / near);
+        EXPECT_TRUE(got[2] == got[0]) << "y, in place of dy";
       }
     }
   }
@@ -54,8 +56,9 @@ TEST_F(GpuGated, RefusesWrongShapesAndTypes) {
   for (const Gated& function : kFunctions) {
     EXPECT_THROW(function.device_forward(y.t(), odd.t(), stream_), Error);
     EXPECT_THROW(function.device_forward(y.t(), half.t(), stream_), Error);
-    EXPECT_THROW(function.device_backward(half.t(), y.t(), gate_up.t(), stream_), Error);
-    EXPECT_THROW(function.device_backward(odd.t(), y.t(), gate_up.t(), stream_), Error);
+    EXPECT_THROW(function.device_backward(half.t(), y.t(), y.t(), gate_up.t(), stream_), Error);
+    EXPECT_THROW(function.device_backward(gate_up.t(), odd.t(), y.t(), gate_up.t(), stream_), Error);
+    EXPECT_THROW(function.device_backward(odd.t(), y.t(), y.t(), gate_up.t(), stream_), Error);
   }
 }
 

@@ -25,7 +25,9 @@ TEST_F(Gated, SwigluMatchesTheTwinAlsoFarOut) {
             return g * sigmoid(g) * gate_up.at(t, F + f);
           },
           tolerance(dtype, 8), 1e-30);
-      swiglu_backward(dgate_up.t(), dy.t(), gate_up.t(), ex_);
+      Matrix again = dy;
+      swiglu_backward(dgate_up.t(), again.t(), again.t(), gate_up.t(), ex_);
+      EXPECT_TRUE(again == y) << "y, in place of dy";
       for (int64_t t = 0; t < 9; ++t) {
         for (int64_t f = 0; f < F; ++f) {
           const double g = gate_up.at(t, f), s = sigmoid(g), u = gate_up.at(t, F + f), d = dy.at(t, f);
@@ -45,7 +47,7 @@ TEST_F(Gated, SwigluGradientIsTheDerivative) {
   Matrix gate_up = Matrix::random(DType::f32, 3, 2 * 18, 1);
   const Matrix dy = Matrix::random(DType::f32, 3, 18, 2);
   Matrix y(DType::f32, 3, 18), dgate_up(DType::f32, 3, 2 * 18);
-  swiglu_backward(dgate_up.t(), dy.t(), gate_up.t(), ex_);
+  swiglu_backward(dgate_up.t(), y.t(), dy.t(), gate_up.t(), ex_);
   const auto loss = [&] { return swiglu(y.t(), gate_up.t(), ex_), dot(y, dy); };
   for (int64_t i = 0; i < 3 * 36; ++i) EXPECT_NEAR(dgate_up.get(i), derivative(loss, gate_up, i), 5e-4);
 }
@@ -59,7 +61,9 @@ TEST_F(Gated, GegluMatchesTheTwinAlsoFarOut) {
       const Matrix dy = Matrix::random(dtype, 9, F, 2);
       Matrix y(dtype, 9, F), dgate_up(dtype, 9, 2 * F);
       geglu(y.t(), gate_up.t(), ex_);
-      geglu_backward(dgate_up.t(), dy.t(), gate_up.t(), ex_);
+      Matrix again(dtype, 9, F);
+      geglu_backward(dgate_up.t(), again.t(), dy.t(), gate_up.t(), ex_);
+      EXPECT_TRUE(again == y);
       const double rounding = dtype == DType::bf16 ? 0.5 * kEps16 : 0;
       for (int64_t t = 0; t < 9; ++t) {
         for (int64_t f = 0; f < F; ++f) {
@@ -83,7 +87,7 @@ TEST_F(Gated, GegluGradientIsTheDerivative) {
   Matrix gate_up = Matrix::random(DType::f32, 3, 2 * 18, 1);
   const Matrix dy = Matrix::random(DType::f32, 3, 18, 2);
   Matrix y(DType::f32, 3, 18), dgate_up(DType::f32, 3, 2 * 18);
-  geglu_backward(dgate_up.t(), dy.t(), gate_up.t(), ex_);
+  geglu_backward(dgate_up.t(), y.t(), dy.t(), gate_up.t(), ex_);
   const auto loss = [&] { return geglu(y.t(), gate_up.t(), ex_), dot(y, dy); };
   for (int64_t i = 0; i < 3 * 36; ++i) EXPECT_NEAR(dgate_up.get(i), derivative(loss, gate_up, i), 5e-4);
 }
@@ -96,8 +100,8 @@ TEST_F(Gated, ThreadsAndNeighboursDoNotChangeBits) {
       ExecOwner owner(threads);
       const Exec ex = owner.exec();
       Matrix s(dtype, T, F), ds(dtype, T, 2 * F), g(dtype, T, F), dg(dtype, T, 2 * F);
-      swiglu(s.t(), gate_up.t(), ex), swiglu_backward(ds.t(), dy.t(), gate_up.t(), ex);
-      geglu(g.t(), gate_up.t(), ex), geglu_backward(dg.t(), dy.t(), gate_up.t(), ex);
+      swiglu(s.t(), gate_up.t(), ex), swiglu_backward(ds.t(), s.t(), dy.t(), gate_up.t(), ex);
+      geglu(g.t(), gate_up.t(), ex), geglu_backward(dg.t(), g.t(), dy.t(), gate_up.t(), ex);
       return std::vector<Matrix>{s, ds, g, dg};
     };
     const std::vector<Matrix> one = run(1);
@@ -110,13 +114,37 @@ TEST_F(Gated, ThreadsAndNeighboursDoNotChangeBits) {
   }
 }
 
+TEST_F(Gated, BackwardTakesRowsWhereTheyLie) {
+  const int64_t F = 50;
+  const std::vector<int32_t> index{3, -2, 0, 3, -1};
+  for (DType dtype : kTypes) {
+    const Matrix from = Matrix::random(dtype, 4, 2 * F, 1), other = Matrix::random(dtype, 2, 2 * F, 2), dy = Matrix::random(dtype, 5, F, 3);
+    Matrix gathered(dtype, 5, 2 * F);
+    for (int64_t i = 0; i < 5; ++i)
+      for (int64_t c = 0; c < 2 * F; ++c)
+        gathered.set(i * 2 * F + c, static_cast<float>(index[i] >= 0 ? from.at(index[i], c) : other.at(-1 - index[i], c)));
+    const TakenRows rows(from.t(), index, other.t());
+    for (const auto backward : {swiglu_backward, geglu_backward}) {
+      Matrix y(dtype, 5, F), dgate_up(dtype, 5, 2 * F), y2(dtype, 5, F), dgate_up2(dtype, 5, 2 * F);
+      backward(dgate_up.t(), y.t(), dy.t(), gathered.t(), ex_), backward(dgate_up2.t(), y2.t(), dy.t(), rows, ex_);
+      EXPECT_TRUE(y2 == y && dgate_up2 == dgate_up);
+    }
+  }
+  Matrix x(DType::f32, 1, 8), wide(DType::f32, 4, 16), dwide(DType::f32, 1, 16);
+  for (int32_t missing : {4, -1}) {
+    const std::vector<int32_t> row{missing};
+    EXPECT_THROW(swiglu_backward(dwide.t(), x.t(), x.t(), TakenRows(wide.t(), row), ex_), Error);
+  }
+  EXPECT_THROW(TakenRows(wide.t(), std::vector<int32_t>{1}).matrix(), Error);
+}
+
 TEST_F(Gated, RefusesWrongShapesAndTypes) {
   Matrix x(DType::f32, 4, 8), half(DType::bf16, 4, 8), wide(DType::f32, 4, 16);
   EXPECT_THROW(swiglu(x.t(), x.t(), ex_), Error);
   EXPECT_THROW(swiglu(half.t(), wide.t(), ex_), Error);
-  EXPECT_THROW(swiglu_backward(x.t(), x.t(), wide.t(), ex_), Error);
+  EXPECT_THROW(swiglu_backward(x.t(), x.t(), x.t(), wide.t(), ex_), Error);
   EXPECT_THROW(geglu(x.t(), x.t(), ex_), Error);
-  EXPECT_THROW(geglu_backward(x.t(), x.t(), wide.t(), ex_), Error);
+  EXPECT_THROW(geglu_backward(x.t(), x.t(), x.t(), wide.t(), ex_), Error);
 }
 
 }  // namespace
