@@ -29,7 +29,8 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
     {"reward/outside", {"core", "reward", "reward/code"}},
     {"rollout", {"core", "model", "model/ops", "model/text"}},
     {"trainer", {"core", "model", "model/ops", "model/text", "model/formats", "comm", "reward", "rollout"}},
-    {"cli", {"core", "model", "model/ops", "model/text", "model/formats", "model/cpu", "comm", "reward", "reward/code",
+    {"pipeline", {"core", "model", "comm", "reward", "rollout", "trainer"}},
+    {"cli", {"core", "pipeline", "model", "model/ops", "model/text", "model/formats", "model/cpu", "comm", "reward", "reward/code",
              "reward/outside", "rollout", "trainer"}},
 };
 // Headers of model/ that hold only types, or only declare what a backend defines, for the folders below it.

@@ -1,0 +1,131 @@
+#include "pipeline/rows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "core/check.h"
+#include "core/files.h"
+#include "core/rng.h"
+
+namespace cohort {
+namespace {
+
+// Where row `index` (from 0) of a filtered file stood, for messages: blank lines do not count.
+std::string row_name(const std::string& file, size_t index) { return fmt::format("{}, row {}", file, index + 1); }
+
+// By what rows are of one prompt.
+std::string prompt_of(const Json& row, const std::string& where) {
+  if (const auto id = row.find("id"); id != row.end() && !id->is_null()) return "id " + dump_json(*id);
+  const auto prompt = row.find("prompt");
+  CHECK_INPUT(prompt != row.end(), "{}: neither 'id' nor 'prompt' says whose completion it is", where);
+  return "prompt " + dump_json(*prompt);
+}
+
+std::optional<double> reward_of(const Json& row, const std::string& where) {
+  const auto reward = row.find("reward");
+  CHECK_INPUT(reward != row.end() && (reward->is_number() || reward->is_null()), "{}: no 'reward', a number or null; sample and score give it",
+              where);
+  return reward->is_null() ? std::nullopt : std::optional<double>(reward->get<double>());
+}
+
+}  // namespace
+
+std::vector<Json> read_rows(const std::filesystem::path& file) {
+  const std::string text = read_file(file);
+  std::vector<Json> rows;
+  int64_t line = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    std::string_view one(text.data() + at, end - at);
+    ++line, at = end + 1;
+    if (one.ends_with('\r')) one.remove_suffix(1);
+    if (one.find_first_not_of(" \t") == std::string_view::npos) continue;
+    Json row = parse_json(one, fmt::format("{}:{}", file.string(), line));
+    CHECK_INPUT(row.is_object(), "{}:{}: an object is wanted, found {}", file.string(), line, row.type_name());
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+std::string rows_text(const std::vector<Json>& rows) {
+  std::string text;
+  for (const Json& row : rows) text += dump_json(row) + "\n";
+  return text;
+}
+
+std::string FilterCounts::text() const {
+  std::string out = fmt::format("{} of {} rows of {} prompts", kept, rows, prompts), left;
+  const auto add = [&](int64_t count, const char* why) {
+    if (count > 0) left += fmt::format("{}{} {}", left.empty() ? "; left out: " : ", ", count, why);
+  };
+  add(unfinished, "unfinished"), add(unmixed, "of prompts with equal rewards"), add(below, "below min_reward");
+  add(equal, "equal to another"), add(beyond, "beyond per_prompt");
+  return out + left;
+}
+
+std::vector<Json> filter_rows(std::vector<Json> rows, const FilterRules& rules, const std::string& file, FilterCounts& counts) {
+  counts = {.rows = static_cast<int64_t>(rows.size())};
+  struct Row {
+    size_t index;
+    std::optional<double> reward;
+  };
+  const bool rewards = rules.min_reward || rules.mixed || rules.per_prompt > 0;
+  std::map<std::string, std::vector<Row>> prompts;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const std::string where = row_name(file, i);
+    prompts[prompt_of(rows[i], where)].push_back({i, rewards ? reward_of(rows[i], where) : std::nullopt});
+  }
+  counts.prompts = static_cast<int64_t>(prompts.size());
+
+  std::vector<size_t> kept;
+  for (auto& [prompt, of_prompt] : prompts) {
+    const auto keep_if = [&](int64_t& left_out, const auto& wanted) {
+      left_out += static_cast<int64_t>(std::erase_if(of_prompt, [&](const Row& row) { return !wanted(row); }));
+    };
+    if (rules.finished)
+      keep_if(counts.unfinished, [&](const Row& row) {
+        return get_string(rows[row.index], "finish_reason", row_name(file, row.index)) == "stop";
+      });
+    if (rules.mixed) {
+      const bool mixed = std::ranges::any_of(of_prompt, [&](const Row& row) { return row.reward != of_prompt.front().reward; });
+      keep_if(counts.unmixed, [&](const Row&) { return mixed; });
+    }
+    if (rules.min_reward) keep_if(counts.below, [&](const Row& row) { return row.reward && *row.reward >= *rules.min_reward; });
+    if (rules.dedupe) {
+      std::set<std::string> seen;
+      keep_if(counts.equal,
+              [&](const Row& row) { return seen.insert(get_string(rows[row.index], "completion", row_name(file, row.index))).second; });
+    }
+    if (rules.per_prompt > 0 && std::ssize(of_prompt) > rules.per_prompt) {
+      std::ranges::stable_sort(of_prompt, [](const Row& a, const Row& b) {
+        return a.reward.has_value() != b.reward.has_value() ? a.reward.has_value() : a.reward && *a.reward > *b.reward;
+      });
+      counts.beyond += std::ssize(of_prompt) - rules.per_prompt;
+      of_prompt.resize(static_cast<size_t>(rules.per_prompt));
+    }
+    for (const Row& row : of_prompt) kept.push_back(row.index);
+  }
+  std::ranges::sort(kept);
+  counts.kept = std::ssize(kept);
+  std::vector<Json> out;
+  for (size_t index : kept) out.push_back(std::move(rows[index]));
+  return out;
+}
+
+std::vector<Json> merge_rows(const std::vector<std::filesystem::path>& files, const MergeRules& rules) {
+  std::vector<Json> rows;
+  for (const std::filesystem::path& file : files) std::ranges::move(read_rows(file), std::back_inserter(rows));
+  if (rules.shuffle) {
+    Random random(*rules.shuffle, Stream::kShuffle);
+    for (size_t i = rows.size(); i > 1; --i)
+      std::swap(rows[i - 1], rows[static_cast<size_t>(random.between(0, static_cast<int64_t>(i) - 1))]);
+  }
+  if (rules.max_rows > 0 && std::ssize(rows) > rules.max_rows) rows.resize(static_cast<size_t>(rules.max_rows));
+  return rows;
+}
+
+}  // namespace cohort
