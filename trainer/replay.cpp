@@ -65,8 +65,8 @@ Config replay_config(const ReplayRequest& request, const std::vector<std::string
   const fs::path file = request.run / "config.yaml";
   CHECK_INPUT(fs::exists(file), "{}: no run directory: config.yaml is missing", request.run.string());
   require_done(request.run, request.step);
-  const Config kept = load_config(file);
-  Config config = overrides.empty() ? kept : load_config(file, overrides);
+  const Config kept = load_config(file, {}, ConfigUse::recorded);
+  Config config = overrides.empty() ? kept : load_config(file, overrides, ConfigUse::recorded);
   const std::vector<std::string> differ = identity_differences(config, config_identity(kept), "given", "the run's");
   CHECK_USAGE(differ.empty(), "a replay keeps what decides the bits: {}", fmt::join(differ, ", "));
   require_there(config.model.path, "model.path", request.run, "put the model, or a link to where it is now, there");
