@@ -1,6 +1,7 @@
 #include "trainer/sft_data.h"
 
 #include <algorithm>
+#include <exception>
 #include <optional>
 
 #include "core/check.h"
@@ -191,15 +192,27 @@ Example make_example(std::string id, std::span<const int32_t> prompt, std::span<
   return example;
 }
 
-ExampleSet encode_examples(const std::string& name, const std::vector<ExampleRow>& rows, const LoadedModel& model, const Config& config) {
+ExampleSet encode_examples(const std::string& name, const std::vector<ExampleRow>& rows, const LoadedModel& model, const Config& config, const Exec& ex) {
   const int64_t longest = config.sft->max_length, positions = model.policy->config.max_positions;
   CHECK_USAGE(longest <= positions, "sft.max_length: found {}; the model has {} positions; allowed: at most that", longest, positions);
   ExampleSet set{.name = name};
   const Encoder encoder(model, config);
-  for (const ExampleRow& row : rows) {
+  std::vector<Example> examples(rows.size());
+  std::vector<std::exception_ptr> errors(rows.size());  // of which the first row's is told, whichever thread is first
+  ex.pool->run(std::ssize(rows), [&](int64_t i, int) {
+    const auto at = static_cast<size_t>(i);
     try {
-      Example example = encoder.encode(row);
-      check_example(example, model);
+      examples[at] = encoder.encode(rows[at]);
+      check_example(examples[at], model);
+    } catch (...) {
+      errors[at] = std::current_exception();
+    }
+  });
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const ExampleRow& row = rows[i];
+    Example& example = examples[i];
+    try {
+      if (errors[i]) std::rethrow_exception(errors[i]);
       const auto length = static_cast<int64_t>(example.tokens.size());
       if (length > longest && config.sft->filter_overlong) {
         set.filtered += 1;
@@ -218,17 +231,17 @@ ExampleSet encode_examples(const std::string& name, const std::vector<ExampleRow
   return set;
 }
 
-SftData load_sft_data(const Config& config, const LoadedModel& model) {
+SftData load_sft_data(const Config& config, const LoadedModel& model, const Exec& ex) {
   const DataSection& data = config.data;
   SftData sets;
   if (data.task) {
     const TaskData task = load_data(data);
-    sets.train = encode_examples(task.train.name, example_rows(task.train), model, config);
-    if (!task.eval.problems.empty()) sets.eval = encode_examples(task.eval.name, example_rows(task.eval), model, config);
+    sets.train = encode_examples(task.train.name, example_rows(task.train), model, config, ex);
+    if (!task.eval.problems.empty()) sets.eval = encode_examples(task.eval.name, example_rows(task.eval), model, config, ex);
     return sets;
   }
-  sets.train = encode_examples(data.train, load_example_rows(data.train), model, config);
-  if (!data.eval.empty()) sets.eval = encode_examples(data.eval, load_example_rows(data.eval, data.max_eval_samples), model, config);
+  sets.train = encode_examples(data.train, load_example_rows(data.train), model, config, ex);
+  if (!data.eval.empty()) sets.eval = encode_examples(data.eval, load_example_rows(data.eval, data.max_eval_samples), model, config, ex);
   return sets;
 }
 

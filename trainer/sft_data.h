@@ -50,7 +50,7 @@ struct ExampleSet {
 // (the tokenizer's EOS behind a text, what the template writes behind messages), unless it is spelled already. Messages: encode_turns.
 // Exit code 3, naming data set and row: what cannot be told exactly, a token that the model does not have, a row longer than
 // sft.max_length (with filter_overlong it is left out), and a data set of which nothing is left.
-ExampleSet encode_examples(const std::string& name, const std::vector<ExampleRow>& rows, const LoadedModel& model, const Config& config);
+ExampleSet encode_examples(const std::string& name, const std::vector<ExampleRow>& rows, const LoadedModel& model, const Config& config, const Exec& ex);
 
 // A prompt's tokens and what is to be learnt behind them, as the warm start has it.
 Example make_example(std::string id, std::span<const int32_t> prompt, std::span<const int32_t> completion);
@@ -58,6 +58,6 @@ Example make_example(std::string id, std::span<const int32_t> prompt, std::span<
 struct SftData {
   ExampleSet train, eval;  // eval: no examples when there are none in the config
 };
-SftData load_sft_data(const Config& config, const LoadedModel& model);
+SftData load_sft_data(const Config& config, const LoadedModel& model, const Exec& ex);
 
 }  // namespace cohort

@@ -50,7 +50,7 @@ void SftRun::load() {
   load_model_of_config();
   CHECK_USAGE(!stop_tokens(*model_).empty(), "{}: neither config.json nor the tokenizer names a token that ends a completion",
               model_->source.string());
-  data_ = load_sft_data(config_, *model_);
+  data_ = load_sft_data(config_, *model_, ex_);
   identify(data_.train.fingerprint);
   steps_ = steps_of(config_, std::ssize(data_.train.examples));
   if (dir_.resume_from()) check_resumable(*dir_.resume_from(), identity_, config_);

@@ -10,10 +10,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// 22 examples, so that the last of an epoch's steps has fewer; one is too long.
+// 23 examples, so that the last step has fewer; one is too long.
 std::string rows() {
   std::string text;
-  for (int i = 0; i < 22; ++i)
+  for (int i = 0; i < 23; ++i)
     text += "{\"prompt\": \"" + std::to_string(i) + "+" + std::to_string(i) + "=\", \"completion\": \"" + std::to_string(2 * i) + "\"}\n";
   return text + "{\"prompt\": \"long\", \"completion\": \"" + std::string(70, 'x') + "\"}\n";
 }
@@ -62,11 +62,11 @@ class SftCommand : public testing::Test {
 TEST_F(SftCommand, LeavesARunDirectory) {
   const Outcome outcome = sft({});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  for (const char* name : {"config.yaml", "metrics.jsonl", "checkpoints/step_9/manifest.json", "final/config.json", "final/model.safetensors", "final/tokenizer.json"})
+  for (const char* name : {"config.yaml", "metrics.jsonl", "checkpoints/step_12/manifest.json", "final/config.json", "final/model.safetensors", "final/tokenizer.json"})
     EXPECT_TRUE(fs::exists(folder / ("runs/sft/" + std::string(name)))) << name;
   EXPECT_FALSE(fs::exists(folder / "runs/sft/completions"));
   const std::vector<Json> steps = metrics("sft");
-  ASSERT_EQ(steps.size(), 11u) << "two epochs of 22 examples, 4 a step";
+  ASSERT_EQ(steps.size(), 12u) << "two epochs of 23 examples, 4 a step";
   for (size_t i = 0; i < steps.size(); ++i) {
     EXPECT_EQ(steps[i]["step"], i + 1);
     for (const char* name : {"loss", "entropy", "mean_token_accuracy", "grad_norm", "learning_rate", "num_tokens", "epoch", "timing_s/step", "perf/peak_memory_gb"})
@@ -77,9 +77,9 @@ TEST_F(SftCommand, LeavesARunDirectory) {
   EXPECT_DOUBLE_EQ(steps.back()["epoch"].get<double>(), 2.0) << "each example is learnt exactly twice";
   EXPECT_EQ(steps.back()["num_tokens"].get<int64_t>() % 2, 0);
   EXPECT_LT(steps.back()["loss"].get<double>(), 0.7 * steps.front()["loss"].get<double>());
-  EXPECT_NE(outcome.err.find("step  1/11  loss "), std::string::npos) << outcome.err;
-  EXPECT_NE(outcome.err.find("1 of 23 rows are longer than sft.max_length 64 and left out"), std::string::npos) << outcome.err;
-  for (const char* word : {"eval loss before", "eval loss after", "22; 1 were too long", "steps                       11"})
+  EXPECT_NE(outcome.err.find("step  1/12  loss "), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("1 of 24 rows are longer than sft.max_length 64 and left out"), std::string::npos) << outcome.err;
+  for (const char* word : {"eval loss before", "eval loss after", "23; 1 were too long", "steps                       12"})
     EXPECT_NE(outcome.out.find(word), std::string::npos) << word << " in " << outcome.out;
   // The model is one like any other, and a run goes on from its end as a run that is done.
   EXPECT_EQ(run_cohort({"generate", folder / "runs/sft/final", "--prompt", "2+2=", "--max-completion-length", "3"}).exit_code, 0);
@@ -99,16 +99,16 @@ TEST_F(SftCommand, TheSameBitsForAnyRanksAndThreadsAndPassesOfMemory) {
   }
   const Outcome compared = run_cohort({"compare", folder / "runs/one", folder / "runs/ranks3"});
   EXPECT_EQ(compared.exit_code, 0) << compared.out << compared.err;
-  const Outcome replayed = run_cohort({"replay", folder / "runs/one", "--step", "9", "--quiet"});
+  const Outcome replayed = run_cohort({"replay", folder / "runs/one", "--step", "12", "--quiet"});
   EXPECT_EQ(replayed.exit_code, 0) << replayed.out << replayed.err;
-  EXPECT_NE(replayed.out.find("identical: the metrics of steps"), std::string::npos) << replayed.out;
-  EXPECT_NE(replayed.out.find("weights and optimizer state after step 9"), std::string::npos) << replayed.out;
+  EXPECT_NE(replayed.out.find("identical: the metrics of steps 10 to 12"), std::string::npos) << replayed.out;
+  EXPECT_NE(replayed.out.find("weights and optimizer state after step 12"), std::string::npos) << replayed.out;
 }
 
 TEST_F(SftCommand, TheSameBitsAcrossKillAndResumeOnOtherRanks) {
   ASSERT_EQ(sft({"--quiet", "run.name=whole"}).exit_code, 0);
   const Outcome killed = sft({"run.name=killed"}, [](pid_t child, const std::string& err) {
-    if (err.find("step  5/11") == std::string::npos) return false;
+    if (err.find("step  5/12") == std::string::npos) return false;
     kill(child, SIGKILL);
     return true;
   });
@@ -122,7 +122,7 @@ TEST_F(SftCommand, TheSameBitsAcrossKillAndResumeOnOtherRanks) {
 TEST_F(SftCommand, SavesAndStopsOnRequest) {
   const std::vector<std::string> longer = {"run.name=stopped", "sft.num_train_epochs=2000", "trainer.save_steps=0"};
   const Outcome stopped = sft(longer, [](pid_t child, const std::string& err) {
-    if (err.find("step     1/11000") == std::string::npos) return false;
+    if (err.find("step     1/11500") == std::string::npos) return false;
     kill(child, SIGUSR1);
     return true;
   });
@@ -143,7 +143,7 @@ TEST_F(SftCommand, TheDryRunPrintsAConfigThatIsOneAndMemory) {
 }
 
 TEST_F(SftCommand, RefusesBeforeTheRunDirectoryIsTouched) {
-  EXPECT_REFUSED(sft({"sft.filter_overlong=false"}), 3, "train.jsonl: row \"line 23\": it has 75 tokens; sft.max_length allows 64");
+  EXPECT_REFUSED(sft({"sft.filter_overlong=false"}), 3, "train.jsonl: row \"line 24\": it has 75 tokens; sft.max_length allows 64");
   EXPECT_REFUSED(sft({"rollout.temperature=0.5"}), 2, "rollout.temperature: cohort sft does not read it");
   EXPECT_REFUSED(sft({"sft.max_length=128"}), 2, "sft.max_length 128 needs as many");
   EXPECT_REFUSED(sft({"data.train=" + (folder / "none.jsonl")}), 3, "none.jsonl");
@@ -155,7 +155,7 @@ TEST_F(SftCommand, RefusesBeforeTheRunDirectoryIsTouched) {
   // A checkpoint of other data or another config.
   ASSERT_EQ(sft({"--quiet", "trainer.max_steps=3"}).exit_code, 0);
   EXPECT_REFUSED(sft({"run.name=other", "run.resume=" + (folder / "runs/sft/checkpoints/step_3")}), 2, "sft.num_train_epochs (now 2.0, was left to trainer.max_steps)");
-  write_all(folder / "train.jsonl", rows().substr(30));
+  write_all(folder / "train.jsonl", rows().substr(rows().find('\n') + 1));
   EXPECT_REFUSED(sft({"trainer.max_steps=3", "run.name=other", "run.resume=" + (folder / "runs/sft/checkpoints/step_3")}), 2, "data");
 }
 

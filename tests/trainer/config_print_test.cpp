@@ -108,7 +108,7 @@ TEST(ConfigPrint, EveryKeyIsPresent) {
           for (const auto& inner : entry.second) printed.insert(path + "." + inner.first.Scalar());
       }
     }
-    EXPECT_EQ(root.size(), sft ? 7u : 10u);
+    EXPECT_EQ(root.size(), sft ? 8u : 10u);
   }
   EXPECT_EQ(printed.size(), config_keys().size());
 }

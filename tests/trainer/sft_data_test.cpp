@@ -28,7 +28,7 @@ class SftDataFile : public DatasetFile {
   }
   ExampleSet encode(const std::string& text) {
     const fs::path file = write(text);
-    return encode_examples(file.string(), load_example_rows(file), *model, config);
+    return encode_examples(file.string(), load_example_rows(file), *model, config, owner.exec());
   }
   std::string text_of(const Example& example) const { return model->tokenizer.decode(example.tokens); }
   std::vector<std::string> learnt(const Example& example) const {
@@ -45,7 +45,7 @@ class SftDataFile : public DatasetFile {
   using Texts = std::vector<std::string>;
 
   inline static const std::vector<std::string> kSpecial = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
-  ExecOwner owner{1};
+  ExecOwner owner{2};
   Config config;
   std::optional<LoadedModel> model;
 };
@@ -118,14 +118,14 @@ TEST_F(SftDataFile, TheFingerprintIsOfWhatIsLearnt) {
 
 TEST_F(SftDataFile, TasksHaveSolutionsToLearn) {
   config.data.task = TaskConfig{.name = "reverse", .seed = 1, .train_size = 3, .eval_size = 2};
-  const SftData data = load_sft_data(config, *model);
+  const SftData data = load_sft_data(config, *model, owner.exec());
   ASSERT_EQ(data.train.examples.size(), 3u);
   ASSERT_EQ(data.eval.examples.size(), 2u);
   std::string word = data.train.examples[0].id;
   EXPECT_EQ(text_of(data.train.examples[0]), "reverse " + word + "=" + std::string(word.rbegin(), word.rend()) + "<|endoftext|>");
   config.data.task->chat = true;
   config.sft->stop_token_ids = {258};
-  EXPECT_TRUE(learnt(load_sft_data(config, *model).train.examples[0])[0].ends_with("<|im_end|>"));
+  EXPECT_TRUE(learnt(load_sft_data(config, *model, owner.exec()).train.examples[0])[0].ends_with("<|im_end|>"));
 }
 
 TEST_F(SftDataFile, RowsAreRefusedByLine) {
