@@ -20,6 +20,7 @@ struct Command {
 std::span<const Command> commands();
 
 Action add_train(CLI::App& app);
+Action add_sft(CLI::App& app);
 Action add_eval(CLI::App& app);
 Action add_generate(CLI::App& app);
 Action add_score(CLI::App& app);

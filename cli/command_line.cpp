@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::array kCommands = {
     Command{"train", "train a model with GRPO, as CONFIG says", add_train},
+    Command{"sft", "fine-tune a model on examples, as CONFIG says", add_sft},
     Command{"eval", "accuracy of a model on a config's evaluation data", add_eval},
     Command{"generate", "complete prompts", add_generate},
     Command{"score", "rewards of given completions, without a model", add_score},

@@ -139,32 +139,58 @@ std::string step_line(int64_t step, int64_t max_steps, const Metrics& metrics,
       text += "  " + fmt::format(format, metrics.get(name));
     }
   };
-  add("reward", "reward {:.3f}");
+  if (metrics.values().contains("reward")) {
+    add("reward", "reward {:.3f}");
+  } else {
+    add("loss", "loss {:.4f}");
+    add("mean_token_accuracy", "accuracy {:.3f}");
+    add("eval/loss", "eval loss {:.4f}");
+  }
   add("completions/mean_length", "length {:.1f}");
   add("kl", "kl {:.4f}");
-  add("perf/rollout_tokens_per_s", "{:.0f} tok/s");
+  add(metrics.values().contains("reward") ? "perf/rollout_tokens_per_s" : "perf/update_tokens_per_s", "{:.0f} tok/s");
   if (step < max_steps) text += fmt::format("  {} left", human_seconds(seconds_left));
   return text;
 }
 
+namespace {
+
+void add_row(std::string& text, const char* name, const std::string& value) { text += fmt::format("{:<28}{}\n", name, value); }
+
+// What every run ends with.
+template <typename Summary>
+void add_end(std::string& text, const Summary& summary) {
+  add_row(text, "steps", std::to_string(summary.steps));
+  add_row(text, "time", human_seconds(summary.seconds));
+  add_row(text, "run directory", summary.run_dir.string());
+  if (!summary.final_model.empty()) add_row(text, "model", summary.final_model.string());
+  if (summary.stopped_early) add_row(text, "stopped on request", "the same command continues the run from its checkpoint");
+}
+
+}  // namespace
+
 std::string summary_table(const TrainSummary& summary) {
   std::string text;
-  const auto row = [&](const char* name, const std::string& value) {
-    text += fmt::format("{:<28}{}\n", name, value);
-  };
   const auto accuracy = [&](const char* name, const std::optional<double>& value) {
-    if (value) row(name, fmt::format("{:.1f} %", 100 * *value));
+    if (value) add_row(text, name, fmt::format("{:.1f} %", 100 * *value));
   };
   accuracy("accuracy before", summary.accuracy_before);
   accuracy("accuracy after warm start", summary.accuracy_after_warm_start);
   accuracy("accuracy after GRPO", summary.accuracy_after);
-  row("steps", std::to_string(summary.steps));
-  row("time", human_seconds(summary.seconds));
-  row("run directory", summary.run_dir.string());
-  if (!summary.final_model.empty()) row("model", summary.final_model.string());
-  if (summary.stopped_early) {
-    row("stopped on request", "the same command continues the run from its checkpoint");
-  }
+  add_end(text, summary);
+  return text;
+}
+
+std::string summary_table(const SftSummary& summary) {
+  std::string text;
+  const auto loss = [&](const char* name, const std::optional<double>& value) {
+    if (value) add_row(text, name, fmt::format("{:.4f}", *value));
+  };
+  loss("eval loss before", summary.eval_loss_before);
+  loss("eval loss after", summary.eval_loss_after);
+  add_row(text, "examples", summary.filtered == 0 ? std::to_string(summary.examples)
+                                                  : fmt::format("{}; {} were too long", summary.examples, summary.filtered));
+  add_end(text, summary);
   return text;
 }
 

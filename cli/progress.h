@@ -9,6 +9,7 @@
 #include <string>
 
 #include "trainer/grpo.h"
+#include "trainer/sft.h"
 
 namespace cohort {
 
@@ -80,9 +81,12 @@ class TrainWarnings : public TrainObserver {
   void warning(const std::string& text) override;
 };
 
-// "step  12/100  reward 0.531  length 34.1  1240 tok/s  1m 20s left"
+// "step  12/100  reward 0.531  length 34.1  1240 tok/s  1m 20s left", or of cohort sft
+// "step  12/100  loss 1.234  accuracy 0.712  1240 tok/s  1m 20s left"
 std::string step_line(int64_t step, int64_t max_steps, const Metrics& metrics, double seconds_left);
 // Accuracies, steps, time and where the run lies: the last words of `cohort train`.
 std::string summary_table(const TrainSummary& summary);
+// Losses, steps, time and where the run lies: those of `cohort sft`.
+std::string summary_table(const SftSummary& summary);
 
 }  // namespace cohort

@@ -103,9 +103,9 @@ class TrainState {
 
 // Hidden states (n, C) act of pack.rows.
 Tensor forward_pack(const Policy& policy, TrainState& state, const TokenPack& pack, const Exec& ex);
-// Log-probs (and entropies, when the span is not empty) of pack.targets: forward only.
+// Log-probs (and entropies, when the span is not empty) of pack.targets: forward only. `best` as in ops/head.h.
 void pack_logprobs(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
-                   std::span<float> logprob, std::span<float> entropy, const Exec& ex);
+                   std::span<float> logprob, std::span<float> entropy, const Exec& ex, std::span<float> best = {});
 // A classifier's score of each of pack.rows; policy.config.num_labels must be 1.
 void pack_scores(const Policy& policy, TrainState& state, const TokenPack& pack, std::span<float> scores,
                  const Exec& ex);
@@ -117,10 +117,10 @@ struct TapedRows {
   const ActivationTape* tape = nullptr;
   std::span<const int32_t> slots;
 };
-// Forward, loss and backward in one go, with the same bits whatever comes from a tape. `gradient` as in ops/head.h.
+// Forward, loss and backward in one go, with the same bits whatever comes from a tape. `gradient` and `best` as in ops/head.h.
 // gradients (table.size) f32: every parameter's is overwritten, the gaps between them stay or become 0. `parts` cover the pack; none: one part.
 void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
                const TokenGradient& gradient, Tensor gradients, const Exec& ex,
-               std::span<const PackPart> parts = {}, const TapedRows& taped = {});
+               std::span<const PackPart> parts = {}, const TapedRows& taped = {}, std::span<float> best = {});
 
 }  // namespace cohort

@@ -315,11 +315,11 @@ Tensor forward_pack(const Policy& policy, TrainState& state, const TokenPack& pa
 }
 
 void pack_logprobs(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
-                   std::span<float> logprob, std::span<float> entropy, const Exec& ex) {
+                   std::span<float> logprob, std::span<float> entropy, const Exec& ex, std::span<float> best) {
   require_language_model(policy.config);
   const Tensor selected = forward_pack(policy, state, pack, ex);
   head_logprobs(logprob, entropy, selected, policy.packed_head, pack.targets, temperature, ex,
-                policy.config.logit_softcap);
+                policy.config.logit_softcap, best);
 }
 
 void pack_scores(const Policy& policy, TrainState& state, const TokenPack& pack, std::span<float> scores,
@@ -342,7 +342,7 @@ size_t score_position(const ModelConfig& config, std::span<const int32_t> tokens
 
 void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
                const TokenGradient& gradient, Tensor flat, const Exec& ex,
-               std::span<const PackPart> parts, const TapedRows& taped) {
+               std::span<const PackPart> parts, const TapedRows& taped, std::span<float> best) {
   require_language_model(policy.config);
   CHECK(policy.use == PolicyUse::training, "gradients of a policy for inference");
   check_pack(policy, state, pack);
@@ -392,7 +392,7 @@ void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, f
   head_loss(s.dselected.slice_rows(0, static_cast<int64_t>(pack.rows.size())),
             gradients.at(policy.table.head, c.vocab_size, c.hidden_size), selected, policy.packed_head, pack.targets,
             temperature, gradient, ex, c.logit_softcap, target_parts, tied ? kept : KeptRows{},
-            {flat.f32() + spare, static_cast<size_t>(later.end - spare)});
+            {flat.f32() + spare, static_cast<size_t>(later.end - spare)}, best);
   if (!tied) {
     clear(gradients.at(policy.table.embedding, c.vocab_size, c.hidden_size));
     clear(kept.sums);

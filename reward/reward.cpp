@@ -31,6 +31,7 @@ constexpr std::array kRewards = {
     Entry{"keywords", make_keywords},
     Entry{"language", make_language},
     Entry{"json", make_json},
+    Entry{"similarity", make_similarity},
     Entry{"reasoning_gym", make_reasoning_gym},
     Entry{"code", make_code, check_code},
     Entry{"command", make_command, check_command},

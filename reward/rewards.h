@@ -17,6 +17,13 @@ std::unique_ptr<Reward> make_last_number(const RewardSpec& spec);
 // number. Options: column (default answer).
 std::unique_ptr<Reward> make_exact(const RewardSpec& spec);
 
+// 2 M / (length of the completion + length of the column), in code points without white space at the ends: M is the length of
+// their longest common piece, and of those of what is left and right of it, and so on (Ratcliff and Metzener 1988, Pattern
+// matching: the gestalt approach; Python's difflib without its heuristic for long texts). Nothing when the column is missing,
+// neither text nor number, empty or longer than 1,000; 0 when the completion is longer. Options: column (default answer); tag
+// (the text between the first <tag> and the next </tag> counts, 0 without one; default: all of the completion).
+std::unique_ptr<Reward> make_similarity(const RewardSpec& spec);
+
 // 1 when the completion's answer is the column's by the rules of mathematics (reward/math/,
 // docs/rewards.md), else 0. Nothing when the column is missing, neither text nor number, or cannot
 // be read as an answer. Options: column (default answer); mode: strict or flexible (default:

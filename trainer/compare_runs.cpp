@@ -159,7 +159,7 @@ RunComparison compare_runs(const fs::path& a, const fs::path& b, StepRange range
   for (const fs::path& run : {a, b})
     CHECK_INPUT(fs::exists(run / "config.yaml"), "{}: no run directory: config.yaml is missing", run.string());
   RunComparison result;
-  const Config left = load_config(a / "config.yaml"), right = load_config(b / "config.yaml");
+  const Config left = load_config(a / "config.yaml", {}, ConfigUse::recorded), right = load_config(b / "config.yaml", {}, ConfigUse::recorded);
   for (const std::string& difference : identity_differences(left, config_identity(right), "A:", "B:"))
     result.notes.push_back(fmt::format("the configs differ in {}", difference));
 

@@ -61,6 +61,8 @@ void Reader::file(const YAML::Node& root, const ConfigSource& source) {
     places[name] = source.at(entry.first);
     if (name == "reward") {
       rewards(entry.second, source);
+    } else if (row->optional()) {
+      optional_map(*row, entry.second, source);
     } else {
       section(*row, entry.second, source);
     }
@@ -183,6 +185,7 @@ void Reader::override_key(const std::string& text) {
 Config parse_config(const std::string& yaml, const std::string& where,
                     const std::vector<std::string>& overrides, ConfigUse use) {
   Reader reader;
+  if (use == ConfigUse::sft) reader.config.trainer.max_steps = -1;
   reader.file(parse_yaml(yaml, where), {where});
   for (const std::string& text : overrides) reader.override_key(text);
   check_config(reader.config, where, reader.places, use);

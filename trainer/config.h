@@ -42,7 +42,7 @@ struct ModelSection {
 };
 
 struct TaskConfig {
-  std::string name;  // addition | reverse | arithmetic
+  std::string name;  // addition | reverse | arithmetic | reverse_text
   uint64_t seed = 0;
   int64_t train_size = 0, eval_size = 0;  // 0: the task's own default
   bool chat = false;                      // prompts as one user message (for chat models)
@@ -121,7 +121,7 @@ struct WarmStartConfig {
 };
 
 struct TrainerSection {
-  int64_t max_steps = 100, prompts_per_step = 8;
+  int64_t max_steps = 100, prompts_per_step = 8;  // cohort sft: -1, as many steps as its epochs take
   int64_t logical_ranks = 8;  // power of two: the data-parallel width of the result
   int64_t pack_tokens =
       0;  // rows per training pack; 0: chosen from the step's tokens and logical_ranks
@@ -133,6 +133,16 @@ struct TrainerSection {
   int64_t save_steps = 0, save_total_limit = 2;  // 0: no checkpoints
   std::optional<WarmStartConfig> warm_start;
   bool operator==(const TrainerSection&) const = default;
+};
+
+// cohort sft: supervised fine-tuning on examples (docs/sft.md). A config that has it is for that command.
+struct SftSection {
+  int64_t examples_per_step = 32;
+  double num_train_epochs = 3;  // while trainer.max_steps is -1
+  int64_t max_length = 1024;
+  bool filter_overlong = false;
+  std::vector<int64_t> stop_token_ids;  // beside the model's own
+  bool operator==(const SftSection&) const = default;
 };
 
 struct CommSection {
@@ -159,13 +169,15 @@ struct Config {
   AlgorithmSection algorithm;
   OptimSection optim;
   TrainerSection trainer;
+  std::optional<SftSection> sft;
   CommSection comm;
   LogSection log;
   std::filesystem::path run_dir() const { return std::filesystem::path(run.dir) / run.name; }
 };
 
-// What a config is read for. Rewards alone need no model and no data.
-enum class ConfigUse { training, rewards };
+// What a config is read for. Rewards alone need no model and no data. recorded: by whichever command wrote it, sft where that
+// section is given.
+enum class ConfigUse { training, rewards, sft, recorded };
 
 // Reads FILE (`where` leads the messages of parse_config) and applies "section.key=value" overrides
 // (value in YAML). Unknown, duplicate and misspelt keys, wrong types, values out of range and
@@ -178,7 +190,7 @@ Config parse_config(const std::string& yaml, const std::string& where,
                     const std::vector<std::string>& overrides = {},
                     ConfigUse use = ConfigUse::training);
 
-// The resolved config, every key present with its help as a comment: itself a valid config file,
+// The resolved config, every key that the run reads present with its help as a comment: itself a valid config file,
 // from which the same config is read bit for bit.
 std::string config_to_yaml(const Config& config);
 
@@ -189,7 +201,7 @@ std::string config_to_yaml(const Config& config);
 //   max_num_batched_tokens, kv_cache_gb; trainer.gradient_checkpointing, reuse_activations; what evaluation alone reads (data.eval,
 //   max_eval_samples, rollout.eval_temperature, trainer.eval_*); data.train, as the checkpoint holds the data's
 //   fingerprint and files may move; trainer.max_steps while the learning rate does not depend on it
-//   (constant and no warm-up): such a run may go on.
+//   (constant and no warm-up): such a run may go on; and what cohort sft does not read, when it is a config of that.
 std::string config_identity(const Config& config);
 // What differs between a config and a stored identity, e.g. "optim.learning_rate (now 1.0e-05,
 // was 1.0e-06)"; `ours` and `theirs` are the words before the two values. A key that the stored one

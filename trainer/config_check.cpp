@@ -88,6 +88,11 @@ struct Checker {
             {"model.init.num_kv_heads", "model.init.num_heads", "model.init"},
             "model.init: num_heads {} is no multiple of num_kv_heads {}", m.num_heads,
             m.num_kv_heads);
+    if (config.sft) {
+      require(config.sft->max_length <= m.max_positions, {"model.init.max_positions", "sft.max_length", "model.init"},
+              "model.init.max_positions is {}; sft.max_length {} needs as many", m.max_positions, config.sft->max_length);
+      return;
+    }
     const int64_t prompt = config.data.max_prompt_length,
                   completion = config.rollout.max_completion_length;
     require(prompt + completion <= m.max_positions,
@@ -128,6 +133,12 @@ struct Checker {
             {"rollout.min_completion_length", "rollout.max_completion_length"},
             "rollout.min_completion_length {} is more than rollout.max_completion_length {}",
             r.min_completion_length, r.max_completion_length);
+    require(config.trainer.max_steps >= 0, {"trainer.max_steps"},
+            "trainer.max_steps: found -1, which is for cohort sft; allowed: an integer from 0 on: epochs * problems / prompts_per_step");
+    logical_ranks();
+  }
+
+  void logical_ranks() const {
     const int64_t ranks = config.trainer.logical_ranks;
     require(std::has_single_bit(static_cast<uint64_t>(ranks)), {"trainer.logical_ranks"},
             "trainer.logical_ranks: found {}; allowed: a power of two from 1 to 4096, e.g. {}",
@@ -136,6 +147,12 @@ struct Checker {
 
   void algorithm() const {
     check_algorithm(config, [&](std::initializer_list<const char*> keys, const std::string& why) {
+      throw Error(ExitCode::kUsage, at(keys) + ": " + why);
+    });
+  }
+
+  void sft() const {
+    check_sft(config, places, [&](std::initializer_list<const char*> keys, const std::string& why) {
       throw Error(ExitCode::kUsage, at(keys) + ": " + why);
     });
   }
@@ -150,10 +167,17 @@ struct Checker {
 
 void check_config(const Config& config, const std::string& file, const KeyPlaces& places, ConfigUse use) {
   const Checker checker{config, file, places};
+  const bool sft = use == ConfigUse::sft || (use == ConfigUse::recorded && config.sft);
+  if (sft) {
+    checker.sft();
+  } else {
+    checker.require(!config.sft, {"sft"}, "section sft is for cohort sft, which learns from examples; remove it, or run cohort sft with this config");
+  }
   if (use == ConfigUse::rewards) return checker.rewards();
   checker.run();
   checker.model();
   checker.data();
+  if (sft) return checker.logical_ranks();
   checker.sampling_and_steps();
   checker.algorithm();
   checker.rewards();

@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "trainer/config.h"
 
@@ -20,5 +21,12 @@ void check_config(const Config& config, const std::string& file, const KeyPlaces
 // The part of it that is about losses, advantages, KL and entropy: refuse(keys at fault, why) throws.
 using Refuse = std::function<void(std::initializer_list<const char*> keys, const std::string& why)>;
 void check_algorithm(const Config& config, const Refuse& refuse);
+
+// The part that is about `cohort sft`: refuses by name every key that is given and not read.
+void check_sft(const Config& config, const KeyPlaces& places, const Refuse& refuse);
+
+// Whether the run of this config reads a key, map or section, by its path: those of sft in a config of `cohort sft` alone, and
+// there what it has a use for.
+bool config_reads(const Config& config, std::string_view path);
 
 }  // namespace cohort

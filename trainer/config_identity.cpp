@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "trainer/advantage.h"
 #include "trainer/config.h"
+#include "trainer/config_check.h"
 #include "trainer/config_schema.h"
 #include "trainer/config_value.h"
 
@@ -43,13 +44,16 @@ Entries identity_entries(Config config) {
   make_set(config.rollout.stop_token_ids);
   Entries entries;
   for (const SectionRow& row : config_sections()) {
+    if (config.sft && !config_reads(config, row.name)) continue;
     if (row.optional()) entries[row.name] = row.present(config) ? "given" : "absent";
     if (row.optional() && !row.present(config)) continue;
     for (const KeyRow* key : keys_of(row.name)) {
-      if (key->decides_bits) entries[key->path()] = yaml_of(*key, config);
+      if (key->decides_bits && (!config.sft || config_reads(config, key->path()))) entries[key->path()] = yaml_of(*key, config);
     }
   }
-  if (!learning_rate_knows_max_steps(config)) entries.erase("trainer.max_steps");
+  if (config.sft && config.trainer.max_steps >= 0) entries["sft.num_train_epochs"] = "left to trainer.max_steps";
+  const bool by_epochs = config.sft && config.trainer.max_steps < 0;
+  if (by_epochs || !learning_rate_knows_max_steps(config)) entries.erase("trainer.max_steps");
   nlohmann::json rewards = nlohmann::json::array();
   for (const RewardSpec& spec : config.reward) rewards.push_back(sorted(reward_entry(spec)));
   entries["reward"] = rewards.dump();
@@ -62,7 +66,9 @@ Entries default_entries() {
   for (const SectionRow& row : config_sections()) {
     if (row.optional()) row.set_present(config, true);
   }
-  Entries entries = identity_entries(config);
+  Entries entries = identity_entries(config);  // of a run of cohort sft, and of the others
+  config.sft.reset();
+  entries.merge(identity_entries(config));
   for (const SectionRow& row : config_sections()) {
     if (row.optional()) entries[row.name] = "absent";
   }
@@ -116,6 +122,9 @@ std::vector<std::string> identity_differences(const Config& config,
   }
   for (const auto& [path, value] : then) {
     if (!now.contains(path)) differences[path] = {"absent", value};
+  }
+  if (differences.contains("sft")) {  // runs of two commands: everything differs
+    std::erase_if(differences, [](const auto& difference) { return difference.first != "sft"; });
   }
   std::vector<std::string> texts;
   for (const auto& [path, values] : differences) {

@@ -15,6 +15,12 @@ ValuePointer inside(Config& config) {
   return &(((config.*Section).*Map).value().*Member);
 }
 
+// The place of a key of a section that may be absent.
+template <auto Section, auto Member>
+ValuePointer in_optional(Config& config) {
+  return &((config.*Section).value().*Member);
+}
+
 template <auto Section, auto Map>
 SectionRow optional_map(const char* name, const char* help) {
   return {.name = name,
@@ -57,6 +63,8 @@ constexpr auto trainer = in<&Config::trainer, M>;
 template <auto M>
 constexpr auto warm_start = inside<&Config::trainer, &TrainerSection::warm_start, M>;
 template <auto M>
+constexpr auto sft = in_optional<&Config::sft, M>;
+template <auto M>
 constexpr auto comm = in<&Config::comm, M>;
 template <auto M>
 constexpr auto log = in<&Config::log, M>;
@@ -72,6 +80,7 @@ std::vector<KeyRow> make_keys() {
   using O = OptimSection;
   using T = TrainerSection;
   using W = WarmStartConfig;
+  using F = SftSection;
   using C = CommSection;
   using L = LogSection;
   return {
@@ -114,7 +123,7 @@ std::vector<KeyRow> make_keys() {
        .help = "base of the rotary position embedding"},
 
       {.section = "data", .name = "train", .value = data<&D::train>, .may_be_null = true, .decides_bits = false,
-       .help = "JSONL: {\"prompt\": text or messages, \"answer\": ...}; or task"},
+       .help = "JSONL: {\"prompt\": text or messages, \"answer\": ...}; or task. cohort sft: docs/sft.md"},
       {.section = "data", .name = "eval", .value = data<&D::eval>, .may_be_null = true, .decides_bits = false,
        .help = "JSONL, held back"},
       {.section = "data", .name = "max_eval_samples", .value = data<&D::max_eval_samples>, .bounds = from(0, 1e9),
@@ -260,8 +269,9 @@ std::vector<KeyRow> make_keys() {
       {.section = "optim", .name = "warmup_ratio", .value = optim<&O::warmup_ratio>, .bounds = kFraction,
        .help = "part of the steps over which the learning rate rises from 0"},
 
-      {.section = "trainer", .name = "max_steps", .value = trainer<&T::max_steps>, .bounds = from(0, kMaxSteps),
-       .help = "steps of the run; 0: only warm start and evaluation"},
+      {.section = "trainer", .name = "max_steps", .value = trainer<&T::max_steps>,
+       .bounds = {.low = 0, .high = kMaxSteps, .or_be = -1},
+       .help = "steps of the run; 0: only warm start and evaluation; -1, in cohort sft alone: as many as sft.num_train_epochs takes"},
       {.section = "trainer", .name = "prompts_per_step", .value = trainer<&T::prompts_per_step>, .bounds = from(1, 65536),
        .help = "over all ranks"},
       {.section = "trainer", .name = "logical_ranks", .value = trainer<&T::logical_ranks>, .bounds = from(1, 4096),
@@ -291,6 +301,17 @@ std::vector<KeyRow> make_keys() {
        .bounds = from(1, 65536), .help = "over all ranks"},
       {.section = "trainer.warm_start", .name = "learning_rate", .value = warm_start<&W::learning_rate>,
        .bounds = kPositive, .help = "of AdamW, constant"},
+
+      {.section = "sft", .name = "examples_per_step", .value = sft<&F::examples_per_step>, .bounds = from(1, 65536),
+       .help = "over all ranks; the last step of the last epoch has what is left"},
+      {.section = "sft", .name = "num_train_epochs", .value = sft<&F::num_train_epochs>, .bounds = {.low = 0, .high = 1e6, .above = true},
+       .help = "passes over the examples, also parts of one, while trainer.max_steps is -1"},
+      {.section = "sft", .name = "max_length", .value = sft<&F::max_length>, .bounds = from(2, kMaxLength),
+       .help = "tokens of an example; a longer one is an error that names it, and nothing is ever cut"},
+      {.section = "sft", .name = "filter_overlong", .value = sft<&F::filter_overlong>,
+       .help = "true: longer examples are left out instead, and counted"},
+      {.section = "sft", .name = "stop_token_ids", .value = sft<&F::stop_token_ids>, .bounds = from(0, kMaxSize),
+       .help = "tokens that end an assistant's turn, beside those of the model and its tokenizer"},
 
       {.section = "comm", .name = "timeout_s", .value = comm<&C::timeout_s>, .bounds = kSeconds, .decides_bits = false,
        .help = "seconds that one collective may take"},
@@ -334,6 +355,13 @@ const std::vector<SectionRow>& config_sections() {
       {.name = "trainer", .help = "steps, evaluation, checkpoints"},
       optional_map<&Config::trainer, &TrainerSection::warm_start>(
           "trainer.warm_start", "fine-tuning on the task's solutions before step 1"),
+      {.name = "sft", .help = "what cohort sft learns from, instead of rewards: docs/sft.md",
+       .present = [](const Config& config) { return config.sft.has_value(); },
+       .set_present =
+           [](Config& config, bool present) {
+             config.sft.reset();
+             if (present) config.sft.emplace();
+           }},
       {.name = "comm", .help = "deadlines: seconds until a silent rank ends the job; the network"},
       {.name = "log", .help = "what is written beside metrics.jsonl"},
   };

@@ -6,7 +6,7 @@ namespace cohort {
 
 const std::vector<PeerName>& peer_names() {
   static const std::string per_device =
-      "counts prompts over all ranks and is no multiple of a per-device batch";
+      "counts prompts over all ranks and is no multiple of a per-device batch; cohort sft: sft.examples_per_step";
   static const std::string no_micro =
       "micro-batches change nothing here; trainer.pack_tokens bounds the rows of one training pass";
   static const std::string no_engine =
@@ -114,8 +114,6 @@ const std::vector<PeerName>& peer_names() {
       {"max_num_steps", "trainer.max_steps", ""},
       {"total_epochs", "trainer.max_steps",
        "steps, not epochs: epochs * problems / prompts_per_step"},
-      {"num_train_epochs", "trainer.max_steps",
-       "steps, not epochs: epochs * problems / prompts_per_step"},
       {"num_episodes", "trainer.max_steps", "steps, not episodes"},
       {"test_freq", "trainer.eval_steps", ""},
       {"val_period", "trainer.eval_steps", ""},
@@ -159,6 +157,11 @@ const std::vector<PeerName>& peer_names() {
       {"eval_dataset", "data.eval", "one JSONL file"},
       {"val_max_samples", "data.max_eval_samples", "0: all"},
       {"shuffle_dataset", "data.shuffle", ""},
+      {"max_seq_length", "sft.max_length", ""},
+      {"packing", "", "cohort sft always packs examples, which changes no result"},
+      {"assistant_only_loss", "", "the loss of cohort sft is always of the assistant's tokens alone"},
+      {"completion_only_loss", "", "the loss of cohort sft is always of the completion's tokens alone"},
+      {"dataset_text_field", "", "columns are called 'prompt' and 'completion', or 'messages'"},
       {"prompt_key", "", "the column is always called 'prompt'"},
       {"input_key", "", "the column is always called 'prompt'"},
       {"experiment_name", "run.name", ""},

@@ -1,7 +1,8 @@
-// Prints a config as YAML with every key and its help.
+// Prints a config as YAML with every key that its run reads, and its help.
 #include <fmt/format.h>
 
 #include "trainer/config.h"
+#include "trainer/config_check.h"
 #include "trainer/config_schema.h"
 #include "trainer/config_value.h"
 
@@ -22,6 +23,7 @@ void print_section(std::string& yaml, const SectionRow& row, const Config& confi
   }
   print_line(yaml, margin + row.own_name() + ":", row.help);
   for (const KeyRow* key : keys_of(row.name)) {
+    if (!config_reads(config, key->path())) continue;
     print_line(yaml, fmt::format("{}  {}: {}", margin, key->name, yaml_of(*key, config)),
                key->help);
   }
@@ -38,6 +40,7 @@ void print_rewards(std::string& yaml, const SectionRow& row, const Config& confi
 std::string config_to_yaml(const Config& config) {
   std::string yaml = "# Every key of the run, also those left at their defaults.\n";
   for (const SectionRow& row : config_sections()) {
+    if (!config_reads(config, row.name)) continue;
     if (row.name == "reward") {
       print_rewards(yaml, row, config);
     } else {

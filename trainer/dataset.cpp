@@ -2,40 +2,18 @@
 
 #include <algorithm>
 #include <numeric>
-#include <unordered_map>
 
 #include "core/check.h"
-#include "core/files.h"
 #include "core/hash.h"
 #include "core/rng.h"
 #include "model/text/chat_template_input.h"
 #include "model/text/chat_template_time.h"
 #include "model/text/chat_template_tokens.h"
+#include "trainer/jsonl_rows.h"
 #include "trainer/model_setup.h"
 
 namespace cohort {
 namespace {
-
-constexpr size_t kMaxFileBytes = size_t{8} << 30;
-constexpr size_t kMaxLineBytes = size_t{16} << 20;
-constexpr std::string_view kBom = "\xEF\xBB\xBF";
-
-// Text of the file in a message: in quotes, on one line, at most so long.
-std::string shown(std::string_view text) { return dump_json(Json(text.substr(0, 60))); }
-
-void check_no_nul(std::string_view text, std::string_view where, std::string_view what) {
-  CHECK_INPUT(text.find('\0') == std::string_view::npos, "{}: {} has a NUL character", where, what);
-}
-
-// In any text of a conversation.
-void check_no_nul_inside(const Json& value, std::string_view where) {
-  if (value.is_string()) check_no_nul(value.get_ref<const std::string&>(), where, "a text");
-  if (!value.is_structured()) return;
-  for (const auto& [key, item] : value.items()) {
-    if (value.is_object()) check_no_nul(key, where, "a key");
-    check_no_nul_inside(item, where);
-  }
-}
 
 // What a template reads beside the messages.
 constexpr const char *kTools = "tools", *kKwargs = "chat_template_kwargs";
@@ -53,24 +31,12 @@ void check_conversation(const Json& messages, const Json& row, const std::string
   if (row.contains(kKwargs)) check_template_kwargs(row[kKwargs], kKwargs, where);
 }
 
-std::string read_id(const Json& id, const std::string& where) {
-  if (id.is_number_integer()) return id.dump();
-  CHECK_INPUT(id.is_string() && !id.get_ref<const std::string&>().empty(),
-              "{}: 'id' is a whole number or a text that is not empty, found {}", where,
-              id.is_string() ? "an empty text" : id.type_name());
-  check_no_nul(id.get_ref<const std::string&>(), where, "'id'");
-  return id.get<std::string>();
-}
-
-Problem read_problem(Json row, int64_t line, const std::string& where) {
-  CHECK_INPUT(row.is_object(), "{}: a row is an object with 'prompt', found {}", where,
-              row.type_name());
-  const auto prompt = row.find("prompt"), id = row.find("id");
+Problem read_problem(Json row, const std::string& id, const std::string& where) {
+  const auto prompt = row.find("prompt");
   CHECK_INPUT(prompt != row.end(), "{}: the row has no 'prompt'", where);
   CHECK_INPUT(prompt->is_string() || prompt->is_array(),
               "{}: 'prompt' is a text or a list of messages, found {}", where, prompt->type_name());
-  Problem problem{.id = fmt::format("line {}", line)};
-  if (id != row.end()) problem.id = read_id(*id, where);
+  Problem problem{.id = id};
   if (prompt->is_array()) {
     check_conversation(*prompt, row, where);
     problem.messages = std::move(*prompt);
@@ -83,10 +49,6 @@ Problem read_problem(Json row, int64_t line, const std::string& where) {
   row.erase("id");
   problem.columns = std::move(row);
   return problem;
-}
-
-bool is_blank(std::string_view line) {
-  return line.find_first_not_of(" \t\r") == std::string_view::npos;
 }
 
 Dataset first_problems(Dataset data, int64_t count) {
@@ -135,28 +97,10 @@ std::string fingerprint_problems(const std::vector<Problem>& problems) {
 }
 
 Dataset load_jsonl(const std::filesystem::path& file, int64_t max_samples) {
-  CHECK(max_samples >= 0, "load_jsonl of at most {} problems", max_samples);
-  const std::string content = read_file(file, kMaxFileBytes);
   Dataset data{.name = file.string()};
-  std::unordered_map<std::string, int64_t> line_of_id;
-  std::string_view rest = content;
-  for (int64_t number = 1; !rest.empty(); ++number) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-    if (is_blank(line)) continue;
-    const std::string where = fmt::format("{}:{}", data.name, number);
-    CHECK_INPUT(line.size() <= kMaxLineBytes, "{}: a line of {} bytes; allowed are {}", where,
-                line.size(), kMaxLineBytes);
-    CHECK_INPUT(!line.starts_with(kBom), "{}: a byte order mark; save the file without it", where);
-    check_no_nul(line, where, "the line");
-    Problem problem = read_problem(parse_json(line, where), number, where);
-    const auto [first, is_new] = line_of_id.emplace(problem.id, number);
-    CHECK_INPUT(is_new, "{}: the id {} is already that of line {}", where, shown(problem.id),
-                first->second);
-    data.problems.push_back(std::move(problem));
-    if (static_cast<int64_t>(data.problems.size()) == max_samples) break;
-  }
-  CHECK_INPUT(!data.problems.empty(), "{}: the data set is empty", data.name);
+  read_rows(file, max_samples, "'prompt'", [&](Json row, const std::string& id, const std::string& where) {
+    data.problems.push_back(read_problem(std::move(row), id, where));
+  });
   data.fingerprint = fingerprint_problems(data.problems);
   return data;
 }

@@ -11,19 +11,9 @@
 #include "comm/watchdog.h"
 #include "model/exec.h"
 #include "trainer/config.h"
-#include "trainer/metrics.h"
+#include "trainer/train_observer.h"
 
 namespace cohort {
-
-// What a train run tells its front end while it runs; called on rank 0 only. Every method may do nothing.
-class TrainObserver {
- public:
-  virtual ~TrainObserver() = default;
-  virtual void message(const std::string&) {}                         // "resuming from step 20", ...
-  virtual void warning(const std::string&) {}                         // "step 7: reward 'code': ...", never to be kept back
-  virtual void stage(const std::string& /*name*/, int64_t /*done*/, int64_t /*total*/) {}  // evaluation, warm start, loading
-  virtual void step(int64_t /*step*/, int64_t /*max_steps*/, const Metrics&) {}
-};
 
 struct TrainSummary {
   std::optional<double> accuracy_before, accuracy_after_warm_start, accuracy_after;  // of data.eval, when there is one

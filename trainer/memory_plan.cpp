@@ -267,6 +267,16 @@ std::vector<MemoryPiece> training_memory(const TrainingPlan& plan, const std::op
   return pieces;
 }
 
+std::vector<MemoryPiece> sft_memory(const TrainingPlan& plan) {
+  TrainingPlan longest = plan;
+  longest.longest_prompt = plan.config.sft->max_length;
+  std::vector<MemoryPiece> pieces = loaded_memory(longest);
+  const int64_t owned = Shares(plan.config.trainer.logical_ranks, plan.ranks).owned, rows = longest.longest_prompt;
+  add_update(pieces, longest, largest_pass(longest, owned, plan.config.sft->examples_per_step, rows, rows),
+             plan.config.trainer.gradient_checkpointing ? Kept::inputs_and_one_layer : Kept::all_layers);
+  return pieces;
+}
+
 std::vector<MemoryPiece> warm_start_memory(const TrainingPlan& plan) {
   if (!plan.config.trainer.warm_start || plan.config.trainer.warm_start->steps == 0) return {};
   Config config = plan.config;

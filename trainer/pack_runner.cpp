@@ -100,11 +100,13 @@ void PackRunner::run(const PackPass& pass, std::span<const TrainPack> packs, Tra
   size_t pack = 0;  // that the next target belongs to: they come in order
   const auto gradient_of = [&](int64_t target, float logprob, float entropy) {
     while (target >= ends[pack]) ++pack;
+    best_row_ = static_cast<size_t>(target);
     return gradient(pass.first + pack, target - (pack > 0 ? ends[pack - 1] : 0), logprob, entropy);
   };
+  best_.resize(joined.targets.size());
   GradientSum& sum = optimizer_.gradients();
   pack_loss(policy_, state, joined, temperature, gradient_of, sum.begin(leaves, ex), ex, parts,
-            any_taped({&pass, 1}, packs, tape) ? TapedRows{tape, slots} : TapedRows{});
+            any_taped({&pass, 1}, packs, tape) ? TapedRows{tape, slots} : TapedRows{}, best_);
   sum.end(ex, pass.leaf_goes_on);
 }
 

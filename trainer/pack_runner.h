@@ -37,6 +37,8 @@ class PackRunner {
 
   // dL/dlogprob (and dL/dentropy) of target `row` of packs[pack]. Called for the packs of this rank, in order, row after row, from one thread.
   using Gradient = std::function<RowGradient(size_t pack, int64_t row, float logprob, float entropy)>;
+  // Of the row whose gradient is being asked for: the log-prob of its likeliest token; on a GPU NaN.
+  float best_logprob() const { return best_[best_row_]; }
 
   // `packs` is the same list on every rank, not empty, of ascending logical ranks. prepare(pack, state), if given, is called
   // for each pack before the gradient of any of its targets is asked for, e.g. for the reference's log-probs. `tape`, if
@@ -66,6 +68,8 @@ class PackRunner {
   Policy& policy_;
   Optimizer& optimizer_;
   bool checkpointing_;
+  std::vector<float> best_;  // of the targets of a pass
+  size_t best_row_ = 0;
   std::unique_ptr<TrainState> state_;  // grows to what the passes seen needed
 };
 

@@ -47,8 +47,8 @@ int64_t append_prompt(TokenPack& pack, std::span<const int32_t> prompt) {
   return begin;
 }
 
-void append_completion(TrainPack& pack, int64_t prompt_begin, int64_t prompt_count,
-                       std::span<const int32_t> completion, int32_t group, int32_t sample) {
+void append_completion(TrainPack& pack, int64_t prompt_begin, int64_t prompt_count, std::span<const int32_t> completion,
+                       std::span<const TokenSpan> targets, int32_t group, int32_t sample) {
   TokenPack& tokens = pack.tokens;
   const int64_t begin = static_cast<int64_t>(tokens.tokens.size()), rows = completion_rows(completion);
   for (int64_t i = 0; i < rows; ++i) {
@@ -56,10 +56,16 @@ void append_completion(TrainPack& pack, int64_t prompt_begin, int64_t prompt_cou
     tokens.positions.push_back(static_cast<int32_t>(prompt_count + i));
   }
   if (rows > 0) tokens.runs.push_back({begin, rows, prompt_begin, prompt_count});
-  for (int64_t i = 0; i <= rows; ++i) {
-    tokens.rows.push_back(static_cast<int32_t>(i == 0 ? prompt_begin + prompt_count - 1 : begin + i - 1));
-    tokens.targets.push_back(completion[i]);
-    pack.refs.push_back({group, sample, static_cast<int32_t>(i)});
+  int64_t done = 0;
+  for (const TokenSpan& span : targets) {
+    CHECK(span.begin >= done && span.begin < span.end && span.end <= rows + 1, "targets {} to {} of a completion of {} tokens, behind {}",
+          span.begin, span.end, rows + 1, done);
+    for (int64_t i = span.begin; i < span.end; ++i) {
+      tokens.rows.push_back(static_cast<int32_t>(i == 0 ? prompt_begin + prompt_count - 1 : begin + i - 1));
+      tokens.targets.push_back(completion[i]);
+      pack.refs.push_back({group, sample, static_cast<int32_t>(i)});
+    }
+    done = span.end;
   }
 }
 
@@ -96,8 +102,10 @@ std::vector<TrainPack> build_packs(std::span<const PackInput> inputs, int64_t pa
         prompt_begin = append_prompt(packs.back().tokens, input.prompt);
         append_slots(packs.back(), slots, 0, input.prompt.size());
       }
-      append_completion(packs.back(), prompt_begin, prompt_count, completion, static_cast<int32_t>(g),
-                        static_cast<int32_t>(sample));
+      const TokenSpan all{0, static_cast<int64_t>(completion.size())};
+      append_completion(packs.back(), prompt_begin, prompt_count, completion,
+                        input.targets.empty() ? std::span(&all, 1) : std::span<const TokenSpan>(input.targets[sample]),
+                        static_cast<int32_t>(g), static_cast<int32_t>(sample));
       append_slots(packs.back(), slots, input.prompt.size(), static_cast<size_t>(completion_rows(completion)));
     }
   }

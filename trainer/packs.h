@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "model/text/chat_turns.h"
 #include "model/transformer.h"
 #include "reward/reward.h"
 #include "rollout/generator.h"
@@ -45,6 +46,7 @@ struct PackInput {
   std::span<const int32_t> prompt;
   std::vector<std::span<const int32_t>> completions;  // an empty one is left out
   std::vector<std::span<const int32_t>> slots = {};   // of each completion, Rollout::slots; or of none
+  std::vector<std::vector<TokenSpan>> targets = {};   // of each completion, which of its tokens are targets, ascending; or of none: all
 };
 
 // Rows of a pack where the config names no number. A group that is split has so many beside its prompt, which each of its

@@ -9,6 +9,7 @@
 #include "core/scratch_folder.h"
 #include "trainer/checkpoint.h"
 #include "trainer/compare_state.h"
+#include "trainer/sft_run.h"
 #include "trainer/train_run.h"
 
 namespace cohort {
@@ -59,14 +60,30 @@ std::optional<int64_t> checkpoint_before(const ReplayRequest& request) {
        kept, request.step, request.step);
 }
 
+// Runs the steps with `one_step`, the loop of the run's command.
+template <typename Run>
+void run_and_compare(const ReplayRequest& request, const Config& config, Comm& comm, Run& run, void (*one_step)(Run&), Replay& result) {
+  while (run.step() < request.step) one_step(run);
+  // Rank 0 has written the replay's metrics, where other hosts need not see them.
+  if (comm.rank() == 0) result.comparison = compare_runs(request.run, config.run_dir(), {result.first_step, request.step});
+  result.different = comm.any(result.comparison.first.has_value(), "metrics comparison");
+  const fs::path checkpoint = request.run / fmt::format("checkpoints/step_{}", request.step);
+  result.state = fs::exists(checkpoint / "manifest.json");
+  if (result.different || !result.state) return;
+  if (const auto found = compare_state(checkpoint, run.policy().table, run.optimizer(), comm)) {
+    result.different = true;
+    result.comparison.first = {request.step, fmt::format("checkpoints/step_{}, {}", request.step, found->where), found->stored, found->now};
+  }
+}
+
 }  // namespace
 
 Config replay_config(const ReplayRequest& request, const std::vector<std::string>& overrides) {
   const fs::path file = request.run / "config.yaml";
   CHECK_INPUT(fs::exists(file), "{}: no run directory: config.yaml is missing", request.run.string());
   require_done(request.run, request.step);
-  const Config kept = load_config(file);
-  Config config = overrides.empty() ? kept : load_config(file, overrides);
+  const Config kept = load_config(file, {}, ConfigUse::recorded);
+  Config config = overrides.empty() ? kept : load_config(file, overrides, ConfigUse::recorded);
   const std::vector<std::string> differ = identity_differences(config, config_identity(kept), "given", "the run's");
   CHECK_USAGE(differ.empty(), "a replay keeps what decides the bits: {}", fmt::join(differ, ", "));
   require_there(config.model.path, "model.path", request.run, "put the model, or a link to where it is now, there");
@@ -91,17 +108,12 @@ Replay replay(const ReplayRequest& request, Config config, Comm& comm, Watchdog&
   config.trainer.save_steps = 0;
   config.log.trace = false;
 
-  TrainRun run(config, comm, watchdog, nullptr, observer, ex);
-  while (run.step() < request.step) train_step(run);
-  // Rank 0 has written the replay's metrics, where other hosts need not see them.
-  if (comm.rank() == 0) result.comparison = compare_runs(request.run, config.run_dir(), {result.first_step, request.step});
-  result.different = comm.any(result.comparison.first.has_value(), "metrics comparison");
-  const fs::path checkpoint = request.run / fmt::format("checkpoints/step_{}", request.step);
-  result.state = fs::exists(checkpoint / "manifest.json");
-  if (result.different || !result.state) return result;
-  if (const auto found = compare_state(checkpoint, run.policy().table, run.optimizer(), comm)) {
-    result.different = true;
-    result.comparison.first = {request.step, fmt::format("checkpoints/step_{}, {}", request.step, found->where), found->stored, found->now};
+  if (config.sft) {
+    SftRun run(config, comm, watchdog, nullptr, observer, ex);
+    run_and_compare(request, config, comm, run, sft_step, result);
+  } else {
+    TrainRun run(config, comm, watchdog, nullptr, observer, ex);
+    run_and_compare(request, config, comm, run, train_step, result);
   }
   return result;
 }

@@ -11,7 +11,7 @@
 #include "model/exec.h"
 #include "trainer/compare_runs.h"
 #include "trainer/config.h"
-#include "trainer/grpo.h"
+#include "trainer/train_observer.h"
 
 namespace cohort {
 
@@ -36,7 +36,7 @@ struct Replay {
 // directory or its model or data are gone.
 Config replay_config(const ReplayRequest& request, const std::vector<std::string>& overrides);
 
-// Runs the steps from the checkpoint up to `step` with the loop of cohort train, and compares each with what the run recorded:
+// Runs the steps from the checkpoint up to `step` with the loop of cohort train or sft, and compares each with what the run recorded:
 // metrics but measured ones, completions, and the state where there is a checkpoint of `step`. Called by all ranks; any
 // number that the config allows. Exit code 2 where no checkpoint lies before `step`, 3 where model or data are others.
 Replay replay(const ReplayRequest& request, Config config, Comm& comm, Watchdog& watchdog, TrainObserver& observer, const Exec& ex);

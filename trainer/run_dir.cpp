@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 bool same_run(const fs::path& run, const Config& config) {
   const fs::path file = run / "config.yaml";
   try {
-    return identity_differences(config, config_identity(load_config(file))).empty();
+    return identity_differences(config, config_identity(load_config(file, {}, ConfigUse::recorded))).empty();
   } catch (const Error&) {  // unreadable, or of another version: another run
     return false;
   }

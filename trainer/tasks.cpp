@@ -11,6 +11,7 @@
 #include "core/rng.h"
 #include "core/text.h"
 #include "trainer/dataset.h"
+#include "trainer/task_words.h"
 
 namespace cohort {
 namespace {
@@ -18,6 +19,7 @@ namespace {
 // A problem of a task before it has become a prompt.
 struct Item {
   std::string id, prompt, answer;
+  std::string solution = "";  // "": the answer alone
 };
 struct Items {
   std::vector<Item> train, eval;
@@ -122,19 +124,45 @@ Items reverse(const TaskConfig& task) {
   return items;
 }
 
+// Short texts of common words, to be reversed into tags, as in prime-rl's example reverse_text. No text occurs twice.
+Items reverse_text(const TaskConfig& task) {
+  constexpr int64_t kAll = 20000;  // few beside the texts that there are
+  const int64_t eval_size = checked_eval_size(task, 128, kAll);
+  const int64_t train_size = checked_train_size(task, 8192, kAll - eval_size, eval_size);
+  Random random(task.seed, Stream::kTask);
+  std::unordered_set<std::string> seen;
+  const auto draw = [&] {
+    while (true) {
+      std::string text;
+      for (int64_t words = random.between(2, 4); words > 0; --words)
+        text += fmt::format("{}{}", text.empty() ? "" : " ", kTaskWords[random.below(static_cast<uint32_t>(kTaskWords.size()))]);
+      const std::string reversed(text.rbegin(), text.rend());
+      if (!seen.insert(std::min(text, reversed)).second) continue;
+      return Item{.id = text,
+                  .prompt = "Reverse the text character-by-character. Put your answer in <reversed_text> tags.\n\n" + text,
+                  .answer = reversed,
+                  .solution = fmt::format("<reversed_text>{}</reversed_text>", reversed)};
+    }
+  };
+  Items items;
+  while (static_cast<int64_t>(items.eval.size()) < eval_size) items.eval.push_back(draw());
+  while (static_cast<int64_t>(items.train.size()) < train_size) items.train.push_back(draw());
+  return items;
+}
+
 struct Task {
   const char* name;
   Items (*make)(const TaskConfig&);
 };
 constexpr std::array kTasks = {Task{"addition", addition}, Task{"reverse", reverse},
-                               Task{"arithmetic", arithmetic}};
+                               Task{"arithmetic", arithmetic}, Task{"reverse_text", reverse_text}};
 
 Dataset dataset_of(std::vector<Item> items, const TaskConfig& task, const char* side) {
   Dataset data{.name = fmt::format("task '{}' ({})", task.name, side)};
   for (Item& item : items) {
     Problem problem{.id = std::move(item.id),
                     .columns = {{"answer", item.answer}},
-                    .solution = std::move(item.answer)};
+                    .solution = item.solution.empty() ? item.answer : item.solution};
     if (task.chat) {
       problem.messages.push_back({{"role", "user"}, {"content", std::move(item.prompt)}});
     } else {

@@ -1,7 +1,5 @@
 #include "trainer/train_run.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -29,28 +27,20 @@ struct Moments {
 
 TrainRun::TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals* signals, TrainObserver& observer,
                    const Exec& ex)
-    : config_(config), comm_(comm), host_ranks_(ranks_on_host(comm)), watchdog_(watchdog), signals_(signals), observer_(observer), ex_(ex),
-      start_(Clock::now()),
-      rewards_(config.reward), dir_(config, comm) {
+    : RunFrame(config, comm, watchdog, signals, observer, ex), rewards_(config.reward) {
+  checkpoint_files_ = [this](const std::filesystem::path& folder) {
+    Json files = Json::object();
+    if (config_.algorithm.ref_model_sync_steps > 0) files["reference"] = write_reference(*reference_, folder);
+    if (filter_) files["groups"] = filter_->save(folder);
+    return files;
+  };
   enter("load", 0, config_.comm.load_timeout_s);
-  if (config_.log.trace) ex_.trace = &trace_.emplace(comm_.rank());
   load();
   start_policy();
   watchdog_.leave();
 }
 
-TrainRun::~TrainRun() {
-  watchdog_.leave();
-  if (!trace_file_) return;
-  try {  // what is left when a run fails: of this rank only, as the others may be gone
-    trace_file_->append(trace_->take());
-  } catch (const std::exception&) {  // the failure itself is what is told
-  }
-}
-
-void TrainRun::enter(const char* section, int64_t step, double deadline_s) {
-  watchdog_.enter(section, step, in_ms(deadline_s));
-}
+TrainRun::~TrainRun() = default;
 
 // Accuracy on the evaluation data with the weights as they are; nothing when there are no such data.
 std::optional<double> TrainRun::measure(const char* stage, EvalResult* result) {
@@ -67,24 +57,6 @@ std::optional<double> TrainRun::measure(const char* stage, EvalResult* result) {
   last_accuracy_ = measured.judged > 0 ? std::optional(measured.accuracy) : std::nullopt;
   if (result != nullptr) *result = std::move(measured);
   return last_accuracy_;
-}
-
-bool TrainRun::stop_requested() {
-  commit_saved(/*wait=*/false);
-  enter("collective", state_.step, config_.comm.timeout_s);
-  if (!comm_.any(signals_ != nullptr && signals_->requested(), "stop request")) return false;
-  observer_.message(state_.step > 0 ? fmt::format("save and stop requested: saving step {}", state_.step)
-                                    : "save and stop requested: no step is done, there is nothing to save");
-  if (state_.step > 0 && saved_step_ != state_.step) begin_save();
-  commit_saved(/*wait=*/true);
-  stopped_ = true;
-  return true;
-}
-
-void TrainRun::begin_step() {
-  step_start_ = Clock::now();
-  metrics_ = {};
-  metrics_.set("step", state_.step + 1);
 }
 
 std::vector<Group> TrainRun::sample_groups() {
@@ -218,15 +190,13 @@ void TrainRun::update(const std::vector<Group>& groups) {
   enter("update", next_step(), config_.comm.update_timeout_s);
   const Clock::time_point start = Clock::now();
   updater_->update(groups, names_, state_.step + 1, metrics_, ex_, tape_ ? &*tape_ : nullptr);
-  released_.reset();
   const double seconds = seconds_since(start);
-  state_.step += 1;
+  end_update();
   const AlgorithmSection& a = config_.algorithm;
   if (a.ref_model_sync_steps > 0 && state_.step % a.ref_model_sync_steps == 0)
     mix_reference(*reference_, *model_->policy, a.ref_model_mixup_alpha, ex_);
   if (a.use_adaptive_entropy)
     state_.extra["entropy_bonus"] = {updater_->entropy_bonus().coefficient, updater_->entropy_bonus().last_entropy};
-  state_.optimizer_steps = optimizer_->steps_done();
   metrics_.set("num_tokens", state_.num_tokens);
   metrics_.set("epoch", epoch_at((filter_ ? filter_->draws : state_.step) + 1, config_.trainer.prompts_per_step,
                                  static_cast<int64_t>(data_.train.problems.size())));
@@ -248,80 +218,12 @@ void TrainRun::evaluate_if_due() {
 }
 
 void TrainRun::end_step(const std::vector<Group>& groups) {
-  struct rusage usage {};
-  getrusage(RUSAGE_SELF, &usage);
-  metrics_.set("perf/peak_memory_gb", static_cast<double>(usage.ru_maxrss) * 1024 / 1e9);
-  metrics_.set("timing_s/checkpoint", std::exchange(checkpoint_seconds_, 0.0));
-  metrics_.set("timing_s/checkpoint_write", checkpoints_->seconds());
-  metrics_.set("timing_s/step", seconds_since(step_start_));
-  dir_.append_metrics(metrics_);
+  append_metrics();
   const int64_t every = config_.log.completions_steps;
   if (every > 0 && (state_.step == 1 || state_.step % every == 0))
     dir_.write_completions(state_.step, groups, names_, config_.reward);
   write_trace();
   if (comm_.rank() == 0) observer_.step(state_.step, config_.trainer.max_steps, metrics_);
-}
-
-void TrainRun::save_if_due() {
-  if (config_.trainer.save_steps > 0 && state_.step % config_.trainer.save_steps == 0) begin_save();
-}
-
-double TrainRun::checkpoint_meeting() const { return meeting_timeout(config_, config_.comm.checkpoint_timeout_s); }
-
-// The rest is written while the run goes on.
-void TrainRun::begin_save() {
-  commit_saved(/*wait=*/true);
-  enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
-  const Span span(ex_.trace, "checkpoint");
-  const Clock::time_point start = Clock::now();
-  const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
-  checkpoints_->begin(state_, identity_, config_.trainer.save_total_limit, [&](const std::filesystem::path& folder) {
-    Json files = Json::object();
-    if (config_.algorithm.ref_model_sync_steps > 0) files["reference"] = write_reference(*reference_, folder);
-    if (filter_) files["groups"] = filter_->save(folder);
-    return files;
-  });
-  saved_step_ = state_.step;
-  checkpoint_seconds_ += seconds_since(start);
-}
-
-// The optimizer's state is about to change.
-void TrainRun::release_checkpoint(const Exec& ex) {
-  if (!checkpoints_->pending()) return;
-  enter("checkpoint", saved_step_, config_.comm.checkpoint_timeout_s);
-  const Clock::time_point start = Clock::now();
-  checkpoints_->release_state(ex, cache_limit(config_, host_ranks_).free_bytes);
-  checkpoint_seconds_ += seconds_since(start);
-  // The ranks meet once more, when they share their weights, and one may still wait for its disk.
-  released_.emplace(comm_, config_, checkpoint_meeting());
-  enter("update", next_step(), config_.comm.update_timeout_s + config_.comm.checkpoint_timeout_s);
-}
-
-void TrainRun::commit_saved(bool wait) {
-  if (!checkpoints_->pending()) return;
-  const Span span(ex_.trace, "checkpoint");
-  const Clock::time_point start = Clock::now();
-  enter("checkpoint", saved_step_, config_.comm.checkpoint_timeout_s);
-  if (wait) checkpoints_->wait_written();
-  enter("checkpoint", saved_step_, with_grace(checkpoint_meeting()));
-  const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
-  if (wait) {
-    checkpoints_->commit();
-  } else {
-    checkpoints_->commit_if_written();
-  }
-  checkpoint_seconds_ += seconds_since(start);
-}
-
-// What every rank has seen since the last call, into the one file. Called by all ranks.
-void TrainRun::write_trace() {
-  if (!trace_) return;
-  const std::string mine = trace_->take();
-  for (const std::vector<std::byte>& bytes : comm_.all_gather(std::as_bytes(std::span(mine)), "trace")) {
-    if (!trace_file_ || trace_file_->append({reinterpret_cast<const char*>(bytes.data()), bytes.size()})) continue;
-    observer_.message(fmt::format("log.trace: trace.json has reached {} MB; later steps are not in it", TraceFile::kMaxBytes >> 20));
-    trace_file_.reset();
-  }
 }
 
 TrainSummary TrainRun::finish() {
@@ -338,12 +240,7 @@ TrainSummary TrainRun::finish() {
   if (!summary.stopped_early) {
     if (evaluated_step_ != state_.step || !last_accuracy_) measure("accuracy after GRPO");
     summary.accuracy_after = last_accuracy_;
-    enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
-    const Span span(ex_.trace, "checkpoint");
-    const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
-    dir_.write_model(*model_->policy, model_files_, dir_.final_model(),
-                     rounded() ? optimizer_->gather_masters() : std::vector<float>());
-    comm_.barrier("final model");
+    write_final_model();
     summary.final_model = dir_.final_model();
   }
   write_trace();

@@ -3,8 +3,6 @@
 #include <utility>
 
 #include "core/check.h"
-#include "core/hash.h"
-#include "core/scratch_folder.h"
 #include "trainer/deadlines.h"
 #include "model/device.h"
 #include "trainer/memory_plan.h"
@@ -13,52 +11,23 @@
 #include "trainer/warm_start.h"
 
 namespace cohort {
-namespace {
-
-// Parameters, dtype, and what the files beside the weights say: config, tokenizer, template.
-std::string model_fingerprint(const Policy& policy, const ModelFiles& files) {
-  std::string text = fmt::format("{}\n{}", dtype_name(policy.dtype), files.fingerprint());
-  for (const ParamEntry& entry : policy.table.entries)
-    text += fmt::format("\n{} {} {} {}", entry.name, entry.shape[0], entry.shape[1], entry.offset);
-  return fingerprint(text);
-}
-
-}  // namespace
 
 void TrainRun::load() {
   observer_.stage("loading", 0, 1);
   const MeetingDeadline meeting(comm_, config_, meeting_timeout(config_, config_.comm.load_timeout_s));
   // What can be refused is refused before the run directory is touched.
   data_ = load_data(config_.data);
-  const int64_t shards = config_.trainer.logical_ranks;
-  logical_range(static_cast<int>(shards), comm_.rank(), comm_.size());
-  std::optional<ScratchFolder> scratch;  // for the files of model.init, whose place is in the run directory
-  if (config_.model.init) {
-    write_initial_model(*config_.model.init, config_.model.dtype, scratch.emplace().path());
-    model_ = init_model(scratch->path(), config_.model.dtype, shards, config_.run.seed, ex_);
-  } else {
-    model_ = load_model(config_.model.path, config_.model.dtype, shards, ex_);
-  }
+  load_model_of_config();
   for (Dataset* data : {&data_.train, &data_.eval})
     encode_prompts(*data, model_->tokenizer, model_->chat_template, config_.data, model_->policy->config.vocab_size);
-  model_files_ = read_model_files(model_->source, model_->policy->table);
-  identity_ = {config_identity(config_), data_.train.fingerprint, model_fingerprint(*model_->policy, model_files_)};
+  identify(data_.train.fingerprint);
   CHECK_USAGE(!stop_tokens(*model_).empty(), "{}: neither config.json nor the tokenizer names a token that ends a completion",
               model_->source.string());
   make_generator(Sampling::training, data_.train)->cache_size().require_free();
   if (!data_.eval.problems.empty()) make_generator(Sampling::evaluation, data_.eval);
   if (dir_.resume_from()) check_resumable(*dir_.resume_from(), identity_, config_);
 
-  dir_.begin(config_, comm_);
-  if (!dir_.message().empty()) observer_.message(dir_.message());
-  if (comm_.rank() == 0 && dir_.resume_from())
-    if (const std::string note = resume_note(*dir_.resume_from(), comm_.size()); !note.empty()) observer_.message(note);
-  if (trace_ && comm_.rank() == 0) trace_file_.emplace(dir_.path() / "trace.json");
-  if (config_.model.init) {
-    if (comm_.rank() == 0) write_initial_model(*config_.model.init, config_.model.dtype, dir_.initial());
-    model_->source = model_files_.source = dir_.initial();
-    comm_.barrier("initial model");
-  }
+  begin_dir();
   observer_.stage("loading", 1, 1);
 }
 
@@ -74,11 +43,6 @@ std::unique_ptr<Generator> TrainRun::make_generator(Sampling sampling, const Dat
 // Where the model after the warm start lies: with the checkpoint, which may be of a run under another name.
 std::filesystem::path TrainRun::warm_start_source() const {
   return dir_.resume_from() ? dir_.resume_from()->parent_path().parent_path() / "warm_start" : dir_.warm_start();
-}
-
-// The checkpoint stores more digits than the policy computes with: masters are read from it, and saved.
-bool TrainRun::rounded() const {
-  return !config_.model.init && weights_are_rounded(*model_->policy, model_files_);
 }
 
 // What of the algorithm has moved since step 0.
@@ -99,7 +63,6 @@ void TrainRun::take_up_algorithm_state() {
 // The weights that training starts from: the checkpoint's, or the loaded ones after the warm start.
 void TrainRun::start_policy() {
   const bool warm = config_.trainer.warm_start && config_.trainer.warm_start->steps > 0;
-  const int logical_ranks = static_cast<int>(config_.trainer.logical_ranks);
   if (!dir_.resume_from()) {
     dir_.drop_metrics_after(0);
     if (config_.trainer.eval_before)
@@ -135,19 +98,7 @@ void TrainRun::start_policy() {
     if (warm && warm_start_source() != dir_.warm_start())
       dir_.write_model(*reference_, read_model_files(reference.source, reference_->table), dir_.warm_start());
   }
-  optimizer_ = std::make_unique<Optimizer>(*model_->policy, config_.optim, logical_ranks, comm_);
-  if (rounded())
-    optimizer_->set_masters([&](int64_t begin, std::span<float> out) {
-      read_masters(model_->policy->table, warm ? warm_start_source() : model_->source, begin, out);
-    }, ex_);
-  if (dir_.resume_from()) {
-    const MeetingDeadline meeting(comm_, config_, meeting_timeout(config_, config_.comm.load_timeout_s));
-    state_ = load_checkpoint(*dir_.resume_from(), identity_, config_, *optimizer_, comm_, ex_);
-    saved_step_ = state_.step;
-    dir_.drop_metrics_after(state_.step);
-  }
-  checkpoints_.emplace(dir_.checkpoints(), *optimizer_, comm_);
-  optimizer_->before_change([this](const Exec& ex) { release_checkpoint(ex); });
+  begin_optimizer(warm ? warm_start_source() : model_->source);
   updater_ = std::make_unique<Updater>(*model_->policy, reference_.get(), *optimizer_, config_, comm_);
   if (config_.algorithm.filter_groups) filter_.emplace(config_.algorithm.filter_groups_metric, config_.reward);
   if (dir_.resume_from()) take_up_algorithm_state();

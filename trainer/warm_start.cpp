@@ -1,10 +1,8 @@
 #include "trainer/warm_start.h"
 
-#include <cmath>
-
 #include "core/check.h"
 #include "trainer/loss.h"
-#include "trainer/pack_runner.h"
+#include "trainer/sft_update.h"
 
 namespace cohort {
 
@@ -17,12 +15,13 @@ std::vector<float> warm_start(LoadedModel& model, const Dataset& train, int32_t 
   optim.lr_scheduler_type = "cosine";
   optim.warmup_ratio = 0.1;
 
-  std::vector<std::vector<int32_t>> solutions;
+  std::vector<Example> examples;
   for (const Problem& problem : train.problems) {
     CHECK_USAGE(!problem.solution.empty(), "trainer.warm_start: problem '{}' of {} has no solution to learn from", problem.id,
                 train.name);
-    solutions.push_back(model.tokenizer.encode(problem.solution));
-    solutions.back().push_back(stop_token);
+    std::vector<int32_t> solution = model.tokenizer.encode(problem.solution);
+    solution.push_back(stop_token);
+    examples.push_back(make_example(problem.id, problem.tokens, solution));
   }
 
   Optimizer optimizer(*model.policy, optim, static_cast<int>(config.trainer.logical_ranks), comm);
@@ -30,27 +29,13 @@ std::vector<float> warm_start(LoadedModel& model, const Dataset& train, int32_t 
     optimizer.set_masters([&](int64_t begin, std::span<float> out) {
       read_masters(model.policy->table, model.source, begin, out);
     }, ex);
-  PackRunner runner(*model.policy, optimizer, config.trainer.gradient_checkpointing);
+  SftUpdater updater(*model.policy, optimizer, config.trainer, comm);
   for (int64_t step = 1; step <= warm.steps; ++step) {
-    std::vector<PackInput> inputs;
-    int64_t tokens = 0;
-    for (const int64_t index : step_problems(step, warm.problems_per_step, static_cast<int64_t>(train.problems.size()),
-                                             config.run.seed, config.data.shuffle)) {
-      const std::vector<int32_t>& solution = solutions[static_cast<size_t>(index)];
-      inputs.push_back({train.problems[static_cast<size_t>(index)].tokens, {solution}});
-      tokens += static_cast<int64_t>(solution.size());
-    }
-    const std::vector<TrainPack> packs = build_packs(inputs, config.trainer.pack_tokens, config.trainer.logical_ranks);
-    const float gradient = static_cast<float>(-1.0 / static_cast<double>(tokens));
-    runner.step(packs, /*temperature=*/1.0f, learning_rate_at(optim, step - 1, warm.steps),
-                [&](size_t, int64_t, float logprob, float) {
-                  if (!std::isfinite(logprob)) {
-                    fail(ExitCode::kNonFinite, "warm start, step {}: a log-prob is {}; lower trainer.warm_start.learning_rate",
-                         step, logprob);
-                  }
-                  return gradient;
-                },
-                {}, ex);
+    std::vector<const Example*> batch;
+    for (const int64_t index : step_problems(step, warm.problems_per_step, static_cast<int64_t>(examples.size()), config.run.seed,
+                                             config.data.shuffle))
+      batch.push_back(&examples[static_cast<size_t>(index)]);
+    updater.step(batch, learning_rate_at(optim, step - 1, warm.steps), fmt::format("warm start, step {}", step), ex);
     progress(step, warm.steps);
   }
   return rounded ? optimizer.gather_masters() : std::vector<float>();

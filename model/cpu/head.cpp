@@ -76,6 +76,7 @@ struct Sweep {
   float* logprob;       // (rows)
   float* entropy;       // (rows)
   float* lse;           // (rows)
+  float* best;          // (rows)
 };
 
 // Statistics of the logits of all rows.
@@ -94,6 +95,7 @@ void sweep_vocabulary(const Sweep& sweep, const LogitSpace& space, const LogitSo
       sweep.logprob[r] = token_logprob(sweep.target_logit + r, row.stats, 0, inverse_temperature);
       sweep.entropy[r] = row.entropy;
       sweep.lse[r] = row.stats.lse;
+      sweep.best[r] = row.stats.max - row.stats.lse;
     }
   });
 }
@@ -102,10 +104,10 @@ struct SweepPlan {
   size_t chunks, values;
   SweepPlan(Pieces& pieces, int64_t rows, int64_t vocab)
       : chunks(pieces.plan(head::chunks_of(vocab) * rows * static_cast<int64_t>(sizeof(ChunkStats)))),
-        values(pieces.plan(4 * rows * 4)) {}
+        values(pieces.plan(5 * rows * 4)) {}
   Sweep at(const Pieces& pieces, int64_t rows) const {
     float* v = pieces.as<float>(values);
-    return {pieces.as<ChunkStats>(chunks), v, v + rows, v + 2 * rows, v + 3 * rows};
+    return {pieces.as<ChunkStats>(chunks), v, v + rows, v + 2 * rows, v + 3 * rows, v + 4 * rows};
   }
 };
 
@@ -301,7 +303,9 @@ void head_logits(Tensor logits, Tensor h, const PackedWeight& w, const Exec& ex,
 }
 
 void head_logprobs(std::span<float> logprob, std::span<float> entropy, Tensor h, const PackedWeight& w,
-                   std::span<const int32_t> targets, float temperature, const Exec& ex, float softcap) {
+                   std::span<const int32_t> targets, float temperature, const Exec& ex, float softcap, std::span<float> best) {
+  CHECK(best.empty() || best.size() == targets.size(), "head_logprobs: room for {} best log-probs of {} rows", best.size(), targets.size());
+  std::ranges::fill(best, NAN);
   if (ex.gpu != nullptr) return gpu::head_logprobs(logprob, entropy, h, w, targets, temperature, softcap, *ex.gpu);
   check_head("head_logprobs", h, w, targets, temperature, softcap, ex);
   CHECK(logprob.size() == targets.size() && (entropy.empty() || entropy.size() == targets.size()),
@@ -322,12 +326,15 @@ void head_logprobs(std::span<float> logprob, std::span<float> entropy, Tensor h,
                      1.0f / temperature, ex);
     std::copy_n(sweep.logprob, count, logprob.begin() + begin);
     if (!entropy.empty()) std::copy_n(sweep.entropy, count, entropy.begin() + begin);
+    if (!best.empty()) std::copy_n(sweep.best, count, best.begin() + begin);
   }
 }
 
 void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, std::span<const int32_t> targets, float temperature,
                const TokenGradient& gradient, const Exec& ex, float softcap, std::span<const RowPart> parts,
-               const KeptRows& kept, std::span<float> spare) {
+               const KeptRows& kept, std::span<float> spare, std::span<float> best) {
+  CHECK(best.empty() || best.size() == targets.size(), "head_loss: room for {} best log-probs of {} rows", best.size(), targets.size());
+  std::ranges::fill(best, NAN);
   if (ex.gpu != nullptr) return gpu::head_loss(dh, dw, h, w, targets, temperature, gradient, softcap, parts, kept, *ex.gpu);
   check_head("head_loss", h, w, targets, temperature, softcap, ex);
   const int64_t n = h.rows(), V = w.n, C = w.k;
@@ -386,6 +393,7 @@ void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, std::span<
                       batch.steps,
                       &batch == &batches.front()};
     sweep_vocabulary(group.sweep, group.logits, group.source, group.targets, group.inverse_temperature, ex);
+    if (!best.empty()) std::copy_n(group.sweep.best, batch.rows, best.begin() + batch.begin);
     for (int64_t r = 0; r < batch.rows; ++r)
       gradients[r] = gradient(batch.begin + r, group.sweep.logprob[r], group.sweep.entropy[r]);
     add_gradients(dw, group, kept, space, ex);

@@ -38,8 +38,10 @@ inline float token_logprob(const float* logits, const RowStats& stats, int32_t t
 void head_logits(Tensor logits, Tensor h, const PackedWeight& w, const Exec& ex, float softcap = 0);
 
 // logprob[i] = log p(targets[i] | row i), entropy[i] in nats; entropy may be empty.    h (n, C) act
+// `best`, when it is not empty: the log-prob of row i's likeliest token, so that targets[i] is that one where logprob[i] is not
+// below it; on a GPU not known, NaN.
 void head_logprobs(std::span<float> logprob, std::span<float> entropy, Tensor h, const PackedWeight& w,
-                   std::span<const int32_t> targets, float temperature, const Exec& ex, float softcap = 0);
+                   std::span<const int32_t> targets, float temperature, const Exec& ex, float softcap = 0, std::span<float> best = {});
 
 // What a loss says of a row: by its target's log-prob, and by the entropy of its distribution (dentropy / dlogit_j =
 // -p_j (log p_j + entropy) / temperature). A plain number is dlogprob.
@@ -53,10 +55,10 @@ struct RowGradient {
 // order. dh (n, C) f32 and dw (V, C) f32, overwritten; dw is the sum over rows in parts. `kept`: rows of dw that are left
 // for embedding_backward, which finds their parts' sums there. `spare`: memory that is overwritten: logits are kept there
 // between the passes, up to n V of them; what fits neither there nor in 32 MB of workspace is computed twice, and no bit
-// depends on it.
+// depends on it. `best` as above, known of a row before its gradient is asked for.
 using TokenGradient = std::function<RowGradient(int64_t row, float logprob, float entropy)>;
 void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, std::span<const int32_t> targets, float temperature,
                const TokenGradient& gradient, const Exec& ex, float softcap = 0, std::span<const RowPart> parts = {},
-               const KeptRows& kept = {}, std::span<float> spare = {});
+               const KeptRows& kept = {}, std::span<float> spare = {}, std::span<float> best = {});
 
 }  // namespace cohort

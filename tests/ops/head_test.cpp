@@ -93,6 +93,36 @@ TEST(Head, NoRowsHaveNoGradient) {
   EXPECT_TRUE(logprobs(p, 1.0f, ex).logprob.empty());
 }
 
+// The likeliest token of each row is no less likely than any other, and is one of them.
+TEST(Head, KnowsTheLogProbOfTheLikeliestToken) {
+  ExecOwner owner(2);
+  const Exec ex = owner.exec();
+  for (const DType act : kActs) {
+    for (const float softcap : {0.0f, 5.0f}) {
+      Problem p(act, 7, 1000, 32, 3.0f, softcap);
+      const PackedWeight w = packed(p.w, ex);
+      Matrix logits(DType::f32, 7, 1000);
+      head_logits(logits.t(), p.h.t(), w, ex, softcap);
+      for (size_t r = 0; r < 7; r += 2) {  // of every second row the target is the likeliest
+        const float* row = logits.t().f32() + r * 1000;
+        p.targets[r] = static_cast<int32_t>(std::max_element(row, row + 1000) - row);
+      }
+      std::vector<float> logprob(7), best(7), best_of_loss(7), seen;
+      head_logprobs(logprob, {}, p.h.t(), w, p.targets, 0.7f, ex, softcap, best);
+      const Matrix dh(DType::f32, 7, 32), dw(DType::f32, 1000, 32);
+      head_loss(dh.t(), dw.t(), p.h.t(), w, p.targets, 0.7f,
+                [&](int64_t r, float, float) {
+                  seen.push_back(best_of_loss[static_cast<size_t>(r)]);
+                  return 1.0f;
+                },
+                ex, softcap, {}, {}, {}, best_of_loss);
+      EXPECT_EQ(best_of_loss, best);
+      EXPECT_EQ(seen, best) << "known before the gradient is asked for";
+      for (size_t r = 0; r < 7; ++r) EXPECT_EQ(logprob[r] == best[r], r % 2 == 0) << r;
+    }
+  }
+}
+
 TEST(Head, RefusesWhatDoesNotFit) {
   ExecOwner owner(1);
   const Exec ex = owner.exec();
@@ -118,6 +148,9 @@ TEST(Head, RefusesWhatDoesNotFit) {
   refused("head_logprobs: softcap -30, must be positive, or 0 for none",
           [&] { head_logprobs(four, {}, p.h.t(), w, p.targets, 1, ex, -30); });
   refused("head_logits: softcap nan", [&] { head_logits(dw.t(), p.h.t(), w, ex, NAN); });
+  refused("head_logprobs: room for 3 best log-probs of 4 rows", [&] { head_logprobs(four, {}, p.h.t(), w, p.targets, 1, ex, 0, three); });
+  refused("head_loss: room for 3 best log-probs of 4 rows",
+          [&] { head_loss(dh.t(), dw.t(), p.h.t(), w, p.targets, 1, [](int64_t, float, float) { return 1.0f; }, ex, 0, {}, {}, {}, three); });
   refused("room for 3 log-probs", [&] { run(p.h.t(), p.targets, 1, three); });
   refused("without a CPU context", [&] { head_logprobs(four, {}, p.h.t(), w, p.targets, 1, Exec{}); });
   refused("a vocabulary of 0", [&] { logit_row_stats(four.data(), 0, 1.0f); });

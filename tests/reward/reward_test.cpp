@@ -50,7 +50,7 @@ std::vector<std::string> names_without_options() {
 TEST(Rewards, EveryNameMakesOne) {
   EXPECT_EQ(reward_names(), (std::vector<std::string>{
                                 "last_number", "exact", "format", "math", "length", "soft_overlong",
-                                "cosine_length", "repetition", "keywords", "language", "json",
+                                "cosine_length", "repetition", "keywords", "language", "json", "similarity",
                                 "reasoning_gym", "code", "command", "http", "library"}));
   const Json needed = needed_options();
   for (const std::string& name : names_without_options())

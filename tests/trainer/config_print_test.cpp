@@ -23,6 +23,7 @@ void expect_equal(const Config& a, const Config& b) {
   EXPECT_EQ(a.algorithm, b.algorithm);
   EXPECT_EQ(a.optim, b.optim);
   EXPECT_EQ(a.trainer, b.trainer);
+  EXPECT_EQ(a.sft, b.sft);
   EXPECT_EQ(a.comm, b.comm);
   EXPECT_EQ(a.log, b.log);
   ASSERT_EQ(a.reward.size(), b.reward.size());
@@ -56,6 +57,7 @@ TEST(ConfigSchema, EveryMemberHasARow) {
   EXPECT_EQ(keys_of("algorithm").size(), members<AlgorithmSection>());
   EXPECT_EQ(keys_of("optim").size(), members<OptimSection>());
   EXPECT_EQ(keys_of("trainer.warm_start").size(), members<WarmStartConfig>());
+  EXPECT_EQ(keys_of("sft").size(), members<SftSection>());
   EXPECT_EQ(keys_of("comm").size(), members<CommSection>());
   EXPECT_EQ(keys_of("log").size(), members<LogSection>());
   // And a map inside each of these.
@@ -87,22 +89,28 @@ TEST(ConfigPrint, DefaultsAreWithinTheirRanges) {
   expect_equal(parse_config(config_to_yaml(config), "printed"), config);
 }
 
+// Those of `cohort train`, and then those of `cohort sft`.
 TEST(ConfigPrint, EveryKeyIsPresent) {
   Config config = minimal_config();
   for (const SectionRow& row : config_sections()) {
     if (row.optional()) row.set_present(config, true);
   }
-  const YAML::Node root = parse_yaml(config_to_yaml(config), "printed");
-  size_t count = 0;
-  for (const auto& section : root) {
-    if (section.second.IsSequence()) continue;  // reward
-    for (const auto& entry : section.second) {
-      const bool keys = find_section(section.first.Scalar() + "." + entry.first.Scalar()) != nullptr;
-      count += keys ? entry.second.size() : 1;
+  std::set<std::string> printed;
+  for (const bool sft : {true, false}) {
+    if (!sft) config.sft.reset();
+    const YAML::Node root = parse_yaml(config_to_yaml(config), "printed");
+    for (const auto& section : root) {
+      if (section.second.IsSequence()) continue;  // reward
+      for (const auto& entry : section.second) {
+        const std::string path = section.first.Scalar() + "." + entry.first.Scalar();
+        if (find_section(path) == nullptr) printed.insert(path);
+        if (find_section(path) != nullptr)
+          for (const auto& inner : entry.second) printed.insert(path + "." + inner.first.Scalar());
+      }
     }
+    EXPECT_EQ(root.size(), sft ? 8u : 10u);
   }
-  EXPECT_EQ(count, config_keys().size());
-  EXPECT_EQ(root.size(), 10u);
+  EXPECT_EQ(printed.size(), config_keys().size());
 }
 
 TEST(ConfigPrint, NumbersLookLikeTheirTypes) {

@@ -109,5 +109,22 @@ TEST(Packs, EmptyCompletionsAreLeftOut) {
   EXPECT_ERROR(build_packs(std::vector<PackInput>{{{}, {prompt}}}, 0, 8), kInternal, "empty prompt");
 }
 
+TEST(Packs, TargetsAreThoseThatAreNamed) {
+  const std::vector<int32_t> prompt = {1, 2}, completion = {10, 11, 12, 13, 14};
+  const PackInput input{.prompt = prompt, .completions = {completion}, .targets = {{{0, 1}, {2, 4}}}};
+  const std::vector<TrainPack> packs = build_packs(std::span(&input, 1), 0, 1);
+  ASSERT_EQ(packs.size(), 1u);
+  EXPECT_EQ(packs[0].tokens.tokens, (std::vector<int32_t>{1, 2, 10, 11, 12, 13})) << "what is no target is run all the same";
+  EXPECT_EQ(packs[0].tokens.targets, (std::vector<int32_t>{10, 12, 13}));
+  EXPECT_EQ(packs[0].tokens.rows, (std::vector<int32_t>{1, 3, 4}));
+  std::vector<int32_t> positions;
+  for (const TargetRef& ref : packs[0].refs) positions.push_back(ref.position);
+  EXPECT_EQ(positions, (std::vector<int32_t>{0, 2, 3}));
+  for (const std::vector<TokenSpan>& wrong : {std::vector<TokenSpan>{{0, 6}}, {{2, 2}}, {{1, 3}, {2, 4}}, {{-1, 2}}}) {
+    const PackInput bad{.prompt = prompt, .completions = {completion}, .targets = {wrong}};
+    EXPECT_ERROR(build_packs(std::span(&bad, 1), 0, 1), kInternal, "targets ");
+  }
+}
+
 }  // namespace
 }  // namespace cohort

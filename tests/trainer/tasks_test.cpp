@@ -1,6 +1,7 @@
 // The built-in tasks: right answers, no problem on both sides, sizes and their limits.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <charconv>
 #include <set>
 
@@ -35,7 +36,7 @@ std::vector<Problem> both(const TaskData& data) {
 
 // What a problem and the same problem turned round have in common.
 std::string family(const std::string& task, const Problem& problem) {
-  if (task == "reverse") return std::min(problem.id, problem.solution);
+  if (task.starts_with("reverse")) return std::min(problem.id, problem.columns["answer"].get<std::string>());
   const size_t plus = problem.id.find('+');
   const std::string a = problem.id.substr(0, plus), b = problem.id.substr(plus + 1);
   return std::min(a, b) + "+" + std::max(a, b);
@@ -54,7 +55,7 @@ bool disjoint(const std::set<std::string>& a, const std::set<std::string>& b) {
 }
 
 TEST(Tasks, Defaults) {
-  EXPECT_EQ(task_names(), (std::vector<std::string>{"addition", "reverse", "arithmetic"}));
+  EXPECT_EQ(task_names(), (std::vector<std::string>{"addition", "reverse", "arithmetic", "reverse_text"}));
   for (const std::string& name : task_names()) {
     const TaskData data = make_task({.name = name});
     EXPECT_GE(data.train.problems.size(), 4096u) << name;
@@ -84,6 +85,18 @@ TEST(Tasks, ReverseReversesAWord) {
     ASSERT_EQ(p.id.find_first_not_of("abcdefghijklmnopqrstuvwxyz"), std::string::npos) << p.id;
     ASSERT_EQ(p.solution, std::string(p.id.rbegin(), p.id.rend()));
     ASSERT_EQ(p.columns, Json({{"answer", p.solution}}));
+  }
+}
+
+TEST(Tasks, ReverseTextReversesWordsIntoTags) {
+  for (const Problem& p : both(make_task({.name = "reverse_text", .seed = 3}))) {
+    ASSERT_EQ(p.prompt, "Reverse the text character-by-character. Put your answer in <reversed_text> tags.\n\n" + p.id);
+    const auto spaces = std::ranges::count(p.id, ' ');
+    ASSERT_TRUE(spaces >= 1 && spaces <= 3) << p.id;
+    ASSERT_EQ(p.id.find_first_not_of("abcdefghijklmnopqrstuvwxyz "), std::string::npos) << p.id;
+    const std::string answer(p.id.rbegin(), p.id.rend());
+    ASSERT_EQ(p.columns, Json({{"answer", answer}}));
+    ASSERT_EQ(p.solution, "<reversed_text>" + answer + "</reversed_text>");
   }
 }
 
@@ -121,12 +134,14 @@ TEST(Tasks, ChatIsTheSameProblemAsOneUserMessage) {
 
 TEST(Tasks, TheSolutionEarnsTheReward) {
   for (const std::string& name : task_names()) {
+    const RewardSpec tagged{.name = "similarity", .options = {{"tag", "reversed_text"}}};
     const RewardSet rewards(
-        std::vector<RewardSpec>{{.name = name == "reverse" ? "exact" : "last_number"}});
+        std::vector<RewardSpec>{name == "reverse_text" ? tagged : RewardSpec{.name = name == "reverse" ? "exact" : "last_number"}});
     for (const Problem& p : both(make_task({.name = name, .train_size = 500}))) {
       ASSERT_EQ(rewards.score({.completion = p.solution, .columns = &p.columns}).total, 1.0)
           << p.id;
-      ASSERT_EQ(rewards.score({.completion = p.solution + "1", .columns = &p.columns}).total, 0.0)
+      const std::string wrong = name == "reverse_text" ? p.columns["answer"].get<std::string>() : p.solution + "1";
+      ASSERT_EQ(rewards.score({.completion = wrong, .columns = &p.columns}).total, 0.0)
           << p.id;
     }
   }
@@ -209,9 +224,9 @@ TEST(Tasks, SizesBeyondTheTaskNameTheMaximumAndTheMaximumWorks) {
 
 TEST(Tasks, UnknownNamesAreAnsweredWithTheNearest) {
   expect_words(refusal({.name = "adition"}), {"unknown task 'adition'; did you mean 'addition'?",
-                                              "addition, reverse, arithmetic"});
+                                              "addition, reverse, arithmetic, reverse_text"});
   const std::string far = refusal({.name = "chess"});
-  expect_words(far, {"unknown task 'chess'; allowed are addition, reverse, arithmetic"});
+  expect_words(far, {"unknown task 'chess'; allowed are addition, reverse, arithmetic, reverse_text"});
 }
 
 // Both sides draw from the whole task: no operand or letter is missing from training.

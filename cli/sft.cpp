@@ -1,0 +1,40 @@
+// cohort sft: trainer/sft.h, and its plan.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/arguments.h"
+#include "cli/plan_memory.h"
+#include "cli/progress.h"
+#include "cli/training.h"
+#include "core/text.h"
+#include "trainer/memory_plan.h"
+#include "trainer/sft.h"
+
+namespace cohort {
+namespace {
+
+int dry_run(const Config& config, Comm& comm) {
+  const ThreadPlan threads = choose_threads(config.run, comm);
+  if (comm.rank() != 0) return 0;
+  const ModelConfig model = planned_model(config);
+  const TrainingPlan plan{.model = model, .config = config, .ranks = comm.size(), .threads = threads.threads};
+  RunMemory memory{.step = sft_memory(plan), .checkpoint = checkpoint_memory(plan, {}), .finish = final_memory(plan)};
+  fmt::print("{}\n# memory of one rank of {}, at most:\n", config_to_yaml(config), comm.size());
+  std::string table = memory_table(memory);
+  for (size_t at = 0; at < table.size(); at = table.find('\n', at) + 1) table.insert(at, "#");
+  fmt::print("{}", table);
+  print_gpu_memory();
+  return 0;
+}
+
+TrainingEnd run(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals, TrainObserver& observer, const Exec& ex) {
+  const SftSummary summary = sft(config, comm, watchdog, signals, observer, ex);
+  return {summary_table(summary), summary.stopped_early};
+}
+
+}  // namespace
+
+Action add_sft(CLI::App& app) { return add_training(app, {"sft", ConfigUse::sft, dry_run, run}); }
+
+}  // namespace cohort

@@ -1,0 +1,81 @@
+#include "cli/training.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/arguments.h"
+#include "cli/failure.h"
+#include "cli/progress.h"
+#include "cli/start_line.h"
+#include "core/text.h"
+#include "model/device.h"
+#include "trainer/deadlines.h"
+
+namespace cohort {
+namespace {
+
+struct Options {
+  ConfigArguments config;
+  bool dry_run = false, quiet = false, stall_report = false;
+};
+
+int run_training(const TrainingCommand& command, const Options& o, const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals) {
+  const std::shared_ptr<Gpu> gpu = load_gpu(config, comm, watchdog);
+  if (o.dry_run) return command.dry_run(config, comm);
+  const ThreadPlan threads = choose_threads(config.run, comm);
+  ExecOwner owner(threads.threads, threads.cpus, gpu);
+
+  TrainProgress progress(start_line(run_layout(comm, threads)));
+  TrainWarnings warnings;
+  TrainObserver silent;
+  const bool show = config.log.progress && !o.quiet;
+  TrainObserver& observer = comm.rank() != 0 ? silent : show ? static_cast<TrainObserver&>(progress) : warnings;
+  const TrainingEnd end = command.run(config, comm, watchdog, signals, observer, owner.exec());
+  progress.close();
+  if (comm.rank() == 0) tell_result(end.summary);
+  return static_cast<int>(end.stopped_early ? ExitCode::kStopped : ExitCode::kOk);
+}
+
+int run(const TrainingCommand& command, const Options& o, Comm& comm, LastSeen& seen, const StopSignals& signals) {
+  const Config config = o.config.load(command.use);
+  comm.set_deadline(in_ms(config.comm.timeout_s));
+  if (o.stall_report) {
+    seen.stacks().answer();
+    seen.report_stalls(true);
+  }
+  Watchdog watchdog(rank_name(comm), ends_all_ranks(comm, seen), &seen);
+  try {
+    return run_training(command, o, config, comm, watchdog, signals);
+  } catch (...) {
+    throw located(std::current_exception(), watchdog);
+  }
+}
+
+}  // namespace
+
+void print_gpu_memory() {
+  if (const std::optional<GpuMemory> on_gpu = gpu_memory())
+    fmt::print("# of the GPU, {} of {} free; its pieces are counted as a host's\n", human_bytes(static_cast<uint64_t>(on_gpu->free)),
+               human_bytes(static_cast<uint64_t>(on_gpu->total)));
+}
+
+Action add_training(CLI::App& app, const TrainingCommand& command) {
+  auto o = std::make_shared<Options>();
+  o->config.add_options(app);
+  app.add_flag("--dry-run", o->dry_run, "only print the resolved config and the memory plan");
+  app.add_flag("--quiet", o->quiet, "no progress, only the summary");
+  app.add_flag("--stall-report", o->stall_report,
+               "when a deadline passes, also print the stacks of the rank that did not keep it");
+  app.footer(fmt::format(
+      "Several ranks: mpirun -n N cohort {} CONFIG. The result does not depend on N.\n"
+      "SIGUSR1 (or SIGTERM) saves a checkpoint at the end of the step and stops with exit code 75; "
+      "the same command continues. SIGUSR2 to mpirun: each rank tells where it is, with its stacks.", command.name));
+  return [o, command] {
+    const StopSignals signals;  // before anything else: a request that comes while ranks find each other counts, too
+    return run_on_ranks(StopRequests::handed_on,
+                        [&](Comm& comm, LastSeen& seen) { return run(command, *o, comm, seen, signals); });
+  };
+}
+
+}  // namespace cohort

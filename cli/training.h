@@ -1,0 +1,35 @@
+// What `cohort train` and `cohort sft` share: options, ranks, GPU, threads, watchdog, progress.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "cli/command.h"
+#include "comm/comm.h"
+#include "comm/signals.h"
+#include "comm/watchdog.h"
+#include "model/exec.h"
+#include "trainer/config.h"
+#include "trainer/train_observer.h"
+
+namespace cohort {
+
+struct TrainingEnd {
+  std::string summary;  // the last words, for rank 0 to tell
+  bool stopped_early;
+};
+
+struct TrainingCommand {
+  const char* name;
+  ConfigUse use;
+  // Called by all ranks, with the config read and GPUs open. Returns the exit code.
+  int (*dry_run)(const Config& config, Comm& comm);
+  TrainingEnd (*run)(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals, TrainObserver& observer, const Exec& ex);
+};
+
+Action add_training(CLI::App& app, const TrainingCommand& command);
+
+// What a dry run says of a GPU's memory behind a plan, if there is one.
+void print_gpu_memory();
+
+}  // namespace cohort

@@ -1,0 +1,106 @@
+// The reward `similarity`: how much of the answer is in the completion, in its order.
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/check.h"
+#include "core/text.h"
+#include "reward/options.h"
+#include "reward/rewards.h"
+
+namespace cohort {
+namespace {
+
+using Text = std::u32string_view;
+
+constexpr size_t kLongest = 1000;  // code points: a comparison may take the cube of it
+
+std::u32string code_points(std::string_view text) {
+  const std::string valid = to_valid_utf8(text);
+  std::u32string out;
+  for (size_t at = 0; at < valid.size();) out.push_back(next_code_point(valid, at));
+  return out;
+}
+
+struct Block {
+  size_t a, b, size;
+};
+
+// The longest piece that both have; of several the one that comes first in `a`, then in `b`. lengths: (b.size() + 1).
+Block longest_match(Text a, Text b, std::vector<size_t>& lengths) {
+  Block best{0, 0, 0};
+  std::fill_n(lengths.begin(), b.size() + 1, 0);
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = 0;  // of the match that ends at a[i - 1], b[j - 1]
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t above = lengths[j + 1];
+      lengths[j + 1] = a[i] == b[j] ? diagonal + 1 : 0;
+      diagonal = above;
+      if (lengths[j + 1] > best.size) best = {i + 1 - lengths[j + 1], j + 1 - lengths[j + 1], lengths[j + 1]};
+    }
+  }
+  return best;
+}
+
+// Code points in the longest match, and in those of what is left and right of it.
+size_t matches(Text a, Text b) {
+  std::vector<size_t> lengths(b.size() + 1);
+  std::vector<std::pair<Text, Text>> open = {{a, b}};
+  size_t sum = 0;
+  while (!open.empty()) {
+    const auto [left, right] = open.back();
+    open.pop_back();
+    const Block block = longest_match(left, right, lengths);
+    if (block.size == 0) continue;
+    sum += block.size;
+    open.emplace_back(left.substr(0, block.a), right.substr(0, block.b));
+    open.emplace_back(left.substr(block.a + block.size), right.substr(block.b + block.size));
+  }
+  return sum;
+}
+
+class Similarity : public Reward {
+ public:
+  explicit Similarity(const RewardSpec& spec) : column_(column_option(spec)) {
+    if (!spec.options.contains("tag")) return;
+    const std::string tag = column_option(spec, "tag");
+    CHECK_USAGE(tag.find_first_of("<>/ \t\r\n") == std::string::npos, "reward '{}': tag: found '{}'; allowed: a name, without '<', '>' and '/'", spec.name, tag);
+    open_ = "<" + tag + ">", close_ = "</" + tag + ">";
+  }
+
+  std::optional<double> score(const RewardInput& input) const override {
+    const std::optional<std::string> column = column_text(input, column_);
+    if (!column) return std::nullopt;
+    const std::u32string answer = code_points(trim(*column));
+    if (answer.empty() || answer.size() > kLongest) return std::nullopt;
+    const std::optional<std::string_view> given = answer_of(input.completion);
+    if (!given) return 0.0;
+    const std::u32string text = code_points(trim(*given));
+    if (text.size() > kLongest) return 0.0;
+    return 2.0 * static_cast<double>(matches(text, answer)) / static_cast<double>(text.size() + answer.size());
+  }
+
+ private:
+  // Between the first of the tags and the next that closes it; nothing where they are not there.
+  std::optional<std::string_view> answer_of(std::string_view completion) const {
+    if (open_.empty()) return completion;
+    const size_t begin = completion.find(open_);
+    if (begin == std::string_view::npos) return std::nullopt;
+    const std::string_view rest = completion.substr(begin + open_.size());
+    const size_t end = rest.find(close_);
+    if (end == std::string_view::npos) return std::nullopt;
+    return rest.substr(0, end);
+  }
+
+  std::string column_, open_, close_;
+};
+
+}  // namespace
+
+std::unique_ptr<Reward> make_similarity(const RewardSpec& spec) {
+  check_options(spec, {"column", "tag"});
+  return std::make_unique<Similarity>(spec);
+}
+
+}  // namespace cohort

@@ -1,0 +1,55 @@
+// Which keys `cohort sft` reads, and what must hold of them (docs/sft.md). A key that would have no effect is refused by name.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/check.h"
+#include "trainer/config_check.h"
+#include "trainer/config_schema.h"
+
+namespace cohort {
+namespace {
+
+// A section whose keys all count, and single keys of the others. New keys are not read until they stand here.
+constexpr std::array kRead = {
+    "run.*", "model.path", "model.dtype", "model.init.*", "optim.*", "sft.*", "data.task.*",
+    "data.train", "data.eval", "data.max_eval_samples", "data.shuffle", "data.chat_template_kwargs", "data.allow_special_tokens", "data.now",
+    "trainer.max_steps", "trainer.logical_ranks", "trainer.pack_tokens", "trainer.gradient_checkpointing", "trainer.eval_steps",
+    "trainer.eval_before", "trainer.save_steps", "trainer.save_total_limit",
+    "comm.timeout_s", "comm.update_timeout_s", "comm.load_timeout_s", "comm.checkpoint_timeout_s", "comm.interface",
+    "log.progress", "log.trace",
+};
+
+bool sft_reads(std::string_view path) {
+  return std::ranges::any_of(kRead, [&](std::string_view entry) {
+    if (!entry.ends_with('*')) return entry == path || entry.starts_with(fmt::format("{}.", path));
+    entry.remove_suffix(1);  // "run."
+    return path.starts_with(entry) || entry.starts_with(fmt::format("{}.", path));
+  });
+}
+
+// What to do instead.
+std::string remedy(std::string_view path) {
+  if (path == "data.max_prompt_length") return "sft.max_length bounds prompt and completion together";
+  if (path == "trainer.prompts_per_step") return "cohort sft counts sft.examples_per_step";
+  if (path.starts_with("trainer.warm_start")) return "the whole run is what a warm start is";
+  if (path == "log.completions_steps" || path == "trainer.reuse_activations" || path.starts_with("comm.r")) return "it samples and scores nothing";
+  for (const char* section : {"rollout", "reward", "algorithm"})
+    if (path.starts_with(section)) return "it samples and scores nothing";
+  return "remove it";
+}
+
+}  // namespace
+
+bool config_reads(const Config& config, std::string_view path) {
+  return config.sft ? sft_reads(path) : path != "sft" && !path.starts_with("sft.");
+}
+
+void check_sft(const Config& config, const KeyPlaces& places, const Refuse& refuse) {
+  if (!config.sft) refuse({}, "section sft is missing, which says what cohort sft learns from; write at least sft: {num_train_epochs: 3}");
+  for (const auto& [path, where] : places)
+    if (!sft_reads(path)) refuse({path.c_str()}, fmt::format("{}: cohort sft does not read it: {}", path, remedy(path)));
+}
+
+}  // namespace cohort

@@ -1,0 +1,74 @@
+#include "trainer/jsonl_rows.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "core/check.h"
+#include "core/files.h"
+
+namespace cohort {
+namespace {
+
+constexpr size_t kMaxFileBytes = size_t{8} << 30;
+constexpr size_t kMaxLineBytes = size_t{16} << 20;
+constexpr std::string_view kBom = "\xEF\xBB\xBF";
+
+std::string read_id(const Json& id, const std::string& where) {
+  if (id.is_number_integer()) return id.dump();
+  CHECK_INPUT(id.is_string() && !id.get_ref<const std::string&>().empty(),
+              "{}: 'id' is a whole number or a text that is not empty, found {}", where,
+              id.is_string() ? "an empty text" : id.type_name());
+  check_no_nul(id.get_ref<const std::string&>(), where, "'id'");
+  return id.get<std::string>();
+}
+
+bool is_blank(std::string_view line) {
+  return line.find_first_not_of(" \t\r") == std::string_view::npos;
+}
+
+}  // namespace
+
+std::string shown(std::string_view text) { return dump_json(Json(text.substr(0, 60))); }
+
+void check_no_nul(std::string_view text, std::string_view where, std::string_view what) {
+  CHECK_INPUT(text.find('\0') == std::string_view::npos, "{}: {} has a NUL character", where, what);
+}
+
+void check_no_nul_inside(const Json& value, std::string_view where) {
+  if (value.is_string()) check_no_nul(value.get_ref<const std::string&>(), where, "a text");
+  if (!value.is_structured()) return;
+  for (const auto& [key, item] : value.items()) {
+    if (value.is_object()) check_no_nul(key, where, "a key");
+    check_no_nul_inside(item, where);
+  }
+}
+
+void read_rows(const std::filesystem::path& file, int64_t max_rows, std::string_view needs,
+               const std::function<void(Json, const std::string&, const std::string&)>& row) {
+  CHECK(max_rows >= 0, "at most {} rows of a file", max_rows);
+  const std::string content = read_file(file, kMaxFileBytes), name = file.string();
+  std::unordered_map<std::string, int64_t> line_of_id;
+  std::string_view rest = content;
+  int64_t rows = 0;
+  for (int64_t number = 1; !rest.empty(); ++number) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    if (is_blank(line)) continue;
+    const std::string where = fmt::format("{}:{}", name, number);
+    CHECK_INPUT(line.size() <= kMaxLineBytes, "{}: a line of {} bytes; allowed are {}", where,
+                line.size(), kMaxLineBytes);
+    CHECK_INPUT(!line.starts_with(kBom), "{}: a byte order mark; save the file without it", where);
+    check_no_nul(line, where, "the line");
+    Json object = parse_json(line, where);
+    CHECK_INPUT(object.is_object(), "{}: a row is an object with {}, found {}", where, needs, object.type_name());
+    const auto given = object.find("id");
+    const std::string id = given != object.end() ? read_id(*given, where) : fmt::format("line {}", number);
+    row(std::move(object), id, where);
+    const auto [first, is_new] = line_of_id.emplace(id, number);
+    CHECK_INPUT(is_new, "{}: the id {} is already that of line {}", where, shown(id), first->second);
+    if (++rows == max_rows) break;
+  }
+  CHECK_INPUT(rows > 0, "{}: the data set is empty", name);
+}
+
+}  // namespace cohort

@@ -1,0 +1,193 @@
+#include "trainer/run_frame.h"
+
+#include <sys/resource.h>
+
+#include <utility>
+
+#include "core/check.h"
+#include "core/hash.h"
+#include "core/scratch_folder.h"
+#include "trainer/generator_setup.h"
+
+namespace cohort {
+namespace {
+
+// Parameters, dtype, and what the files beside the weights say: config, tokenizer, template.
+std::string model_fingerprint(const Policy& policy, const ModelFiles& files) {
+  std::string text = fmt::format("{}\n{}", dtype_name(policy.dtype), files.fingerprint());
+  for (const ParamEntry& entry : policy.table.entries)
+    text += fmt::format("\n{} {} {} {}", entry.name, entry.shape[0], entry.shape[1], entry.offset);
+  return fingerprint(text);
+}
+
+}  // namespace
+
+RunFrame::RunFrame(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals* signals, TrainObserver& observer,
+                   const Exec& ex)
+    : config_(config), comm_(comm), host_ranks_(ranks_on_host(comm)), watchdog_(watchdog), signals_(signals), observer_(observer), ex_(ex),
+      start_(Clock::now()), dir_(config, comm) {
+  if (config_.log.trace) ex_.trace = &trace_.emplace(comm_.rank());
+}
+
+RunFrame::~TrainRun() {
+  watchdog_.leave();
+  if (!trace_file_) return;
+  try {  // what is left when a run fails: of this rank only, as the others may be gone
+    trace_file_->append(trace_->take());
+  } catch (const std::exception&) {  // the failure itself is what is told
+  }
+}
+
+void RunFrame::enter(const char* section, int64_t step, double deadline_s) {
+  watchdog_.enter(section, step, in_ms(deadline_s));
+}
+
+bool RunFrame::stop_requested() {
+  commit_saved(/*wait=*/false);
+  enter("collective", state_.step, config_.comm.timeout_s);
+  if (!comm_.any(signals_ != nullptr && signals_->requested(), "stop request")) return false;
+  observer_.message(state_.step > 0 ? fmt::format("save and stop requested: saving step {}", state_.step)
+                                    : "save and stop requested: no step is done, there is nothing to save");
+  if (state_.step > 0 && saved_step_ != state_.step) begin_save();
+  commit_saved(/*wait=*/true);
+  stopped_ = true;
+  return true;
+}
+
+void RunFrame::begin_step() {
+  step_start_ = Clock::now();
+  metrics_ = {};
+  metrics_.set("step", state_.step + 1);
+}
+
+void RunFrame::save_if_due() {
+  if (config_.trainer.save_steps > 0 && state_.step % config_.trainer.save_steps == 0) begin_save();
+}
+
+double RunFrame::checkpoint_meeting() const { return meeting_timeout(config_, config_.comm.checkpoint_timeout_s); }
+
+// The rest is written while the run goes on.
+void RunFrame::begin_save() {
+  commit_saved(/*wait=*/true);
+  enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
+  const Span span(ex_.trace, "checkpoint");
+  const Clock::time_point start = Clock::now();
+  const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
+  checkpoints_->begin(state_, identity_, config_.trainer.save_total_limit,
+                      [&](const std::filesystem::path& folder) { return checkpoint_files_ ? checkpoint_files_(folder) : Json::object(); });
+  saved_step_ = state_.step;
+  checkpoint_seconds_ += seconds_since(start);
+}
+
+// The optimizer's state is about to change.
+void RunFrame::release_checkpoint(const Exec& ex) {
+  if (!checkpoints_->pending()) return;
+  enter("checkpoint", saved_step_, config_.comm.checkpoint_timeout_s);
+  const Clock::time_point start = Clock::now();
+  checkpoints_->release_state(ex, cache_limit(config_, host_ranks_).free_bytes);
+  checkpoint_seconds_ += seconds_since(start);
+  // The ranks meet once more, when they share their weights, and one may still wait for its disk.
+  released_.emplace(comm_, config_, checkpoint_meeting());
+  enter("update", next_step(), config_.comm.update_timeout_s + config_.comm.checkpoint_timeout_s);
+}
+
+void RunFrame::commit_saved(bool wait) {
+  if (!checkpoints_->pending()) return;
+  const Span span(ex_.trace, "checkpoint");
+  const Clock::time_point start = Clock::now();
+  enter("checkpoint", saved_step_, config_.comm.checkpoint_timeout_s);
+  if (wait) checkpoints_->wait_written();
+  enter("checkpoint", saved_step_, with_grace(checkpoint_meeting()));
+  const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
+  if (wait) {
+    checkpoints_->commit();
+  } else {
+    checkpoints_->commit_if_written();
+  }
+  checkpoint_seconds_ += seconds_since(start);
+}
+
+// What every rank has seen since the last call, into the one file. Called by all ranks.
+void RunFrame::write_trace() {
+  if (!trace_) return;
+  const std::string mine = trace_->take();
+  for (const std::vector<std::byte>& bytes : comm_.all_gather(std::as_bytes(std::span(mine)), "trace")) {
+    if (!trace_file_ || trace_file_->append({reinterpret_cast<const char*>(bytes.data()), bytes.size()})) continue;
+    observer_.message(fmt::format("log.trace: trace.json has reached {} MB; later steps are not in it", TraceFile::kMaxBytes >> 20));
+    trace_file_.reset();
+  }
+}
+
+void RunFrame::load_model_of_config() {
+  const int64_t shards = config_.trainer.logical_ranks;
+  logical_range(static_cast<int>(shards), comm_.rank(), comm_.size());
+  std::optional<ScratchFolder> scratch;  // for the files of model.init, whose place is in the run directory
+  if (config_.model.init) {
+    write_initial_model(*config_.model.init, config_.model.dtype, scratch.emplace().path());
+    model_ = init_model(scratch->path(), config_.model.dtype, shards, config_.run.seed, ex_);
+  } else {
+    model_ = load_model(config_.model.path, config_.model.dtype, shards, ex_);
+  }
+  model_files_ = read_model_files(model_->source, model_->policy->table);
+}
+
+void RunFrame::identify(const std::string& data_fingerprint) {
+  identity_ = {config_identity(config_), data_fingerprint, model_fingerprint(*model_->policy, model_files_)};
+}
+
+void RunFrame::begin_dir() {
+  dir_.begin(config_, comm_);
+  if (!dir_.message().empty()) observer_.message(dir_.message());
+  if (comm_.rank() == 0 && dir_.resume_from())
+    if (const std::string note = resume_note(*dir_.resume_from(), comm_.size()); !note.empty()) observer_.message(note);
+  if (trace_ && comm_.rank() == 0) trace_file_.emplace(dir_.path() / "trace.json");
+  if (config_.model.init) {
+    if (comm_.rank() == 0) write_initial_model(*config_.model.init, config_.model.dtype, dir_.initial());
+    model_->source = model_files_.source = dir_.initial();
+    comm_.barrier("initial model");
+  }
+}
+
+bool RunFrame::rounded() const {
+  return !config_.model.init && weights_are_rounded(*model_->policy, model_files_);
+}
+
+void RunFrame::begin_optimizer(const std::filesystem::path& masters) {
+  optimizer_ = std::make_unique<Optimizer>(*model_->policy, config_.optim, static_cast<int>(config_.trainer.logical_ranks), comm_);
+  if (rounded())
+    optimizer_->set_masters([&](int64_t begin, std::span<float> out) { read_masters(model_->policy->table, masters, begin, out); }, ex_);
+  if (dir_.resume_from()) {
+    const MeetingDeadline meeting(comm_, config_, meeting_timeout(config_, config_.comm.load_timeout_s));
+    state_ = load_checkpoint(*dir_.resume_from(), identity_, config_, *optimizer_, comm_, ex_);
+    saved_step_ = state_.step;
+    dir_.drop_metrics_after(state_.step);
+  }
+  checkpoints_.emplace(dir_.checkpoints(), *optimizer_, comm_);
+  optimizer_->before_change([this](const Exec& ex) { release_checkpoint(ex); });
+}
+
+void RunFrame::end_update() {
+  released_.reset();
+  state_.step += 1;
+  state_.optimizer_steps = optimizer_->steps_done();
+}
+
+void RunFrame::append_metrics() {
+  struct rusage usage {};
+  getrusage(RUSAGE_SELF, &usage);
+  metrics_.set("perf/peak_memory_gb", static_cast<double>(usage.ru_maxrss) * 1024 / 1e9);
+  metrics_.set("timing_s/checkpoint", std::exchange(checkpoint_seconds_, 0.0));
+  metrics_.set("timing_s/checkpoint_write", checkpoints_->seconds());
+  metrics_.set("timing_s/step", seconds_since(step_start_));
+  dir_.append_metrics(metrics_);
+}
+
+void RunFrame::write_final_model() {
+  enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
+  const Span span(ex_.trace, "checkpoint");
+  const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
+  dir_.write_model(*model_->policy, model_files_, dir_.final_model(), rounded() ? optimizer_->gather_masters() : std::vector<float>());
+  comm_.barrier("final model");
+}
+
+}  // namespace cohort
