@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/eval_table.h"
 #include "cli/failure.h"
 #include "core/text.h"
 
@@ -152,16 +153,20 @@ std::string summary_table(const TrainSummary& summary) {
   const auto row = [&](const char* name, const std::string& value) {
     text += fmt::format("{:<28}{}\n", name, value);
   };
-  const auto accuracy = [&](const char* name, const std::optional<double>& value) {
-    if (value) row(name, fmt::format("{:.1f} %", 100 * *value));
+  const auto accuracy = [&](const char* stage, const std::optional<double>& value) {
+    if (value) row(fmt::format("accuracy {}", stage).c_str(), fmt::format("{:.1f} %", 100 * *value));
   };
-  accuracy("accuracy before", summary.accuracy_before);
-  accuracy("accuracy after warm start", summary.accuracy_after_warm_start);
-  accuracy("accuracy after GRPO", summary.accuracy_after);
+  accuracy("before", summary.accuracy_before);
+  accuracy("after warm start", summary.accuracy_after_warm_start);
+  accuracy("after GRPO", summary.accuracy_after);
+  // The accuracies again, with what else was measured.
+  const std::string table = eval_table(summary.evaluations);
+  if (std::ranges::count(table, '\n') > 3) text += "\n" + table + "\n";
   row("steps", std::to_string(summary.steps));
   row("time", human_seconds(summary.seconds));
   row("run directory", summary.run_dir.string());
   if (!summary.final_model.empty()) row("model", summary.final_model.string());
+  if (summary.best_step) row("best model", fmt::format("{}, of step {}", summary.best_model.string(), *summary.best_step));
   if (summary.stopped_early) {
     row("stopped on request", "the same command continues the run from its checkpoint");
   }

@@ -1,5 +1,6 @@
 // The identity of a run: which keys a checkpoint may be resumed under, and how two of them differ.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -48,6 +49,12 @@ Entries identity_entries(Config config) {
     for (const KeyRow* key : keys_of(row.name)) {
       if (key->decides_bits) entries[key->path()] = yaml_of(*key, config);
     }
+  }
+  // Files may move; how they are mixed is another run.
+  if (!config.data.train.sources.empty()) {
+    std::vector<std::string> weights;
+    for (const DataSource& source : config.data.train.sources) weights.push_back(fmt::format("{}: {}", source.name, source.weight));
+    entries["data.train"] = fmt::format("{{{}}}", fmt::join(weights, ", "));
   }
   if (!learning_rate_knows_max_steps(config)) entries.erase("trainer.max_steps");
   nlohmann::json rewards = nlohmann::json::array();

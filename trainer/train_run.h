@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "core/trace.h"
 #include "trainer/checkpoint.h"
+#include "trainer/curriculum.h"
 #include "trainer/dataset.h"
 #include "trainer/deadlines.h"
 #include "trainer/evaluate.h"
@@ -18,6 +19,7 @@
 #include "trainer/generator_setup.h"
 #include "trainer/group_filter.h"
 #include "trainer/grpo.h"
+#include "trainer/problem_order.h"
 #include "trainer/run_dir.h"
 #include "trainer/update.h"
 
@@ -57,7 +59,11 @@ class TrainRun {
   bool rounded() const;
   void take_up_algorithm_state();
   std::vector<Group> draw_groups(int64_t draw);
-  std::optional<double> measure(const char* stage, EvalResult* result = nullptr);
+  std::optional<double> measure(const char* stage, const std::string& file);
+  EvalResult measure_set(const char* stage, const DataPart& part, Generator& generator);
+  void remember_evaluation(const char* stage);
+  void keep_best();
+  void set_part_metrics(const std::vector<Group>& groups);
   double checkpoint_meeting() const;  // how long ranks wait where one may still be writing a checkpoint
   void begin_save();
   void release_checkpoint(const Exec& ex);
@@ -88,9 +94,12 @@ class TrainRun {
   std::unique_ptr<Generator> generator_;
   int64_t step_tokens_ = 0;  // sampled in this step, in so many seconds
   double step_seconds_ = 0;
+  int64_t curriculum_skipped_ = 0;  // in this step
   std::optional<ActivationTape> tape_;  // of a step's rows, for its update
   ExpectedLengths lengths_;
-  std::optional<GroupFilter> filter_;  // with algorithm.filter_groups
+  std::optional<ProblemOrder> order_;
+  std::optional<Curriculum> curriculum_;  // with data.curriculum
+  std::optional<GroupFilter> filter_;     // with algorithm.filter_groups
   RunIdentity identity_;
   CheckpointState state_;
   int64_t saved_step_ = -1;  // of the last checkpoint, written or being written
@@ -103,6 +112,7 @@ class TrainRun {
   std::vector<MissingScores> missing_;  // scores of its groups
   std::set<std::string> warned_;        // rewards and kinds
   std::optional<double> last_accuracy_;
+  std::vector<EvalMetric> evaluated_;  // of the last evaluation, at that step
   int64_t evaluated_step_ = -1;
 };
 
