@@ -1,10 +1,9 @@
 // What progress looks like.
 #include "cli/progress.h"
 
-#include "cli/eval_table.h"
-
 #include <gtest/gtest.h>
 
+#include "cli/eval_table.h"
 #include "cli/failure.h"
 #include "core/check.h"
 #include "core/text.h"
