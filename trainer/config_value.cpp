@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <map>
@@ -12,13 +11,11 @@
 #include <type_traits>
 
 #include "core/check.h"
-#include "core/text.h"
 #include "core/yaml.h"
 
 namespace cohort {
 namespace {
 
-constexpr double kLargestWeight = 1e6;
 constexpr size_t kLongestKey = 128;  // YAML reads no key beyond 1024 bytes without a '?'
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -158,51 +155,10 @@ struct ReadValue {
       value->clear();
       return (*this)(&value->path);
     }
-    if (node.size() == 0) refuse(" it has no entry;");
-    std::vector<DataSource> sources;
-    list([&](const ReadValue& item) { sources.push_back(item.source()); });
-    for (size_t i = 0; i < sources.size(); ++i)
-      for (size_t j = 0; j < i; ++j)
-        CHECK_USAGE(sources[i].name != sources[j].name,
-                    "{}: {}: two sources are called '{}', and their metrics would have one name; give one of them a name of its own, e.g. "
-                    "{{name: {}_2, path: {}}}",
-                    where, key.path(), sources[i].name, sources[i].name, yaml_text(sources[i].path));
+    if (node.size() == 0 || node.size() > kLongestList) refuse(fmt::format(" it has {} entries;", node.size()));
+    std::vector<DataSource> sources = read_sources(yaml_to_json(node, {where, false}), key, where);
     *value = {};
     value->sources = std::move(sources);
-  }
-  DataSource source() const {
-    if (!node.IsMap()) refuse();
-    std::vector<std::string> known = {"name", "path"};
-    if (key.has_weights) known.push_back("weight");
-    DataSource source;
-    for (const auto& entry : node) {
-      const std::string& name = entry.first.Scalar();
-      const YAML::Node& item = entry.second;
-      const auto wrong = [&](const char* allowed) {
-        fail(ExitCode::kUsage, "{}: {}: {} of a source: found {}; allowed: {}", where, key.path(), name, describe(item), allowed);
-      };
-      if (std::ranges::find(known, name) == known.end()) {
-        const std::string near = nearest_name(name, known);
-        fail(ExitCode::kUsage, "{}: {}: unknown key '{}' of a source;{} allowed: {}", where, key.path(), excerpt(name),
-             near.empty() ? "" : fmt::format(" did you mean '{}'?", near), fmt::join(known, ", "));
-      }
-      if (name == "weight") {
-        const PlainKind kind = item.IsScalar() ? kind_of(item) : PlainKind::null;
-        const std::optional<double> number = kind == PlainKind::integer || kind == PlainKind::real ? number_of<double>(item.Scalar()) : std::nullopt;
-        if (!number || *number <= 0 || *number > kLargestWeight) wrong("a number above 0 and at most 1000000");
-        source.weight = *number;
-        continue;
-      }
-      std::string& text = name == "path" ? source.path : source.name;
-      ReadValue{key, item, where}(&text);
-      if (text.empty()) wrong("a text that is not empty");
-      if (name == "name" && !is_label(text)) wrong("letters, digits, '_', '-' and '.', at most 64");
-    }
-    if (source.path.empty()) fail(ExitCode::kUsage, "{}: {}: a source without 'path'; allowed: {}", where, key.path(), key.allowed());
-    if (source.name.empty()) source.name = std::filesystem::path(source.path).stem().string();
-    CHECK_USAGE(is_label(source.name), "{}: {}: the file's own name '{}' cannot be a part of metrics' names; give the source a 'name' of letters, digits, "
-                "'_', '-' and '.', at most 64", where, key.path(), source.name);
-    return source;
   }
   // Its keys in the order of the alphabet: how a file orders them does not matter.
   void operator()(Json* value) const {
@@ -368,18 +324,6 @@ std::string yaml_of(const Json& value) {
   }
   const std::string joined = fmt::format("{}", fmt::join(items, ", "));
   return value.is_object() ? "{" + joined + "}" : "[" + joined + "]";
-}
-
-bool is_label(std::string_view text) {
-  constexpr size_t kLongest = 64;
-  const auto allowed = [](unsigned char c) { return c < 128 && (std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.'); };
-  return !text.empty() && text.size() <= kLongest && std::ranges::all_of(text, allowed);
-}
-
-Json source_entry(const DataSource& source, bool weight) {
-  Json entry = {{"name", source.name}, {"path", source.path}};
-  if (weight) entry["weight"] = source.weight;
-  return entry;
 }
 
 Json reward_entry(const RewardSpec& spec) {

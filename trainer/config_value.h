@@ -45,7 +45,8 @@ Json yaml_to_json(const YAML::Node& node, const ConfigSource& source);
 std::string yaml_of(const KeyRow& key, const Config& config);
 std::string yaml_of(const Json& value);
 
-// An entry of a list of data sources as a file has it; `weight`: with its weight.
+// A list of data sources; throws (exit code 2), led by `where`, for what is none. An entry of it as a file has it; `weight`: with its weight.
+std::vector<DataSource> read_sources(const Json& list, const KeyRow& key, const std::string& where);
 Json source_entry(const DataSource& source, bool weight);
 
 // An entry of the list `reward` as a file has it: name, weight and the options.

@@ -22,22 +22,22 @@ TEST(ConfigData, SourcesThatAreWrongAreRefused) {
     EXPECT_ERROR(with_data(data), kUsage, "f.yaml:2: data.");
     EXPECT_ERROR(with_data(data), kUsage, message);
   };
-  refused("{train: []}", "data.train: found a list; it has no entry; allowed: the path of a JSONL file, null, or a list like [{name: math, path: "
+  refused("{train: []}", "data.train: found a list; it has 0 entries; allowed: the path of a JSONL file, null, or a list like [{name: math, path: "
                          "math.jsonl, weight: 1.0}]");
-  refused("{train: [a.jsonl]}", "data.train: found 'a.jsonl'; allowed: the path");
+  refused("{train: [a.jsonl]}", "data.train: found \"a.jsonl\" as an entry; allowed: the path");
   refused("{train: {path: a}}", "data.train: found a map");
   refused("{train: [{name: a}]}", "data.train: a source without 'path'");
   refused("{train: [{path: a, wieght: 2}]}", "data.train: unknown key 'wieght' of a source; did you mean 'weight'? allowed: name, path, weight");
   refused("{train: t, eval: [{path: a, weight: 2}]}", "data.eval: unknown key 'weight' of a source; allowed: name, path");
-  refused("{train: [{path: a, weight: 0}]}", "data.train: weight of a source: found the integer 0; allowed: a number above 0 and at most 1000000");
-  refused("{train: [{path: a, weight: -1.5}]}", "found the number -1.5");
-  refused("{train: [{path: a, weight: x}]}", "found 'x'; allowed: a number above 0");
+  refused("{train: [{path: a, weight: 0}]}", "data.train: weight of a source: found 0; allowed: a number above 0 and at most 1000000");
+  refused("{train: [{path: a, weight: -1.5}]}", "found -1.5");
+  refused("{train: [{path: a, weight: x}]}", "found \"x\"; allowed: a number above 0");
   refused("{train: [{path: a, weight: 1.0e+9}]}", "allowed: a number above 0 and at most 1000000");
-  refused("{train: [{path: \"\"}]}", "path of a source: found the text \"\"; allowed: a text that is not empty");
-  refused("{train: [{path: a, name: \"b/c\"}]}", "name of a source: found the text \"b/c\"; allowed: letters, digits");
+  refused("{train: [{path: \"\"}]}", "path of a source: found \"\"; allowed: a text that is not empty");
+  refused("{train: [{path: a, name: \"b/c\"}]}", "name of a source: found \"b/c\"; allowed: letters, digits");
   refused("{train: [{path: \"a b.jsonl\"}]}", "the file's own name 'a b' cannot be a part of metrics' names; give the source a 'name'");
   refused("{train: [{path: x/a.jsonl}, {path: y/a.jsonl}]}", "two sources are called 'a', and their metrics would have one name");
-  refused("{train: [{path: 5}]}", "data.train: found the integer 5");
+  refused("{train: [{path: 5}]}", "data.train: path of a source: found 5; allowed: a text");
 }
 
 TEST(ConfigData, TheCurriculumNeedsARangeAndAReward) {
