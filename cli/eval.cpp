@@ -1,4 +1,4 @@
-// cohort eval: accuracy of a model on a config's evaluation data.
+// cohort eval: accuracy, pass@k and majority of a model on a config's evaluation data.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/eval_table.h"
 #include "cli/failure.h"
 #include "cli/progress.h"
 #include "cli/prompts.h"
@@ -28,18 +29,29 @@ struct Options {
   bool quiet = false;
 };
 
-Json completion_row(const Dataset& data, const EvalResult& result, size_t i,
-                    const std::vector<RewardSpec>& rewards) {
-  const RewardSet::Row& row = result.scores[i];
-  const auto or_null = [](const std::optional<double>& v) { return v ? Json(*v) : Json(nullptr); };
-  Json scores = Json::object();
-  for (size_t r = 0; r < rewards.size(); ++r) scores[rewards[r].name] = or_null(row.scores[r]);
-  return {{"id", data.problems[i].id},
-          {"prompt_ids", data.problems[i].tokens},
-          {"completion", result.completions[i]},
-          {"finish_reason", finish_reason_name(result.rollouts[i].finish_reason)},
-          {"reward", or_null(row.total)},
-          {"rewards", scores}};
+Json interval(const Interval& ci) { return {ci.low, ci.high}; }
+
+// Of one set.
+Json result_line(const EvalResult& result, const std::string& model) {
+  Json line = {{"model", model}, {"data", result.data}};
+  if (!result.set.empty()) line["set"] = result.set;
+  line["problems"] = result.problems;
+  line["samples"] = result.samples;
+  line["accuracy"] = result.accuracy;
+  line["accuracy_ci95"] = interval(result.accuracy_ci);
+  line["ci_method"] = result.ci_method;
+  for (const PassAtK& pass : result.pass_at_k) {
+    line[fmt::format("pass@{}", pass.k)] = pass.value;
+    line[fmt::format("pass@{}_ci95", pass.k)] = interval(pass.ci);
+  }
+  if (result.majority) {
+    line[fmt::format("maj@{}", result.samples)] = result.majority->value;
+    line[fmt::format("maj@{}_ci95", result.samples)] = interval(result.majority->ci);
+  }
+  line["reward"] = result.reward;
+  line["mean_length"] = result.mean_length;
+  line["truncated"] = result.truncated;
+  return line;
 }
 
 Config load(const Options& o) {
@@ -68,41 +80,39 @@ int evaluate_model(const Options& o, const Config& config, Comm& comm, Watchdog&
               "the config names no evaluation data: set data.eval, or data.task with eval_size");
   encode_prompts(data, model.tokenizer, model.chat_template, config.data, model.policy->config.vocab_size);
   const RewardSet rewards(config.reward);
-  const int64_t problems = static_cast<int64_t>(data.problems.size());
+  const int64_t sequences = std::ssize(data.problems) * config.rollout.num_generations_eval;
   Generator generator(*model.policy,
-                      generator_config(config, model, Sampling::evaluation, problems, comm, ranks_on_host(comm)),
+                      generator_config(config, model, Sampling::evaluation, sequences, comm, ranks_on_host(comm)),
                       longest_prompt(data));
 
   StatusLine line;
   StageProgress stage(line);
   const bool show = !o.quiet && comm.rank() == 0;
-  comm.set_deadline(in_ms(sampling));
-  watchdog.enter("evaluation", 0, in_ms(with_grace(sampling)));
-  const EvalResult result = evaluate(data, generator, model.tokenizer, rewards, 0, comm,
-                                     owner.exec(), [&](int64_t done, int64_t total) {
-                                       if (show) stage.update("evaluation", done, total);
-                                     }, config.comm.reward_timeout_s);
-  line.close();
-  watchdog.leave();
-  if (result.judged == 0)
-    fail(ExitCode::kRankFailed, "{}: no problem has a score: {}", data.name,
-         missing_text(*std::ranges::find(result.missing, size_t{0}, &MissingScores::reward), rewards));
-  if (comm.rank() != 0) return 0;
-  for (const MissingScores& missing : result.missing) tell(fmt::format("cohort: warning: {}\n", missing_text(missing, rewards)));
-  if (!o.completions.empty()) {
-    std::string text;
-    for (size_t i = 0; i < data.problems.size(); ++i) {
-      text += dump_json(completion_row(data, result, i, rewards.specs())) + "\n";
-    }
-    write_file_atomic(o.completions, text);
+  std::vector<EvalResult> results;
+  std::string completions;
+  for (const DataPart& part : eval_parts(data)) {  // each as long as sampling and scoring of a step
+    comm.set_deadline(in_ms(sampling));
+    watchdog.enter("evaluation", 0, in_ms(with_grace(sampling)));
+    const std::string name = part.name.empty() ? "evaluation" : "evaluation, " + part.name;
+    EvalResult& result = results.emplace_back(evaluate(data, part, eval_setting(config), generator, model.tokenizer, rewards, 0, comm, owner.exec(),
+                                                       [&](int64_t done, int64_t total) {
+                                                         if (show) stage.update(name, done, total);
+                                                       }, config.comm.reward_timeout_s));
+    watchdog.leave();
+    if (result.judged == 0)
+      fail(ExitCode::kRankFailed, "{}: no problem has a score: {}", result.data,
+           missing_text(*std::ranges::find(result.missing, size_t{0}, &MissingScores::reward), rewards));
+    for (size_t i = 0; !o.completions.empty() && comm.rank() == 0 && i < result.completions.size(); ++i)
+      completions += dump_json(eval_completion(result, data, part, i, rewards.specs())) + "\n";
+    result.rollouts = {}, result.completions = {}, result.scores = {};  // of one set at a time
   }
-  fmt::print("{}\n", dump_json({{"model", config.model.path},
-                                {"data", data.name},
-                                {"problems", result.problems},
-                                {"accuracy", result.accuracy},
-                                {"reward", result.reward},
-                                {"mean_length", result.mean_length},
-                                {"truncated", result.truncated}}));
+  line.close();
+  if (comm.rank() != 0) return 0;
+  for (const EvalResult& result : results)
+    for (const MissingScores& missing : result.missing) tell(fmt::format("cohort: warning: {}\n", missing_text(missing, rewards)));
+  if (!o.completions.empty()) write_file_atomic(o.completions, completions);
+  for (const EvalResult& result : results) fmt::print("{}\n", dump_json(result_line(result, config.model.path)));
+  if (show) tell(eval_table({{"", eval_metrics(results)}}));
   return 0;
 }
 
@@ -123,14 +133,15 @@ Action add_eval(CLI::App& app) {
   o->config.add_options(app);
   app.add_option("--model", o->model, "a model folder, in place of the config's model")
       ->type_name("DIR");
-  app.add_option("--completions", o->completions, "write each problem's completion and scores here")
+  app.add_option("--completions", o->completions, "write each problem's completions and scores here")
       ->type_name("FILE.jsonl");
-  app.add_flag("--quiet", o->quiet, "no progress");
+  app.add_flag("--quiet", o->quiet, "no progress and no table");
   app.footer(
-      "Prints one JSON object: {\"model\", \"data\", \"problems\", \"accuracy\", \"reward\", "
-      "\"mean_length\", \"truncated\"}.\nOne completion a problem at rollout.eval_temperature; "
-      "accuracy is the mean of the first reward.\nSeveral ranks: mpirun -n N cohort eval CONFIG; "
-      "the result does not depend on N.");
+      "Prints one JSON object a set of data.eval: {\"model\", \"data\", \"set\"?, \"problems\", \"samples\", \"accuracy\", \"accuracy_ci95\", "
+      "\"ci_method\", \"reward\", \"mean_length\", \"truncated\"}; with rollout.num_generations_eval above 1 also \"pass@k\" and \"maj@n\".\n"
+      "Accuracy is the mean of the first reward. Sampling: rollout.eval_temperature (0: greedy), eval_top_p, eval_top_k, eval_min_p. "
+      "docs/evaluation.md has the formulas.\n"
+      "Several ranks: mpirun -n N cohort eval CONFIG; the result does not depend on N.");
   return [o] { return run_on_ranks(StopRequests::end, [&](Comm& comm, LastSeen& seen) { return run(*o, comm, seen); }); };
 }
 

@@ -4,6 +4,7 @@
 
 #include "model/params.h"
 #include "rollout/cache_size.h"
+#include "trainer/loss.h"
 
 namespace cohort {
 namespace {
@@ -57,19 +58,25 @@ StepTime predict_step(const TrainingPlan& plan, const StepShape& shape, const Ra
 
   // Packs go to logical ranks, and those to ranks, as evenly as they can.
   const double most = up(config.trainer.logical_ranks, plan.ranks) / static_cast<double>(config.trainer.logical_ranks);
-  const double targets = static_cast<double>(all) * completion * most;
+  const AlgorithmSection& a = config.algorithm;
+  const double seen = a.select_completions == "all" ? 1 : static_cast<double>(a.num_selected) / static_cast<double>(config.rollout.num_generations);
+  const double targets = static_cast<double>(all) * completion * most * seen;
   const double rows = targets + static_cast<double>(config.trainer.prompts_per_step) * prompt * most;
-  const double iterations = static_cast<double>(config.algorithm.num_iterations);
-  const double forwards = iterations - (shape.reused ? 1 : 0) + (config.trainer.gradient_checkpointing ? iterations : 0);
+  const auto iterations = static_cast<double>(a.num_iterations), parts = static_cast<double>(a.steps_per_generation);
+  const double updates = iterations * parts;
+  // The first update alone is of the policy that sampled.
+  const double forwards = iterations - (shape.reused ? 1 / parts : 0) + (config.trainer.gradient_checkpointing ? iterations : 0);
+  // Passes before the gradient: every token's entropy for its quantile; or what the later updates' ratios of sequences need.
+  const double looks = a.top_entropy_quantile < 1 ? iterations : make_loss_config(a).sequence_level ? (updates - 1) / parts : 0;
   const double layers = rows * (2 * m.layers + attention);  // one pass forward; backward is two of them
   double flops = (2 * iterations + forwards) * layers + 6 * iterations * m.head * targets;
-  if (config.algorithm.beta > 0) flops += layers + 2 * m.head * targets;
+  flops += (looks + (a.beta > 0 ? 1 : 0)) * (layers + 2 * m.head * targets);
   time.update_s = flops / gemm / kUpdateShare;
-  time.optimizer_s = iterations * static_cast<double>(table.size) * most * kOptimizerBytes / memory;
+  time.optimizer_s = updates * static_cast<double>(table.size) * most * kOptimizerBytes / memory;
 
   const double bytes = static_cast<double>(std::max(traffic.sent(), traffic.received()));
   const auto calls = static_cast<double>(collectives_of_step(table.size, static_cast<int>(config.trainer.logical_ranks), plan.ranks));
-  time.comm_s = iterations * (bytes / (speed.link_gb_s * 1e9) + calls * (plan.ranks - 1) * speed.latency_us * 1e-6);
+  time.comm_s = updates * (bytes / (speed.link_gb_s * 1e9) + calls * (plan.ranks - 1) * speed.latency_us * 1e-6);
   return time;
 }
 

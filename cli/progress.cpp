@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/eval_table.h"
 #include "cli/failure.h"
 #include "core/text.h"
 
@@ -171,12 +172,16 @@ void add_end(std::string& text, const Summary& summary) {
 
 std::string summary_table(const TrainSummary& summary) {
   std::string text;
-  const auto accuracy = [&](const char* name, const std::optional<double>& value) {
-    if (value) add_row(text, name, fmt::format("{:.1f} %", 100 * *value));
+  const auto accuracy = [&](const char* stage, const std::optional<double>& value) {
+    if (value) add_row(text, fmt::format("accuracy {}", stage).c_str(), fmt::format("{:.1f} %", 100 * *value));
   };
-  accuracy("accuracy before", summary.accuracy_before);
-  accuracy("accuracy after warm start", summary.accuracy_after_warm_start);
-  accuracy("accuracy after GRPO", summary.accuracy_after);
+  accuracy("before", summary.accuracy_before);
+  accuracy("after warm start", summary.accuracy_after_warm_start);
+  accuracy("after GRPO", summary.accuracy_after);
+  // The accuracies again, with what else was measured.
+  const std::string table = eval_table(summary.evaluations);
+  if (std::ranges::count(table, '\n') > 3) text += "\n" + table + "\n";
+  if (summary.best_step) add_row(text, "best model", fmt::format("{}, of step {}", summary.best_model.string(), *summary.best_step));
   add_end(text, summary);
   return text;
 }

@@ -15,6 +15,9 @@ class Exact : public Reward {
     return trim(input.completion) == trim(*answer) ? 1.0 : 0.0;
   }
 
+  bool takes_answers() const override { return true; }
+  std::optional<std::string> answer(std::string_view completion) const override { return std::string(trim(completion)); }
+
  private:
   std::string column_;
 };

@@ -1,4 +1,6 @@
 // The reward `last_number`: is the last number of the completion the answer?
+#include <fmt/format.h>
+
 #include "reward/decimal.h"
 #include "reward/options.h"
 #include "reward/rewards.h"
@@ -15,6 +17,13 @@ class LastNumber : public Reward {
     const std::optional<Decimal> answer = text ? parse_decimal(*text) : std::nullopt;
     if (!answer) return std::nullopt;
     return last_decimal(input.completion) == answer ? 1.0 : 0.0;
+  }
+
+  bool takes_answers() const override { return true; }
+  std::optional<std::string> answer(std::string_view completion) const override {
+    const std::optional<Decimal> number = last_decimal(completion);  // one form for each value
+    if (!number) return std::nullopt;
+    return fmt::format("{}0.{}e{}", number->negative ? "-" : "", number->digits, number->exponent);
   }
 
  private:

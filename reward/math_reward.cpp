@@ -1,4 +1,5 @@
 // The reward `math`: is the completion's answer the gold answer, by the rules of mathematics?
+#include "reward/math/extract.h"
 #include "reward/math/judge.h"
 #include "reward/options.h"
 #include "reward/rewards.h"
@@ -20,6 +21,16 @@ class Math : public Reward {
     const std::optional<std::string> gold = column_text(input, column_);
     if (!gold) return {std::nullopt, "the row has no text or number in its column '" + column_ + "'"};
     return math::judge(input.completion, *gold, options_);
+  }
+
+  bool takes_answers() const override { return true; }
+  std::optional<std::string> answer(std::string_view completion) const override {
+    math::Extracted found = math::extract_answer(completion, options_.flexible);
+    return found.text.empty() ? std::nullopt : std::optional(std::move(found.text));
+  }
+  // By the rules that compare it with the gold answer; what cannot be read is the same where its text is.
+  bool same_answer(const std::string& a, const std::string& b) const override {
+    return a == b || math::judge_answer(b, a, options_).score == 1.0;
   }
 
  private:

@@ -34,6 +34,13 @@ class Reward {
   // The same score, with the reason where the reward has one to give.
   virtual Verdict explain(const RewardInput& input) const { return {score(input), ""}; }
 
+  // Whether it takes answers from texts; answer(): that of a completion, as the score sees it, for votes over several; nothing: there is
+  // none. Pure functions, from several threads at a time.
+  virtual bool takes_answers() const { return false; }
+  virtual std::optional<std::string> answer(std::string_view /*completion*/) const { return std::nullopt; }
+  // Whether two of them are one answer.
+  virtual bool same_answer(const std::string& a, const std::string& b) const { return a == b; }
+
   // What training and `cohort score` ask for, from several threads at a time. A reward that waits for another process
   // gives up at `deadline` (Missing::timeout); one that computes here has budgets and needs no clock.
   virtual Verdict verdict(const RewardInput& input, Clock::time_point /*deadline*/) const { return explain(input); }

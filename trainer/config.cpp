@@ -92,13 +92,6 @@ void Reader::optional_map(const SectionRow& row, const YAML::Node& node,
   if (!node.IsNull()) section(row, node, source);
 }
 
-// A part of metrics' names.
-bool is_label(const std::string& text) {
-  constexpr size_t kLongest = 64;
-  const auto allowed = [](unsigned char c) { return c < 128 && (std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.'); };
-  return !text.empty() && text.size() <= kLongest && std::ranges::all_of(text, allowed);
-}
-
 RewardSpec Reader::reward(const YAML::Node& node, const ConfigSource& source) const {
   check_map(node, "an entry of reward", source.at(node));
   RewardSpec spec;

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/config.h"
@@ -49,9 +50,40 @@ struct TaskConfig {
   bool operator==(const TaskConfig&) const = default;
 };
 
+// One of several JSONL files under a key.
+struct DataSource {
+  std::string name;   // in metrics, ids and messages
+  std::string path;
+  double weight = 1;  // of training: its share of the prompts, beside the others' weights
+  bool operator==(const DataSource&) const = default;
+};
+
+// What a key names: nothing, one JSONL file by its path alone, or a list of sources with names.
+struct DataFiles {
+  DataFiles() = default;
+  DataFiles(const char* file) : path(file) {}
+  DataFiles(std::string file) : path(std::move(file)) {}
+  DataFiles(const std::filesystem::path& file) : path(file.string()) {}
+  std::string path;
+  std::vector<DataSource> sources;  // at least one; `path` is then empty
+
+  bool empty() const { return path.empty() && sources.empty(); }
+  void clear() { *this = {}; }
+  bool operator==(const DataFiles&) const = default;
+};
+
+// Problems whose measured pass rate is out of a range are skipped for a while (curriculum.h).
+struct CurriculumConfig {
+  std::string metric;  // the name of a reward; "": the first
+  double pass_threshold = 1, min_pass_rate = 0, max_pass_rate = 1;
+  int64_t skip_epochs = 2;
+  bool operator==(const CurriculumConfig&) const = default;
+};
+
 struct DataSection {
-  std::string train, eval;          // JSONL files; or
+  DataFiles train, eval;            // JSONL files; or
   std::optional<TaskConfig> task;   // a built-in generator
+  std::optional<CurriculumConfig> curriculum;
   int64_t max_eval_samples = 0;     // 0: all
   int64_t max_prompt_length = 512;  // tokens; a longer prompt is an error that names it
   bool shuffle = true;
@@ -68,6 +100,8 @@ struct RolloutSection {
   int64_t max_num_seqs = 64, max_num_batched_tokens = 2048;
   double kv_cache_gb = 0;         // of each rank, 10^9 bytes; 0: what is needed, within a share of free memory
   float eval_temperature = 0.0f;  // 0: greedy
+  float eval_top_p = -1.0f, eval_min_p = -1.0f;  // -1: as in training
+  int64_t eval_top_k = -1, num_generations_eval = 1;
   std::vector<std::string> stop;        // a completion ends when its text holds one
   std::vector<int64_t> stop_token_ids;  // beside EOS
   bool operator==(const RolloutSection&) const = default;
@@ -94,6 +128,9 @@ struct AlgorithmSection {
   bool use_adaptive_entropy = false;
   float entropy_target = 0.2f, entropy_coef_delta = 0.005f, entropy_coef_min = 0.0f, entropy_coef_max = 1.0f;
   double top_entropy_quantile = 1;  // double: 1 - 0.8f is not 0.2
+
+  std::string select_completions = "all";  // all | best | max_variance
+  int64_t num_selected = 0;
 
   bool filter_groups = false;
   std::string filter_groups_metric = "reward";
@@ -130,6 +167,10 @@ struct TrainerSection {
   bool skip_zero_advantage = true;
   int64_t eval_steps = 0;  // 0: before and after only
   bool eval_before = true;
+  std::vector<int64_t> eval_pass_at_k;  // empty: powers of two up to num_generations_eval, and it
+  double eval_pass_threshold = 1;       // a completion is correct from this score of the first reward on
+  std::string metric_for_best_model;    // "": no best model is kept
+  bool greater_is_better = true;
   int64_t save_steps = 0, save_total_limit = 2;  // 0: no checkpoints
   std::optional<WarmStartConfig> warm_start;
   bool operator==(const TrainerSection&) const = default;
@@ -155,6 +196,7 @@ struct CommSection {
 
 struct LogSection {
   int64_t completions_steps = 10;  // write completions/step_N.jsonl each so many steps; 0: never
+  bool eval_completions = true;    // write eval/STAGE.jsonl
   bool progress = true;
   bool trace = false;
   bool operator==(const LogSection&) const = default;
@@ -199,9 +241,10 @@ std::string config_to_yaml(const Config& config);
 // what is computed:
 //   run.name, dir, threads, resume; comm.*; log.*; trainer.save_*; rollout.max_num_seqs,
 //   max_num_batched_tokens, kv_cache_gb; trainer.gradient_checkpointing, reuse_activations; what evaluation alone reads (data.eval,
-//   max_eval_samples, rollout.eval_temperature, trainer.eval_*); data.train, as the checkpoint holds the data's
-//   fingerprint and files may move; trainer.max_steps while the learning rate does not depend on it
-//   (constant and no warm-up): such a run may go on; and what cohort sft does not read, when it is a config of that.
+//   max_eval_samples, rollout.eval_*, num_generations_eval, trainer.eval_*, metric_for_best_model, greater_is_better); data.train, as the
+//   checkpoint holds the data's fingerprint and files may move, but the weights of several sources; trainer.max_steps while the learning
+//   rate does not depend on it (constant and no warm-up): such a run may go on; and what cohort sft does not read, when it is a config
+//   of that.
 std::string config_identity(const Config& config);
 // What differs between a config and a stored identity, e.g. "optim.learning_rate (now 1.0e-05,
 // was 1.0e-06)"; `ours` and `theirs` are the words before the two values. A key that the stored one

@@ -1,11 +1,15 @@
 #include "trainer/config_check.h"
 
+#include <algorithm>
 #include <bit>
+#include <vector>
 
 #include "core/check.h"
+#include "core/text.h"
 #include "model/text/chat_template_input.h"
 #include "model/text/chat_template_time.h"
 #include "trainer/config_schema.h"
+#include "trainer/evaluate.h"
 
 namespace cohort {
 namespace {
@@ -117,6 +121,7 @@ struct Checker {
             "neither data.train (a JSONL file) nor data.task (built-in problems) is given");
     require(!task || !d.task->name.empty(), {"data.task", "data"},
             "data.task.name is missing; allowed: {}", find_key("data.task", "name")->allowed());
+    if (d.curriculum) curriculum(*d.curriculum);
     if (!d.now.empty()) accept("data.now", [&] { parse_iso_time(d.now, "data.now"); });
     accept("data.chat_template_kwargs",
            [&] { check_template_kwargs(d.chat_template_kwargs, "chat_template_kwargs", "data"); });
@@ -125,6 +130,41 @@ struct Checker {
     require(task || eval || config.trainer.eval_steps == 0, {"trainer.eval_steps"},
             "trainer.eval_steps: found {}, but there is no data.eval to evaluate on",
             config.trainer.eval_steps);
+  }
+
+  void curriculum(const CurriculumConfig& c) const {
+    require(c.min_pass_rate <= c.max_pass_rate, {"data.curriculum.min_pass_rate", "data.curriculum.max_pass_rate", "data.curriculum"},
+            "data.curriculum.min_pass_rate {} is more than max_pass_rate {}", c.min_pass_rate, c.max_pass_rate);
+    require(c.min_pass_rate > 0 || c.max_pass_rate < 1, {"data.curriculum"},
+            "data.curriculum: min_pass_rate 0 and max_pass_rate 1 skip no problem; allowed: another range, e.g. max_pass_rate: 0.9, or no curriculum");
+    std::vector<std::string> names;
+    for (const RewardSpec& spec : config.reward) names.push_back(spec.name);
+    require(c.metric.empty() || std::ranges::find(names, c.metric) != names.end(), {"data.curriculum.metric", "data.curriculum"},
+            "data.curriculum.metric: found '{}'; allowed: one of {}", c.metric, fmt::join(names, ", "));
+  }
+
+  void evaluation() const {
+    const TrainerSection& t = config.trainer;
+    const int64_t samples = config.rollout.num_generations_eval;
+    for (const int64_t k : t.eval_pass_at_k)
+      require(k <= samples, {"trainer.eval_pass_at_k", "rollout.num_generations_eval"},
+              "trainer.eval_pass_at_k: found {} with rollout.num_generations_eval {}; allowed: at most that, as pass@k needs k completions of a problem",
+              k, samples);
+    require(samples == 1 || config.rollout.eval_temperature > 0, {"rollout.num_generations_eval", "rollout.eval_temperature"},
+            "rollout.num_generations_eval: found {} with rollout.eval_temperature 0, where all completions of a problem are one; allowed: 1, or an "
+            "eval_temperature above 0", samples);
+    if (t.metric_for_best_model.empty()) {
+      require(t.greater_is_better, {"trainer.greater_is_better"},
+              "trainer.greater_is_better: found false, but trainer.metric_for_best_model names no metric; allowed: with one, or without this key");
+      return;
+    }
+    require(!config.data.eval.empty() || config.data.task, {"trainer.metric_for_best_model"},
+            "trainer.metric_for_best_model: found {}, but there is no data.eval to measure it on", t.metric_for_best_model);
+    const std::vector<std::string> names = eval_metric_names(config);
+    const std::string near = nearest_name(t.metric_for_best_model, names);
+    require(std::ranges::find(names, t.metric_for_best_model) != names.end(), {"trainer.metric_for_best_model"},
+            "trainer.metric_for_best_model: found '{}';{} allowed: {}", t.metric_for_best_model,
+            near.empty() ? "" : fmt::format(" did you mean '{}'?", near), fmt::join(names, ", "));
   }
 
   void sampling_and_steps() const {
@@ -178,6 +218,7 @@ void check_config(const Config& config, const std::string& file, const KeyPlaces
   checker.model();
   checker.data();
   if (sft) return checker.logical_ranks();
+  checker.evaluation();
   checker.sampling_and_steps();
   checker.algorithm();
   checker.rewards();

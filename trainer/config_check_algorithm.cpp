@@ -1,4 +1,5 @@
-// Which keys of `algorithm` make sense together (docs/algorithms.md). What would contradict another key is refused.
+// Which keys of `algorithm` make sense together (docs/algorithms.md). What would contradict another key is refused, and so is what another
+// key switches off.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -110,15 +111,64 @@ void check_entropy(const AlgorithmSection& a, const Refuse& refuse) {
 
 void check_filter(const Config& config, const Refuse& refuse) {
   const std::string& metric = config.algorithm.filter_groups_metric;
-  if (metric == "reward") return;
-  if (!config.algorithm.filter_groups)
-    refuse({"algorithm.filter_groups_metric"},
-           fmt::format("algorithm.filter_groups_metric: found '{}', but algorithm.filter_groups is false; allowed: with filter_groups: true", metric));
+  if (metric == "reward" || !config.algorithm.filter_groups) return;
   std::vector<std::string> allowed = {"reward"};
   for (const RewardSpec& spec : config.reward) allowed.push_back(spec.name);
   if (std::ranges::find(allowed, metric) == allowed.end())
     refuse({"algorithm.filter_groups_metric"},
            fmt::format("algorithm.filter_groups_metric: found '{}'; allowed: one of {}", metric, fmt::join(allowed, ", ")));
+}
+
+void check_selection(const Config& config, const Refuse& refuse) {
+  const AlgorithmSection& a = config.algorithm;
+  if (a.select_completions == "all") return;
+  const int64_t most = config.rollout.num_generations - 1;
+  if (a.num_selected < 1 || a.num_selected > most)
+    refuse({"algorithm.num_selected", "algorithm.select_completions", "rollout.num_generations"},
+           fmt::format("algorithm.num_selected: found {} with select_completions {} and rollout.num_generations {}; allowed: 1 to {}", a.num_selected,
+                       a.select_completions, config.rollout.num_generations, most));
+  if (a.select_completions == "max_variance" && a.num_selected == 1 && a.advantage != "none" && a.advantage != "batch" &&
+      a.advantage != "reinforce_plus_plus")
+    refuse({"algorithm.num_selected", "algorithm.advantage"},
+           fmt::format("algorithm.num_selected: found 1 with select_completions max_variance and advantage {}, which compares the selected completions of a "
+                       "group with each other; allowed: 2 to {}", a.advantage, most));
+}
+
+// A key that another one switches off would do nothing: refused, unless it has its default, as in a config that was printed.
+void check_switched_off(const Config& config, const Refuse& refuse) {
+  const AlgorithmSection& a = config.algorithm;
+  const AlgorithmSection standard;
+  const auto needs = [&](bool on, auto AlgorithmSection::*key, const char* name, const std::string& why, const char* remedy) {
+    if (on || a.*key == standard.*key) return;
+    const std::string path = fmt::format("algorithm.{}", name);
+    refuse({path.c_str()}, fmt::format("{}: found {}, but {}: it would do nothing; allowed: {}, or without this key (which is {})", path, a.*key, why,
+                                       remedy, standard.*key));
+  };
+  const std::string loss = fmt::format("algorithm.loss_type is {}", a.loss_type);
+  const bool has_cap = clips(a) || a.loss_type == "cispo", sapo = a.loss_type == "sapo";
+  needs(clips(a), &AlgorithmSection::epsilon, "epsilon", loss + ", which has no lower clip", "a loss_type of grpo, bnpo, dapo, dr_grpo, gspo");
+  needs(has_cap, &AlgorithmSection::epsilon_high, "epsilon_high", loss + ", which is not clipped",
+        "a loss_type of grpo, bnpo, dapo, dr_grpo, gspo, cispo");
+  needs(sapo, &AlgorithmSection::sapo_temperature_pos, "sapo_temperature_pos", loss, "loss_type: sapo");
+  needs(sapo, &AlgorithmSection::sapo_temperature_neg, "sapo_temperature_neg", loss, "loss_type: sapo");
+  const char* no_kl = "algorithm.beta is 0: there is no KL term";
+  needs(a.beta > 0, &AlgorithmSection::kl_estimator, "kl_estimator", no_kl, "a beta above 0");
+  needs(a.beta > 0, &AlgorithmSection::kl_input_clamp_value, "kl_input_clamp_value", no_kl, "a beta above 0");
+  needs(a.beta > 0, &AlgorithmSection::kl_output_clamp_value, "kl_output_clamp_value", no_kl, "a beta above 0");
+  needs(a.ref_model_sync_steps > 0, &AlgorithmSection::ref_model_mixup_alpha, "ref_model_mixup_alpha",
+        "algorithm.ref_model_sync_steps is 0: the reference stays", "with ref_model_sync_steps above 0");
+  const char* fixed = "algorithm.use_adaptive_entropy is false";
+  const char* adaptive = "use_adaptive_entropy: true";
+  needs(a.use_adaptive_entropy, &AlgorithmSection::entropy_target, "entropy_target", fixed, adaptive);
+  needs(a.use_adaptive_entropy, &AlgorithmSection::entropy_coef_delta, "entropy_coef_delta", fixed, adaptive);
+  needs(a.use_adaptive_entropy, &AlgorithmSection::entropy_coef_min, "entropy_coef_min", fixed, adaptive);
+  needs(a.use_adaptive_entropy, &AlgorithmSection::entropy_coef_max, "entropy_coef_max", fixed, adaptive);
+  needs(a.filter_groups, &AlgorithmSection::filter_groups_metric, "filter_groups_metric", "algorithm.filter_groups is false",
+        "with filter_groups: true");
+  needs(a.filter_groups, &AlgorithmSection::filter_groups_max_batches, "filter_groups_max_batches", "algorithm.filter_groups is false",
+        "with filter_groups: true");
+  needs(a.select_completions != "all", &AlgorithmSection::num_selected, "num_selected", "algorithm.select_completions is all",
+        "select_completions: best or max_variance");
 }
 
 }  // namespace
@@ -130,6 +180,8 @@ void check_algorithm(const Config& config, const Refuse& refuse) {
   check_advantage(a, refuse);
   check_entropy(a, refuse);
   check_filter(config, refuse);
+  check_selection(config, refuse);
+  check_switched_off(config, refuse);
   const int64_t prompts = config.trainer.prompts_per_step;
   if (prompts % a.steps_per_generation != 0)
     refuse({"algorithm.steps_per_generation", "trainer.prompts_per_step"},

@@ -1,5 +1,6 @@
 // The identity of a run: which keys a checkpoint may be resumed under, and how two of them differ.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -50,6 +51,12 @@ Entries identity_entries(Config config) {
     for (const KeyRow* key : keys_of(row.name)) {
       if (key->decides_bits && (!config.sft || config_reads(config, key->path()))) entries[key->path()] = yaml_of(*key, config);
     }
+  }
+  // Files may move; how they are mixed is another run.
+  if (!config.data.train.sources.empty()) {
+    std::vector<std::string> weights;
+    for (const DataSource& source : config.data.train.sources) weights.push_back(fmt::format("{}: {}", source.name, source.weight));
+    entries["data.train"] = fmt::format("{{{}}}", fmt::join(weights, ", "));
   }
   if (config.sft && config.trainer.max_steps >= 0) entries["sft.num_train_epochs"] = "left to trainer.max_steps";
   const bool by_epochs = config.sft && config.trainer.max_steps < 0;

@@ -53,6 +53,8 @@ constexpr auto data = in<&Config::data, M>;
 template <auto M>
 constexpr auto task = inside<&Config::data, &DataSection::task, M>;
 template <auto M>
+constexpr auto curriculum = inside<&Config::data, &DataSection::curriculum, M>;
+template <auto M>
 constexpr auto rollout = in<&Config::rollout, M>;
 template <auto M>
 constexpr auto algorithm = in<&Config::algorithm, M>;
@@ -75,6 +77,7 @@ std::vector<KeyRow> make_keys() {
   using I = ModelInitConfig;
   using D = DataSection;
   using K = TaskConfig;
+  using U = CurriculumConfig;
   using G = RolloutSection;
   using A = AlgorithmSection;
   using O = OptimSection;
@@ -123,11 +126,12 @@ std::vector<KeyRow> make_keys() {
        .help = "base of the rotary position embedding"},
 
       {.section = "data", .name = "train", .value = data<&D::train>, .may_be_null = true, .decides_bits = false,
-       .help = "JSONL: {\"prompt\": text or messages, \"answer\": ...}; or task. cohort sft: docs/sft.md"},
+       .has_weights = true,
+       .help = "JSONL: {\"prompt\": text or messages, \"answer\": ...}, or a list of such files with weights; or task. cohort sft: docs/sft.md"},
       {.section = "data", .name = "eval", .value = data<&D::eval>, .may_be_null = true, .decides_bits = false,
-       .help = "JSONL, held back"},
+       .help = "JSONL, held back, or a list of such files with names"},
       {.section = "data", .name = "max_eval_samples", .value = data<&D::max_eval_samples>, .bounds = from(0, 1e9),
-       .decides_bits = false, .help = "evaluate on the first so many; 0: all"},
+       .decides_bits = false, .help = "evaluate on the first so many of each set; 0: all"},
       {.section = "data", .name = "max_prompt_length", .value = data<&D::max_prompt_length>,
        .bounds = from(1, kMaxLength), .help = "tokens; a longer prompt is an error that names it"},
       {.section = "data", .name = "shuffle", .value = data<&D::shuffle>,
@@ -138,6 +142,17 @@ std::vector<KeyRow> make_keys() {
        .help = "false: a special token spelled in a message is plain text and cannot forge a turn"},
       {.section = "data", .name = "now", .value = data<&D::now>, .may_be_null = true,
        .help = "the time that a chat template may print, e.g. 2026-01-31T00:00:00"},
+
+      {.section = "data.curriculum", .name = "metric", .value = curriculum<&U::metric>, .may_be_null = true,
+       .help = "which reward says that a completion passes, by its name; null: the first"},
+      {.section = "data.curriculum", .name = "pass_threshold", .value = curriculum<&U::pass_threshold>,
+       .help = "a completion passes from this score of it on"},
+      {.section = "data.curriculum", .name = "min_pass_rate", .value = curriculum<&U::min_pass_rate>, .bounds = kFraction,
+       .help = "a problem whose last group passed less often is skipped: too hard now"},
+      {.section = "data.curriculum", .name = "max_pass_rate", .value = curriculum<&U::max_pass_rate>, .bounds = kFraction,
+       .help = "and one that passed more often: too easy now"},
+      {.section = "data.curriculum", .name = "skip_epochs", .value = curriculum<&U::skip_epochs>, .bounds = from(1, 1e6),
+       .help = "so many times is it skipped when its turn comes; then it is sampled and measured again"},
 
       {.section = "data.task", .name = "name", .value = task<&K::name>, .words = task_names(),
        .help = "which problems"},
@@ -169,6 +184,14 @@ std::vector<KeyRow> make_keys() {
        .help = "drop tokens below this part of the likeliest one's probability; 0: off"},
       {.section = "rollout", .name = "eval_temperature", .value = rollout<&G::eval_temperature>, .bounds = kNotNegative,
        .decides_bits = false, .help = "of evaluation; 0: greedy"},
+      {.section = "rollout", .name = "eval_top_p", .value = rollout<&G::eval_top_p>,
+       .bounds = {.low = 0, .high = 1, .above = true, .or_be = -1}, .decides_bits = false, .help = "top_p of evaluation; -1: as in training"},
+      {.section = "rollout", .name = "eval_min_p", .value = rollout<&G::eval_min_p>,
+       .bounds = {.low = 0, .high = 1, .or_be = -1}, .decides_bits = false, .help = "min_p of evaluation; -1: as in training"},
+      {.section = "rollout", .name = "eval_top_k", .value = rollout<&G::eval_top_k>,
+       .bounds = from(-1, kMaxSize), .decides_bits = false, .help = "top_k of evaluation; -1: as in training"},
+      {.section = "rollout", .name = "num_generations_eval", .value = rollout<&G::num_generations_eval>, .bounds = from(1, 4096),
+       .decides_bits = false, .help = "completions of each problem in evaluation, for pass@k, avg@k and maj@k"},
       {.section = "rollout", .name = "max_num_seqs", .value = rollout<&G::max_num_seqs>, .bounds = from(1, 65536),
        .decides_bits = false, .help = "sequences decoded together: memory and speed, not the result"},
       {.section = "rollout", .name = "max_num_batched_tokens", .value = rollout<&G::max_num_batched_tokens>,
@@ -239,6 +262,10 @@ std::vector<KeyRow> make_keys() {
       {.section = "algorithm", .name = "top_entropy_quantile", .value = algorithm<&A::top_entropy_quantile>,
        .bounds = {.low = 0, .high = 1, .above = true},
        .help = "the policy term is of this part of the tokens alone, those of the highest entropy; 1: of all"},
+      {.section = "algorithm", .name = "select_completions", .value = algorithm<&A::select_completions>, .words = {"all", "best", "max_variance"},
+       .help = "which of a group's completions the update sees: all; best, the num_selected of the highest reward; max_variance, those that differ most"},
+      {.section = "algorithm", .name = "num_selected", .value = algorithm<&A::num_selected>, .bounds = from(0, 4096),
+       .help = "how many: 1 to num_generations - 1; 0 with select_completions: all"},
       {.section = "algorithm", .name = "filter_groups", .value = algorithm<&A::filter_groups>,
        .help = "a step draws until it has prompts_per_step groups whose rewards differ; what is too much goes into the next one"},
       {.section = "algorithm", .name = "filter_groups_metric", .value = algorithm<&A::filter_groups_metric>,
@@ -290,6 +317,14 @@ std::vector<KeyRow> make_keys() {
        .decides_bits = false, .help = "evaluate each so many steps; 0: before and after only"},
       {.section = "trainer", .name = "eval_before", .value = trainer<&T::eval_before>, .decides_bits = false,
        .help = "evaluate before the first step"},
+      {.section = "trainer", .name = "eval_pass_at_k", .value = trainer<&T::eval_pass_at_k>, .bounds = from(1, 4096), .decides_bits = false,
+       .help = "the k of pass@k, at most num_generations_eval; []: powers of two up to it, and it"},
+      {.section = "trainer", .name = "eval_pass_threshold", .value = trainer<&T::eval_pass_threshold>, .decides_bits = false,
+       .help = "pass@k: a completion is correct from this score of the first reward on"},
+      {.section = "trainer", .name = "metric_for_best_model", .value = trainer<&T::metric_for_best_model>, .may_be_null = true,
+       .decides_bits = false, .help = "a metric of evaluation, e.g. eval/accuracy: the model of its best value is kept in best/; null: none"},
+      {.section = "trainer", .name = "greater_is_better", .value = trainer<&T::greater_is_better>, .decides_bits = false,
+       .help = "whether that value is the highest; false: the lowest"},
       {.section = "trainer", .name = "save_steps", .value = trainer<&T::save_steps>, .bounds = from(0, kMaxSteps),
        .decides_bits = false, .help = "a checkpoint each so many steps; 0: none"},
       {.section = "trainer", .name = "save_total_limit", .value = trainer<&T::save_total_limit>, .bounds = from(0, kMaxSteps),
@@ -330,6 +365,8 @@ std::vector<KeyRow> make_keys() {
 
       {.section = "log", .name = "completions_steps", .value = log<&L::completions_steps>, .bounds = from(0, kMaxSteps),
        .decides_bits = false, .help = "write completions/step_N.jsonl each so many steps; 0: never"},
+      {.section = "log", .name = "eval_completions", .value = log<&L::eval_completions>, .decides_bits = false,
+       .help = "write the completions of each evaluation to eval/step_N.jsonl"},
       {.section = "log", .name = "progress", .value = log<&L::progress>, .decides_bits = false,
        .help = "show progress while training"},
       {.section = "log", .name = "trace", .value = log<&L::trace>, .decides_bits = false,
@@ -347,6 +384,7 @@ const std::vector<SectionRow>& config_sections() {
       optional_map<&Config::model, &ModelSection::init>("model.init",
                                                         "a model from scratch, reading bytes"),
       {.name = "data", .help = "exactly one of train and task"},
+      optional_map<&Config::data, &DataSection::curriculum>("data.curriculum", "skip problems by their measured pass rate: docs/algorithms.md"),
       optional_map<&Config::data, &DataSection::task>("data.task", "problems made by cohort"),
       {.name = "reward", .help = "text in, score out; the total is the weighted sum"},
       {.name = "rollout", .help = "how completions are sampled"},

@@ -50,6 +50,10 @@ std::string KeyRow::allowed() const {
     std::string operator()(std::vector<int64_t>*) const {
       return fmt::format("a list like [2, 107], of at most {} integers {}", kLongestList, key.bounds.text());
     }
+    std::string operator()(DataFiles*) const {
+      return fmt::format("the path of a JSONL file, null, or a list like [{{name: math, path: math.jsonl{}}}] of at most {} sources",
+                         key.has_weights ? ", weight: 1.0" : "", kLongestList);
+    }
     std::string operator()(std::string*) const {
       if (key.words.empty()) return key.may_be_null ? "text or null" : "text";
       return fmt::format("one of {}", fmt::join(key.words, ", "));

@@ -15,7 +15,7 @@
 namespace cohort {
 
 using ValuePointer = std::variant<bool*, int64_t*, uint64_t*, float*, double*, std::string*, Json*,
-                                  std::vector<std::string>*, std::vector<int64_t>*>;
+                                  std::vector<std::string>*, std::vector<int64_t>*, DataFiles*>;
 
 // Lists of texts and of numbers: so many entries, and bytes of a text.
 constexpr size_t kLongestList = 64, kLongestEntry = 256;
@@ -39,6 +39,7 @@ struct KeyRow {
   std::vector<std::string> words;  // text: one of these; empty: any
   bool may_be_null = false;        // text: null is the empty text, and the key is absent
   bool decides_bits = true;        // part of config_identity
+  bool has_weights = false;        // data files: whether sources have weights
   std::string help;
 
   std::string path() const { return section + "." + name; }

@@ -149,6 +149,17 @@ struct ReadValue {
     list([&](const ReadValue& item) { item(&read.emplace_back()); });
     *values = std::move(read);
   }
+  // A path, or a list of maps.
+  void operator()(DataFiles* value) const {
+    if (!node.IsSequence()) {
+      value->clear();
+      return (*this)(&value->path);
+    }
+    if (node.size() == 0 || node.size() > kLongestList) refuse(fmt::format(" it has {} entries;", node.size()));
+    std::vector<DataSource> sources = read_sources(yaml_to_json(node, {where, false}), key, where);
+    *value = {};
+    value->sources = std::move(sources);
+  }
   // Its keys in the order of the alphabet: how a file orders them does not matter.
   void operator()(Json* value) const {
     if (!node.IsMap()) refuse();
@@ -207,6 +218,12 @@ struct PrintValue {
   std::string operator()(const Json* value) const { return yaml_of(*value); }
   std::string operator()(const std::vector<std::string>* values) const { return yaml_of(Json(*values)); }
   std::string operator()(const std::vector<int64_t>* values) const { return yaml_of(Json(*values)); }
+  std::string operator()(const DataFiles* value) const {
+    if (value->sources.empty()) return (*this)(&value->path);
+    Json list = Json::array();
+    for (const DataSource& source : value->sources) list.push_back(source_entry(source, key.has_weights));
+    return yaml_of(list);
+  }
   std::string operator()(const std::string* value) const {
     return value->empty() && key.may_be_null ? "null" : yaml_text(*value);
   }

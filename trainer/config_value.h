@@ -33,6 +33,9 @@ std::string describe(const YAML::Node& node);
 void read_value(const KeyRow& key, const YAML::Node& node, Config& config,
                 const std::string& where);
 
+// What may be a part of metrics' names.
+bool is_label(std::string_view text);
+
 // Any value, typed as YAML says. Throws (exit code 2) for null, ambiguous scalars and numbers that
 // do not fit.
 Json yaml_to_json(const YAML::Node& node, const ConfigSource& source);
@@ -41,6 +44,10 @@ Json yaml_to_json(const YAML::Node& node, const ConfigSource& source);
 // so that every reader of YAML takes them for floats. Text has quotes where it needs them.
 std::string yaml_of(const KeyRow& key, const Config& config);
 std::string yaml_of(const Json& value);
+
+// A list of data sources; throws (exit code 2), led by `where`, for what is none. An entry of it as a file has it; `weight`: with its weight.
+std::vector<DataSource> read_sources(const Json& list, const KeyRow& key, const std::string& where);
+Json source_entry(const DataSource& source, bool weight);
 
 // An entry of the list `reward` as a file has it: name, weight and the options.
 Json reward_entry(const RewardSpec& spec);

@@ -69,17 +69,40 @@ EncodedChat encode_problem(const ChatTemplate& chat_template, const Tokenizer& t
   }
 }
 
-std::vector<int64_t> epoch_order(int64_t epoch, int64_t size, uint64_t seed) {
+// Each source's problems behind the others'.
+Dataset load_sources(const DataFiles& files, int64_t max_samples) {
+  if (files.sources.empty()) return load_jsonl(files.path, max_samples);
+  Dataset all;
+  std::string fingerprints;
+  for (const DataSource& source : files.sources) {
+    Dataset one = load_jsonl(source.path, max_samples);
+    DataPart part{.name = source.name, .file = source.path, .weight = source.weight, .begin = static_cast<int64_t>(all.problems.size())};
+    for (Problem& problem : one.problems) {
+      problem.id = source.name + "/" + problem.id;
+      all.problems.push_back(std::move(problem));
+    }
+    part.end = static_cast<int64_t>(all.problems.size());
+    all.name += (all.name.empty() ? "" : ", ") + one.name;
+    fingerprints += source.name + " " + one.fingerprint + "\n";
+    all.parts.push_back(std::move(part));
+  }
+  all.fingerprint = fingerprint(fingerprints);
+  return all;
+}
+
+}  // namespace
+
+std::vector<int64_t> epoch_order(int64_t epoch, int64_t size, uint64_t seed, uint32_t source) {
+  CHECK(epoch >= 0 && size > 0 && size <= UINT32_MAX && source < 256, "epoch {} of source {} with {} problems", epoch, source, size);
   std::vector<int64_t> order(size);
   std::iota(order.begin(), order.end(), int64_t{0});
+  // The upper half of an epoch's number leaves room for the source.
   Random random(seed, Stream::kShuffle, static_cast<uint32_t>(epoch),
-                static_cast<uint32_t>(epoch >> 32));
+                static_cast<uint32_t>(epoch >> 32) ^ source << 24);
   for (int64_t i = size - 1; i > 0; --i)
     std::swap(order[i], order[random.below(static_cast<uint32_t>(i + 1))]);
   return order;
 }
-
-}  // namespace
 
 std::string fingerprint_problems(const std::vector<Problem>& problems) {
   std::string text;
@@ -117,8 +140,8 @@ TaskData load_data(const DataSection& data) {
   }
   CHECK_USAGE(!data.train.empty(),
               "the config names no training data: set data.train or data.task");
-  TaskData files{.train = load_jsonl(data.train)};
-  if (!data.eval.empty()) files.eval = load_jsonl(data.eval, data.max_eval_samples);
+  TaskData files{.train = load_sources(data.train, 0)};
+  if (!data.eval.empty()) files.eval = load_sources(data.eval, data.max_eval_samples);
   return files;
 }
 

@@ -23,9 +23,18 @@ struct Problem {
   bool opens_thinking = false;  // the template ended the prompt with <think>; after encode_prompts
 };
 
+// The problems [begin, end) of a data set that come from one of several sources.
+struct DataPart {
+  std::string name, file;
+  double weight = 1;
+  int64_t begin = 0, end = 0;
+  int64_t size() const { return end - begin; }
+};
+
 struct Dataset {
   std::string name;  // file or task, for messages
   std::vector<Problem> problems;
+  std::vector<DataPart> parts;  // where the config lists sources, all problems in their order; else empty
   std::string fingerprint;  // of the content: resume refuses another data set
 };
 
@@ -51,7 +60,8 @@ TaskData make_task(const TaskConfig& task);
 std::vector<std::string> task_names();
 
 // What the config names: files or a task. `eval` has no problems when data.eval is not given;
-// max_eval_samples > 0 keeps the first so many. Exit code 2 for neither files nor task, or both.
+// max_eval_samples > 0 keeps the first so many of each set. Of a list of sources a problem's id begins with the source's name:
+// "math/line 3". Exit code 2 for neither files nor task, or both.
 TaskData load_data(const DataSection& data);
 
 // Fills `tokens` and `opens_thinking`: messages through the template with the config's
@@ -62,6 +72,9 @@ TaskData load_data(const DataSection& data);
 // tokens does not have.
 void encode_prompts(Dataset& data, const Tokenizer& tokenizer, const ChatTemplate& chat_template,
                     const DataSection& config, int64_t vocab_size);
+
+// A permutation of [0, size) that is a pure function of (seed, epoch, source).
+std::vector<int64_t> epoch_order(int64_t epoch, int64_t size, uint64_t seed, uint32_t source = 0);
 
 // Indices of the problems of step `step` (1-based): consecutive pieces of an endless sequence of
 // epochs, each a permutation that is a pure function of (seed, epoch). There is no cursor to save.

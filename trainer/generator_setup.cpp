@@ -57,14 +57,20 @@ void add_stops(GeneratorConfig& generator, const LoadedModel& model, std::span<c
   generator.tokenizer = &model.tokenizer;
 }
 
+SamplingParams sampling_params(const RolloutSection& r, Sampling sampling) {
+  const bool training = sampling == Sampling::training;
+  const auto own = [&](auto in_training, auto in_evaluation) { return training || in_evaluation < 0 ? in_training : in_evaluation; };
+  return {.temperature = training ? r.temperature : r.eval_temperature,
+          .top_k = static_cast<int32_t>(own(r.top_k, r.eval_top_k)),
+          .top_p = own(r.top_p, r.eval_top_p),
+          .min_p = own(r.min_p, r.eval_min_p)};
+}
+
 GeneratorConfig generator_config(const Config& config, const LoadedModel& model, Sampling sampling, int64_t sequences,
                                  const Comm& comm, int host_ranks) {
   const RolloutSection& r = config.rollout;
   GeneratorConfig g;
-  g.sampling = {.temperature = sampling == Sampling::training ? r.temperature : r.eval_temperature,
-                .top_k = static_cast<int32_t>(r.top_k),
-                .top_p = r.top_p,
-                .min_p = r.min_p};
+  g.sampling = sampling_params(r, sampling);
   g.max_completion_length = r.max_completion_length;
   g.min_completion_length = r.min_completion_length;
   add_stops(g, model, r.stop, r.stop_token_ids);

@@ -11,7 +11,10 @@
 
 namespace cohort {
 
-enum class Sampling { training, evaluation };  // evaluation: at rollout.eval_temperature
+enum class Sampling { training, evaluation };  // evaluation: by the keys rollout.eval_*
+
+// How tokens are drawn: temperature and filters.
+SamplingParams sampling_params(const RolloutSection& rollout, Sampling sampling);
 
 // sequences: of all ranks together, which bounds how many a rank decodes at once.
 GeneratorConfig generator_config(const Config& config, const LoadedModel& model, Sampling sampling, int64_t sequences,

@@ -28,27 +28,29 @@ std::vector<std::vector<double>> kl_penalties(std::span<const Group> groups, con
 std::vector<bool> set_group_advantages(std::span<Group> groups, const Config& config) {
   const AlgorithmSection& a = config.algorithm;
   if (groups.empty()) return {};
+  const auto seen = [&](const Group& group, size_t i) {  // by the loss
+    return is_selected(group, i) && !(a.mask_truncated_completions && group.rollouts[i].finish_reason == FinishReason::length);
+  };
   StepRewards rewards{.group_size = groups.front().rollouts.size()};
   for (const RewardSpec& spec : config.reward) rewards.weights.push_back(spec.weight);
   for (const Group& group : groups) {
     CHECK(group.rollouts.size() == rewards.group_size && group.scores.size() == rewards.group_size, "groups of {} and {} completions, {} scored",
           rewards.group_size, group.rollouts.size(), group.scores.size());
-    for (const RewardSet::Row& row : group.scores) {
-      rewards.totals.push_back(row.total);
-      rewards.scores.push_back(row.scores);
-    }
-    for (const Rollout& rollout : group.rollouts) {
-      const bool masked = a.mask_truncated_completions && rollout.finish_reason == FinishReason::length;
-      rewards.tokens.push_back(masked ? 0 : static_cast<int64_t>(rollout.tokens.size()));
+    for (size_t i = 0; i < rewards.group_size; ++i) {
+      const RewardSet::Row& row = group.scores[i];
+      const bool counts = a.select_completions != "max_variance" || is_selected(group, i);
+      rewards.totals.push_back(counts ? row.total : std::nullopt);
+      rewards.scores.push_back(counts ? row.scores : std::vector<std::optional<double>>(row.scores.size()));
+      rewards.tokens.push_back(seen(group, i) ? static_cast<int64_t>(group.rollouts[i].tokens.size()) : 0);
     }
   }
   if (a.use_kl_in_reward) rewards.penalties = kl_penalties(groups, a);
   const StepAdvantages advantages = step_advantages(rewards, make_advantage_config(a));
   const auto nonzero = [](float advantage) { return advantage != 0; };
-  // Whether a completion that teaches, and is not masked, has an advantage.
+  // Whether a completion that the loss sees has an advantage.
   const auto any_teaches = [&](const Group& group, const auto& has_advantage) {
     for (size_t i = 0; i < group.rollouts.size(); ++i)
-      if (has_advantage(i) && !(a.mask_truncated_completions && group.rollouts[i].finish_reason == FinishReason::length)) return true;
+      if (has_advantage(i) && seen(group, i)) return true;
     return false;
   };
   for (size_t g = 0; g < groups.size(); ++g) {

@@ -14,7 +14,8 @@ namespace cohort {
 std::vector<std::vector<double>> kl_penalties(std::span<const Group> groups, const AlgorithmSection& algorithm);
 
 // Sets advantages (and token_advantages) and has_signal of all groups, which have as many completions each. Returns of each group
-// whether its rewards are all equal. With use_kl_in_reward their reference_logprobs are set.
+// whether its rewards are all equal. With use_kl_in_reward their reference_logprobs are set, and with algorithm.select_completions
+// what is selected: `best` is measured against all of its group, max_variance is a group of its own.
 std::vector<bool> set_group_advantages(std::span<Group> groups, const Config& config);
 
 }  // namespace cohort

@@ -5,22 +5,32 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "comm/comm.h"
 #include "comm/signals.h"
 #include "comm/watchdog.h"
 #include "model/exec.h"
 #include "trainer/config.h"
+#include "trainer/evaluate.h"
 #include "trainer/train_observer.h"
 
 namespace cohort {
 
+// What an evaluation of the run found.
+struct EvalStage {
+  std::string name;  // "before", "after warm start", "after GRPO"
+  std::vector<EvalMetric> metrics;
+};
+
 struct TrainSummary {
-  std::optional<double> accuracy_before, accuracy_after_warm_start, accuracy_after;  // of data.eval, when there is one
+  std::optional<double> accuracy_before, accuracy_after_warm_start, accuracy_after;  // of data.eval, when there is one; of several sets the mean
+  std::vector<EvalStage> evaluations;
+  std::optional<int64_t> best_step;  // with trainer.metric_for_best_model
   int64_t steps = 0;           // the last step done
   double seconds = 0;
   bool stopped_early = false;  // save-and-stop was requested: exit code 75
-  std::filesystem::path run_dir, final_model;
+  std::filesystem::path run_dir, final_model, best_model;
 };
 
 class TrainRun;

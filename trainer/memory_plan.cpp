@@ -15,7 +15,9 @@
 #include "model/ops/sample.h"
 #include "model/params.h"
 #include "trainer/checkpoint_layout.h"
+#include "trainer/generator_setup.h"
 #include "trainer/gradient_sum.h"
+#include "trainer/loss.h"
 #include "trainer/model_setup.h"
 #include "trainer/optimizer.h"
 #include "trainer/pack_runner.h"
@@ -142,9 +144,9 @@ std::string cache_name(const std::string& of, const CacheSize& kv) {
                         : fmt::format("{} ({} tokens)", of, kv.pages * kv.need.page_tokens);
 }
 
-int64_t generator_activations(const TrainingPlan& plan, float temperature) {
+int64_t generator_activations(const TrainingPlan& plan, Sampling of) {
   const RolloutSection& r = plan.config.rollout;
-  const SamplingParams sampling{temperature, static_cast<int32_t>(r.top_k), r.top_p, r.min_p};
+  const SamplingParams sampling = sampling_params(r, of);
   return rollout_activations(Sizes(plan.model, plan.dtype()), std::max(r.max_num_batched_tokens, r.max_num_seqs), r.max_num_seqs,
                              filters_on(sampling, plan.model.vocab_size));
 }
@@ -221,6 +223,21 @@ std::vector<MemoryPiece> loaded_memory(const TrainingPlan& plan) {
   return pieces;
 }
 
+// What an update knows of its tokens before their gradient (trainer/update.cpp): a rank of its own, and of all where they compete.
+int64_t known_of_tokens(const TrainingPlan& plan, int64_t owned) {
+  const AlgorithmSection& a = plan.config.algorithm;
+  const bool quantile = a.top_entropy_quantile < 1, sequences = make_loss_config(a).sequence_level;
+  if (!quantile && !sequences) return 0;
+  const int64_t completions = a.select_completions == "all" ? plan.config.rollout.num_generations : a.num_selected;
+  const int64_t prompts = plan.config.trainer.prompts_per_step / a.steps_per_generation;
+  const int64_t all = prompts * completions * plan.config.rollout.max_completion_length, logical = plan.config.trainer.logical_ranks;
+  const int64_t own = (all + logical - 1) / logical * owned;
+  constexpr int64_t kNumber = sizeof(float);
+  // Log-probs; with a quantile two copies of the entropies and what is sent of them, and of all ranks what arrives, in order and sorted.
+  return own * (kNumber + (sequences ? static_cast<int64_t>(sizeof(SequenceTerm)) : 0) + (quantile ? 3 * kNumber : 0)) +
+         (quantile ? 3 * all * kNumber : 0);
+}
+
 // What optimizer steps take beside it.
 void add_update(std::vector<MemoryPiece>& pieces, const TrainingPlan& plan, const Passes& passes, Kept kept) {
   const Sizes s(plan.model, plan.dtype());
@@ -260,9 +277,10 @@ std::vector<MemoryPiece> training_memory(const TrainingPlan& plan, const std::op
   const int64_t group = plan.prompt() + config.rollout.num_generations * (completion - 1);  // the last token has no row
   std::vector<MemoryPiece> pieces = loaded_memory(plan);
   add(pieces, cache_name("KV cache", kv), kv.bytes());
-  add(pieces, "rollout activations", generator_activations(plan, config.rollout.temperature));
+  add(pieces, "rollout activations", generator_activations(plan, Sampling::training));
   if (kept.slots > 0) add(pieces, fmt::format("activations of sampled rows ({})", kept.slots), kept.bytes());
   const int64_t owned = Shares(config.trainer.logical_ranks, plan.ranks).owned;
+  if (const int64_t known = known_of_tokens(plan, owned); known > 0) add(pieces, "log-probs and entropies of tokens", known);
   add_update(pieces, plan, largest_pass(plan, owned, config.trainer.prompts_per_step, group, plan.prompt() + completion), layers);
   return pieces;
 }
@@ -297,11 +315,15 @@ std::vector<MemoryPiece> evaluation_memory(const TrainingPlan& plan, std::option
   if (plan.eval_problems < 0 && data.task && data.task->eval_size > 0) problems = data.task->eval_size;
   if (data.max_eval_samples > 0) problems = std::min(problems, data.max_eval_samples);
   if (problems == 0) return {};
-  CacheSize kv = choose_cache_size(cache_need(plan, problems), {.gb = plan.config.rollout.kv_cache_gb, .free_bytes = free_bytes});
+  const int64_t samples = plan.config.rollout.num_generations_eval;
+  const int64_t sequences = problems > INT64_MAX / samples ? INT64_MAX : problems * samples;
+  CacheSize kv = choose_cache_size(cache_need(plan, sequences), {.gb = plan.config.rollout.kv_cache_gb, .free_bytes = free_bytes});
   kv.pages = std::max(kv.pages, kv.whole_pages());  // with less it is refused
   std::vector<MemoryPiece> pieces;
   add(pieces, cache_name("evaluation's KV cache", kv), kv.bytes());
-  add(pieces, "evaluation's activations", generator_activations(plan, plan.config.rollout.eval_temperature));
+  add(pieces, "evaluation's activations", generator_activations(plan, Sampling::evaluation));
+  if (plan.config.trainer.metric_for_best_model.empty()) return pieces;
+  for (const MemoryPiece& piece : final_memory(plan)) pieces.push_back(piece);  // the best model is written, when it is one
   return pieces;
 }
 

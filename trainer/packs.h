@@ -21,12 +21,15 @@ struct Group {
   std::vector<Rollout> rollouts;       // num_generations
   std::vector<std::string> texts;      // of the completions
   std::vector<RewardSet::Row> scores;
+  std::vector<bool> selected;          // whether the update sees each completion (select_completions.h); none: all
   std::vector<float> advantages;
   std::vector<std::vector<float>> token_advantages;    // of each token of each completion, in place of advantages; none: those
   std::vector<std::vector<float>> token_weights;       // of the policy term of each token; none: 1
   std::vector<std::vector<float>> reference_logprobs;  // of each token, where the KL is part of the reward
   bool has_signal = false;             // some advantage is not 0
 };
+
+inline bool is_selected(const Group& group, size_t sample) { return group.selected.empty() || group.selected[sample]; }
 
 // One target of a pack: token `position` of rollout `sample` of group `group`.
 struct TargetRef {

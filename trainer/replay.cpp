@@ -87,8 +87,12 @@ Config replay_config(const ReplayRequest& request, const std::vector<std::string
   const std::vector<std::string> differ = identity_differences(config, config_identity(kept), "given", "the run's");
   CHECK_USAGE(differ.empty(), "a replay keeps what decides the bits: {}", fmt::join(differ, ", "));
   require_there(config.model.path, "model.path", request.run, "put the model, or a link to where it is now, there");
-  require_there(config.data.train, "data.train", request.run, "data.train=FILE says where it is now");
-  require_there(config.data.eval, "data.eval", request.run, "data.eval=FILE says where it is now");
+  for (const auto& [files, key] : {std::pair(config.data.train, std::string("data.train")), {config.data.eval, "data.eval"}}) {
+    require_there(files.path, key, request.run, (key + "=FILE says where it is now").c_str());
+    for (const DataSource& source : files.sources)
+      require_there(source.path, fmt::format("{}, source {},", key, source.name), request.run,
+                    fmt::format("{}=[{{name: {}, path: FILE}}, ...] says where all are now", key, source.name).c_str());
+  }
   return config;
 }
 
@@ -106,6 +110,8 @@ Replay replay(const ReplayRequest& request, Config config, Comm& comm, Watchdog&
   config.run.name = "replay";
   config.trainer.eval_before = false;
   config.trainer.save_steps = 0;
+  config.trainer.metric_for_best_model.clear();
+  config.log.eval_completions = false;
   config.log.trace = false;
 
   if (config.sft) {

@@ -119,21 +119,28 @@ void RunDir::write_completions(int64_t step, std::span<const Group> groups, std:
       const Rollout& rollout = groups[g].rollouts[i];
       Json scores = Json::object();
       for (size_t r = 0; r < rewards.size(); ++r) scores[rewards[r].name] = or_null(groups[g].scores[i].scores[r]);
-      text += dump_json({{"step", step},
-                         {"problem", names[g]},
-                         {"sample", i},
-                         {"completion", groups[g].texts[i]},
-                         {"ids", rollout.tokens},
-                         {"logprobs", rollout.logprobs},
-                         {"finish_reason", finish_reason_name(rollout.finish_reason)},
-                         {"reward", or_null(groups[g].scores[i].total)},
-                         {"rewards", scores},
-                         {"advantage", groups[g].advantages[i]}}) +
-              "\n";
+      Json line = {{"step", step},
+                   {"problem", names[g]},
+                   {"sample", i},
+                   {"completion", groups[g].texts[i]},
+                   {"ids", rollout.tokens},
+                   {"logprobs", rollout.logprobs},
+                   {"finish_reason", finish_reason_name(rollout.finish_reason)},
+                   {"reward", or_null(groups[g].scores[i].total)},
+                   {"rewards", scores},
+                   {"advantage", groups[g].advantages[i]}};
+      if (!groups[g].selected.empty()) line["selected"] = is_selected(groups[g], i);
+      text += dump_json(line) + "\n";
     }
   }
   fs::create_directories(path_ / "completions");
   write_file_atomic(path_ / "completions" / fmt::format("step_{}.jsonl", step), text);
+}
+
+void RunDir::write_evaluation(const std::string& name, const std::string& lines) const {
+  if (!writes_) return;
+  fs::create_directories(path_ / "eval");
+  write_file_atomic(path_ / "eval" / (name + ".jsonl"), lines);
 }
 
 void RunDir::write_model(const Policy& policy, const ModelFiles& files, const fs::path& target,

@@ -33,6 +33,7 @@ class RunDir {
   std::filesystem::path initial() const { return path_ / "initial"; }        // the model of model.init, without weights
   std::filesystem::path warm_start() const { return path_ / "warm_start"; }  // the model after the warm start
   std::filesystem::path final_model() const { return path_ / "final"; }
+  std::filesystem::path best_model() const { return path_ / "best"; }        // of trainer.metric_for_best_model
 
   const std::optional<std::filesystem::path>& resume_from() const { return resume_from_; }
   const std::string& message() const { return message_; }  // what was decided, for people; may be empty
@@ -43,6 +44,8 @@ class RunDir {
   // completions/step_N.jsonl: one line a completion. `names[g]`: the problem's id.
   void write_completions(int64_t step, std::span<const Group> groups, std::span<const std::string> names,
                          const std::vector<RewardSpec>& rewards) const;
+  // eval/NAME.jsonl.
+  void write_evaluation(const std::string& name, const std::string& lines) const;
   // Complete or absent: written beside its place and renamed. `masters`: as SaveOptions.
   void write_model(const Policy& policy, const ModelFiles& files, const std::filesystem::path& target,
                    std::span<const float> masters = {}) const;

@@ -11,12 +11,11 @@
 #include "trainer/group_advantages.h"
 #include "trainer/reference.h"
 #include "trainer/reward_metrics.h"
+#include "trainer/select_completions.h"
 
 namespace cohort {
 namespace {
 
-// Draws of evaluations and of training steps never share a key.
-constexpr uint32_t kEvalDraws = uint32_t{1} << 31;
 struct Moments {
   double count = 0, sum = 0, squares = 0;
   void add(double value) { count += 1, sum += value, squares += value * value; }
@@ -32,6 +31,7 @@ TrainRun::TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, const S
     Json files = Json::object();
     if (config_.algorithm.ref_model_sync_steps > 0) files["reference"] = write_reference(*reference_, folder);
     if (filter_) files["groups"] = filter_->save(folder);
+    if (curriculum_) files["curriculum"] = curriculum_->save(folder);
     return files;
   };
   enter("load", 0, config_.comm.load_timeout_s);
@@ -42,26 +42,9 @@ TrainRun::TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, const S
 
 TrainRun::~TrainRun() = default;
 
-// Accuracy on the evaluation data with the weights as they are; nothing when there are no such data.
-std::optional<double> TrainRun::measure(const char* stage, EvalResult* result) {
-  if (data_.eval.problems.empty()) return std::nullopt;
-  enter("evaluation", state_.step, with_grace(rollout_meeting_timeout(config_)));
-  const MeetingDeadline meeting(comm_, config_, rollout_meeting_timeout(config_));
-  const Span span(ex_.trace, "evaluate");
-  const std::unique_ptr<Generator> generator = make_generator(Sampling::evaluation, data_.eval);
-  EvalResult measured =
-      evaluate(data_.eval, *generator, model_->tokenizer, rewards_, kEvalDraws | static_cast<uint32_t>(state_.step), comm_, ex_,
-               [&](int64_t done, int64_t total) { observer_.stage(stage, done, total); }, config_.comm.reward_timeout_s);
-  warn_of_missing(measured.missing);
-  evaluated_step_ = state_.step;
-  last_accuracy_ = measured.judged > 0 ? std::optional(measured.accuracy) : std::nullopt;
-  if (result != nullptr) *result = std::move(measured);
-  return last_accuracy_;
-}
-
 std::vector<Group> TrainRun::sample_groups() {
   missing_.clear();
-  step_tokens_ = 0, step_seconds_ = 0;
+  step_tokens_ = 0, step_seconds_ = 0, curriculum_skipped_ = 0;
   std::vector<Group> groups;
   if (!filter_) {
     groups = draw_groups(next_step());
@@ -77,6 +60,12 @@ std::vector<Group> TrainRun::sample_groups() {
     groups = filter_->take(wanted);
     metrics_.set("filter_groups/carried_over", filter_->mixed());
   }
+  if (curriculum_) {
+    metrics_.set("curriculum/skipped", curriculum_skipped_);
+    metrics_.set("curriculum/measured", curriculum_->measured());
+    metrics_.set("curriculum/pass_rate", curriculum_->mean_pass_rate());
+    metrics_.set("curriculum/set_aside", curriculum_->set_aside());
+  }
   names_.clear();
   for (const Group& group : groups) names_.push_back(data_.train.problems[static_cast<size_t>(group.problem)].id);
   return groups;
@@ -88,9 +77,8 @@ std::vector<Group> TrainRun::draw_groups(int64_t draw) {
   const int64_t samples = config_.rollout.num_generations;
   std::vector<const Problem*> problems;
   std::vector<Group> groups;
-  for (const int64_t index : step_problems(draw, config_.trainer.prompts_per_step,
-                                           static_cast<int64_t>(data_.train.problems.size()), config_.run.seed,
-                                           config_.data.shuffle)) {
+  const int64_t prompts = config_.trainer.prompts_per_step;
+  for (const int64_t index : curriculum_ ? curriculum_->next(prompts, [&](int64_t at) { return order_->at(at); }) : order_->step(draw, prompts)) {
     const Problem& problem = data_.train.problems[static_cast<size_t>(index)];
     problems.push_back(&problem);
     groups.push_back({.problem = index, .prompt = problem.tokens});
@@ -117,6 +105,10 @@ std::vector<Group> TrainRun::draw_groups(int64_t draw) {
     group.rollouts.push_back(std::move(scored[i].rollout));
     group.texts.push_back(std::move(scored[i].text));
     group.scores.push_back(std::move(scored[i].scores));
+  }
+  if (curriculum_) {
+    curriculum_->learn(groups);
+    curriculum_skipped_ += curriculum_->skipped();
   }
   const auto add = [&](const std::string& name, double value) {  // to what earlier draws of the step took
     metrics_.set(name, value + (metrics_.values().contains(name) ? metrics_.get(name) : 0));
@@ -146,19 +138,23 @@ void TrainRun::warn_of_missing(const std::vector<MissingScores>& missing) {
 
 void TrainRun::set_advantages(std::vector<Group>& groups) {
   std::vector<std::optional<double>> totals, group_totals;
-  Moments spread, length, zero_std, clipped, kept, kl;
+  Moments spread, length, zero_std, clipped, kept, kl, selected;
   double shortest = INFINITY, longest = 0;
   if (config_.algorithm.use_kl_in_reward) {
     enter("update", next_step(), config_.comm.update_timeout_s);
-    updater_->set_reference_logprobs(groups, ex_);
+    updater_->set_reference_logprobs(groups, names_, next_step(), ex_);
     for (const std::vector<double>& tokens : kl_penalties(groups, config_.algorithm))
       for (const double penalty : tokens) kl.add(penalty / static_cast<double>(config_.algorithm.beta));
     metrics_.set("kl", kl.mean());
   }
+  select_completions(groups, config_.algorithm);
   for (const bool constant : set_group_advantages(groups, config_)) zero_std.add(constant ? 1 : 0);
   for (const Group& group : groups) {
     group_totals.clear();
-    for (const RewardSet::Row& row : group.scores) group_totals.push_back(row.total);
+    for (size_t i = 0; i < group.scores.size(); ++i) {
+      group_totals.push_back(group.scores[i].total);
+      if (is_selected(group, i) && group.scores[i].total) selected.add(*group.scores[i].total);
+    }
     spread.add(mean_and_std(group_totals).second);
     totals.insert(totals.end(), group_totals.begin(), group_totals.end());
     for (const Rollout& rollout : group.rollouts) {
@@ -179,11 +175,29 @@ void TrainRun::set_advantages(std::vector<Group>& groups) {
   metrics_.set("reward_std", spread.mean());
   metrics_.set("frac_reward_zero_std", zero_std.mean());
   set_reward_metrics(metrics_, rewards_, groups);
+  if (config_.algorithm.select_completions != "all") metrics_.set("selected/reward", selected.mean());
+  set_part_metrics(groups);
   metrics_.set("completions/mean_length", length.mean());
   metrics_.set("completions/min_length", shortest);
   metrics_.set("completions/max_length", longest);
   metrics_.set("completions/clipped_ratio", clipped.mean());
   metrics_.set("sampling/kept_mass", kept.mean());
+}
+
+// Of each source of a mixture: its part of the step, and how good its completions are.
+void TrainRun::set_part_metrics(const std::vector<Group>& groups) {
+  for (const DataPart& part : data_.train.parts) {
+    double prompts = 0;
+    Moments reward;
+    for (const Group& group : groups) {
+      if (group.problem < part.begin || group.problem >= part.end) continue;
+      prompts += 1;
+      for (const RewardSet::Row& row : group.scores)
+        if (row.total) reward.add(*row.total);
+    }
+    metrics_.set(fmt::format("data/{}/prompts", part.name), prompts);
+    if (reward.count > 0) metrics_.set(fmt::format("data/{}/reward", part.name), reward.mean());
+  }
 }
 
 void TrainRun::update(const std::vector<Group>& groups) {
@@ -198,23 +212,12 @@ void TrainRun::update(const std::vector<Group>& groups) {
   if (a.use_adaptive_entropy)
     state_.extra["entropy_bonus"] = {updater_->entropy_bonus().coefficient, updater_->entropy_bonus().last_entropy};
   metrics_.set("num_tokens", state_.num_tokens);
-  metrics_.set("epoch", epoch_at((filter_ ? filter_->draws : state_.step) + 1, config_.trainer.prompts_per_step,
-                                 static_cast<int64_t>(data_.train.problems.size())));
+  const auto problems = static_cast<int64_t>(data_.train.problems.size());
+  metrics_.set("epoch", curriculum_ ? static_cast<double>(curriculum_->position()) / static_cast<double>(problems)
+                                    : epoch_at((filter_ ? filter_->draws : state_.step) + 1, config_.trainer.prompts_per_step, problems));
   metrics_.set("timing_s/update", seconds);
   metrics_.set("timing_s/comm", updater_->trained_tokens() > 0 ? optimizer_->comm_seconds() : 0.0);
   metrics_.set("perf/update_tokens_per_s", static_cast<double>(updater_->trained_tokens()) / std::max(1e-9, seconds));
-}
-
-void TrainRun::evaluate_if_due() {
-  if (config_.trainer.eval_steps == 0 || state_.step % config_.trainer.eval_steps != 0) return;
-  const Clock::time_point start = Clock::now();
-  EvalResult result;
-  if (!measure("evaluation", &result)) return;
-  metrics_.set("eval/accuracy", result.accuracy);
-  metrics_.set("eval/reward", result.reward);
-  metrics_.set("eval/mean_length", result.mean_length);
-  metrics_.set("eval/clipped_ratio", result.truncated);
-  metrics_.set("timing_s/evaluation", seconds_since(start));
 }
 
 void TrainRun::end_step(const std::vector<Group>& groups) {
@@ -234,12 +237,20 @@ TrainSummary TrainRun::finish() {
   };
   summary.accuracy_before = accuracy("accuracy_before");
   summary.accuracy_after_warm_start = accuracy("accuracy_after_warm_start");
+  for (const Json& stage : state_.extra.value("evaluations", Json::array())) {
+    EvalStage& row = summary.evaluations.emplace_back(EvalStage{.name = stage["stage"]});
+    for (const auto& [name, value] : stage["metrics"].items()) row.metrics.push_back({name, value});
+  }
   summary.steps = state_.step;
   summary.run_dir = dir_.path();
   summary.stopped_early = stopped_ && state_.step < config_.trainer.max_steps;
   if (!summary.stopped_early) {
-    if (evaluated_step_ != state_.step || !last_accuracy_) measure("accuracy after GRPO");
+    if (evaluated_step_ != state_.step || !last_accuracy_)
+      if (measure("accuracy after GRPO", fmt::format("step_{}", state_.step)) && state_.step > 0) keep_best();
     summary.accuracy_after = last_accuracy_;
+    if (last_accuracy_) summary.evaluations.push_back({"after GRPO", evaluated_});
+    if (const Json best = state_.extra.value("best", Json()); !config_.trainer.metric_for_best_model.empty() && !best.is_null())
+      summary.best_step = best["step"].get<int64_t>(), summary.best_model = dir_.best_model();
     write_final_model();
     summary.final_model = dir_.final_model();
   }

@@ -7,12 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "trainer/curriculum.h"
 #include "trainer/dataset.h"
 #include "trainer/evaluate.h"
 #include "trainer/experience.h"
 #include "trainer/generator_setup.h"
 #include "trainer/group_filter.h"
 #include "trainer/grpo.h"
+#include "trainer/problem_order.h"
 #include "trainer/run_frame.h"
 #include "trainer/update.h"
 
@@ -41,7 +43,11 @@ class TrainRun : public RunFrame {
   std::filesystem::path warm_start_source() const;
   void take_up_algorithm_state();
   std::vector<Group> draw_groups(int64_t draw);
-  std::optional<double> measure(const char* stage, EvalResult* result = nullptr);
+  std::optional<double> measure(const char* stage, const std::string& file);
+  EvalResult measure_set(const char* stage, const DataPart& part, Generator& generator);
+  void remember_evaluation(const char* stage);
+  void keep_best();
+  void set_part_metrics(const std::vector<Group>& groups);
   void warn_of_missing(const std::vector<MissingScores>& missing);
 
   TaskData data_;
@@ -51,14 +57,18 @@ class TrainRun : public RunFrame {
   std::unique_ptr<Generator> generator_;
   int64_t step_tokens_ = 0;  // sampled in this step, in so many seconds
   double step_seconds_ = 0;
+  int64_t curriculum_skipped_ = 0;  // in this step
   std::optional<ActivationTape> tape_;  // of a step's rows, for its update
   ExpectedLengths lengths_;
-  std::optional<GroupFilter> filter_;  // with algorithm.filter_groups
+  std::optional<ProblemOrder> order_;
+  std::optional<Curriculum> curriculum_;  // with data.curriculum
+  std::optional<GroupFilter> filter_;     // with algorithm.filter_groups
 
   std::vector<std::string> names_;  // of the step's groups, for messages and files
   std::vector<MissingScores> missing_;  // scores of its groups
   std::set<std::string> warned_;        // rewards and kinds
   std::optional<double> last_accuracy_;
+  std::vector<EvalMetric> evaluated_;  // of the last evaluation, at that step
   int64_t evaluated_step_ = -1;
 };
 

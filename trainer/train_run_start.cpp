@@ -16,6 +16,10 @@ void TrainRun::load() {
   observer_.stage("loading", 0, 1);
   const MeetingDeadline meeting(comm_, config_, meeting_timeout(config_, config_.comm.load_timeout_s));
   // What can be refused is refused before the run directory is touched.
+  CHECK_USAGE(config_.trainer.metric_for_best_model.find("/maj@") == std::string::npos || rewards_.reward(0).takes_answers(),
+              "trainer.metric_for_best_model: found {}, but the first reward, '{}', takes no answers from completions to vote on; allowed: another metric, "
+              "or exact, last_number, math or reasoning_gym first in the list of rewards", config_.trainer.metric_for_best_model,
+              rewards_.specs()[0].name);
   data_ = load_data(config_.data);
   load_model_of_config();
   for (Dataset* data : {&data_.train, &data_.eval})
@@ -33,7 +37,7 @@ void TrainRun::load() {
 
 // Its memory is taken when it is used.
 std::unique_ptr<Generator> TrainRun::make_generator(Sampling sampling, const Dataset& data, const std::optional<CacheLimit>& limit) const {
-  const int64_t sequences = sampling == Sampling::evaluation ? static_cast<int64_t>(data.problems.size())
+  const int64_t sequences = sampling == Sampling::evaluation ? std::ssize(data.problems) * config_.rollout.num_generations_eval
                                                              : config_.trainer.prompts_per_step * config_.rollout.num_generations;
   GeneratorConfig generator = generator_config(config_, *model_, sampling, sequences, comm_, host_ranks_);
   if (limit) generator.kv_cache = *limit;
@@ -51,6 +55,10 @@ void TrainRun::take_up_algorithm_state() {
     read_reference(*reference_, *dir_.resume_from(), state_.files.value("reference", Json()), ex_);
   if (filter_)
     filter_->load(*dir_.resume_from(), state_.files.value("groups", Json()), data_.train, model_->tokenizer);
+  if (curriculum_) curriculum_->load(*dir_.resume_from(), state_.files.value("curriculum", Json()));
+  // Of a checkpoint of another run directory the best model is not here: the next evaluation is the first.
+  if (comm_.any(comm_.rank() == 0 && state_.extra.contains("best") && !std::filesystem::exists(dir_.best_model()), "best model"))
+    state_.extra.erase("best");
   if (!config_.algorithm.use_adaptive_entropy) return;
   const std::string where = (*dir_.resume_from() / "manifest.json").string();
   const Json state = state_.extra.value("entropy_bonus", Json());
@@ -66,7 +74,10 @@ void TrainRun::start_policy() {
   if (!dir_.resume_from()) {
     dir_.drop_metrics_after(0);
     if (config_.trainer.eval_before)
-      if (const auto accuracy = measure("accuracy before")) state_.extra["accuracy_before"] = *accuracy;
+      if (const auto accuracy = measure("accuracy before", "step_0")) {
+        state_.extra["accuracy_before"] = *accuracy;
+        remember_evaluation("before");
+      }
     if (warm) {
       enter("warm start", 0, config_.comm.update_timeout_s);
       const std::vector<float> masters =
@@ -81,7 +92,10 @@ void TrainRun::start_policy() {
         dir_.write_model(*model_->policy, model_files_, dir_.warm_start(), masters);
         comm_.barrier("warm start");
       }
-      if (const auto accuracy = measure("accuracy after warm start")) state_.extra["accuracy_after_warm_start"] = *accuracy;
+      if (const auto accuracy = measure("accuracy after warm start", "warm_start")) {
+        state_.extra["accuracy_after_warm_start"] = *accuracy;
+        remember_evaluation("after warm start");
+      }
     }
   }
   if (config_.algorithm.beta > 0) {
@@ -100,6 +114,8 @@ void TrainRun::start_policy() {
   }
   begin_optimizer(warm ? warm_start_source() : model_->source);
   updater_ = std::make_unique<Updater>(*model_->policy, reference_.get(), *optimizer_, config_, comm_);
+  order_.emplace(data_.train, config_.run.seed, config_.data.shuffle);
+  if (config_.data.curriculum) curriculum_.emplace(*config_.data.curriculum, config_.reward, std::ssize(data_.train.problems));
   if (config_.algorithm.filter_groups) filter_.emplace(config_.algorithm.filter_groups_metric, config_.reward);
   if (dir_.resume_from()) take_up_algorithm_state();
   // What comes after cache and tape (gradients, activations, buffers) is left free, by the estimate that --dry-run prints.

@@ -6,6 +6,22 @@
 #include "core/check.h"
 
 namespace cohort {
+namespace {
+
+// Of the policy the loss says where; the reference's own are said here, as it is another model that has to be looked at.
+void require_finite_reference(const TrainPack& pack, std::span<const float> logprobs, int64_t step, std::span<const std::string> names) {
+  for (size_t row = 0; row < logprobs.size(); ++row) {
+    if (std::isfinite(logprobs[row])) continue;
+    const TargetRef& ref = pack.refs[row];
+    fail(ExitCode::kNonFinite,
+         "step {}, problem '{}', completion {}, token {}: the reference model's log-prob is {}; the weights are unchanged. The reference "
+         "(algorithm.beta) overflows there: use model.dtype: float32, look at its weights (algorithm.ref_model_sync_steps takes up the policy's), or "
+         "set algorithm.beta to 0",
+         step, names[static_cast<size_t>(ref.group)], ref.sample, ref.position, logprobs[row]);
+  }
+}
+
+}  // namespace
 
 Updater::Updater(Policy& policy, const Policy* reference, Optimizer& optimizer, const Config& config, Comm& comm)
     : policy_(policy), reference_(reference), optimizer_(optimizer), config_(config), comm_(comm),
@@ -14,7 +30,7 @@ Updater::Updater(Policy& policy, const Policy* reference, Optimizer& optimizer, 
   CHECK(config.algorithm.beta == 0 || reference != nullptr, "algorithm.beta {} without a reference", config.algorithm.beta);
 }
 
-void Updater::set_reference_logprobs(std::span<Group> groups, const Exec& ex) {
+void Updater::set_reference_logprobs(std::span<Group> groups, std::span<const std::string> names, int64_t step, const Exec& ex) {
   CHECK(reference_ != nullptr, "log-probs of a reference that is not there");
   const std::vector<TrainPack> packs = pack_everything(groups, config_);
   std::vector<std::vector<float>> mine;
@@ -22,6 +38,7 @@ void Updater::set_reference_logprobs(std::span<Group> groups, const Exec& ex) {
     runner_.for_each(packs, [&](size_t p, TrainState& state) {
       std::vector<float>& logprobs = mine.emplace_back(packs[p].tokens.targets.size());
       pack_logprobs(*reference_, state, packs[p].tokens, config_.rollout.temperature, logprobs, {}, ex);
+      require_finite_reference(packs[p], logprobs, step, names);
     });
   }
   const std::vector<float> all = gather_in_order(mine, comm_, "reference log-probs");
@@ -110,6 +127,7 @@ double Updater::optimizer_step(UpdateBatch& batch, int64_t step, double learning
     if (std::vector<float>& logprobs = batch.references[p]; loss_.beta > 0 && logprobs.empty()) {
       logprobs.resize(packs[p].tokens.targets.size());
       pack_logprobs(*reference_, state, packs[p].tokens, temperature, logprobs, {}, ex);
+      require_finite_reference(packs[p], logprobs, step, batch.names);
     }
     if (loss_.sequence_level) find_sequences(batch, p, known, state, ex);
   };

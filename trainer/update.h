@@ -28,8 +28,9 @@ class Updater {
   void update(std::span<const Group> groups, std::span<const std::string> names, int64_t step, Metrics& metrics, const Exec& ex,
               ActivationTape* tape = nullptr);
 
-  // Sets the groups' reference_logprobs, equal on every rank: before advantages, where the KL is part of the reward.
-  void set_reference_logprobs(std::span<Group> groups, const Exec& ex);
+  // Sets the groups' reference_logprobs, equal on every rank: before advantages, where the KL is part of the reward. Exit code 5, as
+  // update's, when one is not finite.
+  void set_reference_logprobs(std::span<Group> groups, std::span<const std::string> names, int64_t step, const Exec& ex);
 
   // Its state goes on from step to step: with use_adaptive_entropy it belongs into checkpoints.
   EntropyBonus& entropy_bonus() { return bonus_; }

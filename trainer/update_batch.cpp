@@ -13,12 +13,14 @@ bool is_masked(const Rollout& rollout, bool mask_truncated) {
   return mask_truncated && rollout.finish_reason == FinishReason::length;
 }
 
-std::vector<PackInput> pack_inputs(std::span<const Group> groups, bool all_groups, bool mask_truncated) {
+// `everything`: also completions that the loss does not see.
+std::vector<PackInput> pack_inputs(std::span<const Group> groups, bool everything, bool all_groups, bool mask_truncated) {
   std::vector<PackInput> inputs;
   for (const Group& group : groups) {
     PackInput input{group.prompt, {}, {}};
-    for (const Rollout& rollout : group.rollouts) {
-      const bool run = (all_groups || group.has_signal) && !is_masked(rollout, mask_truncated);
+    for (size_t i = 0; i < group.rollouts.size(); ++i) {
+      const Rollout& rollout = group.rollouts[i];
+      const bool run = everything || ((all_groups || group.has_signal) && is_selected(group, i) && !is_masked(rollout, mask_truncated));
       input.completions.push_back(run ? std::span<const int32_t>(rollout.tokens) : std::span<const int32_t>());
       input.slots.push_back(rollout.slots);
     }
@@ -27,14 +29,16 @@ std::vector<PackInput> pack_inputs(std::span<const Group> groups, bool all_group
   return inputs;
 }
 
-// Counts over the whole batch, as TRL's: every sequence, and the tokens of those that are not masked. Skipped groups count, so that
-// what a completion contributes does not depend on whether others have a signal.
+// Counts over the whole batch, as TRL's: every sequence that is selected, and the tokens of those that are not masked. Skipped groups
+// count, so that what a completion contributes does not depend on whether others have a signal.
 Normalisers count(std::span<const Group> groups, bool mask_truncated, int64_t max_completion_length) {
   Normalisers n{.max_completion_length = max_completion_length};
   for (const Group& group : groups) {
-    n.sequences += static_cast<int64_t>(group.rollouts.size());
-    for (const Rollout& rollout : group.rollouts)
-      if (!is_masked(rollout, mask_truncated)) n.tokens += static_cast<int64_t>(rollout.tokens.size());
+    for (size_t i = 0; i < group.rollouts.size(); ++i) {
+      if (!is_selected(group, i)) continue;
+      n.sequences += 1;
+      if (!is_masked(group.rollouts[i], mask_truncated)) n.tokens += static_cast<int64_t>(group.rollouts[i].tokens.size());
+    }
   }
   return n;
 }
@@ -60,7 +64,7 @@ std::vector<UpdateBatch> make_batches(std::span<const Group> groups, std::span<c
     UpdateBatch batch{.groups = groups.subspan(begin, end - begin), .names = names.subspan(begin, end - begin)};
     batch.normalisers = count(batch.groups, a.mask_truncated_completions, config.rollout.max_completion_length);
     if (moves_always || std::ranges::any_of(batch.groups, &Group::has_signal))
-      batch.packs = build_packs(pack_inputs(batch.groups, all_groups, a.mask_truncated_completions), config.trainer.pack_tokens,
+      batch.packs = build_packs(pack_inputs(batch.groups, /*everything=*/false, all_groups, a.mask_truncated_completions), config.trainer.pack_tokens,
                                 config.trainer.logical_ranks);
     batch.references.resize(batch.packs.size());
     batches.push_back(std::move(batch));
@@ -69,7 +73,7 @@ std::vector<UpdateBatch> make_batches(std::span<const Group> groups, std::span<c
 }
 
 std::vector<TrainPack> pack_everything(std::span<const Group> groups, const Config& config) {
-  return build_packs(pack_inputs(groups, /*all_groups=*/true, /*mask_truncated=*/false), config.trainer.pack_tokens,
+  return build_packs(pack_inputs(groups, /*everything=*/true, /*all_groups=*/true, /*mask_truncated=*/false), config.trainer.pack_tokens,
                      config.trainer.logical_ranks);
 }
 

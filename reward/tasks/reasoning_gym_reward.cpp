@@ -56,6 +56,13 @@ class ReasoningGym : public Reward {
     return task->score(whole_completion_ ? std::string_view(completion) : tasks::extract_answer(completion), entry);
   }
 
+  bool takes_answers() const override { return true; }
+  std::optional<std::string> answer(std::string_view completion) const override {
+    const std::string text = to_valid_utf8(completion);
+    std::string found(trim(whole_completion_ ? std::string_view(text) : tasks::extract_answer(text)));
+    return found.empty() ? std::nullopt : std::optional(std::move(found));
+  }
+
  private:
   // A list (number_sorting) is as good as its text.
   std::string answer_text(const RewardInput& input) const {

@@ -10,6 +10,7 @@
 #include "model/activation_tape.h"
 #include "model/transformer.h"
 #include "tests/cli/run_cohort.h"
+#include "trainer/loss.h"
 #include "trainer/optimizer.h"
 
 namespace cohort {
@@ -80,6 +81,49 @@ TEST(MemoryPlan, AgreesWithWhatIsAllocated) {
     const uint64_t sampling = 16 * 64 * dtype_size(dtype);  // without filters, logits are nowhere as a whole
     expect_near(piece(plan, "rollout activations") - sampling, ForwardState(*policy, 256).bytes());
   }
+}
+
+TEST(MemoryPlan, CountsWhatIsKnownOfTokensBeforeTheirGradient) {
+  Config config;
+  config.trainer.prompts_per_step = 16, config.rollout.num_generations = 4, config.rollout.max_completion_length = 100;
+  const ModelConfig model = small_model();
+  const auto known = [&](const AlgorithmSection& algorithm, int ranks) -> uint64_t {
+    config.algorithm = algorithm;
+    for (const MemoryPiece& p : training_memory({model, config, ranks}))
+      if (p.name == "log-probs and entropies of tokens") return p.bytes;
+    return 0;
+  };
+  const uint64_t all = 16 * 4 * 100;
+  EXPECT_EQ(known({}, 1), 0u);
+  EXPECT_EQ(known({.loss_type = "gspo"}, 1), all * (4 + sizeof(SequenceTerm)));
+  EXPECT_EQ(known({.loss_type = "gspo", .steps_per_generation = 2}, 2), all / 4 * (4 + sizeof(SequenceTerm)));
+  EXPECT_EQ(known({.top_entropy_quantile = 0.2}, 1), all * (16 + 12));
+  EXPECT_EQ(known({.top_entropy_quantile = 0.2}, 8), all / 8 * 16 + all * 12) << "those of all ranks compete";
+  EXPECT_EQ(known({.top_entropy_quantile = 0.2, .select_completions = "best", .num_selected = 1}, 1), all / 4 * (16 + 12));
+}
+
+TEST(MemoryPlan, AnEvaluationHasItsSamplesAndTheBestModel) {
+  Config config;
+  config.data.eval = "e.jsonl";
+  config.data.max_eval_samples = 3;
+  config.rollout.max_num_seqs = 64;
+  ModelConfig model = small_model();
+  const auto pieces = [&] { return evaluation_memory({model, config}, std::nullopt); };
+  EXPECT_NE(pieces()[0].name.find("(3 x "), std::string::npos) << pieces()[0].name;
+  config.rollout.num_generations_eval = 8;
+  EXPECT_NE(pieces()[0].name.find("(24 x "), std::string::npos) << pieces()[0].name;
+  config.data.max_eval_samples = 0;
+  EXPECT_NE(pieces()[0].name.find("(64 x "), std::string::npos) << pieces()[0].name;
+  const uint64_t plain = piece(pieces(), "evaluation's activations");
+  config.rollout.eval_temperature = 1.0f;
+  config.rollout.eval_top_p = 0.9f;
+  EXPECT_GT(piece(pieces(), "evaluation's activations"), plain) << "filters see whole rows of logits";
+  config.model.path = "m";
+  config.model.dtype = "bfloat16";
+  model.dtype = "float32";
+  EXPECT_EQ(pieces().size(), 2u);
+  config.trainer.metric_for_best_model = "eval/accuracy";
+  EXPECT_EQ(pieces().size(), 3u);
 }
 
 TEST(MemoryPlan, TheCacheIsCutToItsKeyOrToFreeMemory) {

@@ -197,6 +197,25 @@ TEST(PlanTime, IsArithmeticMemoryAndLinks) {
   StepShape reused = shape;
   reused.reused = true;
   EXPECT_NEAR(at(1, speed, reused).update_s, (2 * (32 * 50 + 8 * 100) * (2 * layers + attention) + 6 * head * 1600) / 100e9 / 0.85, 1e-9);
+  // What further updates, quantiles of entropies and ratios of sequences run forward before their gradients.
+  const double layers_once = (32 * 50 + 8 * 100) * (2 * layers + attention), head_once = 2 * head * 1600;
+  const auto update_with = [&](const AlgorithmSection& algorithm, StepShape of) {
+    config.algorithm = algorithm;
+    const double seconds = at(1, speed, of).update_s;
+    config.algorithm = {};
+    return seconds * 100e9 * 0.85;
+  };
+  EXPECT_NEAR(update_with({.top_entropy_quantile = 0.2}, reused), 3 * layers_once + 4 * head_once, 1);
+  EXPECT_NEAR(update_with({.top_entropy_quantile = 0.2, .num_iterations = 2}, shape), 2 * (4 * layers_once + 4 * head_once), 1);
+  EXPECT_NEAR(update_with({.loss_type = "gspo"}, shape), 3 * layers_once + 3 * head_once, 1) << "the first update's ratios are those of sampling";
+  EXPECT_NEAR(update_with({.loss_type = "gspo", .num_iterations = 2}, shape), 2 * (3 * layers_once + 3 * head_once) + layers_once + head_once, 1);
+  EXPECT_NEAR(update_with({.loss_type = "gspo", .steps_per_generation = 4}, reused), 2.75 * layers_once + 3 * head_once + 0.75 * (layers_once + head_once), 1);
+  EXPECT_NEAR(update_with({.beta = 0.1f}, shape), 4 * layers_once + 4 * head_once, 1);
+  const double half = 16 * 50 + 8 * 100;
+  EXPECT_NEAR(update_with({.select_completions = "best", .num_selected = 2}, shape), 3 * half * (2 * layers + attention) + 3 * head_once / 2, 1);
+  config.algorithm.steps_per_generation = 4;
+  EXPECT_NEAR(at(1, speed, shape).optimizer_s, 4 * one.optimizer_s, 1e-15);
+  config.algorithm = {};
   const StepTime four = at(4, speed, shape);
   EXPECT_NEAR(four.update_s, one.update_s / 4, 1e-12);
   EXPECT_NEAR(four.decode_s, one.decode_s / 4, 1e-9);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "cli/eval_table.h"
 #include "cli/failure.h"
 #include "core/check.h"
 #include "core/text.h"
@@ -99,6 +100,31 @@ TEST(Progress, TheSummaryShowsWhatThereIs) {
   EXPECT_NE(table.find("accuracy after GRPO         50.0 %"), std::string::npos) << table;
   EXPECT_EQ(table.find("warm start"), std::string::npos);
   EXPECT_EQ(table.find("stopped"), std::string::npos);
+}
+
+TEST(Progress, TheTableOfEvaluationsHasARowForEachSetAndMetric) {
+  const auto with = [](double base) {
+    return std::vector<EvalMetric>{{"eval/a/accuracy", base},        {"eval/a/accuracy/ci95_low", base - 0.1}, {"eval/a/accuracy/ci95_high", base + 0.1},
+                                   {"eval/a/pass@4", base + 0.125},  {"eval/a/pass@4/ci95_low", base},         {"eval/a/pass@4/ci95_high", base + 0.2},
+                                   {"eval/a/mean_length", 9},        {"eval/accuracy", base}};
+  };
+  EXPECT_EQ(eval_table({{"before", with(0.25)}, {"after GRPO", with(0.5)}}),
+            "                        before           after GRPO\n"
+            "a/accuracy  25.0 % [15.0, 35.0]  50.0 % [40.0, 60.0]\n"
+            "a/pass@4    37.5 % [25.0, 45.0]  62.5 % [50.0, 70.0]\n"
+            "accuracy                 25.0 %               50.0 %\n"
+            "in brackets: 95 % intervals\n");
+  // Without a name of its own a stage needs no head; what one stage lacks is a dash.
+  EXPECT_EQ(eval_table({{"", {{"eval/accuracy", 1}, {"eval/accuracy/ci95_low", 0.9}, {"eval/accuracy/ci95_high", 1}}}}),
+            "accuracy  100.0 % [90.0, 100.0]\nin brackets: 95 % intervals\n");
+  EXPECT_NE(eval_table({{"x", {}}, {"y", {{"eval/accuracy", 1}}}}).find("accuracy  -  100.0 %"), std::string::npos);
+  EXPECT_EQ(eval_table({}), "");
+  TrainSummary summary;
+  summary.evaluations = {{"before", with(0.25)}};
+  summary.best_step = 40;
+  summary.best_model = "runs/x/best";
+  EXPECT_NE(summary_table(summary).find("\na/pass@4    37.5 %"), std::string::npos) << summary_table(summary);
+  EXPECT_NE(summary_table(summary).find("best model                  runs/x/best, of step 40\n"), std::string::npos) << summary_table(summary);
 }
 
 TEST(Failure, EveryKindOfExceptionHasItsExitCode) {

@@ -34,7 +34,7 @@ struct AlgorithmRun : TinyRun {
   Metrics step(std::vector<Group> groups, int64_t at, const Policy* reference) {
     if (!optimizer) make_optimizer();
     Updater updater(*policy, reference, *optimizer, config, *comm);
-    if (config.algorithm.use_kl_in_reward) updater.set_reference_logprobs(groups, owner.exec());
+    if (config.algorithm.use_kl_in_reward) updater.set_reference_logprobs(groups, names, at, owner.exec());
     set_group_advantages(groups, config);
     Metrics metrics;
     updater.update(groups, names, at, metrics, owner.exec(), tape ? &*tape : nullptr);
@@ -213,7 +213,7 @@ TEST(Algorithm, TheKlOfARewardIsOfTheLogProbsAtSampling) {
   run.make_optimizer();
   std::vector<Group> groups = run.scored(1);
   Updater updater(*run.policy, reference.get(), *run.optimizer, run.config, *run.comm);
-  updater.set_reference_logprobs(groups, run.owner.exec());
+  updater.set_reference_logprobs(groups, run.names, 1, run.owner.exec());
   set_group_advantages(groups, run.config);
   for (const Group& group : groups) {
     for (size_t i = 0; i < group.rollouts.size(); ++i) {

@@ -75,10 +75,57 @@ TEST(ConfigAlgorithm, GroupsAreFilteredByARewardThatIsThere) {
       {"algorithm: {filter_groups: true, filter_groups_metric: exact}",
        "algorithm.filter_groups_metric: found 'exact'; allowed: one of reward, last_number"},
       {"algorithm: {filter_groups_metric: last_number}",
-       "algorithm.filter_groups_metric: found 'last_number', but algorithm.filter_groups is false; allowed: with filter_groups: true"},
+       "algorithm.filter_groups_metric: found last_number, but algorithm.filter_groups is false: it would do nothing; allowed: with filter_groups: true"},
       {"algorithm: {filter_groups_max_batches: 0}", "algorithm.filter_groups_max_batches"},
   });
   EXPECT_NO_THROW(with("algorithm: {filter_groups: true, filter_groups_metric: last_number}"));
+}
+
+TEST(ConfigAlgorithm, SelectedCompletionsAreFewerThanAGroup) {
+  expect_refused({
+      {"algorithm: {select_completions: best}",
+       "algorithm.num_selected: found 0 with select_completions best and rollout.num_generations 8; allowed: 1 to 7"},
+      {"algorithm: {select_completions: max_variance, num_selected: 8}", "algorithm.num_selected: found 8"},
+      {"algorithm: {select_completions: max_variance, num_selected: 1}",
+       "found 1 with select_completions max_variance and advantage group, which compares the selected completions of a group with each other; "
+       "allowed: 2 to 7"},
+      {"algorithm: {num_selected: 4}", "algorithm.num_selected: found 4, but algorithm.select_completions is all: it would do nothing"},
+      {"algorithm: {select_completions: worst, num_selected: 2}", "algorithm.select_completions: found 'worst'; allowed: one of all, best, max_variance"},
+  });
+  EXPECT_NO_THROW(with("algorithm: {select_completions: best, num_selected: 1, advantage: none}"));
+  EXPECT_NO_THROW(with("algorithm: {select_completions: max_variance, num_selected: 1, advantage: batch}"));
+}
+
+TEST(ConfigAlgorithm, WhatAnotherKeySwitchesOffIsRefusedByBothNames) {
+  expect_refused({
+      {"algorithm: {loss_type: reinforce, epsilon: 0.1}",
+       "algorithm.epsilon: found 0.1, but algorithm.loss_type is reinforce, which has no lower clip: it would do nothing; allowed: a loss_type of "
+       "grpo, bnpo, dapo, dr_grpo, gspo, or without this key (which is 0.2)"},
+      {"algorithm: {loss_type: sapo, epsilon: 0.1}", "algorithm.epsilon: found 0.1, but algorithm.loss_type is sapo"},
+      {"algorithm: {loss_type: cispo, epsilon: 0.1, epsilon_high: 5.0}", "algorithm.epsilon: found 0.1, but algorithm.loss_type is cispo"},
+      {"algorithm: {loss_type: sapo, epsilon_high: 0.28}", "algorithm.epsilon_high: found 0.28, but algorithm.loss_type is sapo, which is not clipped"},
+      {"algorithm: {loss_type: reinforce, epsilon_high: 0.28}", "or without this key (which is -1)"},
+      {"algorithm: {sapo_temperature_pos: 2.0}", "algorithm.sapo_temperature_pos: found 2, but algorithm.loss_type is dapo: it would do nothing"},
+      {"algorithm: {sapo_temperature_neg: 2.0}", "algorithm.sapo_temperature_neg: found 2, but algorithm.loss_type is dapo"},
+      {"algorithm: {kl_estimator: k1}", "algorithm.kl_estimator: found k1, but algorithm.beta is 0: there is no KL term: it would do nothing; allowed: a beta "
+                                        "above 0, or without this key (which is k3)"},
+      {"algorithm: {kl_input_clamp_value: 20.0}", "algorithm.kl_input_clamp_value: found 20, but algorithm.beta is 0"},
+      {"algorithm: {kl_output_clamp_value: 10.0}", "algorithm.kl_output_clamp_value: found 10, but algorithm.beta is 0"},
+      {"algorithm: {beta: 0.1, ref_model_mixup_alpha: 1.0}", "algorithm.ref_model_mixup_alpha: found 1, but algorithm.ref_model_sync_steps is 0"},
+      {"algorithm: {entropy_target: 0.5}", "algorithm.entropy_target: found 0.5, but algorithm.use_adaptive_entropy is false"},
+      {"algorithm: {entropy_coef_delta: 0.5}", "algorithm.entropy_coef_delta: found 0.5, but algorithm.use_adaptive_entropy is false"},
+      {"algorithm: {entropy_coef_min: 0.5}", "algorithm.entropy_coef_min: found 0.5, but algorithm.use_adaptive_entropy is false"},
+      {"algorithm: {entropy_coef_max: 0.5}", "algorithm.entropy_coef_max: found 0.5, but algorithm.use_adaptive_entropy is false"},
+      {"algorithm: {filter_groups_max_batches: 5}", "algorithm.filter_groups_max_batches: found 5, but algorithm.filter_groups is false"},
+  });
+  // At its default a key is as if it were not there: a printed config has them all.
+  EXPECT_NO_THROW(with("algorithm: {loss_type: reinforce, epsilon: 0.2, epsilon_high: -1, kl_estimator: k3, entropy_target: 0.2}"));
+  EXPECT_NO_THROW(parse(config_to_yaml(with("algorithm: {loss_type: reinforce}"))));
+}
+
+TEST(ConfigAlgorithm, TheCommandLineMaySwitchAKeyOff) {
+  EXPECT_ERROR(with("algorithm: {epsilon_high: 0.28}", {"algorithm.loss_type=sapo"}), kUsage, "f.yaml:4: algorithm.epsilon_high");
+  EXPECT_NO_THROW(with("algorithm: {epsilon_high: 0.28}", {"algorithm.loss_type=sapo", "algorithm.epsilon_high=-1"}));
 }
 
 TEST(ConfigAlgorithm, PartsOfAStepAreEqual) {

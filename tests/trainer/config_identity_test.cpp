@@ -58,6 +58,15 @@ TEST(ConfigIdentity, LeavesOutWhatCannotChangeThem) {
   other.rollout.max_num_batched_tokens = 64;
   other.rollout.kv_cache_gb = 0.5;
   other.rollout.eval_temperature = 0.5f;
+  other.rollout.eval_top_p = 0.5f;
+  other.rollout.eval_top_k = 5;
+  other.rollout.eval_min_p = 0.1f;
+  other.rollout.num_generations_eval = 4;
+  other.trainer.eval_pass_at_k = {2};
+  other.trainer.eval_pass_threshold = 0.5;
+  other.trainer.metric_for_best_model = "eval/accuracy";
+  other.trainer.greater_is_better = false;
+  other.log.eval_completions = false;
   other.trainer.max_steps = 1000;
   other.trainer.eval_steps = 7;
   other.trainer.eval_before = false;
@@ -82,6 +91,18 @@ TEST(ConfigIdentity, HoldsMaxStepsWhenTheLearningRateDependsOnThem) {
     EXPECT_EQ(identity_differences(longer, config_identity(config)),
               std::vector<std::string>{"trainer.max_steps (now 200, was 100)"});
   }
+}
+
+TEST(ConfigIdentity, HoldsTheWeightsOfSourcesButNotTheirPaths) {
+  Config config = minimal_config();
+  config.data.train = {};
+  config.data.train.sources = {{"a", "a.jsonl", 1}, {"b", "b.jsonl", 3}};
+  Config moved = config, other = config;
+  moved.data.train.sources[0].path = "elsewhere/a.jsonl";
+  EXPECT_EQ(config_identity(moved), config_identity(config));
+  other.data.train.sources[1].weight = 2.5;
+  EXPECT_EQ(identity_differences(other, config_identity(config)), std::vector<std::string>{"data.train (now {a: 1, b: 2.5}, was {a: 1, b: 3})"});
+  EXPECT_EQ(identity_differences(minimal_config(), config_identity(config)), std::vector<std::string>{"data.train (now absent, was {a: 1, b: 3})"});
 }
 
 TEST(ConfigIdentity, AMapThatIsAbsentIsToldOnce) {

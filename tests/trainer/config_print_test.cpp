@@ -53,6 +53,7 @@ TEST(ConfigSchema, EveryMemberHasARow) {
   EXPECT_EQ(keys_of("run").size(), members<RunConfig>());
   EXPECT_EQ(keys_of("model.init").size(), members<ModelInitConfig>());
   EXPECT_EQ(keys_of("data.task").size(), members<TaskConfig>());
+  EXPECT_EQ(keys_of("data.curriculum").size(), members<CurriculumConfig>());
   EXPECT_EQ(keys_of("rollout").size(), members<RolloutSection>());
   EXPECT_EQ(keys_of("algorithm").size(), members<AlgorithmSection>());
   EXPECT_EQ(keys_of("optim").size(), members<OptimSection>());
@@ -62,7 +63,7 @@ TEST(ConfigSchema, EveryMemberHasARow) {
   EXPECT_EQ(keys_of("log").size(), members<LogSection>());
   // And a map inside each of these.
   EXPECT_EQ(keys_of("model").size() + 1, members<ModelSection>());
-  EXPECT_EQ(keys_of("data").size() + 1, members<DataSection>());
+  EXPECT_EQ(keys_of("data").size() + 2, members<DataSection>());
   EXPECT_EQ(keys_of("trainer").size() + 1, members<TrainerSection>());
 }
 
@@ -121,6 +122,11 @@ TEST(ConfigPrint, NumbersLookLikeTheirTypes) {
   config.algorithm.beta = 0.1f;
   config.reward[0].weight = 2;
   const std::string yaml = config_to_yaml(config);
+  config.data.eval.sources = {{"math", "a b.jsonl"}};
+  config.data.train = {};
+  config.data.train.sources = {{"sums", "s.jsonl", 3}};
+  EXPECT_NE(config_to_yaml(config).find("\n  eval: [{name: math, path: \"a b.jsonl\"}] "), std::string::npos) << config_to_yaml(config);
+  EXPECT_NE(config_to_yaml(config).find("\n  train: [{name: sums, path: s.jsonl, weight: 3.0}] "), std::string::npos) << config_to_yaml(config);
   for (const char* line :
        {"\n  learning_rate: 1.0e-06 ", "\n  temperature: 1.0 ", "\n  timeout_s: 0.1 ",
         "\n  beta: 0.1 ", "\n  - {name: last_number, weight: 2.0}\n", "\n  seed: 42 ",
@@ -174,6 +180,15 @@ class RandomConfig {
           static_cast<T>(std::ldexp(static_cast<T>(random_()) / T{4294967296.0}, exponent));
       if (key.bounds.contain(value)) return value;
     }
+  }
+  void fill(DataFiles& value, const KeyRow& key) {
+    value.clear();
+    if (coin()) {
+      value.path = text(false);
+      return;
+    }
+    for (int64_t i = between(1, 3); i > 0; --i)
+      value.sources.push_back({"s" + std::to_string(i), text(false), key.has_weights ? std::ldexp(1.0, static_cast<int>(between(-30, 19))) / 3 : 1});
   }
   void fill(Json& value, const KeyRow&) {  // keys in the order that reading gives them
     value = Json::object();
@@ -295,16 +310,31 @@ class RandomConfig {
     } else {
       config.trainer.warm_start.reset();
     }
+    if (config.data.curriculum) {
+      CurriculumConfig& c = *config.data.curriculum;
+      c.metric = coin() ? "" : "last_number";
+      if (c.min_pass_rate > c.max_pass_rate) std::swap(c.min_pass_rate, c.max_pass_rate);
+      if (c.min_pass_rate == 0 && c.max_pass_rate == 1) c.max_pass_rate = 0.5;
+    }
+    config.rollout.eval_temperature += 0.5f;
+    for (int64_t& k : config.trainer.eval_pass_at_k) k = std::min(k, config.rollout.num_generations_eval);
+    config.trainer.metric_for_best_model = config.data.eval.empty() && !config.data.task ? "" : "eval/accuracy";
+    config.trainer.greater_is_better |= config.trainer.metric_for_best_model.empty();
     // Its keys contradict each other in many ways: of some that do not.
     const AlgorithmSection random = config.algorithm;
-    config.algorithm = {.loss_type = coin() ? "dapo" : "sapo", .loss_agg_mode = random.loss_agg_mode, .epsilon = random.epsilon,
-                        .epsilon_high = random.epsilon_high, .sapo_temperature_pos = random.sapo_temperature_pos, .beta = random.beta,
-                        .kl_estimator = random.kl_estimator, .kl_input_clamp_value = random.kl_input_clamp_value,
-                        .ref_model_sync_steps = random.beta > 0 ? random.ref_model_sync_steps : 0,
-                        .ref_model_mixup_alpha = random.ref_model_mixup_alpha, .scale_rewards = random.scale_rewards,
-                        .entropy_coef = random.entropy_coef, .entropy_target = random.entropy_target,
+    config.algorithm = {.loss_type = coin() ? "dapo" : "sapo", .loss_agg_mode = random.loss_agg_mode, .beta = random.beta,
+                        .scale_rewards = random.scale_rewards,
+                        .entropy_coef = random.entropy_coef,
                         .top_entropy_quantile = random.top_entropy_quantile, .num_iterations = random.num_iterations,
                         .mask_truncated_completions = random.mask_truncated_completions};
+    // What another key switches off is refused.
+    AlgorithmSection& a = config.algorithm;
+    if (a.loss_type == "dapo") a.epsilon = random.epsilon, a.epsilon_high = random.epsilon_high;
+    if (a.loss_type == "sapo") a.sapo_temperature_pos = random.sapo_temperature_pos, a.sapo_temperature_neg = random.sapo_temperature_neg;
+    if (a.beta > 0) a.kl_estimator = random.kl_estimator, a.kl_input_clamp_value = random.kl_input_clamp_value, a.ref_model_sync_steps = random.ref_model_sync_steps;
+    if (a.ref_model_sync_steps > 0) a.ref_model_mixup_alpha = random.ref_model_mixup_alpha;
+    if (coin()) a.use_adaptive_entropy = true, a.entropy_coef = 0.5f, a.entropy_target = random.entropy_target, a.entropy_coef_delta = random.entropy_coef_delta;
+    if (config.rollout.num_generations > 2 && coin()) a.select_completions = "max_variance", a.num_selected = between(2, config.rollout.num_generations - 1);
     config.data.now = coin() ? "" : "2026-01-31T09:05:07";
     config.trainer.logical_ranks = int64_t{1} << between(0, 12);
     config.rollout.min_completion_length = between(0, config.rollout.max_completion_length);

@@ -199,6 +199,43 @@ TEST_F(DatasetFile, LoadDataReadsTheFilesOfTheConfig) {
             1u);
 }
 
+TEST_F(DatasetFile, SourcesStandBehindEachOther) {
+  const std::string a = write("{\"prompt\": \"a\"}\n{\"prompt\": \"b\", \"id\": \"x\"}\n", "a.jsonl"), b = write("{\"prompt\": \"c\", \"id\": \"x\"}\n", "b.jsonl");
+  DataSection section;
+  section.train.sources = {{"a", a, 3}, {"b", b, 1}};
+  section.eval.sources = {{"first", b}, {"second", a}};
+  const TaskData data = load_data(section);
+  ASSERT_EQ(data.train.problems.size(), 3u);
+  EXPECT_EQ(data.train.problems[0].id, "a/line 1");
+  EXPECT_EQ(data.train.problems[1].id, "a/x");
+  EXPECT_EQ(data.train.problems[2].id, "b/x");
+  EXPECT_EQ(data.train.problems[2].prompt, "c");
+  ASSERT_EQ(data.train.parts.size(), 2u);
+  EXPECT_EQ(data.train.parts[1].name, "b");
+  EXPECT_EQ(data.train.parts[1].file, b);
+  EXPECT_EQ(data.train.parts[0].weight, 3);
+  EXPECT_EQ(data.train.parts[1].begin, 2);
+  EXPECT_EQ(data.train.parts[1].end, 3);
+  EXPECT_EQ(data.train.name, a + ", " + b);
+  EXPECT_EQ(data.eval.parts[0].size(), 1);
+  EXPECT_EQ(data.eval.parts[1].size(), 2);
+  // Each set is cut by itself.
+  section.max_eval_samples = 1;
+  EXPECT_EQ(load_data(section).eval.problems.size(), 2u);
+  // Names, order and content are part of the data; paths and weights are not.
+  const auto fingerprint = [&](std::vector<DataSource> sources) {
+    DataSection other;
+    other.train.sources = std::move(sources);
+    return load_data(other).train.fingerprint;
+  };
+  EXPECT_EQ(fingerprint({{"a", a, 1}, {"b", b, 1}}), data.train.fingerprint);
+  EXPECT_NE(fingerprint({{"b", b, 1}, {"a", a, 1}}), data.train.fingerprint);
+  EXPECT_NE(fingerprint({{"c", a, 1}, {"b", b, 1}}), data.train.fingerprint);
+  EXPECT_NE(fingerprint({{"a", b, 1}, {"b", b, 1}}), data.train.fingerprint);
+  section.train.sources[1].path = (folder / "none.jsonl").string();
+  expect_words(refusal(ExitCode::kInput, [&] { load_data(section); }), {"none.jsonl"});
+}
+
 TEST_F(DatasetFile, LoadDataMakesTheTaskOfTheConfig) {
   const TaskConfig task{.name = "addition", .train_size = 20, .eval_size = 10};
   const TaskData all = load_data({.task = task}),

@@ -213,6 +213,28 @@ TEST(Update, NonFiniteNumbersStopBeforeTheWeightsChange) {
   EXPECT_EQ(run.weights(), before);
 }
 
+TEST(Update, AReferenceThatIsNotFiniteIsNamed) {
+  for (const bool in_reward : {false, true}) {
+    TinyRun run(DType::f32);
+    run.config.algorithm.beta = 0.1f;
+    run.config.algorithm.use_kl_in_reward = in_reward;
+    std::vector<Group> groups = run.sample(1, {{1, 0, 0, 1}, {0, 1}});
+    const auto reference = tiny_policy(DType::f32, 5, run.owner.exec());
+    reference->weights.f32()[reference->table.final_norm] = INFINITY;
+    const std::vector<std::byte> before = run.weights();
+    run.make_optimizer();
+    Updater updater(*run.policy, reference.get(), *run.optimizer, run.config, *run.comm);
+    Metrics metrics;
+    const auto act = [&] {
+      if (in_reward) return updater.set_reference_logprobs(groups, run.names, 4, run.owner.exec());
+      updater.update(groups, run.names, 4, metrics, run.owner.exec());
+    };
+    EXPECT_ERROR(act(), kNonFinite, "step 4, problem 'p0', completion 0, token 0: the reference model's log-prob is ");
+    EXPECT_ERROR(act(), kNonFinite, "or set algorithm.beta to 0");
+    EXPECT_EQ(run.weights(), before);
+  }
+}
+
 TEST(Update, BrokenWeightsAreNoticedByTheirLogProbs) {
   TinyRun run(DType::f32);
   const std::vector<Group> groups = run.sample(1, kMixed);
