@@ -22,6 +22,7 @@ std::span<const Command> commands();
 Action add_train(CLI::App& app);
 Action add_sft(CLI::App& app);
 Action add_eval(CLI::App& app);
+Action add_pipeline(CLI::App& app);
 Action add_generate(CLI::App& app);
 Action add_score(CLI::App& app);
 Action add_logprobs(CLI::App& app);

@@ -22,6 +22,7 @@ constexpr std::array kCommands = {
     Command{"train", "train a model with GRPO, as CONFIG says", add_train},
     Command{"sft", "fine-tune a model on examples, as CONFIG says", add_sft},
     Command{"eval", "accuracy of a model on a config's evaluation data", add_eval},
+    Command{"pipeline", "a recipe: stages of sft, train, sample, score, filter, merge and eval", add_pipeline},
     Command{"generate", "complete prompts", add_generate},
     Command{"score", "rewards of given completions, without a model", add_score},
     Command{"logprobs", "log-probability of each token of given texts", add_logprobs},

@@ -16,6 +16,7 @@
 #include "core/cpu_topology.h"
 #include "core/threads.h"
 #include "reward/code/nursery.h"
+#include "reward/completion_record.h"
 #include "reward/outside/launcher.h"
 #include "reward/scorer.h"
 
@@ -34,50 +35,14 @@ struct Options {
 // A record and what of it a reward looks at; record.error says why it cannot be scored.
 struct Completion {
   Record record;
-  std::string prompt, text, finish_reason;
-  std::vector<int32_t> ids;
-  bool opens_thinking = false;
-  Json columns, messages;  // the other columns, as in training; null: the prompt is no list
-
-  RewardInput input() const {
-    return {.prompt = prompt,
-            .completion = text,
-            .finish_reason = finish_reason,
-            .columns = &columns,
-            .opens_thinking = opens_thinking,
-            .ids = ids,
-            .messages = messages.is_null() ? nullptr : &messages};
-  }
+  CompletionRecord scored;
 };
-
-std::vector<int32_t> token_ids(const Json& record) {
-  const auto it = record.find("ids");
-  if (it == record.end() || it->is_null()) return {};
-  const auto is_id = [](const Json& id) {
-    return id.is_number_integer() && id.get<int64_t>() >= 0 && id.get<int64_t>() <= INT32_MAX;
-  };
-  CHECK_INPUT(it->is_array() && std::ranges::all_of(*it, is_id), "'ids' is the list of the completion's tokens, found {}",
-              it->is_array() ? "a list with something else in it" : it->type_name());
-  return it->get<std::vector<int32_t>>();
-}
 
 Completion read_completion(Record record) {
   Completion completion{.record = std::move(record)};
   if (!completion.record.error.empty()) return completion;
   serve_or_explain(completion.record, [&]() -> Json {
-    const Json& value = completion.record.value;
-    completion.text = get_string(value, "completion", "the record");
-    if (const auto prompt = value.find("prompt"); prompt != value.end()) {
-      if (prompt->is_string()) completion.prompt = prompt->get<std::string>();
-      if (prompt->is_array()) completion.messages = *prompt;
-    }
-    completion.finish_reason = get_string_or(value, "finish_reason", "the record", "stop");
-    CHECK_INPUT(completion.finish_reason == "stop" || completion.finish_reason == "length",
-                "'finish_reason' is '{}'; allowed are stop, length", completion.finish_reason);
-    completion.opens_thinking = get_bool_or(value, "opens_thinking", "the record", false);
-    completion.ids = token_ids(value);
-    completion.columns = value;
-    for (const char* key : {"prompt", "id", "completion", "finish_reason", "ids", "opens_thinking"}) completion.columns.erase(key);
+    completion.scored = read_completion(completion.record.value, "the record");
     return nullptr;
   });
   return completion;
@@ -125,7 +90,7 @@ class ScoreCommand {
     for (const Completion& completion : batch)
       if (completion.record.error.empty()) served.push_back(&completion);
     Scorer scorer(rewards_, pool_, static_cast<int64_t>(served.size()));
-    for (size_t i = 0; i < served.size(); ++i) scorer.add(static_cast<int64_t>(i), served[i]->input());
+    for (size_t i = 0; i < served.size(); ++i) scorer.add(static_cast<int64_t>(i), served[i]->scored.input());
     const Scores scores = scorer.finish();
     size_t at = 0;
     for (const Completion& completion : batch) {
