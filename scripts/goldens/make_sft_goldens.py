@@ -34,7 +34,8 @@ def examples(rng, model):
         ids = [rng.randrange(4, 64)]
         while len(ids) < length:
             likeliest = model(torch.tensor([ids])).logits[0, -1].argmax().item()
-            ids.append(likeliest if rng.random() < 0.4 else rng.randrange(4, 64))
+            # No special tokens: torch gives a padding token no gradient as an input.
+            ids.append(likeliest if likeliest >= 4 and rng.random() < 0.4 else rng.randrange(4, 64))
         made.append({"ids": ids, "learnt": [list(span) for span in spans]})
     return made
 
