@@ -29,7 +29,7 @@ RunFrame::RunFrame(const Config& config, Comm& comm, Watchdog& watchdog, const S
   if (config_.log.trace) ex_.trace = &trace_.emplace(comm_.rank());
 }
 
-RunFrame::~TrainRun() {
+RunFrame::~RunFrame() {
   watchdog_.leave();
   if (!trace_file_) return;
   try {  // what is left when a run fails: of this rank only, as the others may be gone

@@ -103,13 +103,13 @@ struct Encoder {
     return text_alone.render(chat, text_setting);
   }
 
-  // The tokens that spell `text` behind the prompt's. A tokenizer may put a space before a text of its own (SentencePiece): then
-  // they are taken from prompt and text together.
+  // The tokens that spell `text` behind the prompt's. A tokenizer may put a space before a text of its own, or change it (SentencePiece,
+  // NFC): then they are taken from prompt and text together.
   std::vector<int32_t> behind(const std::vector<int32_t>& prompt, const RenderedChat& before, const RenderedChat& text, bool add_special_tokens) const {
     const Tokenizer& tokenizer = model.tokenizer;
     std::vector<int32_t> alone = tokenizer.encode(text.text, false, text.guards), all = prompt;
     all.insert(all.end(), alone.begin(), alone.end());
-    if (tokenizer.decode(all) == tokenizer.decode(prompt) + tokenizer.decode(alone)) return alone;
+    if (tokenizer.decode(all) == tokenizer.decode(prompt) + text.text) return alone;
     RenderedChat both = before;
     for (const size_t guard : text.guards) both.guards.push_back(before.text.size() + guard);
     both.text += text.text;

@@ -105,9 +105,9 @@ TEST_F(ChatTurns, ToolCallsCountAsSayingSomething) {
 
 TEST_F(ChatTurns, WhatCannotBeToldIsRefused) {
   const Json pair = {message("user", "q"), message("assistant", "a")};
-  EXPECT_ERROR(encode(kChatml, {message("assistant", "a")}), kInput, "message 1 is the assistant's");
+  EXPECT_ERROR(encode(kChatml, Json::array({message("assistant", "a")})), kInput, "message 1 is the assistant's");
   EXPECT_ERROR(encode(kChatml, {message("user", "q"), message("assistant", "")}), kInput, "message 2: the assistant's turn is empty");
-  EXPECT_ERROR(encode(kChatml, {message("user", "q")}), kInput, "no message of the assistant");
+  EXPECT_ERROR(encode(kChatml, Json::array({message("user", "q")})), kInput, "no message of the assistant");
   EXPECT_ERROR(encode(kChatml, pair, 2), kInput, "no message of the assistant");
   // The prompt opens reasoning that the conversation does not have.
   EXPECT_ERROR(encode("{% for m in messages %}<|im_start|>{{ m['content'] }}<|im_end|>{% endfor %}{% if add_generation_prompt %}<|im_start|><think>{% endif %}", pair),

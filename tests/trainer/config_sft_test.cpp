@@ -69,7 +69,7 @@ TEST(ConfigSft, PrintsWhatItReadsAndReadsItBack) {
   EXPECT_EQ(config_to_yaml(again), yaml);
   for (const char* absent : {"rollout:", "reward:", "algorithm:", "prompts_per_step", "max_prompt_length", "completions_steps"})
     EXPECT_EQ(yaml.find(absent), std::string::npos) << absent;
-  EXPECT_EQ(config_to_yaml(minimal_config()).find("sft:"), std::string::npos);
+  EXPECT_EQ(config_to_yaml(minimal_config()).find("\nsft:"), std::string::npos);
 }
 
 TEST(ConfigSft, TheIdentityKnowsWhatDecidesTheBits) {

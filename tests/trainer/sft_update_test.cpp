@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/check.h"
 #include "core/rng.h"
 #include "tests/core/expect_error.h"
 #include "tests/model/tiny_model.h"
@@ -34,7 +35,7 @@ std::vector<Example> random_examples(int count, uint64_t seed = 11) {
   Random random(seed, Stream::kTest);
   std::vector<Example> examples;
   for (int i = 0; i < count; ++i) {
-    Example example{.id = "e" + std::to_string(i)};
+    Example example{.id = fmt::format("e{}", i)};
     const auto turns = 1 + static_cast<int64_t>(random.below(3));
     for (int64_t turn = 0; turn < turns; ++turn) {
       for (uint32_t context = 1 + random.below(6); context > 0; --context) example.tokens.push_back(static_cast<int32_t>(random.below(80)));
