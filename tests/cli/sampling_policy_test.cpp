@@ -1,4 +1,6 @@
 // Mixtures, the curriculum and best-of-n: a run is a function of its config, for any number of ranks and across save and resume.
+#include <fmt/format.h>
+
 #include <map>
 
 #include "tests/cli/sharper_run.h"
