@@ -50,7 +50,7 @@ std::vector<bool> select_max_variance(std::span<const std::optional<double>> rew
   size_t best = count;
   double largest = 0;  // all equal: the highest
   for (size_t high = count + 1; high-- > 0;) {
-    const std::span highest = std::span(highest_first).first(high), lowest = std::span(lowest_first).first(count - high);
+    const std::span<const size_t> highest(highest_first.begin(), high), lowest(lowest_first.begin(), count - high);
     // Sets that mirror each other are equally good, whatever rounding says.
     if (const double found = spread(rewards, highest, lowest); found > largest * (1 + 1e-12)) largest = found, best = high;
   }

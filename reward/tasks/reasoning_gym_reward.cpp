@@ -59,8 +59,9 @@ class ReasoningGym : public Reward {
   bool takes_answers() const override { return true; }
   std::optional<std::string> answer(std::string_view completion) const override {
     const std::string text = to_valid_utf8(completion);
-    std::string found(trim(whole_completion_ ? std::string_view(text) : tasks::extract_answer(text)));
-    return found.empty() ? std::nullopt : std::optional(std::move(found));
+    const std::optional<std::string_view> found = whole_completion_ ? std::optional<std::string_view>(text) : tasks::extract_answer(text);
+    if (!found || trim(*found).empty()) return std::nullopt;
+    return std::string(trim(*found));
   }
 
  private:

@@ -1,6 +1,8 @@
 // cohort eval and the evaluations of a run: several sets, several completions a problem, the best model; the same for any ranks.
+#include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -102,6 +104,18 @@ TEST(Eval, ATableForPeopleAndNoneWhenQuiet) {
   EXPECT_NE(outcome.err.find("in brackets: 95 % intervals"), std::string::npos) << outcome.err;
 }
 
+// Of the table of stages, whatever its widths.
+bool has_head(const std::string& out) {
+  std::istringstream lines(out);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string all, word;
+    while (words >> word) all += (all.empty() ? "" : " ") + word;
+    if (all == "before after warm start after GRPO") return true;
+  }
+  return false;
+}
+
 TEST(Eval, ARunKeepsItsEvaluationsAndItsBestModel) {
   const TemporaryFolder folder;
   const std::string config = write_all(folder / "c.yaml", sharper_config(folder / "runs", 4));
@@ -126,10 +140,10 @@ TEST(Eval, ARunKeepsItsEvaluationsAndItsBestModel) {
     if (metrics["eval/mean_length"].get<double>() < shortest) shortest = metrics["eval/mean_length"], best = metrics["step"];
   }
   EXPECT_NE(one.out.find(fmt::format("runs/one/best, of step {}\n", best)), std::string::npos) << one.out;
-  EXPECT_NE(one.out.find("before     after warm start           after GRPO"), std::string::npos) << one.out;
+  EXPECT_TRUE(has_head(one.out)) << one.out;
   EXPECT_NE(one.out.find("\nmaj@4 "), std::string::npos) << one.out;
   const std::string weights = read_all(folder / "runs/one/best/model.safetensors");
-  if (best == 5) EXPECT_TRUE(weights == read_all(folder / "runs/one/final/model.safetensors"));
+  EXPECT_TRUE(best != 5 || weights == read_all(folder / "runs/one/final/model.safetensors"));
   for (const char* name : {"step_0", "warm_start", "step_1", "step_5"}) {
     const std::string rows = read_all(folder / ("runs/one/eval/" + std::string(name) + ".jsonl"));
     EXPECT_EQ(std::ranges::count(rows, '\n'), 8 * 4) << name;
@@ -143,7 +157,7 @@ TEST(Eval, ARunKeepsItsEvaluationsAndItsBestModel) {
   EXPECT_NE(resumed.out.find(fmt::format("runs/two/best, of step {}\n", best)), std::string::npos) << resumed.out;
   EXPECT_TRUE(read_all(folder / "runs/two/best/model.safetensors") == weights);
   EXPECT_TRUE(read_all(folder / "runs/two/eval/step_5.jsonl") == read_all(folder / "runs/one/eval/step_5.jsonl"));
-  EXPECT_NE(resumed.out.find("before     after warm start           after GRPO"), std::string::npos) << "also of the stages before: " << resumed.out;
+  EXPECT_TRUE(has_head(resumed.out)) << "also of the stages before: " << resumed.out;
   // Evaluations change no bit of the run.
   const Outcome plain = run_cohort({"train", config, "--quiet", "run.name=plain"});
   ASSERT_EQ(plain.exit_code, 0) << plain.err;

@@ -1,5 +1,6 @@
 // The schema covers every member, a printed config reads back bit for bit, and identities differ
 // where bits may.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <random>
@@ -188,7 +189,7 @@ class RandomConfig {
       return;
     }
     for (int64_t i = between(1, 3); i > 0; --i)
-      value.sources.push_back({"s" + std::to_string(i), text(false), key.has_weights ? std::ldexp(1.0, static_cast<int>(between(-30, 19))) / 3 : 1});
+      value.sources.push_back({fmt::format("s{}", i), text(false), key.has_weights ? std::ldexp(1.0, static_cast<int>(between(-30, 19))) / 3 : 1});
   }
   void fill(Json& value, const KeyRow&) {  // keys in the order that reading gives them
     value = Json::object();
