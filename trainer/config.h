@@ -147,6 +147,9 @@ struct LogSection {
   int64_t completions_steps = 10;  // write completions/step_N.jsonl each so many steps; 0: never
   bool progress = true;
   bool trace = false;
+  bool tensorboard = true;           // events.out.tfevents.*
+  std::vector<std::string> hooks;    // shell commands; each gets the lines of metrics.jsonl
+  double hooks_timeout_s = 10;
   bool operator==(const LogSection&) const = default;
 };
 

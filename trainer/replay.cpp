@@ -89,7 +89,8 @@ Replay replay(const ReplayRequest& request, Config config, Comm& comm, Watchdog&
   config.run.name = "replay";
   config.trainer.eval_before = false;
   config.trainer.save_steps = 0;
-  config.log.trace = false;
+  config.log.trace = config.log.tensorboard = false;
+  config.log.hooks.clear();
 
   TrainRun run(config, comm, watchdog, nullptr, observer, ex);
   while (run.step() < request.step) train_step(run);

@@ -255,11 +255,23 @@ void TrainRun::end_step(const std::vector<Group>& groups) {
   metrics_.set("timing_s/checkpoint_write", checkpoints_->seconds());
   metrics_.set("timing_s/step", seconds_since(step_start_));
   dir_.append_metrics(metrics_);
+  tell_trackers();
   const int64_t every = config_.log.completions_steps;
   if (every > 0 && (state_.step == 1 || state_.step % every == 0))
     dir_.write_completions(state_.step, groups, names_, config_.reward);
   write_trace();
   if (comm_.rank() == 0) observer_.step(state_.step, config_.trainer.max_steps, metrics_);
+}
+
+void TrainRun::drop_metrics_after(int64_t step) {
+  dir_.drop_metrics_after(step);
+  if (trackers_) trackers_->drop_after(step);
+}
+
+void TrainRun::tell_trackers() {
+  if (!trackers_) return;
+  trackers_->write(metrics_);
+  for (const std::string& warning : trackers_->take_warnings()) observer_.warning(fmt::format("step {}: {}", state_.step, warning));
 }
 
 void TrainRun::save_if_due() {
@@ -347,6 +359,11 @@ TrainSummary TrainRun::finish() {
     summary.final_model = dir_.final_model();
   }
   write_trace();
+  if (trackers_) {
+    enter("log.hooks", state_.step, with_grace(config_.log.hooks_timeout_s));
+    trackers_->finish();
+    for (const std::string& warning : trackers_->take_warnings()) observer_.warning(warning);
+  }
   summary.seconds = seconds_since(start_);
   return summary;
 }

@@ -19,6 +19,7 @@
 #include "trainer/group_filter.h"
 #include "trainer/grpo.h"
 #include "trainer/run_dir.h"
+#include "trainer/trackers.h"
 #include "trainer/update.h"
 
 namespace cohort {
@@ -64,6 +65,8 @@ class TrainRun {
   void commit_saved(bool wait);
   void warn_of_missing(const std::vector<MissingScores>& missing);
   void write_trace();
+  void drop_metrics_after(int64_t step);
+  void tell_trackers();
 
   const Config& config_;
   Comm& comm_;
@@ -77,6 +80,7 @@ class TrainRun {
   TaskData data_;
   RewardSet rewards_;
   RunDir dir_;
+  std::optional<Trackers> trackers_;     // on rank 0
   std::optional<Trace> trace_;           // with log.trace
   std::optional<TraceFile> trace_file_;  // of all ranks, on rank 0
   std::optional<LoadedModel> model_;

@@ -50,6 +50,7 @@ void TrainRun::load() {
   if (dir_.resume_from()) check_resumable(*dir_.resume_from(), identity_, config_);
 
   dir_.begin(config_, comm_);
+  if (comm_.rank() == 0) trackers_.emplace(config_.log, dir_.path());
   if (!dir_.message().empty()) observer_.message(dir_.message());
   if (comm_.rank() == 0 && dir_.resume_from())
     if (const std::string note = resume_note(*dir_.resume_from(), comm_.size()); !note.empty()) observer_.message(note);
@@ -101,7 +102,7 @@ void TrainRun::start_policy() {
   const bool warm = config_.trainer.warm_start && config_.trainer.warm_start->steps > 0;
   const int logical_ranks = static_cast<int>(config_.trainer.logical_ranks);
   if (!dir_.resume_from()) {
-    dir_.drop_metrics_after(0);
+    drop_metrics_after(0);
     if (config_.trainer.eval_before)
       if (const auto accuracy = measure("accuracy before")) state_.extra["accuracy_before"] = *accuracy;
     if (warm) {
@@ -144,7 +145,7 @@ void TrainRun::start_policy() {
     const MeetingDeadline meeting(comm_, config_, meeting_timeout(config_, config_.comm.load_timeout_s));
     state_ = load_checkpoint(*dir_.resume_from(), identity_, config_, *optimizer_, comm_, ex_);
     saved_step_ = state_.step;
-    dir_.drop_metrics_after(state_.step);
+    drop_metrics_after(state_.step);
   }
   checkpoints_.emplace(dir_.checkpoints(), *optimizer_, comm_);
   optimizer_->before_change([this](const Exec& ex) { release_checkpoint(ex); });
