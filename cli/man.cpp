@@ -35,7 +35,7 @@ std::string entry(const std::string& term, const std::string& text) { return fmt
 
 std::string option_term(const OptionInfo& option) {
   std::string term;
-  for (const std::string& name : option.names) term += (term.empty() ? "" : ", ") + name;
+  for (const std::string& name : option.names) term += fmt::format("{}{}", term.empty() ? "" : ", ", name);
   if (option.takes_value && !option.argument) term += " VALUE";
   return term;
 }
@@ -50,7 +50,8 @@ std::string option_help(const OptionInfo& option) {
 std::string synopsis(const CommandInfo& command) {
   std::string text = "cohort " + command.name;
   for (const OptionInfo& option : command.options)
-    if (option.argument) text += (option.required ? " " : " [") + option.names.front() + (option.repeated ? " ..." : "") + (option.required ? "" : "]");
+    if (option.argument) 
+      text += fmt::format(" {}{}{}{}", option.required ? "" : "[", option.names.front(), option.repeated ? " ..." : "", option.required ? "" : "]");
   return text + " [OPTIONS]";
 }
 

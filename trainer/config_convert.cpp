@@ -53,7 +53,7 @@ Translator::Translator(const YAML::Node& root, std::string file, int64_t process
 
 void Translator::flatten(const YAML::Node& node, const std::string& path) {
   for (const auto& entry : node) {
-    const std::string name = (path.empty() ? "" : path + ".") + entry.first.Scalar();
+    const std::string name = path.empty() ? entry.first.Scalar() : fmt::format("{}.{}", path, entry.first.Scalar());
     if (entry.second.IsMap()) {
       flatten(entry.second, name);
     } else {
@@ -133,7 +133,7 @@ std::string Translator::print() const {
     if (section.name == "model" && !given_.contains("model.path")) lines += line("  path: MODEL", "to be filled in: a Hugging Face folder");
     if (section.name == "data" && !given_.contains("data.train")) lines += line("  train: train.jsonl", "to be filled in");
     if (section.name == "reward") {
-      for (const Given& reward : rewards_) lines += line("  - " + reward.value, reward.from);
+      for (const Given& reward : rewards_) lines += line(fmt::format("  - {}", reward.value), reward.from);
       if (rewards_.empty()) lines = line("  - {name: math}", "to be chosen: docs/rewards.md");
     }
     if (!lines.empty()) yaml += fmt::format("\n{}:\n{}", section.name, lines);

@@ -250,7 +250,7 @@ void translate_data_and_run(Translator& t) {
     if (jsonl || path.extension() == ".parquet" || path.extension() == ".json") t.put(ours, quoted(path.replace_extension(".jsonl").string()), *entry);
     if (!jsonl || files.size() > 1)
       t.note(*entry, fmt::format("{} is one JSONL file with a column `prompt`; found {}", ours, files.size() > 1 ? fmt::format("{} files", files.size())
-                                                                                                                 : "'" + excerpt(files[0]) + "'"));
+                                                                                                                 : fmt::format("'{}'", excerpt(files[0]))));
   };
   file({"train_files", "prompt_data", "dataset_name", "train_dataset"}, "data.train");
   file({"val_files", "eval_dataset"}, "data.eval");
@@ -289,7 +289,7 @@ void translate_rewards(Translator& t) {
       t.note(*functions, fmt::format("'{}' has no translation; docs/rewards.md lists what there is, and `command` asks a program of your own", excerpt(names[i])));
     } else if (listed.insert(found->second).second) {
       const bool weighed = i < scales.size() && PeerEntry{.path = "", .value = YAML::Node(scales[i]), .where = ""}.number();
-      t.add_reward(fmt::format("{{{}{}}}", found->second, weighed ? ", weight: " + scales[i] : ""), *functions);
+      t.add_reward(fmt::format("{{{}{}}}", found->second, weighed ? fmt::format(", weight: {}", scales[i]) : ""), *functions);
     }
   }
 }

@@ -81,7 +81,7 @@ std::string describe_key(const KeyRow& key) {
   if (!source.empty()) text += fmt::format("  source    {}\n", source);
   const char* heading = "elsewhere";
   for (const PeerName& peer : peers_of(key.path())) {
-    text += fmt::format("  {:<9} {}{}\n", heading, peer.name, peer.note.empty() ? "" : " (" + peer.note + ")");
+    text += fmt::format("  {:<9} {}{}\n", heading, peer.name, peer.note.empty() ? "" : fmt::format(" ({})", peer.note));
     heading = "";
   }
   text += fmt::format("  example   cohort train CONFIG {}={}\n", key.path(), standard.empty() ? key.words.front() : standard);
@@ -92,7 +92,7 @@ std::string list_keys(std::string_view section) {
   std::string text;
   for (const SectionRow& row : config_sections()) {
     if (!section.empty() && row.name != section && row.parent() != section) continue;
-    text += (text.empty() ? "" : "\n") + list_section(row);
+    text += fmt::format("{}{}", text.empty() ? "" : "\n", list_section(row));
   }
   return text;
 }

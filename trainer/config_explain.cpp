@@ -20,14 +20,14 @@ std::vector<const KeyRow*> keys_called(std::string_view name) {
 
 std::string describe_all(const std::vector<const KeyRow*>& keys) {
   std::string text;
-  for (const KeyRow* key : keys) text += (text.empty() ? "" : "\n") + describe_key(*key);
+  for (const KeyRow* key : keys) text += fmt::format("{}{}", text.empty() ? "" : "\n", describe_key(*key));
   return text;
 }
 
 // A name of another framework: what it is here, and all about that.
 std::string describe_peer(const PeerName& peer) {
   if (peer.ours.empty()) return fmt::format("{}: no key of cohort; {}\n", peer.name, peer.note);
-  const std::string note = peer.note.empty() ? "" : " (" + peer.note + ")";
+  const std::string note = peer.note.empty() ? "" : fmt::format(" ({})", peer.note);
   return fmt::format("{}: cohort calls it '{}'{}\n\n{}", peer.name, peer.ours, note, describe_all(keys_called(peer.ours)));
 }
 

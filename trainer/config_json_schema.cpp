@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "reward/reward.h"
@@ -44,7 +46,7 @@ Json key_schema(const KeyRow& key) {
   Config config = full_config();
   Json schema = std::visit(ValueSchema{key}, key.value(config));
   std::string help = key.help;
-  if (const std::string source = key_source(key.path()); !source.empty()) help += " (" + source + ")";
+  if (const std::string source = key_source(key.path()); !source.empty()) help += fmt::format(" ({})", source);
   schema["description"] = help;
   if (!key_default(key).empty()) schema["default"] = key_default_json(key);
   return schema;

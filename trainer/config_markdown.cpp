@@ -11,21 +11,25 @@ namespace cohort {
 namespace {
 
 // In a cell of a table: a bar would end it.
-std::string cell(std::string text) {
-  for (size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) text.insert(at, "\\");
-  return text;
+std::string cell(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '|') out += '\\';
+    out += c;
+  }
+  return out;
 }
 
 std::string peers_text(const KeyRow& key) {
   std::vector<std::string> names;
-  for (const PeerName& peer : peers_of(key.path())) names.push_back("`" + peer.name + "`");
+  for (const PeerName& peer : peers_of(key.path())) names.push_back(fmt::format("`{}`", peer.name));
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
 std::string key_row(const KeyRow& key) {
   const std::string standard = key_default(key), source = key_source(key.path());
-  std::string help = key.help + (source.empty() ? "" : ". Source: " + source);
-  return fmt::format("| `{}` | {} | {} | {}{} | {} |\n", key.name, standard.empty() ? "(needed)" : "`" + cell(standard) + "`", cell(key.allowed()),
+  std::string help = source.empty() ? key.help : fmt::format("{}. Source: {}", key.help, source);
+  return fmt::format("| `{}` | {} | {} | {}{} | {} |\n", key.name, standard.empty() ? "(needed)" : fmt::format("`{}`", cell(standard)), cell(key.allowed()),
                      cell(help), key.decides_bits ? "" : " ‡", cell(peers_text(key)));
 }
 

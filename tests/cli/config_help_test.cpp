@@ -171,9 +171,13 @@ TEST(AppTree, TellsFlagsFromOptionsAndArguments) {
 TEST(Man, HasEveryCommandOptionAndKeyAndNoLineThatRoffWouldTakeForARequest) {
   const Outcome outcome = run_cohort({"man"});
   EXPECT_EQ(outcome.exit_code, 0);
-  const auto roff = [](std::string text) {
-    for (size_t at = 0; (at = text.find('-', at)) != std::string::npos; at += 2) text.insert(at, "\\");
-    return text;
+  const auto roff = [](const std::string& text) {
+    std::string out;
+    for (const char c : text) {
+      if (c == '-') out += '\\';
+      out += c;
+    }
+    return out;
   };
   for (const CommandInfo& command : command_tree()) {
     EXPECT_NE(outcome.out.find("\n.SS " + roff(command.name) + "\n"), std::string::npos) << command.name;

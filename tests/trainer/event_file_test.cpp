@@ -47,8 +47,10 @@ std::string hex(std::string_view bytes) {
 // Made by tensorboard 2.21 (RecordWriter of an Event with these fields).
 TEST_F(EventFile, ARecordIsTensorBoardsByteForByte) {
   EXPECT_EQ(hex(event_record({.wall_time = 1.5, .file_version = "brain.Event:2"})),
-            "180000000000000051c0c5b209000000000000f83f1a0d627261696e2e4576656e743a32" "GOLDEN1");
-  EXPECT_EQ(hex(event_record({.wall_time = 2.0, .step = 300, .values = {{"reward", 0.25f}, {"timing_s/step", -1.0f}}})), "GOLDEN2");
+            "1800000000000000a37f4b2209000000000000f83f1a0d627261696e2e4576656e743a322a28646c");
+  EXPECT_EQ(hex(event_record({.wall_time = 2.0, .step = 300, .values = {{"reward", 0.25f}, {"timing_s/step", -1.0f}}})), 
+            "33000000000000000ca7205609000000000000004010ac022a250a0d0a06726577617264150000803e0a140a0d74696d696e675f732f7374657015000080bf7969c2ec");
+  EXPECT_EQ(hex(event_record({.wall_time = 2.0, .step = 4, .starts = true})), "0f000000000000006d532b0909000000000000004010043a0208017601b5eb");
 }
 
 TEST_F(EventFile, WhatIsWrittenIsReadBack) {
