@@ -61,9 +61,10 @@ TEST_P(StarterConfig, RunsAtOnce) {
   const std::string run = (folder / "runs/") + std::string(starter.name);
   const Json metrics = parse_json(read_all(run + "/metrics.jsonl"), "metrics.jsonl");
   EXPECT_EQ(metrics["step"], 1);
-  const std::string resolved = read_all(run + "/config.yaml");
   for (const auto& [name, value] : metrics.items())
-    if (name.ends_with("/none")) EXPECT_EQ(value, 0) << name << ": its rows cannot be judged";
+    if (name.ends_with("/none")) {
+      EXPECT_EQ(value, 0) << name << ": its rows cannot be judged";
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Init, StarterConfig, testing::ValuesIn(starters().begin(), starters().end()),
@@ -160,10 +161,10 @@ TEST(AppTree, TellsFlagsFromOptionsAndArguments) {
     EXPECT_TRUE(command.argument(0)->required);
     EXPECT_EQ(command.argument(1), nullptr);
     for (const OptionInfo& option : command.options) {
-      if (option.names.back() == "--stats") EXPECT_FALSE(option.takes_value);
-      if (option.names.back() == "--dtype") EXPECT_EQ(option.words, (Words{"auto", "float32", "bfloat16"}));
-      if (option.names.back() == "--dtype") EXPECT_EQ(option.standard, "auto");
-      if (option.names.back() == "--help") EXPECT_FALSE(option.takes_value);
+      const std::string& name = option.names.back();
+      EXPECT_TRUE(name != "--stats" || !option.takes_value);
+      EXPECT_TRUE(name != "--help" || !option.takes_value);
+      EXPECT_TRUE(name != "--dtype" || (option.takes_value && option.words == Words{"auto", "float32", "bfloat16"} && option.standard == "auto"));
     }
   }
 }

@@ -184,7 +184,7 @@ TEST(ConfigSchema, HasEveryKeyWithTypeRangeDefaultAndHelp) {
   }
   const Json& algorithm = schema["properties"]["algorithm"]["properties"];
   EXPECT_EQ(algorithm["epsilon"].dump(),
-            R"({"type":"number","exclusiveMinimum":0,"description":"the ratio is clipped below 1 - epsilon (Schulman et al. 2017, PPO, arXiv:1707.06347)","default":0.2})");
+            R"x({"type":"number","exclusiveMinimum":0,"description":"the ratio is clipped below 1 - epsilon (Schulman et al. 2017, PPO, arXiv:1707.06347)","default":0.2})x");
   EXPECT_EQ(algorithm["epsilon_high"]["anyOf"].dump(), R"([{"type":"number","exclusiveMinimum":0},{"const":-1}])");
   EXPECT_EQ(schema["properties"]["optim"]["properties"]["adam_beta1"]["exclusiveMaximum"], 1);
   EXPECT_EQ(schema["properties"]["run"]["properties"]["seed"]["maximum"], UINT64_MAX);
