@@ -34,6 +34,14 @@ Action add_compare(CLI::App& app);
 Action add_replay(CLI::App& app);
 Action add_plan(CLI::App& app);
 Action add_doctor(CLI::App& app);
+Action add_explain(CLI::App& app);
+Action add_schema(CLI::App& app);
+Action add_init(CLI::App& app);
+Action add_convert_config(CLI::App& app);
+Action add_metrics(CLI::App& app);
+Action add_report(CLI::App& app);
+Action add_completion(CLI::App& app);
+Action add_man(CLI::App& app);
 
 std::string version_text();  // version, build type, architecture, compiler, CUDA
 

@@ -34,15 +34,23 @@ constexpr std::array kCommands = {
     Command{"replay", "run one step of a run again and compare its bits", add_replay},
     Command{"import", "a GGUF file, or a folder, to a clean Hugging Face folder", add_import},
     Command{"doctor", "what this build and this machine offer", add_doctor},
+    Command{"init", "a commented config to begin with", add_init},
+    Command{"explain", "what a key of the config is", add_explain},
+    Command{"convert-config", "a config of TRL, verl or OpenRLHF as one of cohort", add_convert_config},
+    Command{"schema", "the JSON Schema of the config, for editors", add_schema},
+    Command{"report", "curves and completions of runs as one HTML page", add_report},
+    Command{"metrics", "the metrics of a run as CSV", add_metrics},
+    Command{"completion", "completion of commands and config keys for bash or zsh", add_completion},
+    Command{"man", "the manual page", add_man},
 };
 
 std::string command_list() {
   std::string text;
   for (const Command& command : kCommands) {
-    text += fmt::format("  {:<10} {}\n", command.name, command.summary);
+    text += fmt::format("  {:<14} {}\n", command.name, command.summary);
   }
-  text += "  help       this text, or `cohort help COMMAND`\n";
-  text += "  version    the version and how it was built";
+  text += "  help           this text, or `cohort help COMMAND`\n";
+  text += "  version        the version and how it was built";
   return text;
 }
 

@@ -42,7 +42,7 @@ Completion read_completion(Record record) {
   Completion completion{.record = std::move(record)};
   if (!completion.record.error.empty()) return completion;
   serve_or_explain(completion.record, [&]() -> Json {
-    completion.scored = read_completion(completion.record.value, "the record");
+    completion.scored = ::cohort::read_completion(completion.record.value, "the record");
     return nullptr;
   });
   return completion;

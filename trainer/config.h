@@ -199,6 +199,9 @@ struct LogSection {
   bool eval_completions = true;    // write eval/STAGE.jsonl
   bool progress = true;
   bool trace = false;
+  bool tensorboard = true;           // events.out.tfevents.*
+  std::vector<std::string> hooks;    // shell commands; each gets the lines of metrics.jsonl
+  double hooks_timeout_s = 10;
   bool operator==(const LogSection&) const = default;
 };
 

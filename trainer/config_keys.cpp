@@ -371,6 +371,12 @@ std::vector<KeyRow> make_keys() {
        .help = "show progress while training"},
       {.section = "log", .name = "trace", .value = log<&L::trace>, .decides_bits = false,
        .help = "write trace.json, a timeline of the steps that Perfetto opens"},
+      {.section = "log", .name = "tensorboard", .value = log<&L::tensorboard>, .decides_bits = false,
+       .help = "write events.out.tfevents.*, the metrics for TensorBoard"},
+      {.section = "log", .name = "hooks", .value = log<&L::hooks>, .decides_bits = false,
+       .help = "shell commands that run beside the training; each gets every line of metrics.jsonl on standard input"},
+      {.section = "log", .name = "hooks_timeout_s", .value = log<&L::hooks_timeout_s>, .bounds = kSeconds, .decides_bits = false,
+       .help = "seconds until a hook that reads nothing, or does not end with the run, is killed; the run goes on"},
       // clang-format on
   };
 }

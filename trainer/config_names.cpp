@@ -38,19 +38,6 @@ std::vector<std::string> sections_with(const std::string& name) {
   return sections;
 }
 
-// The peer's name that is the longest end of `path`.
-const PeerName* peer_name(std::string_view path) {
-  for (size_t at = 0;;) {
-    const std::string_view end = path.substr(at);
-    const auto& names = peer_names();
-    const auto found = std::ranges::find(names, end, &PeerName::name);
-    if (found != names.end()) return &*found;
-    const size_t dot = path.find('.', at);
-    if (dot == std::string_view::npos) return nullptr;
-    at = dot + 1;
-  }
-}
-
 std::string answer_of(const PeerName& peer) {
   if (peer.ours.empty()) return "; " + peer.note;
   return fmt::format("; cohort calls it '{}'{}", peer.ours,
@@ -65,11 +52,23 @@ std::string nearest_anywhere(const std::string& name) {
 
 }  // namespace
 
+const PeerName* find_peer_name(std::string_view path) {
+  for (size_t at = 0;;) {
+    const std::string_view end = path.substr(at);
+    const auto& names = peer_names();
+    const auto found = std::ranges::find(names, end, &PeerName::name);
+    if (found != names.end()) return &*found;
+    const size_t dot = path.find('.', at);
+    if (dot == std::string_view::npos) return nullptr;
+    at = dot + 1;
+  }
+}
+
 std::string explain_unknown(std::string_view path) {
   const std::string section = before_last(path), name = last_part(path);
   const std::string what =
       fmt::format("unknown {} '{}'", section.empty() ? "section" : "key", excerpt(path));
-  if (const PeerName* peer = peer_name(path)) return what + answer_of(*peer);
+  if (const PeerName* peer = find_peer_name(path)) return what + answer_of(*peer);
   if (const std::vector<std::string> right = sections_with(name); !right.empty()) {
     return fmt::format("{}; '{}' belongs into section {}", what, name, fmt::join(right, " or "));
   }

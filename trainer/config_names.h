@@ -15,6 +15,8 @@ struct PeerName {
   std::string note;  // how the meaning differs, or why there is none
 };
 const std::vector<PeerName>& peer_names();
+// The one that is the longest end of `path`, or null.
+const PeerName* find_peer_name(std::string_view path);
 
 // `path` is no key of the config: "unknown key 'rollout.num_generation'; did you mean
 // 'num_generations'?". A section is a path without a dot.

@@ -59,11 +59,16 @@ std::string KeyRow::allowed() const {
       return fmt::format("one of {}", fmt::join(key.words, ", "));
     }
   };
+  Config config = full_config();
+  return std::visit(Describe{*this}, value(config));
+}
+
+Config full_config() {
   Config config;
   for (const SectionRow& row : config_sections()) {
     if (row.optional()) row.set_present(config, true);
   }
-  return std::visit(Describe{*this}, value(config));
+  return config;
 }
 
 std::string SectionRow::parent() const {

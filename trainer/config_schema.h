@@ -60,6 +60,8 @@ struct SectionRow {
 // In the order of the file; a map inside a section stands behind its section. `reward` has no keys
 // of its own: it is a list of maps (config_reward.h).
 const std::vector<SectionRow>& config_sections();
+// Every map that may be absent is present; all values are the defaults.
+Config full_config();
 const std::vector<KeyRow>& config_keys();
 
 // nullptr when there is none.

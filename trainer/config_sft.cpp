@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "core/check.h"
 #include "trainer/config_check.h"
@@ -18,7 +19,7 @@ constexpr std::array kRead = {
     "trainer.max_steps", "trainer.logical_ranks", "trainer.pack_tokens", "trainer.gradient_checkpointing", "trainer.eval_steps",
     "trainer.eval_before", "trainer.save_steps", "trainer.save_total_limit",
     "comm.timeout_s", "comm.update_timeout_s", "comm.load_timeout_s", "comm.checkpoint_timeout_s", "comm.interface",
-    "log.progress", "log.trace",
+    "log.progress", "log.trace", "log.tensorboard", "log.csv", "log.hooks*",
 };
 
 bool sft_reads(std::string_view path) {
@@ -48,6 +49,10 @@ bool config_reads(const Config& config, std::string_view path) {
 
 void check_sft(const Config& config, const KeyPlaces& places, const Refuse& refuse) {
   if (!config.sft) refuse({}, "section sft is missing, which says what cohort sft learns from; write at least sft: {num_train_epochs: 3}");
+  for (const auto& [name, data] : {std::pair{"data.train", &config.data.train}, std::pair{"data.eval", &config.data.eval}})
+    if (!data->sources.empty())
+      refuse({name}, fmt::format("{}: cohort sft takes one file, found a list of {}; a 'merge' stage of cohort pipeline joins them", name,
+                                 data->sources.size()));
   for (const auto& [path, where] : places)
     if (!sft_reads(path)) refuse({path.c_str()}, fmt::format("{}: cohort sft does not read it: {}", path, remedy(path)));
 }

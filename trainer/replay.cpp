@@ -112,7 +112,8 @@ Replay replay(const ReplayRequest& request, Config config, Comm& comm, Watchdog&
   config.trainer.save_steps = 0;
   config.trainer.metric_for_best_model.clear();
   config.log.eval_completions = false;
-  config.log.trace = false;
+  config.log.trace = config.log.tensorboard = false;
+  config.log.hooks.clear();
 
   if (config.sft) {
     SftRun run(config, comm, watchdog, nullptr, observer, ex);

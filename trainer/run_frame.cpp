@@ -137,6 +137,7 @@ void RunFrame::identify(const std::string& data_fingerprint) {
 
 void RunFrame::begin_dir() {
   dir_.begin(config_, comm_);
+  if (comm_.rank() == 0) trackers_.emplace(config_.log, dir_.path());
   if (!dir_.message().empty()) observer_.message(dir_.message());
   if (comm_.rank() == 0 && dir_.resume_from())
     if (const std::string note = resume_note(*dir_.resume_from(), comm_.size()); !note.empty()) observer_.message(note);
@@ -160,7 +161,7 @@ void RunFrame::begin_optimizer(const std::filesystem::path& masters) {
     const MeetingDeadline meeting(comm_, config_, meeting_timeout(config_, config_.comm.load_timeout_s));
     state_ = load_checkpoint(*dir_.resume_from(), identity_, config_, *optimizer_, comm_, ex_);
     saved_step_ = state_.step;
-    dir_.drop_metrics_after(state_.step);
+    drop_metrics_after(state_.step);
   }
   checkpoints_.emplace(dir_.checkpoints(), *optimizer_, comm_);
   optimizer_->before_change([this](const Exec& ex) { release_checkpoint(ex); });
@@ -172,6 +173,11 @@ void RunFrame::end_update() {
   state_.optimizer_steps = optimizer_->steps_done();
 }
 
+void RunFrame::drop_metrics_after(int64_t step) {
+  dir_.drop_metrics_after(step);
+  if (trackers_) trackers_->drop_after(step);
+}
+
 void RunFrame::append_metrics() {
   struct rusage usage {};
   getrusage(RUSAGE_SELF, &usage);
@@ -180,6 +186,9 @@ void RunFrame::append_metrics() {
   metrics_.set("timing_s/checkpoint_write", checkpoints_->seconds());
   metrics_.set("timing_s/step", seconds_since(step_start_));
   dir_.append_metrics(metrics_);
+  if (!trackers_) return;
+  trackers_->write(metrics_);
+  for (const std::string& warning : trackers_->take_warnings()) observer_.warning(fmt::format("step {}: {}", state_.step, warning));
 }
 
 void RunFrame::write_final_model() {

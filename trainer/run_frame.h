@@ -15,6 +15,7 @@
 #include "trainer/checkpoint.h"
 #include "trainer/deadlines.h"
 #include "trainer/run_dir.h"
+#include "trainer/trackers.h"
 #include "trainer/train_observer.h"
 
 namespace cohort {
@@ -48,7 +49,8 @@ class RunFrame {
   bool rounded() const;  // the checkpoint stores more digits than the policy computes with: masters are read from it, and saved
 
   void end_update();  // when the optimizer has stepped: counts the step
-  void append_metrics();
+  void drop_metrics_after(int64_t step);  // in all places
+  void append_metrics();                  // to all of them
   void write_trace();
   double checkpoint_meeting() const;  // how long ranks wait where one may still be writing a checkpoint
   void begin_save();
@@ -65,6 +67,7 @@ class RunFrame {
   Clock::time_point start_, step_start_;
 
   RunDir dir_;
+  std::optional<Trackers> trackers_;     // on rank 0
   std::optional<Trace> trace_;           // with log.trace
   std::optional<TraceFile> trace_file_;  // of all ranks, on rank 0
   std::optional<LoadedModel> model_;

@@ -240,8 +240,8 @@ SftData load_sft_data(const Config& config, const LoadedModel& model, const Exec
     if (!task.eval.problems.empty()) sets.eval = encode_examples(task.eval.name, example_rows(task.eval), model, config, ex);
     return sets;
   }
-  sets.train = encode_examples(data.train, load_example_rows(data.train), model, config, ex);
-  if (!data.eval.empty()) sets.eval = encode_examples(data.eval, load_example_rows(data.eval, data.max_eval_samples), model, config, ex);
+  sets.train = encode_examples(data.train.path, load_example_rows(data.train.path), model, config, ex);
+  if (!data.eval.empty()) sets.eval = encode_examples(data.eval.path, load_example_rows(data.eval.path, data.max_eval_samples), model, config, ex);
   return sets;
 }
 

@@ -36,7 +36,7 @@ SftRun::SftRun(const Config& config, Comm& comm, Watchdog& watchdog, const StopS
   begin_optimizer(model_->source);
   updater_ = std::make_unique<SftUpdater>(*model_->policy, *optimizer_, config_.trainer, comm_);
   if (!dir_.resume_from()) {
-    dir_.drop_metrics_after(0);
+    drop_metrics_after(0);
     if (config_.trainer.eval_before)
       if (measure("loss before")) state_.extra["eval_loss_before"] = *last_loss_;
   }

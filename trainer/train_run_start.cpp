@@ -72,7 +72,7 @@ void TrainRun::take_up_algorithm_state() {
 void TrainRun::start_policy() {
   const bool warm = config_.trainer.warm_start && config_.trainer.warm_start->steps > 0;
   if (!dir_.resume_from()) {
-    dir_.drop_metrics_after(0);
+    drop_metrics_after(0);
     if (config_.trainer.eval_before)
       if (const auto accuracy = measure("accuracy before", "step_0")) {
         state_.extra["accuracy_before"] = *accuracy;

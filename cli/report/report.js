@@ -1,0 +1,188 @@
+// The page: what stands in the data, as charts, tables and a browser for completions.
+"use strict";
+const data = JSON.parse(document.getElementById("data").textContent);
+const runs = data.runs, several = runs.length > 1;
+const color = i => `var(--c${i % 7})`;
+const byId = id => document.getElementById(id);
+
+function labels() {
+  const names = runs.map(run => run.name);
+  runs.forEach((run, i) => { run.label = names.indexOf(run.name) === names.lastIndexOf(run.name) ? run.name : run.path; run.color = color(i); });
+}
+
+function curve(run, name, label, stroke) {
+  return {label, color: stroke, steps: run.steps, values: run.metrics[name] || []};
+}
+
+// One metric, a curve for each run; `spread` names what it varies by, `range` two metrics between which it lies.
+function metricChart(title, name, extra = {}) {
+  return {title, series: runs.map(run => {
+    const made = curve(run, name, run.label, run.color), deviation = run.metrics[extra.spread];
+    if (deviation) {
+      made.low = made.values.map((v, i) => v === null || deviation[i] === null ? null : v - deviation[i]);
+      made.high = made.values.map((v, i) => v === null || deviation[i] === null ? null : v + deviation[i]);
+    }
+    if (extra.range && run.metrics[extra.range[0]]) { made.low = run.metrics[extra.range[0]]; made.high = run.metrics[extra.range[1]]; }
+    return made;
+  })};
+}
+
+// Several metrics of each run.
+function severalChart(title, names, stacked) {
+  return runs.map(run => ({
+    title: several ? `${title}: ${run.label}` : title, stacked,
+    series: names.filter(([name]) => run.metrics[name]).map(([name, label], i) => curve(run, name, label, color(i)))
+  }));
+}
+
+function rewardNames() {
+  const names = new Set();
+  for (const run of runs) for (const name of Object.keys(run.metrics)) {
+    const found = /^rewards\/([^/]+)\/mean$/.exec(name);
+    if (found) names.add(found[1]);
+  }
+  return [...names];
+}
+
+function drawCharts() {
+  const rewards = rewardNames();
+  const charts = [
+    metricChart("Reward, with its spread in a group", "reward", {spread: "reward_std"}),
+    ...(rewards.length > 1 ? severalChart("Rewards by name", rewards.map(r => [`rewards/${r}/mean`, r])) : []),
+    metricChart("Accuracy (evaluation)", "eval/accuracy"),
+    metricChart("Completion length in tokens, from shortest to longest", "completions/mean_length", {range: ["completions/min_length", "completions/max_length"]}),
+    metricChart("Completions cut off, share", "completions/clipped_ratio"),
+    metricChart("Groups without a signal, share", "frac_reward_zero_std"),
+    metricChart("KL from the reference", "kl"),
+    metricChart("Entropy, nats", "entropy"),
+    metricChart("Clipped tokens, share", "clip_ratio/region_mean"),
+    metricChart("Gradient norm", "grad_norm"),
+    metricChart("Loss", "loss"),
+    metricChart("Learning rate", "learning_rate"),
+    ...severalChart("Seconds a step", [["timing_s/rollout", "rollout"], ["timing_s/reward", "reward"], ["timing_s/update", "update"],
+                                       ["timing_s/evaluation", "evaluation"], ["timing_s/checkpoint", "checkpoint"]], true),
+    ...severalChart("Tokens a second", [["perf/rollout_tokens_per_s", "rollout"], ["perf/update_tokens_per_s", "update"]]),
+  ];
+  if (several) addLegend(runs, byId("legend"));
+  for (const chart of charts) { const figure = drawChart(chart); if (figure) byId("charts").append(figure); }
+  const perPoint = runs.filter(run => run.steps_per_point > 1).map(run => `${run.label}: each point is the mean of ${run.steps_per_point} steps.`);
+  byId("curves-hint").append(perPoint.length ? " " + perPoint.join(" ") : "");
+  const select = byId("any-metric"), names = [...new Set(runs.flatMap(run => Object.keys(run.metrics)))].sort();
+  for (const name of names) element("option", {}, select, name);
+  const drawAny = () => { const figure = drawChart(metricChart(select.value, select.value)); byId("any-chart").replaceChildren(...(figure ? [figure] : [])); };
+  select.addEventListener("change", drawAny);
+  drawAny();
+}
+
+function table(parent, head, rows) {
+  const scroll = element("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": "table, scrolls sideways"}, parent), made = element("table", {}, scroll);
+  const top = element("tr", {}, element("thead", {}, made)), body = element("tbody", {}, made);
+  for (const text of head) element("th", {scope: "col"}, top, text);
+  for (const row of rows) { const line = element("tr", {}, body); for (const text of row) element("td", {}, line, text); }
+}
+
+// Mean of the first or the last tenth.
+function tenth(values, last) {
+  const there = (values || []).filter(v => v !== null), n = Math.max(1, Math.floor(there.length / 10));
+  const part = last ? there.slice(-n) : there.slice(0, n);
+  return part.length ? part.reduce((a, b) => a + b, 0) / part.length : null;
+}
+
+function drawSummary() {
+  byId("title").textContent = runs.map(run => run.label).join(" and ");
+  document.title = `cohort report: ${byId("title").textContent}`;
+  byId("subtitle").textContent = runs.map(run => run.path).join(", ");
+  const sum = values => (values || []).reduce((a, b) => a + (b || 0), 0);
+  table(byId("summary"), ["run", "steps", "reward, first tenth", "last tenth", "accuracy, last", "length, last tenth", "seconds", "rollout tokens/s"], runs.map(run => {
+    const m = run.metrics, accuracy = (m["eval/accuracy"] || []).filter(v => v !== null);
+    return [run.label, String(run.steps[run.steps.length - 1]), show(tenth(m.reward)), show(tenth(m.reward, true)), show(accuracy[accuracy.length - 1]),
+            show(tenth(m["completions/mean_length"], true)), show(sum(m["timing_s/step"]) * run.steps_per_point), show(tenth(m["perf/rollout_tokens_per_s"], true))];
+  }));
+  for (const run of runs) for (const finding of run.findings) {
+    byId("findings").hidden = false;
+    element("li", {}, byId("findings").querySelector("ul"), (several ? `${run.label}: ` : "") + finding.text);
+  }
+}
+
+function drawEvaluations() {
+  const names = [...new Set(runs.flatMap(run => run.evaluations.flatMap(e => Object.keys(e))))].filter(name => name !== "step");
+  if (names.length === 0) return;
+  byId("evaluations").hidden = false;
+  table(byId("evaluations").querySelector("div"), ["run", "step", ...names.map(name => name.replace("eval/", ""))],
+        runs.flatMap(run => run.evaluations.map(e => [run.label, String(e.step), ...names.map(name => show(e[name]))])));
+}
+
+function completionRow(row, shade) {
+  const item = element("li");
+  const parts = [`step ${row.step}`, row.problem, `reward ${show(row.reward)}`, ...Object.entries(row.rewards || {}).map(([name, score]) => `${name} ${show(score)}`),
+                 `advantage ${show(row.advantage)}`, row.finish_reason === "length" ? "cut off" : row.finish_reason];
+  element("h3", {}, item, parts.filter(p => p !== undefined).join(" · "));
+  const text = element("pre", {tabindex: "0"}, item);
+  if (!shade || !row.logprobs) {
+    text.textContent = row.pieces.join("");
+  } else {
+    // The darker, the less likely the token was: full at a probability of 0.2 %.
+    row.pieces.forEach((piece, i) => element("span", {style: `background:rgba(var(--warm),${Math.min(0.65, -row.logprobs[i] / 9.5).toFixed(2)})`,
+                                                      title: `log-prob ${row.logprobs[i]}`}, text, piece));
+  }
+  if (row.cut) text.append(" …");
+  return item;
+}
+
+function browseCompletions() {
+  const form = byId("filter"), shownAtFirst = 20;
+  let shown = shownAtFirst;
+  for (const [i, run] of runs.entries()) element("option", {value: i}, form.run, run.label);
+  const fillSteps = () => {
+    const rows = runs[form.run.value].completions.rows, steps = [...new Set(rows.map(row => row.step))].sort((a, b) => a - b);
+    form.step.replaceChildren();
+    element("option", {value: ""}, form.step, "all");
+    for (const step of steps) element("option", {value: step}, form.step, String(step));
+    if (steps.length) form.step.value = steps[steps.length - 1];
+    byId("completions-note").textContent = runs[form.run.value].completions.note;
+  };
+  const draw = () => {
+    const value = row => row.reward === null || row.reward === undefined ? -Infinity : row.reward, text = form.text.value.toLowerCase();
+    let rows = runs[form.run.value].completions.rows.filter(row => (form.step.value === "" || row.step === Number(form.step.value)) &&
+      (text === "" || row.pieces.join("").toLowerCase().includes(text)));
+    if (form.order.value === "best") rows = [...rows].sort((a, b) => value(b) - value(a));
+    if (form.order.value === "worst") rows = [...rows].sort((a, b) => value(a) - value(b));
+    if (form.order.value === "given") rows = [...rows].sort((a, b) => a.step - b.step || String(a.problem).localeCompare(String(b.problem)) || a.sample - b.sample);
+    byId("count").textContent = `${rows.length} completions${rows.length > shown ? `, ${shown} of them shown` : ""}`;
+    byId("rows").replaceChildren(...rows.slice(0, shown).map(row => completionRow(row, form.shade.checked)));
+    byId("more").hidden = rows.length <= shown;
+  };
+  form.addEventListener("submit", event => event.preventDefault());
+  form.addEventListener("input", event => { shown = shownAtFirst; if (event.target === form.run) fillSteps(); draw(); });
+  byId("more").addEventListener("click", () => { shown += 50; draw(); });
+  fillSteps();
+  draw();
+}
+
+function drawConfigs() {
+  const lines = runs.map(run => new Set(run.config.split("\n")));
+  for (const [i, run] of runs.entries()) {
+    const resumes = run.starts.slice(1), events = [];
+    if (resumes.length) events.push(`went on at step ${resumes.join(", ")}`);
+    if (run.checkpoints.length) events.push(`checkpoints of step ${run.checkpoints.join(", ")}`);
+    element("p", {}, byId("configs"), `${run.label}: ${events.join("; ") || "no checkpoint, no resume"}.`);
+    const details = element("details", {}, byId("configs"));
+    element("summary", {}, details, `Config of ${run.label}${several ? ", with what differs marked" : ""}`);
+    const text = element("pre", {tabindex: "0"}, details);
+    for (const line of run.config.split("\n")) {
+      const differs = several && lines.some((other, j) => j !== i && !other.has(line));
+      element("span", differs ? {class: "changed"} : {}, text, line);
+      text.append("\n");
+    }
+  }
+}
+
+labels();
+drawSummary();
+drawCharts();
+drawEvaluations();
+browseCompletions();
+drawConfigs();
+// For scripts/check_report.sh.
+document.documentElement.dataset.ready = "true";
+document.documentElement.dataset.overflow = String(document.documentElement.scrollWidth > window.innerWidth);

@@ -1,0 +1,40 @@
+#include "cli/report_page.h"
+
+#include "core/check.h"
+
+namespace cohort {
+namespace {
+
+// Within a script element only "</" and "<!--" mean something to HTML, and JSON needs no "<" outside of its texts.
+std::string script_safe(std::string json) {
+  std::string safe;
+  safe.reserve(json.size());
+  for (const char c : json) {
+    if (c == '<') {
+      safe += "\\u003c";
+    } else {
+      safe += c;
+    }
+  }
+  return safe;
+}
+
+void put(std::string& page, std::string_view name, std::string_view text) {
+  const size_t at = page.find(name);
+  CHECK(at != std::string::npos, "the report's page has no place {}", name);
+  page.replace(at, name.size(), text);
+}
+
+}  // namespace
+
+std::string report_page(const Json& data) {
+  const ReportAssets& assets = report_assets();
+  std::string page(assets.page);
+  put(page, "@STYLE@", assets.style);
+  put(page, "@CHARTS@", assets.charts);
+  put(page, "@SCRIPT@", assets.script);
+  put(page, "@DATA@", script_safe(dump_json(data)));  // last: nothing is looked for in it
+  return page;
+}
+
+}  // namespace cohort

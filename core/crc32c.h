@@ -1,0 +1,11 @@
+// CRC-32C (Castagnoli, RFC 3720 appendix B.4), the checksum of TensorBoard's records.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace cohort {
+
+uint32_t crc32c(std::string_view bytes);
+
+}  // namespace cohort

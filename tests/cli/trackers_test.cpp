@@ -1,0 +1,97 @@
+// What a run tells TensorBoard and its hooks: the metrics of metrics.jsonl, each step once, also over a kill and a resume; and
+// `cohort metrics`.
+#include <signal.h>
+
+#include "core/files.h"
+#include "tests/cli/run_cohort.h"
+#include "trainer/event_file.h"
+
+namespace cohort {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<Json> metrics_of(const std::string& run) {
+  std::vector<Json> metrics;
+  for (const std::string& line : read_whole_lines(run + "/metrics.jsonl")) metrics.push_back(parse_json(line, run));
+  return metrics;
+}
+
+// Every step of metrics.jsonl once, in order, with the same values rounded to float.
+void expect_events_equal_metrics(const std::string& run) {
+  std::vector<ScalarEvent> events;
+  for (const fs::path& file : event_files(run))
+    for (ScalarEvent& event : read_events(file))
+      if (!event.values.empty()) events.push_back(std::move(event));
+  const std::vector<Json> metrics = metrics_of(run);
+  ASSERT_EQ(events.size(), metrics.size());
+  for (size_t i = 0; i < events.size(); ++i) {
+    EXPECT_EQ(events[i].step, metrics[i]["step"].get<int64_t>());
+    EXPECT_EQ(events[i].values.size() + 1, metrics[i].size());
+    for (const auto& [tag, value] : events[i].values) EXPECT_EQ(value, metrics[i][tag].get<float>()) << tag;
+  }
+}
+
+TEST(Trackers, EventsAndHooksGetEachStepOnceOverAKillAndAResume) {
+  const TemporaryFolder folder;
+  const std::string config = write_all(folder / "tiny.yaml", tiny_config(folder / "runs")), run = folder / "runs/tiny";
+  const std::vector<std::string> command = {"train", config, "trainer.max_steps=6",
+                                            "log.hooks=['cat >> " + (folder / "hooked") + "']"};
+  bool killed = false;
+  const Outcome first = run_cohort(command, "", [&](pid_t child, const std::string& err) {
+    if (err.find("step 3/6") == std::string::npos) return false;
+    kill(child, SIGKILL);
+    return killed = true;
+  });
+  ASSERT_TRUE(killed) << first.err;
+  append_file(event_files(run).at(0), "torn");  // as a kill in the middle of a write leaves it
+  const Outcome second = run_cohort(command);
+  ASSERT_EQ(second.exit_code, 0) << second.err;
+  EXPECT_NE(second.err.find("resuming from"), std::string::npos) << second.err;
+  EXPECT_EQ(event_files(run).size(), 2u);
+  EXPECT_EQ(metrics_of(run).size(), 6u);
+  expect_events_equal_metrics(run);
+  // The second run's lines are the last ones that the hook got.
+  const std::string lines = read_all(run + "/metrics.jsonl"), hooked = read_all(folder / "hooked");
+  EXPECT_TRUE(hooked.ends_with(lines.substr(lines.find("{\"step\":3,"))));
+  EXPECT_EQ(run_cohort({"compare", run, run}).exit_code, 0);
+}
+
+TEST(Trackers, AHookThatDiesOrHangsCostsAWarningAndNoBits) {
+  const TemporaryFolder folder;
+  const std::string config = write_all(folder / "tiny.yaml", tiny_config(folder / "runs"));
+  ASSERT_EQ(run_cohort({"train", config, "run.name=plain", "log.tensorboard=false"}).exit_code, 0);
+  EXPECT_TRUE(event_files(folder / "runs/plain").empty());
+  const Outcome outcome = run_cohort({"train", config, "run.name=hooked", "log.hooks_timeout_s=0.3",
+                                      "log.hooks=['cohort-no-such-program', 'exec sleep 1000', 'cat > " + (folder / "good") + "']"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("log.hooks: 'cohort-no-such-program' ended with exit code 127"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("log.hooks: 'exec sleep 1000' has not ended 0.3 s after its last line and was killed"), std::string::npos) << outcome.err;
+  EXPECT_EQ(read_all(folder / "good"), read_all(folder / "runs/hooked/metrics.jsonl"));
+  EXPECT_EQ(run_cohort({"compare", folder / "runs/plain", folder / "runs/hooked"}).exit_code, 0);
+}
+
+TEST(Trackers, AReplayTellsNobody) {
+  const TemporaryFolder folder;
+  const std::string config = write_all(folder / "tiny.yaml", tiny_config(folder / "runs"));
+  ASSERT_EQ(run_cohort({"train", config, "log.hooks=['cat >> " + (folder / "hooked") + "']"}).exit_code, 0);
+  const std::string hooked = read_all(folder / "hooked");
+  EXPECT_FALSE(hooked.empty());
+  const Outcome replay = run_cohort({"replay", folder / "runs/tiny", "--step", "3"});
+  EXPECT_EQ(replay.exit_code, 0) << replay.err;
+  EXPECT_EQ(read_all(folder / "hooked"), hooked);
+}
+
+TEST(MetricsCommand, IsATableWithAColumnForEveryMetric) {
+  const TemporaryFolder folder;
+  write_all(folder / "metrics.jsonl", "{\"step\":1,\"reward\":0.25,\"kl\":1e-7}\n{\"step\":2,\"reward\":1.0,\"eval/accuracy\":0.5}\n");
+  const Outcome outcome = run_cohort({"metrics", folder.str()});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, "step,reward,kl,eval/accuracy\n1,0.25,1e-07,\n2,1.0,,0.5\n");
+  EXPECT_EQ(run_cohort({"metrics", folder.str(), "--output", folder / "m.csv"}).exit_code, 0);
+  EXPECT_EQ(read_all(folder / "m.csv"), outcome.out);
+  EXPECT_REFUSED(run_cohort({"metrics", folder / "absent"}), 3, "absent: no metrics");
+}
+
+}  // namespace
+}  // namespace cohort

@@ -1,0 +1,184 @@
+// What a report shows: every metric, thinned out where there is too much of it, and what is remarkable.
+#include "trainer/report_data.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include "core/files.h"
+#include "model/text/tokenizer.h"
+#include "tests/trainer/config_cases.h"
+#include "trainer/event_file.h"
+#include "trainer/report_findings.h"
+
+namespace cohort {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Report : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "cohort-report-XXXXXX").string();
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    folder = name;
+    write_file_atomic(folder / "config.yaml", config_to_yaml(minimal_config()));
+  }
+  void TearDown() override { fs::remove_all(folder); }
+  void write_steps(int64_t count) const {
+    std::string text;
+    for (int64_t step = 1; step <= count; ++step) {
+      Json line = {{"step", step}, {"reward", static_cast<double>(step) / 3}};
+      if (step % 4 == 0) line["eval/accuracy"] = 0.5;
+      text += dump_json(line) + "\n";
+    }
+    write_file_atomic(folder / "metrics.jsonl", text);
+  }
+  // `count` completions with rewards 0, 1, ..., of tokens that are bytes.
+  void write_completions(int64_t step, int64_t count, const std::string& text = "ab") const {
+    std::string lines;
+    for (int64_t i = 0; i < count; ++i) {
+      Json row = {{"step", step}, {"problem", "p"}, {"sample", i}, {"completion", text}, {"ids", Json::array()}, {"logprobs", Json::array()},
+                  {"finish_reason", "stop"}, {"reward", i}, {"rewards", {{"math", i}}}, {"advantage", 0.5}};
+      for (const char c : text) row["ids"].push_back(static_cast<unsigned char>(c)), row["logprobs"].push_back(-1.23456);
+      lines += dump_json(row) + "\n";
+    }
+    fs::create_directories(folder / "completions");
+    write_file_atomic(folder / "completions" / fmt::format("step_{}.jsonl", step), lines);
+  }
+  void write_tokenizer() const {
+    fs::create_directories(folder / "final");
+    const std::vector<std::string> special = {"<|endoftext|>"};
+    write_file_atomic(folder / "final/tokenizer.json", byte_tokenizer_json(special));
+    write_file_atomic(folder / "final/tokenizer_config.json", byte_tokenizer_config_json("<|endoftext|>", "<|endoftext|>", ""));
+  }
+  Json run(const ReportLimits& limits = {}) const { return report_data({folder}, limits)["runs"][0]; }
+  fs::path folder;
+};
+
+TEST_F(Report, HoldsEveryMetricOfEveryStep) {
+  write_steps(8);
+  const Json data = run();
+  EXPECT_EQ(data["name"], folder.filename().string());
+  EXPECT_EQ(data["steps"], Json::array({1, 2, 3, 4, 5, 6, 7, 8}));
+  EXPECT_EQ(data["steps_per_point"], 1);
+  EXPECT_EQ(data["metrics"]["reward"][0], 0.333333);
+  EXPECT_EQ(data["metrics"]["eval/accuracy"], Json::array({nullptr, nullptr, nullptr, 0.5, nullptr, nullptr, nullptr, 0.5}));
+  EXPECT_FALSE(data["metrics"].contains("step"));
+  EXPECT_EQ(data["evaluations"].dump(), R"([{"step":4,"eval/accuracy":0.5},{"step":8,"eval/accuracy":0.5}])");
+  EXPECT_EQ(data["config"], config_to_yaml(minimal_config()));
+  EXPECT_EQ(data["completions"]["note"], "The run has written no completions (log.completions_steps).");
+}
+
+TEST_F(Report, ManyStepsAreAveragedInGroups) {
+  write_steps(10);
+  const Json data = run({.points = 4});
+  EXPECT_EQ(data["steps_per_point"], 3);
+  EXPECT_EQ(data["steps"], Json::array({3, 6, 9, 10}));
+  EXPECT_EQ(data["metrics"]["reward"], Json::array({0.666667, 1.66667, 2.66667, 3.33333}));
+  EXPECT_EQ(data["metrics"]["eval/accuracy"], Json::array({nullptr, 0.5, 0.5, nullptr}));
+}
+
+TEST_F(Report, KnowsStartsAndCheckpoints) {
+  write_steps(3);
+  EventFileWriter first(folder);
+  first.append(1, {{"reward", 1.0f}});
+  EventFileWriter second(folder);
+  second.append(3, {{"reward", 1.0f}});
+  fs::create_directories(folder / "checkpoints/step_2");
+  write_file_atomic(folder / "checkpoints/step_2/manifest.json", "{}");
+  const Json data = run();
+  EXPECT_EQ(data["starts"], Json::array({1, 3}));
+  EXPECT_EQ(data["checkpoints"], Json::array({2}));
+}
+
+TEST_F(Report, CompletionsHaveTheTextAndLogprobOfEachToken) {
+  write_steps(1);
+  write_completions(1, 2, "a\xC3\xA9");  // é is two tokens: its text comes with the second
+  write_tokenizer();
+  const Json completions = run()["completions"];
+  EXPECT_EQ(completions["found"], 2);
+  EXPECT_EQ(completions["note"], "");
+  ASSERT_EQ(completions["rows"].size(), 2u);
+  const Json& best = completions["rows"][0];
+  EXPECT_EQ(best["reward"], 1);
+  EXPECT_EQ(best["pieces"], Json::array({"a", "", "é"}));
+  EXPECT_EQ(best["logprobs"], Json::array({-1.23, -1.23, -1.23}));
+}
+
+TEST_F(Report, WithoutTheTokenizerTextsAreShownAsTheyAre) {
+  write_steps(1);
+  write_completions(1, 1);
+  const Json completions = run()["completions"];
+  EXPECT_EQ(completions["rows"][0]["pieces"], Json::array({"ab"}));
+  EXPECT_FALSE(completions["rows"][0].contains("logprobs"));
+  EXPECT_NE(completions["note"].get<std::string>().find("tokenizer is not found"), std::string::npos);
+}
+
+TEST_F(Report, ManyCompletionsAreSampledWithNotice) {
+  write_steps(1);
+  write_tokenizer();
+  for (int64_t step = 1; step <= 20; ++step) write_completions(step, 50);
+  const Json completions = run({.completions = 40})["completions"];
+  EXPECT_EQ(completions["found"], 1000);
+  ASSERT_EQ(completions["rows"].size(), 40u);
+  std::map<int64_t, std::vector<int64_t>> rewards;
+  for (const Json& row : completions["rows"]) rewards[row["step"]].push_back(row["reward"]);
+  EXPECT_EQ(rewards.size(), 20u);
+  for (const auto& [step, values] : rewards) EXPECT_EQ(values, (std::vector<int64_t>{49, 0})) << step;
+  EXPECT_EQ(completions["note"].get<std::string>().find("40 of the 1000 completions"), 0u) << completions["note"];
+  // Bytes bound it as well, and one long text does not take all.
+  write_completions(3, 50, std::string(20000, 'x'));
+  const ReportLimits tight = {.completions = 400, .completion_bytes = 40000, .longest_completion = 500};
+  const Json bounded = run(tight)["completions"];
+  EXPECT_LT(dump_json(bounded).size(), 41000u);
+  EXPECT_GT(bounded["rows"].size(), 20u);
+}
+
+TEST_F(Report, ALongTextIsCutAndSaysSo) {
+  write_steps(1);
+  write_tokenizer();
+  write_completions(1, 1, std::string(300, 'x'));
+  const Json row = run({.longest_completion = 100})["completions"]["rows"][0];
+  EXPECT_EQ(row["pieces"].size(), 101u);
+  EXPECT_EQ(row["logprobs"].size(), 101u);
+  EXPECT_EQ(row["cut"], true);
+}
+
+TEST_F(Report, AFolderWithoutARunIsRefused) {
+  EXPECT_ERROR(report_data({folder}), kInput, "nothing to report");
+  EXPECT_ERROR(report_data({folder / "absent"}), kInput, "config.yaml is missing");
+  write_steps(1);
+  write_completions(1, 1);
+  append_file(folder / "completions/step_1.jsonl", "nonsense\n");
+  EXPECT_ERROR(run(), kInput, "step_1.jsonl:2");
+}
+
+std::map<int64_t, Json> steps_with(const std::string& metric, const std::vector<double>& values) {
+  std::map<int64_t, Json> steps;
+  for (size_t i = 0; i < values.size(); ++i) steps[static_cast<int64_t>(i) + 1] = {{"step", i + 1}, {metric, values[i]}};
+  return steps;
+}
+std::string only_finding(const std::string& metric, const std::vector<double>& values) {
+  const Json findings = report_findings(steps_with(metric, values));
+  return findings.size() == 1 ? findings[0]["text"].get<std::string>() : fmt::format("{} findings", findings.size());
+}
+
+TEST(ReportFindings, TellWhatIsWrongAndWhatToChange) {
+  EXPECT_EQ(only_finding("frac_reward_zero_std", {0, 1, 1, 1, 1, 1, 1, 0}).find("steps 2 to 7: all rewards of every group were equal"), 0u);
+  EXPECT_NE(only_finding("completions/clipped_ratio", {1, 1, 1, 1, 1}).find("rollout.max_completion_length"), std::string::npos);
+  EXPECT_NE(only_finding("learning_rate", {1, 0, 0, 0, 0, 0}).find("learning rate was 0"), std::string::npos);
+  EXPECT_NE(only_finding("entropy", {2, 2, 1, 1, 1, 1, 1, 1, 0.1, 0.1}).find("the entropy fell from 2 to 0.1"), std::string::npos);
+  EXPECT_NE(only_finding("kl", {0, 0, 0, 0, 0, 0, 0, 1, 2, 3}).find("algorithm.beta"), std::string::npos);
+  EXPECT_NE(only_finding("rewards/code/timeout", {0, 2, 0, 3}).find("rewards/code/timeout: 5 scores are missing, from step 2 on"), std::string::npos);
+}
+
+TEST(ReportFindings, AreSilentAboutWhatIsUsual) {
+  EXPECT_EQ(only_finding("frac_reward_zero_std", {1, 1, 1, 1, 0.5, 1, 1, 1, 1}), "0 findings");
+  EXPECT_EQ(only_finding("completions/clipped_ratio", {0.9, 0.9, 0.9, 0.9, 0.9, 0.9}), "0 findings");
+  EXPECT_EQ(only_finding("entropy", {2, 2, 2, 2, 1, 1, 1, 1, 1, 1}), "0 findings");
+  EXPECT_EQ(only_finding("kl", {0, 0, 0, 0, 0, 0, 0, 0, 0, 0.5}), "0 findings");
+  EXPECT_EQ(only_finding("rewards/code/error", {0, 0, 0}), "0 findings");
+}
+
+}  // namespace
+}  // namespace cohort

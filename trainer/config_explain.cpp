@@ -1,0 +1,56 @@
+// Answers of `cohort explain`: whatever name a person has for a key.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/check.h"
+#include "core/text.h"
+#include "core/yaml.h"
+#include "trainer/config_describe.h"
+
+namespace cohort {
+namespace {
+
+std::vector<const KeyRow*> keys_called(std::string_view name) {
+  std::vector<const KeyRow*> keys;
+  for (const KeyRow& key : config_keys())
+    if (key.name == name || key.path() == name) keys.push_back(&key);
+  return keys;
+}
+
+std::string describe_all(const std::vector<const KeyRow*>& keys) {
+  std::string text;
+  for (const KeyRow* key : keys) text += fmt::format("{}{}", text.empty() ? "" : "\n", describe_key(*key));
+  return text;
+}
+
+// A name of another framework: what it is here, and all about that.
+std::string describe_peer(const PeerName& peer) {
+  if (peer.ours.empty()) return fmt::format("{}: no key of cohort; {}\n", peer.name, peer.note);
+  const std::string note = peer.note.empty() ? "" : fmt::format(" ({})", peer.note);
+  return fmt::format("{}: cohort calls it '{}'{}\n\n{}", peer.name, peer.ours, note, describe_all(keys_called(peer.ours)));
+}
+
+[[noreturn]] void refuse(const std::string& query) {
+  // "rollout.num_generation": the section is right, and the answer is that of a config file.
+  if (query.find('.') != std::string::npos) fail(ExitCode::kUsage, "{}; `cohort explain` lists all keys", explain_unknown(query));
+  std::vector<std::string> names;
+  for (const KeyRow& key : config_keys()) names.push_back(key.name);
+  for (const SectionRow& row : config_sections()) names.push_back(row.name);
+  for (const PeerName& peer : peer_names()) names.push_back(peer.name);
+  const std::string near = nearest_name(query, names);
+  fail(ExitCode::kUsage, "unknown key '{}';{} `cohort explain` lists all keys", excerpt(query),
+       near.empty() ? "" : fmt::format(" did you mean '{}'?", near));
+}
+
+}  // namespace
+
+std::string explain(const std::string& query) {
+  if (query.empty()) return list_keys();
+  if (find_section(query) != nullptr) return list_keys(query);
+  if (const std::vector<const KeyRow*> keys = keys_called(query); !keys.empty()) return describe_all(keys);
+  if (const PeerName* peer = find_peer_name(query)) return describe_peer(*peer);
+  refuse(query);
+}
+
+}  // namespace cohort

@@ -1,0 +1,100 @@
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "reward/reward.h"
+#include "trainer/config_describe.h"
+
+namespace cohort {
+namespace {
+
+// A whole bound as an integer: 4096, not 4096.0.
+Json bound(double value) {
+  if (std::abs(value) < 1e15 && value == std::trunc(value)) return static_cast<int64_t>(value);
+  return value;
+}
+
+Json range_of(const Bounds& bounds, const char* type) {
+  Json range = {{"type", type}};
+  if (std::isfinite(bounds.low)) range[bounds.above ? "exclusiveMinimum" : "minimum"] = bound(bounds.low);
+  if (std::isfinite(bounds.high)) range[bounds.below ? "exclusiveMaximum" : "maximum"] = bound(bounds.high);
+  if (!bounds.or_be) return range;
+  return {{"anyOf", Json::array({range, {{"const", bound(*bounds.or_be)}}})}};
+}
+
+struct ValueSchema {
+  const KeyRow& key;
+  Json operator()(bool*) const { return {{"type", "boolean"}}; }
+  Json operator()(int64_t*) const { return range_of(key.bounds, "integer"); }
+  Json operator()(uint64_t*) const { return {{"type", "integer"}, {"minimum", 0}, {"maximum", UINT64_MAX}}; }
+  Json operator()(float*) const { return range_of(key.bounds, "number"); }
+  Json operator()(double*) const { return range_of(key.bounds, "number"); }
+  Json operator()(Json*) const { return {{"type", "object"}}; }
+  Json operator()(std::vector<std::string>*) const {
+    return {{"type", "array"}, {"maxItems", kLongestList}, {"items", {{"type", "string"}, {"minLength", 1}, {"maxLength", kLongestEntry}}}};
+  }
+  Json operator()(std::vector<int64_t>*) const {
+    return {{"type", "array"}, {"maxItems", kLongestList}, {"items", range_of(key.bounds, "integer")}};
+  }
+  Json operator()(std::string*) const {
+    if (!key.words.empty()) return {{"enum", key.words}};
+    return {{"type", key.may_be_null ? Json::array({"string", "null"}) : Json("string")}};
+  }
+};
+
+Json key_schema(const KeyRow& key) {
+  Config config = full_config();
+  Json schema = std::visit(ValueSchema{key}, key.value(config));
+  std::string help = key.help;
+  if (const std::string source = key_source(key.path()); !source.empty()) help += fmt::format(" ({})", source);
+  schema["description"] = help;
+  if (!key_default(key).empty()) schema["default"] = key_default_json(key);
+  return schema;
+}
+
+Json section_schema(const SectionRow& section) {
+  Json properties = Json::object(), needed = Json::array();
+  for (const KeyRow* key : keys_of(section.name)) {
+    properties[key->name] = key_schema(*key);
+    if (key_default(*key).empty()) needed.push_back(key->name);
+  }
+  for (const SectionRow& map : config_sections())
+    if (map.parent() == section.name) properties[map.own_name()] = section_schema(map);
+  Json schema = {{"type", section.optional() ? Json::array({"object", "null"}) : Json("object")},
+                 {"description", section.help},
+                 {"properties", properties},
+                 {"additionalProperties", false}};
+  if (!needed.empty()) schema["required"] = needed;
+  return schema;
+}
+
+// Its options are each reward's own (docs/rewards.md): any key is let through.
+Json reward_schema(const SectionRow& section) {
+  const Json entry = {{"type", "object"},
+                      {"properties",
+                       {{"name", {{"enum", reward_names()}, {"description", "which reward; docs/rewards.md has their options"}}},
+                        {"weight", {{"type", "number"}, {"minimum", -1000000}, {"maximum", 1000000}, {"default", 1.0},
+                                    {"description", "of its score in the total"}}},
+                        {"label", {{"type", "string"}, {"pattern", "^[A-Za-z0-9_.-]{1,64}$"},
+                                   {"description", "its name in metrics, where a reward is listed more than once"}}}}},
+                      {"required", Json::array({"name"})}};
+  return {{"type", "array"}, {"description", section.help}, {"minItems", 1}, {"items", entry}};
+}
+
+}  // namespace
+
+Json config_json_schema() {
+  Json properties = Json::object();
+  for (const SectionRow& section : config_sections())
+    if (section.parent().empty()) properties[section.name] = section.name == "reward" ? reward_schema(section) : section_schema(section);
+  // Model and data may come from the command line, and `cohort score` needs neither.
+  return {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+          {"title", "cohort config"},
+          {"description", "A config of cohort. `cohort train CONFIG --dry-run` also checks what keys must be to each other."},
+          {"type", "object"},
+          {"properties", properties},
+          {"required", Json::array({"reward"})},
+          {"additionalProperties", false}};
+}
+
+}  // namespace cohort

@@ -1,0 +1,73 @@
+// The state of a conversion (config_convert.h): the peer's keys, and what has become of each.
+#pragma once
+
+#include <yaml-cpp/yaml.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "trainer/config_convert.h"
+#include "trainer/config_schema.h"
+
+namespace cohort {
+
+enum class Peer { trl, verl, openrlhf };
+
+// One key of the peer's config that is no map.
+struct PeerEntry {
+  std::string path;  // "actor_rollout_ref.actor.clip_ratio"
+  YAML::Node value;
+  std::string where;  // "verl.yaml:14"
+  bool used = false;
+
+  bool is_null() const { return value.IsNull(); }
+  std::string text() const { return value.IsScalar() ? value.Scalar() : ""; }
+  std::optional<double> number() const;
+  std::vector<std::string> list() const;  // of its scalars; a scalar is a list of one
+};
+
+class Translator {
+ public:
+  Translator(const YAML::Node& root, std::string file, int64_t processes);
+
+  // The first entry that ends with one of the names and has a value, marked as used; null without one.
+  PeerEntry* take(std::initializer_list<const char*> names);
+  // Gives our key a value (YAML); what is not allowed becomes a note. A key that has one keeps it.
+  void put(const std::string& path, const std::string& yaml, const PeerEntry& from);
+  void note(const PeerEntry& entry, const std::string& why);
+  void add_reward(const std::string& yaml, const PeerEntry& from);
+
+  std::optional<double> number_of(const std::string& path) const;  // of ours, where it was given
+
+  Peer peer = Peer::trl;
+  int64_t processes;
+  std::vector<PeerEntry> entries;
+  ConvertedConfig result;
+
+  std::string print() const;
+  std::vector<std::string> gaps() const;  // what print() has put a placeholder for
+
+ private:
+  void flatten(const YAML::Node& node, const std::string& path);
+  struct Given {
+    std::string value, from;
+  };
+  std::string file_;
+  Config config_;
+  std::map<std::string, Given> given_;  // our paths
+  std::vector<Given> rewards_;
+};
+
+// Keys that are said by several of the peer's, or with other values.
+void translate_batches(Translator& t);
+void translate_kl(Translator& t);
+void translate_optimizer(Translator& t);
+void translate_data_and_run(Translator& t);
+void translate_rewards(Translator& t);
+// Everything else, one by one.
+void translate_the_rest(Translator& t);
+
+}  // namespace cohort
