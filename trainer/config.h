@@ -68,6 +68,7 @@ struct RolloutSection {
   int64_t max_num_seqs = 64, max_num_batched_tokens = 2048;
   double kv_cache_gb = 0;         // of each rank, 10^9 bytes; 0: what is needed, within a share of free memory
   float eval_temperature = 0.0f;  // 0: greedy
+  std::string load_balancing = "static";  // static | work_stealing: which rank makes which completions; changes no bit
   std::vector<std::string> stop;        // a completion ends when its text holds one
   std::vector<int64_t> stop_token_ids;  // beside EOS
   bool operator==(const RolloutSection&) const = default;
