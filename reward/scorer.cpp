@@ -83,7 +83,7 @@ Scores Scorer::finish() {
   scores.seconds.resize(rewards_.size());
   for (const std::vector<double>& row : seconds_)
     for (size_t r = 0; r < row.size(); ++r) scores.seconds[r] += row[r];
-  for (const std::vector<Verdict>& row : verdicts_) scores.rows.push_back(rewards_.row(row));
+  for (size_t i = 0; i < verdicts_.size(); ++i) scores.rows.push_back(added_[i] ? rewards_.row(verdicts_[i]) : RewardSet::Row());
   scores.verdicts = std::move(verdicts_);
   return scores;
 }
