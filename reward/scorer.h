@@ -36,8 +36,7 @@ class Scorer {
   // refuses: exit code 6.
   void add(int64_t index, const RewardInput& input);
   // Called once, after all were added: returns when all scores are there, or their time is over. Numbers that were not added have
-  // no scores. Throws what a reward threw that
-  // cannot go on (RewardSet::verdict).
+  // no scores. Throws what a reward threw that cannot go on (RewardSet::verdict).
   Scores finish();
 
  private:
