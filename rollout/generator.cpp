@@ -153,9 +153,9 @@ std::vector<Rollout> Generator::generate(std::span<const GenerateRequest> reques
   const Clock::time_point begin = Clock::now();
   impl_->take_memory(ex);
   stats_.prefill_seconds += seconds_since(begin);
-  const auto most = static_cast<double>(
-      share != nullptr && share->exchange ? config_.max_num_seqs
-                                          : std::min(config_.max_num_seqs, static_cast<int64_t>(share != nullptr ? share->mine.size() : requests.size())));
+  const auto begins = static_cast<int64_t>(share != nullptr ? share->mine.size() : requests.size());
+  const bool more_may_come = share != nullptr && share->exchange;
+  const auto most = static_cast<double>(more_may_come ? config_.max_num_seqs : std::min(config_.max_num_seqs, begins));
   while (true) {
     const bool more = share != nullptr && impl_->exchange(*share);
     if (impl_->waiting.empty() && impl_->active.empty()) {

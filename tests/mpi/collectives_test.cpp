@@ -163,7 +163,9 @@ TEST(MpiComm, MessagesThatAreRefused) {
   EXPECT_THROW(world().post(-1, {}), Error);
   EXPECT_THROW(world().receive({}, "test"), Error) << "from nobody";
   const Bytes long_one(Comm::kMaxMessage + 1);
-  if (world().size() > 1) EXPECT_THROW(world().post((world().rank() + 1) % world().size(), long_one), Error);
+  if (world().size() > 1) {
+    EXPECT_THROW(world().post((world().rank() + 1) % world().size(), long_one), Error);
+  }
 }
 
 TEST(MpiComm, BroadcastGivesTheRootsBytesToAll) {

@@ -70,7 +70,9 @@ TEST(RequestShare, MovingRequestsChangesNoBit) {
       } else {
         EXPECT_TRUE(got[i].tokens.empty()) << "round " << round << ", request " << i;
       }
-      if (foreign.contains(i) || !made.contains(i)) EXPECT_TRUE(got[i].slots.empty()) << "round " << round << ", request " << i;
+      if (foreign.contains(i) || !made.contains(i)) {
+        EXPECT_TRUE(got[i].slots.empty()) << "round " << round << ", request " << i;
+      }
     }
     preemptions += generator.stats().preemptions;
   }

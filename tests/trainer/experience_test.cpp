@@ -99,13 +99,17 @@ TEST(Experience, StolenCompletionsAreTheSame) {
       const auto made = experience.make(all, 3, 2, {}, [&](ExperienceMaker::Stage stage) { stages.push_back(stage); });
       expect_same(made, expected);
       stolen += experience.stats.stolen;
-      if (ranks == 1) EXPECT_EQ(experience.stats.stolen, 0);
+      if (ranks == 1) {
+        EXPECT_EQ(experience.stats.stolen, 0);
+      }
       ASSERT_GE(stages.size(), 2u);
       EXPECT_EQ(stages.back(), ExperienceMaker::Stage::exchange);
       EXPECT_EQ(stages[stages.size() - 2], ExperienceMaker::Stage::scoring);
       const int64_t begin = 15 * comm.rank() / comm.size(), end = 15 * (comm.rank() + 1) / comm.size();
       for (int64_t i = 0; i < 15; ++i)
-        if (i < begin || i >= end) EXPECT_TRUE(made[static_cast<size_t>(i)].rollout.slots.empty()) << i << " is another rank's share";
+        if (i < begin || i >= end) {
+          EXPECT_TRUE(made[static_cast<size_t>(i)].rollout.slots.empty()) << i << " is another rank's share";
+        }
     });
   }
   EXPECT_GT(stolen, 0);

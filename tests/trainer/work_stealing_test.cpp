@@ -78,7 +78,9 @@ TEST(WorkStealing, EachRequestIsBegunOnceWhateverTheShares) {
     for (const Runner& runner : run_shares(shares, static_cast<size_t>(random.between(1, 9)),
                                            [&](size_t request) { return static_cast<int64_t>(1 + request * 7919 % longest); })) {
       stolen += runner.stolen;
-      if (shares.size() == 1) EXPECT_EQ(runner.stolen + runner.waits, 0);
+      if (shares.size() == 1) {
+        EXPECT_EQ(runner.stolen + runner.waits, 0);
+      }
     }
   }
   EXPECT_GT(stolen, 200);
