@@ -211,7 +211,8 @@ TEST(Scorer, NumbersMayBeLeftOut) {
   const Scores scores = scorer.finish();
   ASSERT_EQ(scores.rows.size(), 3u);
   EXPECT_EQ(scores.rows[0].total, std::nullopt);
-  EXPECT_EQ(scores.rows[1].scores[0], 3.0);
+  EXPECT_EQ(scores.rows[1].scores, rewards.score({.completion = "xyz"}).scores);
+  EXPECT_NE(scores.rows[1].total, std::nullopt);
   EXPECT_EQ(scores.rows[2].total, std::nullopt);
   EXPECT_EQ(scores.verdicts[2][0].missing, Missing::row);
 }
