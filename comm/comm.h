@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -45,7 +46,21 @@ class Comm {
   // True when `flag` is true on any rank.
   virtual bool any(bool flag, const char* name) = 0;
 
-  // How long one collective may take, measured from this rank's call. Before it is set:
+  // Messages between two ranks outside collectives, for work that moves while others compute. All on the thread that calls
+  // collectives. Those of one rank to another arrive in order. Each must be received before the Comm is destroyed.
+  static constexpr size_t kMaxMessage = 2048;  // bytes: so short that it goes without the receiver's help
+  struct Message {
+    int from;
+    std::vector<std::byte> bytes;
+  };
+  // To another rank. Returns at once; `message` is copied.
+  virtual void post(int to, std::span<const std::byte> message) = 0;
+  // What has arrived first, of any rank; nothing where nothing has. Never waits.
+  virtual std::optional<Message> poll() = 0;
+  // Waits for one of these ranks; messages of others stay. Past the deadline: exit code 4, naming all of `from`.
+  virtual Message receive(std::span<const int> from, const char* name) = 0;
+
+  // How long one collective or receive() may take, measured from this rank's call. Before it is set:
   // kDefaultDeadline.
   virtual void set_deadline(std::chrono::milliseconds deadline) = 0;
   // Ends every rank with `exit_code`, at once: no destructors, no buffers written. Any thread.

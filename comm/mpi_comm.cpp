@@ -13,6 +13,7 @@
 #include "comm/comm.h"
 #include "comm/last_seen.h"
 #include "comm/mpi_check.h"
+#include "comm/mpi_messages.h"
 #include "comm/mpi_roll_call.h"
 #include "comm/mpi_start.h"
 #include "comm/mpi_transfers.h"
@@ -114,6 +115,27 @@ class MpiComm final : public Comm {
     call.finish();
   }
 
+  void post(int to, std::span<const std::byte> message) override {
+    CHECK(to >= 0 && to < size() && to != rank(), "a message from rank {} to rank {} of {}", rank(), to, size());
+    messages_.post(to, message);
+  }
+  std::optional<Message> poll() override { return messages_.poll(); }
+  Message receive(std::span<const int> from, const char* name) override {
+    const std::string call = fmt::format("receive({})", name);
+    CHECK(!unusable_ && !from.empty(), "{} from {} ranks, or after a collective that failed", call, from.size());
+    unusable_ = true;
+    const Clock::time_point start = Clock::now();
+    if (seen_ != nullptr) seen_->enter_collective(call, start + deadline_);
+    std::optional<Message> message = messages_.wait(from, start + deadline_);
+    if (!message) {
+      fail(ExitCode::kRankFailed, "{} waited {:.4g} s; did not answer: {}", call,
+           std::chrono::duration<double>(Clock::now() - start).count(), roll_.names({from.begin(), from.end()}));
+    }
+    unusable_ = false;
+    if (seen_ != nullptr) seen_->leave_collective();
+    return *std::move(message);
+  }
+
   void set_deadline(std::chrono::milliseconds deadline) override { deadline_ = deadline; }
   [[noreturn]] void abort(int exit_code) override {
     if (seen_ != nullptr) seen_->end(exit_code);
@@ -162,7 +184,7 @@ class MpiComm final : public Comm {
     }
 
     void finish() {
-      if (!transfers.wait(start + comm.deadline_, MpiTransfers::Pace::kYield)) {
+      if (!transfers.wait(start + comm.deadline_, Pace::kYield)) {
         fail(ExitCode::kRankFailed,
              "{} waited {:.4g} s; every rank arrived, but not all data to and from {}",
              call.to_string(), std::chrono::duration<double>(Clock::now() - start).count(),
@@ -199,6 +221,7 @@ class MpiComm final : public Comm {
   LastSeen* seen_;
   Place place_;
   RollCall roll_;
+  MpiMessages messages_;
   std::vector<int64_t> numbers_ = std::vector<int64_t>(static_cast<size_t>(place_.size));
   std::chrono::milliseconds deadline_ = kDefaultDeadline;
   bool unusable_ = false;

@@ -72,7 +72,7 @@ void RollCall::enter(const Call& call, std::span<const int64_t> bytes, Clock::ti
     records.receive(std::as_writable_bytes(std::span(&theirs_[r], 1)), r, kTag);
     records.send(std::as_bytes(std::span(&record, 1)), r, kTag);
   }
-  if (!records.wait(deadline, MpiTransfers::Pace::kSleep)) {
+  if (!records.wait(deadline, Pace::kSleep)) {
     fail(ExitCode::kRankFailed, "{} waited {:.4g} s; did not arrive: {}{}", call.to_string(),
          seconds_since(start), names(records.unfinished()),
          last_call_.empty() ? ""

@@ -1,21 +1,12 @@
 #include "comm/mpi_transfers.h"
 
-#include <sched.h>
-
 #include <algorithm>
-#include <thread>
 
 #include "comm/mpi_check.h"
 #include "core/check.h"
 
 namespace cohort {
 namespace {
-
-using namespace std::chrono_literals;
-
-// Ranks on their own cores usually arrive within microseconds of each other: spin that long, then
-// give the core away, then sleep. The sleeps bound what a late rank pays: at most 200 us.
-constexpr auto kSpin = 20us, kYield = 500us, kShortestSleep = 50us, kLongestSleep = 200us;
 
 // Calls piece(begin, length) for each message of `size` bytes.
 template <typename Piece>
@@ -69,8 +60,7 @@ void MpiTransfers::broadcast(std::span<std::byte> data, int root) {
 }
 
 bool MpiTransfers::wait(Clock::time_point deadline, Pace pace) {
-  const Clock::time_point start = Clock::now();
-  auto sleep = kShortestSleep;
+  Pacer pacer(pace);
   size_t next = 0;
   while (true) {
     // All have to end, so it is enough to look at the first that has not: a look costs the same for
@@ -81,15 +71,8 @@ bool MpiTransfers::wait(Clock::time_point deadline, Pace pace) {
       if (done) ++next;
     }
     if (next == requests_.size()) return true;
-    const Clock::time_point now = Clock::now();
-    if (now >= deadline) return false;
-    if (now - start < kSpin) continue;
-    if (pace == Pace::kYield || now - start < kYield) {
-      sched_yield();
-    } else {
-      std::this_thread::sleep_for(sleep);
-      sleep = std::min(2 * sleep, kLongestSleep);
-    }
+    if (Clock::now() >= deadline) return false;
+    pacer.rest();
   }
 }
 

@@ -9,6 +9,8 @@
 #include <span>
 #include <vector>
 
+#include "comm/pace.h"
+
 namespace cohort {
 
 class MpiTransfers {
@@ -30,10 +32,6 @@ class MpiTransfers {
   void receive(std::span<std::byte> data, int peer, int tag);
   void broadcast(std::span<std::byte> data, int root);
 
-  // How to wait. For a peer, which may be computing for minutes: sleep, and leave it the core. For
-  // data that flows: only give the core away to who wants it, because a sleeping rank would
-  // throttle what MPI moves when it is called.
-  enum class Pace { kSleep, kYield };
   // Polls until everything has arrived (true) or `deadline` has passed (false).
   bool wait(Clock::time_point deadline, Pace pace);
 

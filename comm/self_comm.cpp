@@ -42,6 +42,10 @@ class SelfComm final : public Comm {
   }
   bool any(bool flag, const char*) override { return flag; }
 
+  void post(int to, std::span<const std::byte>) override { fail(ExitCode::kInternal, "a message to rank {} of 1", to); }
+  std::optional<Message> poll() override { return std::nullopt; }
+  Message receive(std::span<const int>, const char* name) override { fail(ExitCode::kInternal, "receive({}) on 1 rank", name); }
+
   void set_deadline(std::chrono::milliseconds) override {}
   [[noreturn]] void abort(int exit_code) override { std::_Exit(exit_code); }
 };

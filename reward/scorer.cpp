@@ -62,15 +62,14 @@ void Scorer::add(int64_t index, const RewardInput& input) {
         inputs_.size());
   inputs_[at] = input;
   added_[at] = true;
-  ++added_count_;
   for (const Lane& lane : lanes_) lane.queue->add({index, input, deadline()});
 }
 
 Scores Scorer::finish() {
-  CHECK(added_count_ == static_cast<int64_t>(inputs_.size()), "{} of {} completions were added", added_count_, inputs_.size());
   if (!here_.empty() && !inputs_.empty()) {
     const Clock::time_point end = deadline();
     pool_.run(static_cast<int64_t>(inputs_.size()), [&](int64_t index, int) {
+      if (!added_[static_cast<size_t>(index)]) return;
       for (const size_t reward : here_) {
         const Clock::time_point start = Clock::now();
         Verdict verdict = start < end ? rewards_.verdict(reward, inputs_[static_cast<size_t>(index)], end) : too_late(timeout_s_);
@@ -84,7 +83,7 @@ Scores Scorer::finish() {
   scores.seconds.resize(rewards_.size());
   for (const std::vector<double>& row : seconds_)
     for (size_t r = 0; r < row.size(); ++r) scores.seconds[r] += row[r];
-  for (const std::vector<Verdict>& row : verdicts_) scores.rows.push_back(rewards_.row(row));
+  for (size_t i = 0; i < verdicts_.size(); ++i) scores.rows.push_back(added_[i] ? rewards_.row(verdicts_[i]) : RewardSet::Row());
   scores.verdicts = std::move(verdicts_);
   return scores;
 }

@@ -23,7 +23,7 @@ constexpr double kNoTimeout = 3e7;  // a year: later than anything, and no overf
 
 class Scorer {
  public:
-  // For `count` completions, numbered from 0. A completion whose scores are not there `timeout_s` seconds after it was
+  // For at most `count` completions, numbered from 0. A completion whose scores are not there `timeout_s` seconds after it was
   // added goes without (Missing::timeout). Both references outlive the scorer.
   Scorer(const RewardSet& rewards, ThreadPool& pool, int64_t count, double timeout_s = kNoTimeout);
   // Before finish() has returned: for a run that fails. What nobody has begun is left, what runs is told to end (Reward::abandon) and
@@ -32,11 +32,11 @@ class Scorer {
   Scorer(const Scorer&) = delete;
   Scorer& operator=(const Scorer&) = delete;
 
-  // Each number once, in any order. What `input` views stays as it is until the end of finish. Threads that the system
+  // Each number at most once, in any order. What `input` views stays as it is until the end of finish. Threads that the system
   // refuses: exit code 6.
   void add(int64_t index, const RewardInput& input);
-  // Called once, after all were added: returns when all scores are there, or their time is over. Throws what a reward threw that
-  // cannot go on (RewardSet::verdict).
+  // Called once, after all were added: returns when all scores are there, or their time is over. Numbers that were not added have
+  // no scores. Throws what a reward threw that cannot go on (RewardSet::verdict).
   Scores finish();
 
  private:
@@ -53,7 +53,6 @@ class Scorer {
   const double timeout_s_;
   std::vector<RewardInput> inputs_;
   std::vector<bool> added_;
-  int64_t added_count_ = 0;
   std::vector<std::vector<Verdict>> verdicts_;
   std::vector<std::vector<double>> seconds_;  // of each verdict
   std::vector<size_t> here_;                  // rewards that compute here

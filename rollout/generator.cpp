@@ -139,7 +139,8 @@ size_t Generator::bytes() const {
 std::vector<Rollout> Generator::generate(std::span<const GenerateRequest> requests, uint32_t step, const Exec& ex,
                                          const std::function<void(int64_t)>& progress,
                                          const std::function<bool()>& cancelled, ActivationTape* tape,
-                                         const std::function<void(size_t, const Rollout&)>& completed) {
+                                         const std::function<void(size_t, const Rollout&)>& completed,
+                                         const RequestShare* share) {
   for (const GenerateRequest& request : requests) {
     const int64_t length = static_cast<int64_t>(request.prompt.size());
     CHECK(length > 0 && length <= max_prompt_length_, "a prompt of {} tokens, at most {} fit", length,
@@ -148,12 +149,19 @@ std::vector<Rollout> Generator::generate(std::span<const GenerateRequest> reques
   }
   if (!impl_) impl_ = std::make_unique<Impl>(policy_, config_, cache_size_, stats_);
   stats_ = {};
-  impl_->start(requests, step, tape);
+  impl_->start(requests, share != nullptr ? &share->mine : nullptr, step, tape);
   const Clock::time_point begin = Clock::now();
   impl_->take_memory(ex);
   stats_.prefill_seconds += seconds_since(begin);
-  const auto most = static_cast<double>(std::min(config_.max_num_seqs, static_cast<int64_t>(requests.size())));
-  while (!impl_->waiting.empty() || !impl_->active.empty()) {
+  const auto begins = static_cast<int64_t>(share != nullptr ? share->mine.size() : requests.size());
+  const bool more_may_come = share != nullptr && share->exchange;
+  const auto most = static_cast<double>(more_may_come ? config_.max_num_seqs : std::min(config_.max_num_seqs, begins));
+  while (true) {
+    const bool more = share != nullptr && impl_->exchange(*share);
+    if (impl_->waiting.empty() && impl_->active.empty()) {
+      if (!more) break;
+      continue;
+    }
     const Clock::time_point start = Clock::now();
     impl_->admit();
     impl_->run_pass(ex);

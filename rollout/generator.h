@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <span>
@@ -62,6 +63,15 @@ struct Rollout {
   std::vector<int32_t> slots;
 };
 
+// How the requests of a call are shared with generators that run at the same time on other ranks, over the same requests.
+struct RequestShare {
+  std::vector<size_t> mine;  // those that begin here
+  // Called before each pass. `waiting`: requests that are to begin here, the next one in front. It may take some of the last
+  // `movable` away, of which no token is drawn, and add others. `room`: how many more could begin now. `idle`: nothing is in
+  // flight or waits, so it may wait itself. False: no more will come, whatever happens. Empty: nothing moves.
+  std::function<bool(std::deque<size_t>& waiting, size_t movable, size_t room, bool idle)> exchange = {};
+};
+
 class Generator {
  public:
   // Buffers are allocated at the first call and kept. A cache that cannot hold one sequence of max_prompt_length +
@@ -73,11 +83,13 @@ class Generator {
   // pass, and `cancelled()` asked: when it says true the call is left, and completions that are not done have what was drawn
   // so far and FinishReason::abort. Both may be empty. `tape`, begun at the policy's version, keeps the rows of as many of
   // the requests as it has slots for (rollout/taped_rows.h); no result depends on it. `completed(request, rollout)` is
-  // called as each completion ends, between passes; what its vectors hold stays where it is.
+  // called as each completion ends, between passes; what its vectors hold stays where it is. `share`, if given: which of the
+  // requests are made here; others have no tokens, and what came in exchange has no rows on the tape.
   std::vector<Rollout> generate(std::span<const GenerateRequest> requests, uint32_t step, const Exec& ex,
                                 const std::function<void(int64_t)>& progress = {},
                                 const std::function<bool()>& cancelled = {}, ActivationTape* tape = nullptr,
-                                const std::function<void(size_t, const Rollout&)>& completed = {});
+                                const std::function<void(size_t, const Rollout&)>& completed = {},
+                                const RequestShare* share = nullptr);
   const GenerateStats& stats() const { return stats_; }
   const GeneratorConfig& config() const { return config_; }
   const CacheSize& cache_size() const { return cache_size_; }

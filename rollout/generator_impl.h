@@ -49,7 +49,8 @@ struct Generator::Impl {
     hidden = arena[h], logits = arena[l], prompt.hidden = arena[p];
   }
 
-  void start(std::span<const GenerateRequest> all, uint32_t at_step, ActivationTape* onto);
+  void start(std::span<const GenerateRequest> all, const std::vector<size_t>* mine, uint32_t at_step, ActivationTape* onto);
+  bool exchange(const RequestShare& share);
   void take_memory(const Exec& ex);
   void admit();
   bool take_pages(size_t index, int64_t positions);

@@ -8,14 +8,17 @@
 
 namespace cohort {
 
-void Generator::Impl::start(std::span<const GenerateRequest> all, uint32_t at_step, ActivationTape* onto) {
+// mine: those of `all` that begin here; null: all of them.
+void Generator::Impl::start(std::span<const GenerateRequest> all, const std::vector<size_t>* mine, uint32_t at_step, ActivationTape* onto) {
   requests = all;
   step = at_step;
   rollouts.assign(all.size(), {});
   kept.assign(all.size(), 0.0);
   texts = std::vector<std::optional<StopText>>(config.stop.empty() ? 0 : all.size());
-  const std::vector<size_t> order = admission_order(all);
-  waiting.assign(order.begin(), order.end());
+  std::vector<GenerateRequest> begins;
+  for (size_t i = 0; i < (mine ? mine->size() : all.size()); ++i) begins.push_back(all[mine ? (*mine)[i] : i]);
+  waiting.clear();
+  for (const size_t i : admission_order(begins)) waiting.push_back(mine ? (*mine)[i] : i);
   for (Sequence& sequence : active) cache.release(sequence.pages);  // after a call that was left by an exception
   active.clear();
   leaders.clear();
@@ -24,7 +27,11 @@ void Generator::Impl::start(std::span<const GenerateRequest> all, uint32_t at_st
   cache.version = policy.version;
   finished = 0;
   tape = onto;
-  taped = tape != nullptr ? taped_requests(all, tape->free_slots(), config.max_completion_length) : std::vector<bool>(all.size());
+  taped.assign(all.size(), false);
+  if (tape != nullptr) {
+    const std::vector<bool> of_mine = taped_requests(begins, tape->free_slots(), config.max_completion_length);
+    for (size_t i = 0; i < begins.size(); ++i) taped[mine ? (*mine)[i] : i] = of_mine[i];
+  }
   prompt_slots.clear();
 }
 
@@ -38,6 +45,15 @@ void Generator::Impl::take_memory(const Exec& ex) {
     pages += cache.pages_for(prompt_length + std::max<int64_t>(1, config.min_completion_length)) - shared;
   }
   cache.take_memory(std::min(pages, cache.pages()), ex);
+}
+
+// False: no more requests will come.
+bool Generator::Impl::exchange(const RequestShare& share) {
+  if (!share.exchange) return false;
+  const auto drawn = std::ranges::find_if(waiting.rbegin(), waiting.rend(), [&](size_t request) { return !rollouts[request].tokens.empty(); });
+  const auto movable = static_cast<size_t>(drawn - waiting.rbegin());
+  const auto held = active.size() + waiting.size(), most = static_cast<size_t>(config.max_num_seqs);
+  return share.exchange(waiting, movable, most - std::min(most, held), held == 0);
 }
 
 // Takes in what waits while there is room: a sample of a prompt that is in the cache shares its pages, one of a prompt that

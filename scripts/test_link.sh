@@ -69,7 +69,7 @@ same_runs() { "$cohort" compare "$work/runs/$1" "$work/runs/$2" | grep identical
 "$cohort" train "$work/config.yaml" --quiet > /dev/null
 
 # A link that is down for less than a deadline costs time and nothing else.
-ranks 1 run.name=short comm.timeout_s=60 comm.rollout_timeout_s=60 comm.update_timeout_s=60 > "$work/short.log" 2>&1 &
+ranks 1 run.name=short comm.timeout_s=60 comm.rollout_timeout_s=60 comm.reward_timeout_s=60 comm.update_timeout_s=60 comm.checkpoint_timeout_s=60 > "$work/short.log" 2>&1 &
 job=$!
 check "two ranks on two hosts: the run starts" wait_line "$work/short.log" "step  *200/" 60
 check "... and says how they are joined" grep -q "2 ranks on 2 hosts.*between hosts" "$work/short.log"

@@ -102,6 +102,7 @@ struct RolloutSection {
   float eval_temperature = 0.0f;  // 0: greedy
   float eval_top_p = -1.0f, eval_min_p = -1.0f;  // -1: as in training
   int64_t eval_top_k = -1, num_generations_eval = 1;
+  std::string load_balancing = "static";  // static | work_stealing: which rank makes which completions; changes no bit
   std::vector<std::string> stop;        // a completion ends when its text holds one
   std::vector<int64_t> stop_token_ids;  // beside EOS
   bool operator==(const RolloutSection&) const = default;

@@ -7,6 +7,7 @@
 #include "core/check.h"
 #include "core/clock.h"
 #include "core/trace.h"
+#include "trainer/work_stealing.h"
 
 namespace cohort {
 namespace {
@@ -182,8 +183,19 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
   // Shares are cut between completions, not between groups, so that few prompts still keep all ranks busy.
   const int64_t total = static_cast<int64_t>(problems.size()) * samples;
   const int64_t begin = total * comm.rank() / comm.size(), end = total * (comm.rank() + 1) / comm.size();
+  RequestShare share;
+  for (int64_t i = begin; i < end; ++i) share.mine.push_back(static_cast<size_t>(i));
+  std::optional<WorkStealing> stealing;
+  if (work_stealing && comm.size() > 1) {
+    stealing.emplace(comm, [&](bool waits) {
+      if (entering) entering(waits ? Stage::idle : Stage::sampling);
+    });
+    share.exchange = [&](std::deque<size_t>& waiting, size_t movable, size_t room, bool idle) {
+      return stealing->exchange(waiting, movable, room, idle);
+    };
+  }
   std::vector<GenerateRequest> requests;
-  for (int64_t i = begin; i < end; ++i) {
+  for (int64_t i = 0; i < total; ++i) {
     const Problem& problem = *problems[i / samples];
     requests.push_back({.prompt = problem.tokens,
                         .group = i / samples,
@@ -191,13 +203,15 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
                         .expected_length = lengths != nullptr ? lengths->of(problem) : 0});
   }
   const auto report = [&](int64_t done) {
-    if (progress) progress(done == end - begin ? total : done * comm.size(), total);
+    if (progress) progress(done == end - begin ? total : std::min(total, done * comm.size()), total);
   };
   std::vector<Rollout> rollouts;
   std::vector<std::string> texts(requests.size());
-  Scorer scorer(rewards, *ex.pool, static_cast<int64_t>(requests.size()), reward_timeout_s);
+  std::vector<size_t> made;  // by this rank
+  Scorer scorer(rewards, *ex.pool, total, reward_timeout_s);
   const auto completed = [&](size_t i, const Rollout& rollout) {
-    const Problem& problem = *problems[static_cast<size_t>((begin + static_cast<int64_t>(i)) / samples)];
+    const Problem& problem = *problems[i / static_cast<size_t>(samples)];
+    made.push_back(i);
     texts[i] = tokenizer.decode(rollout.tokens, /*skip_special_tokens=*/true);
     scorer.add(static_cast<int64_t>(i), {.prompt = problem.prompt,
                                          .completion = texts[i],
@@ -207,10 +221,10 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
                                          .ids = rollout.tokens,
                                          .messages = problem.messages.empty() ? nullptr : &problem.messages});
   };
-  if (!requests.empty()) {
+  if (begin < end || stealing) {
     const Span span(ex.trace, "rollout");
     try {
-      rollouts = generator.generate(requests, step, ex, report, {}, tape, completed);
+      rollouts = generator.generate(requests, step, ex, report, {}, tape, completed, &share);
     } catch (const NonFiniteLogits& error) {
       const int64_t at = error.sequence();
       fail(error.code(),
@@ -229,11 +243,16 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
   stats.judging_seconds = scores.seconds;
   Writer mine;
   const GenerateStats& generated = generator.stats();
-  mine.put(requests.empty() ? 0.0 : generated.pass_seconds);
-  mine.put(requests.empty() ? 0.0 : generated.occupied_seconds);
+  mine.put(rollouts.empty() ? 0.0 : generated.pass_seconds);
+  mine.put(rollouts.empty() ? 0.0 : generated.occupied_seconds);
+  const std::span<const int64_t> sent = stealing ? stealing->sent() : std::span<const int64_t>();
+  mine.put<int64_t>(stealing ? stealing->stolen() : 0);
+  mine.put_all(sent.data(), sent.size());
   put_missing(mine, find_missing(scores));
+  std::ranges::sort(made);
   std::vector<std::vector<int32_t>> slots;  // they mean something on this rank only
-  for (size_t i = 0; i < rollouts.size(); ++i) {
+  for (const size_t i : made) {
+    mine.put<uint64_t>(i);
     ScoredRollout scored{std::move(rollouts[i]), std::move(texts[i]), std::move(scores.rows[i])};
     put_rollout(mine, scored);
     slots.push_back(std::move(scored.rollout.slots));
@@ -242,19 +261,29 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
   if (entering) entering(Stage::exchange);
   span.emplace(ex.trace, "comm");
 
-  std::vector<ScoredRollout> all;
-  all.reserve(static_cast<size_t>(total));
+  std::vector<ScoredRollout> all(static_cast<size_t>(total));
+  std::vector<bool> arrived(all.size());
+  std::vector<int64_t> sent_to_me;  // by each rank
   GenerateStats everywhere;
   for (const std::vector<std::byte>& bytes : comm.all_gather(mine.bytes(), "rollouts")) {
     Reader in(bytes);
     everywhere.pass_seconds += in.get<double>();
     everywhere.occupied_seconds += in.get<double>();
+    stats.stolen += in.get<int64_t>();
+    const auto messages = in.get_all<std::vector<int64_t>>();
+    if (stealing) sent_to_me.push_back(messages.at(static_cast<size_t>(comm.rank())));
     add_missing(in, stats.missing);
-    while (!in.done()) all.push_back(get_rollout(in));
+    while (!in.done()) {
+      const auto i = in.get<uint64_t>();
+      CHECK(i < all.size() && !arrived[i], "completion {} of {} came twice, or is not one", i, total);
+      arrived[i] = true;
+      all[i] = get_rollout(in);
+    }
   }
   stats.occupancy = everywhere.occupancy();
-  CHECK(static_cast<int64_t>(all.size()) == total, "{} completions arrived, {} were dealt out", all.size(), total);
-  for (size_t i = 0; i < slots.size(); ++i) all[static_cast<size_t>(begin) + i].rollout.slots = std::move(slots[i]);
+  CHECK(std::ranges::count(arrived, true) == total, "{} completions arrived, {} were dealt out", std::ranges::count(arrived, true), total);
+  for (size_t i = 0; i < slots.size(); ++i) all[made[i]].rollout.slots = std::move(slots[i]);
+  if (stealing) stealing->finish(sent_to_me);
   if (lengths != nullptr) lengths->learn(problems, samples, all);
   return all;
 }

@@ -44,6 +44,7 @@ struct ExperienceStats {
   double rollout_seconds = 0, reward_seconds = 0;  // of this rank; reward: what scoring took after the last completion
   std::vector<double> judging_seconds;             // of this rank and each reward, over all completions
   std::vector<MissingScores> missing;              // the same on every rank
+  int64_t stolen = 0;    // completions that another rank made than the one they were dealt to; the same on every rank
   double occupancy = 0;  // of all ranks: how full their batches were, averaged over the time of each (GenerateStats)
 };
 
@@ -70,14 +71,16 @@ struct ExperienceMaker {
 
   // `samples` completions for each of `problems` (their tokens filled), problem by problem; equal on every rank. `step` keys
   // the draws. progress(done, total) is called with this rank's share scaled to the whole; may be empty. `entering`, if
-  // given, is called before this rank waits for its last scores, and before it waits for the other ranks' completions.
+  // given, is called before this rank waits for its last scores, and before it waits for the other ranks' completions; with
+  // work_stealing also before it waits for others with nothing to sample (idle), and when it samples again.
   // Logits that are not finite: exit code 5 with the problem's id.
-  enum class Stage { scoring, exchange };
+  enum class Stage { scoring, exchange, idle, sampling };
   std::vector<ScoredRollout> make(std::span<const Problem* const> problems, int64_t samples, uint32_t step,
                                   const std::function<void(int64_t done, int64_t total)>& progress = {},
                                   const std::function<void(Stage)>& entering = {});
   ExpectedLengths* lengths = nullptr;  // asked and told; outlives the maker
   ActivationTape* tape = nullptr;      // keeps rows of what this rank generates: those rollouts have slots
+  bool work_stealing = false;          // completions that no rank has begun go to ranks that have room (work_stealing.h)
   double reward_timeout_s = kNoTimeout;  // a completion whose scores are not there so long after it goes without
   ExperienceStats stats;
 };

@@ -90,9 +90,13 @@ std::vector<Group> TrainRun::draw_groups(int64_t draw) {
     tape_->lie_in_gradient(optimizer_->gradients().next_buffer(), model_->policy->table);
   const Clock::time_point start = Clock::now();
   maker.reward_timeout_s = config_.comm.reward_timeout_s;
+  maker.work_stealing = config_.rollout.load_balancing == "work_stealing";
   const MeetingDeadline meeting(comm_, config_, rollout_meeting_timeout(config_));
   std::vector<ScoredRollout> scored =
       maker.make(problems, samples, static_cast<uint32_t>(draw), {}, [&](ExperienceMaker::Stage stage) {
+        // However often a rank has waited for others, it samples no longer than one that has not.
+        if (stage == ExperienceMaker::Stage::sampling)
+          return enter("rollout", next_step(), std::max(0.001, config_.comm.rollout_timeout_s - seconds_since(start)));
         if (stage == ExperienceMaker::Stage::scoring) return enter("reward", next_step(), with_grace(config_.comm.reward_timeout_s));
         enter("collective", next_step(), with_grace(rollout_meeting_timeout(config_)));
       });
@@ -119,6 +123,7 @@ std::vector<Group> TrainRun::draw_groups(int64_t draw) {
   step_tokens_ += tokens, step_seconds_ += seconds;
   metrics_.set("perf/rollout_tokens_per_s", static_cast<double>(step_tokens_) / std::max(1e-9, step_seconds_));
   metrics_.set("perf/rollout_batch_occupancy", maker.stats.occupancy);
+  if (maker.work_stealing) add("perf/stolen_completions", static_cast<double>(maker.stats.stolen));
   warn_of_missing(maker.stats.missing);
   std::ranges::move(maker.stats.missing, std::back_inserter(missing_));
   return groups;

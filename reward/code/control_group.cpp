@@ -11,6 +11,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <memory>
@@ -88,12 +90,44 @@ bool may_use(const fs::path& folder) {
          access((folder / "cgroup.procs").c_str(), W_OK) == 0;
 }
 
+// Ticks from the start of the machine to that of a process; nothing where it is not shown.
+std::optional<std::string> start_of(const std::string& process) {
+  const std::string stat = read_file_text("/proc/" + process + "/stat");
+  const size_t name = stat.rfind(')');  // the name of a program may hold anything
+  if (name == std::string::npos) return std::nullopt;
+  std::istringstream fields(stat.substr(name + 1));
+  std::string field;
+  for (int i = 3; i <= 22; ++i) fields >> field;
+  return fields ? std::optional(field) : std::nullopt;
+}
+
+std::string group_name(pid_t worker, const std::string& start) { return fmt::format("{}{}-{}", kPrefix, worker, start); }
+
+// Whether the process that a group is named after is there. What has no such name is not ours to judge.
+bool owner_lives(const std::string& name) {
+  int64_t pid = 0;
+  char start[24] = {};
+  if (std::sscanf(name.c_str(), "cohort-%" SCNd64 "-%23[0-9]", &pid, start) != 2 || pid <= 0) return true;
+  if (kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) return false;
+  const std::optional<std::string> now = start_of(std::to_string(pid));
+  return !now || *now == start;  // not shown (hidepid): somebody has that number
+}
+
 // From below: a group can be removed when it has none below it and no living process.
 bool remove_tree(const std::string& folder) {
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(folder.c_str()), closedir);
   while (const dirent* entry = entries ? readdir(entries.get()) : nullptr)
     if (entry->d_type == DT_DIR && entry->d_name[0] != '.') remove_tree(folder + "/" + entry->d_name);
   return rmdir(folder.c_str()) == 0 || errno == ENOENT;
+}
+
+// Folders of a place whose names begin so.
+std::vector<std::string> groups_in(const GroupPlace& place, std::string_view beginning) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(place.folder.c_str()), closedir);
+  std::vector<std::string> found;
+  while (const dirent* entry = entries ? readdir(entries.get()) : nullptr)
+    if (std::string_view(entry->d_name).starts_with(beginning)) found.push_back(place.folder + "/" + entry->d_name);
+  return found;
 }
 
 }  // namespace
@@ -106,7 +140,10 @@ GroupPlace find_group_place(const fs::path& mounts, const fs::path& self) {
   return {"", fmt::format("{} and the group above have no controllers memory and pids for this user", own->folder.string())};
 }
 
-WorkerGroup::WorkerGroup(const GroupPlace& place, std::span<const unsigned> users) : folder_(fmt::format("{}/{}{}", place.folder, kPrefix, getpid())) {
+WorkerGroup::WorkerGroup(const GroupPlace& place, std::span<const unsigned> users) {
+  const std::optional<std::string> start = start_of("self");
+  CHECK(start, "/proc/self/stat does not say when this process began");
+  folder_ = fmt::format("{}/{}", place.folder, group_name(getpid(), *start));
   must_make(folder_);
   try {
     const std::string leaf = folder_ + "/worker";
@@ -127,24 +164,18 @@ WorkerGroup::WorkerGroup(const GroupPlace& place, std::span<const unsigned> user
 
 void remove_worker_group(const GroupPlace& place, pid_t worker) {
   if (place.folder.empty()) return;
-  const std::string folder = fmt::format("{}/{}{}", place.folder, kPrefix, worker);
-  if (access(folder.c_str(), F_OK) != 0) return;
-  write_text(folder + "/cgroup.kill", "1");
-  // Its last run may be dying.
-  for (const Clock::time_point end = Clock::now() + kRemoveTime; !remove_tree(folder) && Clock::now() < end;) usleep(1000);
+  for (const std::string& folder : groups_in(place, group_name(worker, ""))) {
+    write_text(folder + "/cgroup.kill", "1");
+    // Its last run may be dying.
+    for (const Clock::time_point end = Clock::now() + kRemoveTime; !remove_tree(folder) && Clock::now() < end;) usleep(1000);
+  }
 }
 
 void remove_dead_groups(const GroupPlace& place) {
   if (place.folder.empty()) return;
-  const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(place.folder.c_str()), closedir);
-  std::vector<std::string> dead;
-  while (const dirent* entry = entries ? readdir(entries.get()) : nullptr) {
-    const std::string folder = place.folder + "/" + entry->d_name;
-    if (std::string_view(entry->d_name).starts_with(kPrefix) &&
-        read_file_text(folder + "/cgroup.events").find("populated 0") != std::string::npos)
-      dead.push_back(folder);
-  }
-  for (const std::string& folder : dead) remove_tree(folder);
+  for (const std::string& folder : groups_in(place, kPrefix))
+    if (!owner_lives(fs::path(folder).filename()) && read_file_text(folder + "/cgroup.events").find("populated 1") == std::string::npos)
+      remove_tree(folder);
 }
 
 RunGroup::RunGroup(const WorkerGroup& worker, const SandboxLimits& limits) {

@@ -20,7 +20,7 @@ struct GroupPlace {
 GroupPlace find_group_place(const std::filesystem::path& mounts = "/proc/self/mountinfo",
                             const std::filesystem::path& self = "/proc/self/cgroup");
 
-// PLACE/cohort-PID with this process in its leaf `worker`, so that it may start runs beside it. It is handed to the first of `users` that
+// PLACE/cohort-PID-START with this process, which began START ticks after the machine, in its leaf `worker`, so that it may start runs beside it. It is handed to the first of `users` that
 // there is; none: this process stays who it is. Throws (exit code 1) where the system refuses.
 class WorkerGroup {
  public:
@@ -30,9 +30,10 @@ class WorkerGroup {
  private:
   std::string folder_;
 };
-// Removes what a worker that is dead has left, its runs included.
+// Removes what a worker that is dead has left, its runs included. Its number must not have gone to another worker yet.
 void remove_worker_group(const GroupPlace& place, pid_t worker);
-// Those of workers that died with the process that would have done it.
+// Those of workers that died with the process that would have done it. A worker that has made its groups and is not in them yet
+// has empty groups and lives: its name tells.
 void remove_dead_groups(const GroupPlace& place);
 
 // The group of one run. Throws (exit code 1) where the system refuses.

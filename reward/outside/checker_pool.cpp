@@ -60,7 +60,7 @@ int64_t CheckerPool::restarts() const {
 
 std::vector<CheckerPool::Slot> CheckerPool::borrow(size_t wanted) {
   const std::lock_guard lock(mutex_);
-  std::ranges::stable_partition(free_, [](const Slot& slot) { return slot.checker == nullptr; });
+  std::stable_partition(free_.begin(), free_.end(), [](const Slot& slot) { return slot.checker == nullptr; });
   const auto count = static_cast<ptrdiff_t>(std::min(wanted, free_.size()));
   std::vector<Slot> slots(std::make_move_iterator(free_.end() - count), std::make_move_iterator(free_.end()));
   free_.resize(free_.size() - slots.size());

@@ -62,10 +62,10 @@ void CheckerService::expire() {
   const Clock::time_point now = Clock::now();
   const auto late = [&](int64_t task) { return tasks_.at(task).deadline <= now; };
   for (std::vector<int64_t>* waiting : {&shared_, &alone_, &fresh_}) {
-    const auto gone = std::ranges::stable_partition(*waiting, [&](int64_t task) { return !late(task); });
-    for (const int64_t task : gone)
-      settle(task, {OutsideEnd::timeout, std::nullopt, "its turn did not come by the completion's deadline: the checkers were busy"});
-    waiting->erase(gone.begin(), gone.end());
+    const auto gone = std::stable_partition(waiting->begin(), waiting->end(), [&](int64_t task) { return !late(task); });
+    for (auto task = gone; task != waiting->end(); ++task)
+      settle(*task, {OutsideEnd::timeout, std::nullopt, "its turn did not come by the completion's deadline: the checkers were busy"});
+    waiting->erase(gone, waiting->end());
   }
   for (Slot& slot : slots_)
     if (slot.checker && std::ranges::any_of(slot.checker->waiting(), [&](int64_t id) { return late(asked_.at(id).task); }))

@@ -45,10 +45,10 @@ void HttpService::expire() {
   const Clock::time_point now = Clock::now();
   for (auto job = jobs_.begin(); job != jobs_.end();) {
     std::vector<RewardTask>& tasks = job->second.tasks;
-    const auto late = std::ranges::stable_partition(tasks, [&](const RewardTask& task) { return now < task.deadline; });
-    for (const RewardTask& task : late)
-      settle(task, {OutsideEnd::timeout, std::nullopt, fmt::format("{}: no answer by the completion's deadline", options_.settings.url)});
-    tasks.erase(late.begin(), late.end());
+    const auto late = std::stable_partition(tasks.begin(), tasks.end(), [&](const RewardTask& task) { return now < task.deadline; });
+    for (auto task = late; task != tasks.end(); ++task)
+      settle(*task, {OutsideEnd::timeout, std::nullopt, fmt::format("{}: no answer by the completion's deadline", options_.settings.url)});
+    tasks.erase(late, tasks.end());
     if (tasks.empty()) client_.cancel(job->first);
     job = tasks.empty() ? jobs_.erase(job) : std::next(job);
   }

@@ -71,6 +71,27 @@ TEST(SameBits, ForAnyNumberOfRanksAndThreads) {
   }
 }
 
+TEST(SameBits, WhoeverMakesACompletion) {
+  const TemporaryFolder folder;
+  const std::string config = write_all(folder / "c.yaml", same_bits_config(folder / "runs"));
+  ASSERT_EQ(run_cohort({"train", config, "--quiet", "run.name=one"}).exit_code, 0);
+  const Result expected = result_of(folder / "runs/one");
+  double stolen = 0;
+  for (const int ranks : {1, 2, 3, 4}) {
+    const std::string name = "ranks" + std::to_string(ranks);
+    const Outcome outcome =
+        train_on_ranks(ranks, config, {"run.name=" + name, "rollout.load_balancing=work_stealing", "rollout.max_num_seqs=1"});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    const Result result = result_of(folder / ("runs/" + name));
+    EXPECT_EQ(result.metrics, expected.metrics) << ranks;
+    EXPECT_TRUE(result.weights == expected.weights) << ranks;
+    EXPECT_TRUE(result.completions == expected.completions) << ranks;
+    std::istringstream lines(read_all(folder / ("runs/" + name + "/metrics.jsonl")));
+    for (std::string line; std::getline(lines, line);) stolen += parse_json(line, "metrics.jsonl").at("perf/stolen_completions").get<double>();
+  }
+  EXPECT_GT(stolen, 0);
+}
+
 TEST(SameBits, AcrossResumeOnAnotherNumberOfRanks) {
   const TemporaryFolder folder;
   const std::string config = write_all(folder / "c.yaml", same_bits_config(folder / "runs"));

@@ -26,7 +26,7 @@ target_link_libraries(test_faults PRIVATE cohort_trainer GTest::gtest GTest::gte
 target_compile_definitions(test_faults PRIVATE COHORT_BINARY="$<TARGET_FILE:cohort>" COHORT_WITH_FAULTS="$<TARGET_FILE:cohort_with_faults>")
 add_dependencies(test_faults cohort cohort_with_faults)
 # Each of these makes its reference run once, so a group of them is one test. scripts/faults.sh runs what is not in Quick.
-foreach(group Matrix Calls Histories Stop Slow Eval Stall Disk Memory)
+foreach(group Matrix Calls Histories Stop Slow Eval Stall Disk Memory Stealing)
   add_test(NAME faults.${group} COMMAND test_faults --gtest_filter=*Quick*${group}*)
   set_tests_properties(faults.${group} PROPERTIES TIMEOUT 600 LABELS faults PROCESSORS 2)
 endforeach()

@@ -40,6 +40,8 @@ class History {
     std::vector<std::string> overrides = {"run.name=" + name_, "run.threads=" + std::to_string(draw(1, 2)),
                                           "trainer.save_steps=" + std::to_string(kSaves[draw(0, 4)]),
                                           "trainer.reuse_activations=" + std::string(draw(0, 1) ? "true" : "false"),
+                                          "rollout.load_balancing=" + std::string(draw(0, 1) ? "static" : "work_stealing"),
+                                          "rollout.max_num_seqs=" + std::to_string(draw(1, 3)),
                                           "trainer.gradient_checkpointing=" + std::string(draw(0, 3) ? "false" : "true")};
     const int64_t how = last ? 0 : draw(0, 5);
     std::vector<int> expected = {0};  // a fault may come too late, or in a section that this leg has not

@@ -127,6 +127,47 @@ TEST(MpiComm, NobodyLeavesABarrierBeforeAllHaveCome) {
   if (world().rank() == 0) std::filesystem::remove_all(folder);
 }
 
+TEST(MpiComm, MessagesOfARankArriveInOrder) {
+  const int ranks = world().size(), me = world().rank();
+  constexpr int kCount = 50;
+  EXPECT_FALSE(world().poll());
+  world().barrier("nothing was sent");
+  for (int i = 0; i < kCount; ++i) {
+    for (int r = 0; r < ranks; ++r) {
+      if (r == me) continue;
+      const Bytes message = pattern(i % 3 == 0 ? i : static_cast<int64_t>(Comm::kMaxMessage) - i, me, r, static_cast<uint32_t>(i));
+      world().post(r, message);
+    }
+  }
+  // The last rank's by name, the others' as they come.
+  std::vector<int> arrived(static_cast<size_t>(ranks));
+  const auto take = [&](const Comm::Message& message) {
+    int& count = arrived[static_cast<size_t>(message.from)];
+    const Bytes expected = pattern(count % 3 == 0 ? count : static_cast<int64_t>(Comm::kMaxMessage) - count, message.from, me, static_cast<uint32_t>(count));
+    EXPECT_TRUE(message.bytes == expected) << count << " of rank " << message.from;
+    ++count;
+  };
+  const int last[] = {ranks - 1};
+  if (me != ranks - 1)
+    for (int i = 0; i < kCount; ++i) take(world().receive(last, "test"));
+  for (int left = kCount * (me == ranks - 1 ? ranks - 1 : ranks - 2); left > 0;)
+    if (const auto message = world().poll()) take(*message), --left;
+  for (int r = 0; r < ranks; ++r) EXPECT_EQ(arrived[static_cast<size_t>(r)], r == me ? 0 : kCount) << r;
+  world().barrier("all were received");
+  EXPECT_FALSE(world().poll());
+}
+
+TEST(MpiComm, MessagesThatAreRefused) {
+  EXPECT_THROW(world().post(world().rank(), {}), Error) << "to itself";
+  EXPECT_THROW(world().post(world().size(), {}), Error);
+  EXPECT_THROW(world().post(-1, {}), Error);
+  EXPECT_THROW(world().receive({}, "test"), Error) << "from nobody";
+  const Bytes long_one(Comm::kMaxMessage + 1);
+  if (world().size() > 1) {
+    EXPECT_THROW(world().post((world().rank() + 1) % world().size(), long_one), Error);
+  }
+}
+
 TEST(MpiComm, BroadcastGivesTheRootsBytesToAll) {
   for (int root = 0; root < world().size(); ++root)
     for (int64_t size : kSizes) check_broadcast(size, root, 1);

@@ -206,6 +206,16 @@ TEST(MpiFailure, AKilledRankEndsTheJob) {
   EXPECT_LT(outcome.seconds, kSoon);
 }
 
+TEST(MpiFailure, WhoDoesNotAnswerIsNamed) {
+  const Outcome outcome = run_ranks(3, "no_answer");
+  EXPECT_EQ(outcome.exit_code, 4) << outcome.output;
+  EXPECT_EQ(outcome.count("0 heard of rank 2\n"), 1) << outcome.output;
+  EXPECT_EQ(outcome.count("0 code 4 after 1."), 1) << outcome.output;
+  EXPECT_EQ(outcome.count(": receive(work) waited 1"), 1) << outcome.output;
+  EXPECT_EQ(outcome.count(" s; did not answer: rank 1 on " + host() + "\n"), 1) << outcome.output;
+  EXPECT_EQ(outcome.count("receive(more) from 1 ranks, or after a collective that failed"), 1) << outcome.output;
+}
+
 TEST(MpiFailure, AbortEndsTheJobWithItsCode) {
   const Outcome outcome = run_ranks(3, "aborted");
   EXPECT_EQ(outcome.exit_code, 77) << outcome.output;

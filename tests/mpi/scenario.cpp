@@ -95,6 +95,20 @@ int deadline(Comm& comm) {
   return abort_together(comm, 4);
 }
 
+// Rank 1 does not answer; rank 2 does.
+int no_answer(Comm& comm) {
+  comm.barrier("together");
+  comm.set_deadline(1s);
+  if (comm.rank() == 2) comm.post(0, std::as_bytes(std::span("here")));
+  if (comm.rank() == 0) {
+    const int both[] = {1, 2}, one[] = {1};
+    report(comm, fmt::format("heard of rank {}", comm.receive(both, "work").from));
+    failed(comm, [&] { comm.receive(one, "work"); });
+    failed(comm, [&] { comm.receive(one, "more"); });
+  }
+  return abort_together(comm, 4);
+}
+
 // A rank that the system does not run any more.
 int stopped(Comm& comm) {
   comm.barrier("together");
@@ -221,6 +235,7 @@ const std::map<std::string, int (*)(Comm&)> kScenarios = {
     {"clean", clean},
     {"forbidden", forbidden},
     {"deadline", deadline},
+    {"no_answer", no_answer},
     {"stopped", stopped},
     {"other_operation", other_operation},
     {"other_name", other_name},

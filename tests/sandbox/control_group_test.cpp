@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #include <thread>
 
@@ -83,6 +84,38 @@ TEST_F(GroupPlaces, MustBeWritable) {
   group("", "memory pids");
   fs::permissions(root / "groups/cgroup.procs", fs::perms::owner_read);
   EXPECT_EQ(find("/").folder, "");
+}
+
+// Plain folders, which have no processes.
+TEST_F(GroupPlaces, OnlyGroupsOfDeadWorkersAreRemoved) {
+  const fs::path groups = root / "groups";
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  ASSERT_EQ(waitid(P_PID, static_cast<id_t>(child), nullptr, WEXITED | WNOWAIT), 0);
+  std::istringstream stat(file_bytes("/proc/self/stat"));
+  std::string start;
+  for (int i = 1; i <= 22; ++i) stat >> start;  // this test's name has no blank
+  const std::string me = "cohort-" + std::to_string(getpid()) + "-", dead = "cohort-" + std::to_string(child) + "-7";
+  const std::string mine = me + start, earlier = me + std::to_string(std::stoll(start) - 1);
+  for (const std::string& name : {mine, earlier, dead, std::string("cohort-x"), std::string("cohort-5"), std::string("other")})
+    fs::create_directories(groups / name / "worker");
+  remove_dead_groups({groups, ""});
+  EXPECT_TRUE(fs::exists(groups / mine / "worker")) << "its worker has not moved in yet";
+  EXPECT_FALSE(fs::exists(groups / earlier)) << "another process had the number before";
+  EXPECT_FALSE(fs::exists(groups / dead)) << "a zombie of another start";
+  for (const char* name : {"cohort-x", "cohort-5", "other"}) EXPECT_TRUE(fs::exists(groups / name)) << name;
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+
+  fs::create_directories(groups / dead / "run-1");
+  remove_dead_groups({groups, ""});
+  EXPECT_FALSE(fs::exists(groups / dead)) << "nobody has the number";
+  fs::create_directories(groups / dead / "worker");
+  write_file_atomic(groups / dead / "cgroup.events", "populated 1\nfrozen 0\n");
+  remove_dead_groups({groups, ""});
+  EXPECT_TRUE(fs::exists(groups / dead / "worker")) << "of a container that has its own numbers";
+  fs::remove(groups / dead / "cgroup.events");  // which no folder of the kernel's holds against its removal
+  remove_worker_group({groups, ""}, child);
+  EXPECT_FALSE(fs::exists(groups / dead));
 }
 
 // With a subtree of this machine's own.

@@ -57,6 +57,7 @@ TEST(ConfigIdentity, LeavesOutWhatCannotChangeThem) {
   other.rollout.max_num_seqs = 2;
   other.rollout.max_num_batched_tokens = 64;
   other.rollout.kv_cache_gb = 0.5;
+  other.rollout.load_balancing = "work_stealing";
   other.rollout.eval_temperature = 0.5f;
   other.rollout.eval_top_p = 0.5f;
   other.rollout.eval_top_k = 5;

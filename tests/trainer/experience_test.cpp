@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "tests/core/expect_error.h"
 #include "tests/rollout/tiny_text.h"
 #include "tests/trainer/thread_comm.h"
@@ -71,6 +73,46 @@ void expect_same(const std::vector<ScoredRollout>& a, const std::vector<ScoredRo
     EXPECT_EQ(a[i].text, b[i].text) << i;
     EXPECT_EQ(a[i].scores.total, b[i].scores.total) << i;
   }
+}
+
+// One sequence at a time, of 1 to 20 tokens: some rank is always done before another has begun its last.
+TEST(Experience, StolenCompletionsAreTheSame) {
+  Maker maker;
+  const auto expected = maker.make(*make_self_comm(), nullptr);
+  std::atomic<int64_t> stolen = 0;
+  for (const int ranks : {1, 2, 3, 7, 2, 3, 7}) {
+    run_on_threads(ranks, [&](Comm& comm) {
+      ExecOwner owner(1);
+      const auto policy = tiny_policy(DType::bf16, 9, owner.exec());
+      GeneratorConfig c;
+      c.max_completion_length = 20;
+      c.stop_token_ids = {1, 2};
+      c.max_num_seqs = 1;
+      Generator generator(*policy, c, 8);
+      ActivationTape tape(policy->config, policy->dtype, 400);
+      tape.begin(policy->version);
+      std::vector<const Problem*> all;
+      for (const Problem& problem : maker.problems) all.push_back(&problem);
+      ExperienceMaker experience{generator, maker.tokenizer, maker.rewards, comm, owner.exec(), nullptr, &tape};
+      experience.work_stealing = true;
+      std::vector<ExperienceMaker::Stage> stages;
+      const auto made = experience.make(all, 3, 2, {}, [&](ExperienceMaker::Stage stage) { stages.push_back(stage); });
+      expect_same(made, expected);
+      stolen += experience.stats.stolen;
+      if (ranks == 1) {
+        EXPECT_EQ(experience.stats.stolen, 0);
+      }
+      ASSERT_GE(stages.size(), 2u);
+      EXPECT_EQ(stages.back(), ExperienceMaker::Stage::exchange);
+      EXPECT_EQ(stages[stages.size() - 2], ExperienceMaker::Stage::scoring);
+      const int64_t begin = 15 * comm.rank() / comm.size(), end = 15 * (comm.rank() + 1) / comm.size();
+      for (int64_t i = 0; i < 15; ++i)
+        if (i < begin || i >= end) {
+          EXPECT_TRUE(made[static_cast<size_t>(i)].rollout.slots.empty()) << i << " is another rank's share";
+        }
+    });
+  }
+  EXPECT_GT(stolen, 0);
 }
 
 TEST(Experience, LogitsThatAreNotFiniteNameTheProblemAndTheRemedy) {

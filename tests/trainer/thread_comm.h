@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <barrier>
+#include <condition_variable>
 #include <cstdlib>
+#include <deque>
 #include <functional>
+#include <mutex>
 #include <thread>
 
 #include "comm/comm.h"
@@ -21,6 +24,14 @@ struct ThreadWorld {
   };
   std::barrier<> meet;
   std::vector<Slot> slots;
+  // Messages: of all ranks, in the order in which they were posted.
+  struct Posted {
+    int from, to;
+    std::vector<std::byte> bytes;
+  };
+  std::mutex mail;
+  std::condition_variable arrived;
+  std::deque<Posted> posted;
 };
 
 class ThreadComm : public Comm {
@@ -78,6 +89,26 @@ class ThreadComm : public Comm {
     });
   }
 
+  void post(int to, std::span<const std::byte> message) override {
+    CHECK(to != rank_ && message.size() <= kMaxMessage, "{} bytes to rank {}", message.size(), to);
+    const std::lock_guard lock(world_.mail);
+    world_.posted.push_back({rank_, to, {message.begin(), message.end()}});
+    world_.arrived.notify_all();
+  }
+  std::optional<Message> poll() override {
+    const std::lock_guard lock(world_.mail);
+    return take([](int) { return true; });
+  }
+  Message receive(std::span<const int> from, const char*) override {
+    std::unique_lock lock(world_.mail);
+    std::optional<Message> message;
+    world_.arrived.wait(lock, [&] {
+      message = take([&](int rank) { return std::ranges::find(from, rank) != from.end(); });
+      return message.has_value();
+    });
+    return *std::move(message);
+  }
+
   void set_deadline(std::chrono::milliseconds) override {}
   [[noreturn]] void abort(int exit_code) override { std::_Exit(exit_code); }
 
@@ -92,6 +123,15 @@ class ThreadComm : public Comm {
   static void copy(std::span<const std::byte> from, std::span<std::byte> to) {
     CHECK(from.size() == to.size(), "{} bytes sent, {} expected", from.size(), to.size());
     std::ranges::copy(from, to.begin());
+  }
+
+  template <typename Wanted>
+  std::optional<Message> take(Wanted wanted) {
+    const auto at = std::ranges::find_if(world_.posted, [&](const auto& p) { return p.to == rank_ && wanted(p.from); });
+    if (at == world_.posted.end()) return std::nullopt;
+    Message message{at->from, std::move(at->bytes)};
+    world_.posted.erase(at);
+    return message;
   }
 
   ThreadWorld& world_;
@@ -109,6 +149,7 @@ inline void run_on_threads(int ranks, const std::function<void(Comm&)>& body) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+  CHECK(world.posted.empty(), "{} messages that nobody has received", world.posted.size());
 }
 
 }  // namespace cohort
