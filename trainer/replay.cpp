@@ -99,7 +99,7 @@ Replay replay(const ReplayRequest& request, Config config, Comm& comm, Watchdog&
   const fs::path checkpoint = request.run / fmt::format("checkpoints/step_{}", request.step);
   result.state = fs::exists(checkpoint / "manifest.json");
   if (result.different || !result.state) return result;
-  if (const auto found = compare_state(checkpoint, run.policy().table, run.optimizer(), comm)) {
+  if (const auto found = compare_state(checkpoint, run.optimizer().table(), run.optimizer(), comm)) {
     result.different = true;
     result.comparison.first = {request.step, fmt::format("checkpoints/step_{}, {}", request.step, found->where), found->stored, found->now};
   }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "trainer/adapter.h"
 #include "trainer/deadlines.h"
 #include "trainer/group_advantages.h"
 #include "trainer/reference.h"
@@ -126,7 +127,7 @@ std::vector<Group> TrainRun::draw_groups(int64_t draw) {
   ExperienceMaker maker{*generator_, model_->tokenizer, rewards_, comm_, ex_, &lengths_,
                         tape_ ? &*tape_ : nullptr};
   if (tape_) tape_->begin(model_->policy->version);
-  if (tape_ && tape_->kept() == TapeRows::inputs && model_->policy->device == Device::cpu)
+  if (tape_ && tape_->kept() == TapeRows::inputs && model_->policy->device == Device::cpu && !model_->policy->lora)
     tape_->lie_in_gradient(optimizer_->gradients().next_buffer(), model_->policy->table);
   const Clock::time_point start = Clock::now();
   maker.reward_timeout_s = config_.comm.reward_timeout_s;
@@ -324,6 +325,24 @@ void TrainRun::write_trace() {
   }
 }
 
+void TrainRun::write_final() {
+  const Policy& policy = *model_->policy;
+  if (!policy.lora) {
+    return dir_.write_model(policy, model_files_, dir_.final_model(), rounded() ? optimizer_->gather_masters() : std::vector<float>());
+  }
+  const bool warm = config_.trainer.warm_start && config_.trainer.warm_start->steps > 0;
+  if (config_.model.init && !warm) dir_.write_model(*policy.lora->base, model_files_, dir_.base());
+  const std::filesystem::path beside = "..";  // so that a run directory may move
+  dir_.write_adapter(*policy.lora, model_files_,
+                     warm                 ? (beside / dir_.warm_start().filename()).string()
+                     : config_.model.init ? (beside / dir_.base().filename()).string()
+                                          : config_.model.path,
+                     dir_.final_model());
+  if (!config_.model.lora->save_merged || comm_.rank() != 0) return;
+  dir_.write_model(policy, model_files_, dir_.final_merged(),
+                   rounded() ? merged_masters(policy, warm ? dir_.warm_start() : model_->source) : std::vector<float>());
+}
+
 TrainSummary TrainRun::finish() {
   commit_saved(/*wait=*/true);
   TrainSummary summary;
@@ -341,8 +360,7 @@ TrainSummary TrainRun::finish() {
     enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
     const Span span(ex_.trace, "checkpoint");
     const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
-    dir_.write_model(*model_->policy, model_files_, dir_.final_model(),
-                     rounded() ? optimizer_->gather_masters() : std::vector<float>());
+    write_final();
     comm_.barrier("final model");
     summary.final_model = dir_.final_model();
   }

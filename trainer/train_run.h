@@ -55,6 +55,9 @@ class TrainRun {
   std::unique_ptr<Generator> make_generator(Sampling sampling, const Dataset& data, const std::optional<CacheLimit>& limit = {}) const;
   std::filesystem::path warm_start_source() const;
   bool rounded() const;
+  const Policy* reference() const;
+  void take_up_base(bool warm);
+  void write_final();
   void take_up_algorithm_state();
   std::vector<Group> draw_groups(int64_t draw);
   std::optional<double> measure(const char* stage, EvalResult* result = nullptr);
@@ -81,7 +84,7 @@ class TrainRun {
   std::optional<TraceFile> trace_file_;  // of all ranks, on rank 0
   std::optional<LoadedModel> model_;
   ModelFiles model_files_;
-  std::unique_ptr<Policy> reference_;  // only with algorithm.beta > 0; follows the policy with ref_model_sync_steps
+  std::unique_ptr<Policy> reference_;  // only with algorithm.beta > 0 and no adapter; follows the policy with ref_model_sync_steps
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<CheckpointWriter> checkpoints_;  // reads the optimizer's state
   std::unique_ptr<Updater> updater_;

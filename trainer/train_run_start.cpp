@@ -5,6 +5,7 @@
 #include "core/check.h"
 #include "core/hash.h"
 #include "core/scratch_folder.h"
+#include "trainer/adapter.h"
 #include "trainer/deadlines.h"
 #include "model/device.h"
 #include "trainer/memory_plan.h"
@@ -81,6 +82,27 @@ bool TrainRun::rounded() const {
   return !config_.model.init && weights_are_rounded(*model_->policy, model_files_);
 }
 
+// The adapter is new; its base is what the run began with, or what a warm start made of it.
+void TrainRun::take_up_base(bool warm) {
+  if (warm && dir_.resume_from()) {  // a checkpoint holds no more than the adapter
+    model_->policy.reset();
+    LoadedModel warmed = load_model(warm_start_source(), config_.model.dtype, config_.trainer.logical_ranks, ex_);
+    model_->policy = std::move(warmed.policy);
+    if (warm_start_source() != dir_.warm_start())
+      dir_.write_model(*model_->policy, read_model_files(warmed.source, model_->policy->table), dir_.warm_start());
+  }
+  const std::string message = start_adapter(*model_->policy, config_, ex_);
+  identity_.base = weights_fingerprint(*model_->policy->lora->base);
+  if (config_.algorithm.beta > 0) identity_.reference = identity_.base;
+  if (comm_.rank() == 0) observer_.message(message);
+}
+
+// With an adapter: the same weights without it, which are there anyway.
+const Policy* TrainRun::reference() const {
+  if (config_.algorithm.beta == 0) return nullptr;
+  return model_->policy->lora ? model_->policy->lora->base.get() : reference_.get();
+}
+
 // What of the algorithm has moved since step 0.
 void TrainRun::take_up_algorithm_state() {
   if (config_.algorithm.ref_model_sync_steps > 0)
@@ -121,7 +143,8 @@ void TrainRun::start_policy() {
       if (const auto accuracy = measure("accuracy after warm start")) state_.extra["accuracy_after_warm_start"] = *accuracy;
     }
   }
-  if (config_.algorithm.beta > 0) {
+  if (config_.model.lora) take_up_base(warm);
+  if (config_.algorithm.beta > 0 && !config_.model.lora) {
     const int64_t shards = config_.trainer.logical_ranks;
     constexpr PolicyUse kUse = PolicyUse::inference;
     // The folder, not a copy of what is in memory: a resumed run must get the very same reference.
@@ -136,7 +159,7 @@ void TrainRun::start_policy() {
       dir_.write_model(*reference_, read_model_files(reference.source, reference_->table), dir_.warm_start());
   }
   optimizer_ = std::make_unique<Optimizer>(*model_->policy, config_.optim, logical_ranks, comm_);
-  if (rounded())
+  if (rounded() && !config_.model.lora)
     optimizer_->set_masters([&](int64_t begin, std::span<float> out) {
       read_masters(model_->policy->table, warm ? warm_start_source() : model_->source, begin, out);
     }, ex_);
@@ -148,7 +171,7 @@ void TrainRun::start_policy() {
   }
   checkpoints_.emplace(dir_.checkpoints(), *optimizer_, comm_);
   optimizer_->before_change([this](const Exec& ex) { release_checkpoint(ex); });
-  updater_ = std::make_unique<Updater>(*model_->policy, reference_.get(), *optimizer_, config_, comm_);
+  updater_ = std::make_unique<Updater>(*model_->policy, reference(), *optimizer_, config_, comm_);
   if (config_.algorithm.filter_groups) filter_.emplace(config_.algorithm.filter_groups_metric, config_.reward);
   if (dir_.resume_from()) take_up_algorithm_state();
   // What comes after cache and tape (gradients, activations, buffers) is left free, by the estimate that --dry-run prints.
