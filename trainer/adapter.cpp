@@ -46,19 +46,16 @@ std::vector<float> merged_masters(const Policy& policy, const std::filesystem::p
   std::vector<float> masters(static_cast<size_t>(policy.table.size));
   read_masters(policy.table, source, 0, masters);
   std::vector<std::byte> space;
-  for (size_t layer = 0; layer < policy.packed_layers.size(); ++layer) {
-    for (size_t m = 0; m < kLayerMatrices.size(); ++m) {
-      if (policy.lora->layout.layers[layer][m].targets.empty()) continue;
-      const PackedWeight* packed = &(policy.packed_layers[layer].*kLayerMatrices[m]);
-      const WeightPiece& piece = *std::ranges::find(policy.pieces, packed, [](const WeightPiece& p) -> const PackedWeight* { return p.packed; });
-      const int64_t count = piece.end - piece.begin;
-      space.resize(static_cast<size_t>(count) * dtype_size(policy.dtype));
-      const Tensor weights(space.data(), policy.dtype, {count});
-      copy_weights(policy, piece.begin, weights);
-      for (int64_t i = 0; i < count; ++i)
-        masters[static_cast<size_t>(piece.begin + i)] = policy.dtype == DType::bf16 ? to_float(weights.b16()[i]) : weights.f32()[i];
-    }
-  }
+  for (const auto& matrices : policy.lora->layout.layers)
+    for (const LoraMatrix& matrix : matrices)
+      for (const LoraTarget& target : matrix.targets) {
+        const ParamEntry& entry = *std::ranges::find(policy.table.entries, target.module + ".weight", &ParamEntry::name);
+        space.resize(static_cast<size_t>(entry.size()) * dtype_size(policy.dtype));
+        const Tensor weights(space.data(), policy.dtype, {entry.size()});
+        copy_weights(policy, entry.offset, weights);
+        for (int64_t i = 0; i < entry.size(); ++i)
+          masters[static_cast<size_t>(entry.offset + i)] = policy.dtype == DType::bf16 ? to_float(weights.b16()[i]) : weights.f32()[i];
+      }
   return masters;
 }
 

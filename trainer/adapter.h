@@ -26,7 +26,7 @@ std::string start_adapter(Policy& policy, const Config& config, const Exec& ex);
 void save_adapter(const LoraAdapter& lora, const ModelFiles& files, const std::string& base, const std::filesystem::path& dir);
 
 // What save_model writes where the policy's weights are roundings of what the files of `source` hold: those files' own numbers, but
-// for matrices with targets, which are as the policy has them.
+// for the adapter's targets, which are as the policy has them.
 std::vector<float> merged_masters(const Policy& policy, const std::filesystem::path& source);
 
 }  // namespace cohort

@@ -230,8 +230,8 @@ TEST(Lora, WhatItCannotBeIsRefused) {
   const std::string config = write_all(folder / "c.yaml", tiny_config(folder / "runs"));
   for (const auto& [key, words] : std::map<std::string, std::string>{
            {"model.lora.dropout=0.1", "model.lora.dropout: found 0.1; allowed: 0, as a forward pass with dropout"},
-           {"model.lora.rank=0", "model.lora.rank: found 0; allowed: an integer from 1 to 1024"},
-           {"model.lora.alpha=0", "model.lora.alpha: found 0; allowed: a number above 0"},
+           {"model.lora.rank=0", "model.lora.rank: found the integer 0; allowed: an integer from 1 to 1024"},
+           {"model.lora.alpha=0", "model.lora.alpha: found the integer 0; allowed: a number above 0"},
            {"model.lora.target_modules=[q_proj, embed_tokens]", "target module 'embed_tokens'; allowed: q_proj, k_proj"},
            {"model.lora.target_modules=[]", "no target modules; allowed: q_proj"},
            {"run.device=cuda", "model.lora is not computed on run.device: cuda; use run.device: cpu"},
