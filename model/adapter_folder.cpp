@@ -30,8 +30,7 @@ constexpr int64_t kMaxRank = 65536;
 const std::set<std::string, std::less<>> kKnown = {
     "peft_type", "r", "lora_alpha", "use_rslora", "bias", "init_lora_weights", "target_modules", "base_model_name_or_path",
     "layers_to_transform", "layers_pattern", "exclude_modules", "lora_dropout", "task_type", "inference_mode", "revision",
-    "auto_mapping", "peft_version", "megatron_core", "qalora_group_size", "loftq_config", "eva_config", "corda_config", "runtime_config",
-    "lora_ga_config"};
+    "auto_mapping", "peft_version", "megatron_core", "qalora_group_size", "loftq_config", "eva_config", "corda_config", "runtime_config"};
 
 bool is_off(const Json& value) {
   return value.is_null() || (value.is_boolean() && !value.get<bool>()) || (value.is_structured() && value.empty());

@@ -206,7 +206,7 @@ void block_mlp_backward(const Policy& policy, int64_t layer, Tensor dx, Tensor x
                         const Gradients& gradients, const BlockGradients& s, const Exec& ex) {
   const ModelConfig& c = policy.config;
   const LayerParams& at = policy.table.layers[layer];
-  const int64_t C = c.hidden_size, F = c.intermediate_size;
+  const int64_t C = c.hidden_size;
   cast(s.dact, before_sandwich(policy, at.mlp_out_norm, dx, b.mlp_out, b.rstd_mlp_out, gradients, s, ex), ex);
   weight_backward(policy, layer, kDown, at.down, s.dact, b.mlp, gradients, ex);
   matmul_backward_input(s.dmlp, s.dact, policy.packed_layers[layer].down, ex);
@@ -222,7 +222,7 @@ void block_attention_out_backward(const Policy& policy, int64_t layer, Tensor dx
                                   const Gradients& gradients, const BlockGradients& s, const Exec& ex) {
   const ModelConfig& c = policy.config;
   const LayerParams& at = policy.table.layers[layer];
-  const int64_t C = c.hidden_size, width = c.num_heads * c.head_size;
+  const int64_t C = c.hidden_size;
   const Tensor dout = before_sandwich(policy, at.attention_out_norm, dx, b.out, b.rstd_out, gradients, s, ex);
   if (at.out_bias != kNoParam && !gradients.lora) bias_backward(gradients.at(at.out_bias, 1, C), dout, ex, gradients.parts);
   cast(s.dact, dout, ex);

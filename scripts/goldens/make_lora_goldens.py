@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes what tests/model/adapter_folder_test.cpp expects of LoRA adapters; peft is the oracle.
 
-    python3 -m venv venv && venv/bin/pip install -r bench/peers/requirements.txt peft==0.18.0
+    python3 -m venv venv && venv/bin/pip install -r bench/peers/requirements.txt peft==0.21.2
     venv/bin/python scripts/goldens/make_lora_goldens.py tests/golden/lora
 
 Adapters of the tiny models in tests/golden/families, as PeftModel.save_pretrained writes them, with random A and B, and beside each

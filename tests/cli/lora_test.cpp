@@ -2,6 +2,7 @@
 #include <cmath>
 #include <csignal>
 #include <map>
+#include <set>
 
 #include "model/activation_tape.h"
 #include "model/lora.h"
