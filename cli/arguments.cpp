@@ -57,7 +57,8 @@ void ConfigArguments::add_options(CLI::App& app) {
 }
 
 void ModelArguments::add_options(CLI::App& app) {
-  app.add_option("MODEL", path, "a Hugging Face folder")->required();
+  app.add_option("MODEL", path, "a Hugging Face folder, or that of a LoRA adapter")->required();
+  app.add_option("--base", base, "the base model of an adapter (default: the one that its adapter_config.json names)")->type_name("DIR");
   app.add_option("--dtype", dtype, "of weights and activations; auto: the checkpoint's")
       ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
       ->capture_default_str();
@@ -72,6 +73,8 @@ void ModelArguments::add_options(CLI::App& app) {
 int ModelArguments::thread_count() const { return threads > 0 ? threads : process_topology().usable(); }
 
 std::shared_ptr<Gpu> ModelArguments::gpu() const { return device == "cuda" ? open_gpu(0) : nullptr; }
+
+LoadedModel ModelArguments::load(const Exec& ex) const { return load_model(path, dtype, 1, ex, PolicyUse::inference, base); }
 
 std::shared_ptr<Gpu> rank_gpu(const RunConfig& run, Comm& comm) {
   return run.device == "cuda" ? open_gpu(choose_gpu(comm)) : nullptr;

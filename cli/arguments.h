@@ -11,6 +11,7 @@
 #include "core/cpu_topology.h"
 #include "model/device.h"
 #include "trainer/config.h"
+#include "trainer/model_setup.h"
 
 namespace cohort {
 
@@ -22,13 +23,14 @@ struct ConfigArguments {
   Config load(ConfigUse use = ConfigUse::training) const { return load_config(file, overrides, use); }
 };
 
-// --dtype, --device and --threads of the commands that run a model without a config.
+// --base, --dtype, --device and --threads of the commands that run a model without a config.
 struct ModelArguments {
-  std::string path, dtype = "auto", device = "cpu";
+  std::string path, base, dtype = "auto", device = "cpu";
   int threads = 0;
   void add_options(CLI::App& app);
   int thread_count() const;  // 0: as many as this process may use
   std::shared_ptr<Gpu> gpu() const;  // null: --device cpu
+  LoadedModel load(const Exec& ex) const;  // for inference
 };
 
 // The GPU of this rank (choose_gpu), opened; null with run.device: cpu. Called by all ranks.

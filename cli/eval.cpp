@@ -25,7 +25,7 @@ namespace {
 
 struct Options {
   ConfigArguments config;
-  std::string model, completions;
+  std::string model, base, completions;
   bool quiet = false;
 };
 
@@ -74,7 +74,7 @@ int evaluate_model(const Options& o, const Config& config, Comm& comm, Watchdog&
   watchdog.enter("load", 0, in_ms(with_grace(loading)));
   const ThreadPlan threads = choose_threads(config.run, comm);
   ExecOwner owner(threads.threads, threads.cpus, rank_gpu(config.run, comm));
-  const LoadedModel model = load_model(config.model.path, config.model.dtype, 1, owner.exec(), PolicyUse::inference);
+  const LoadedModel model = load_model(config.model.path, config.model.dtype, 1, owner.exec(), PolicyUse::inference, o.base);
   Dataset data = load_data(config.data).eval;
   CHECK_USAGE(!data.problems.empty(),
               "the config names no evaluation data: set data.eval, or data.task with eval_size");
@@ -132,6 +132,8 @@ Action add_eval(CLI::App& app) {
   auto o = std::make_shared<Options>();
   o->config.add_options(app);
   app.add_option("--model", o->model, "a model folder, in place of the config's model")
+      ->type_name("DIR");
+  app.add_option("--base", o->base, "the base of a model that is a LoRA adapter (default: the one that its adapter_config.json names)")
       ->type_name("DIR");
   app.add_option("--completions", o->completions, "write each problem's completions and scores here")
       ->type_name("FILE.jsonl");

@@ -201,7 +201,7 @@ struct Answers {
 
 int run(Options& o) {
   ExecOwner owner(o.model.thread_count(), {}, o.model.gpu());
-  const LoadedModel model = load_model(o.model.path, o.model.dtype, 1, owner.exec(), PolicyUse::inference);
+  const LoadedModel model = o.model.load(owner.exec());
   // A function of the model alone: what one record gets must not depend on the others.
   if (o.generator.max_completion_length == 0)
     o.generator.max_completion_length = std::clamp<int64_t>(model.policy->config.max_positions / 2, 1, kDefaultLength);

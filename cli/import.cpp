@@ -18,12 +18,13 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-  std::string source, out_dir, dtype;
+  std::string source, out_dir, base, dtype;
   uint64_t max_shard_bytes = kMaxShardBytes;
   int threads = 0;
 };
 
 void import_file(const Options& o, StatusLine& line) {
+  CHECK_USAGE(o.base.empty(), "--base {}: a GGUF is a whole model", o.base);
   CHECK_USAGE(o.dtype.empty() || o.dtype == "bfloat16",
               "--dtype {}: a GGUF is imported as bfloat16; import the folder it makes once more for another dtype", o.dtype);
   CHECK_USAGE(o.max_shard_bytes == kMaxShardBytes, "--max-shard-size: a GGUF is imported as one file; import the folder it makes "
@@ -38,12 +39,13 @@ void import_folder(const Options& o, StatusLine& line) {
   ModelArguments threads;
   threads.threads = o.threads;
   ExecOwner owner(threads.thread_count());
-  const LoadedModel model = load_model(o.source, "auto", 1, owner.exec(), PolicyUse::inference);
-  const SafetensorsFolder weights = SafetensorsFolder::open(o.source);
+  const LoadedModel model = load_model(o.source, "auto", 1, owner.exec(), PolicyUse::inference, o.base);
+  const SafetensorsFolder weights = SafetensorsFolder::open(model.source);
   for (const std::string& warning : weights.warnings()) line.print("warning: " + warning);
-  save_model(*model.policy, o.source, unfinished.path(),
-             {.dtype = stored_dtype_of(o.dtype), .max_shard_bytes = o.max_shard_bytes});
-  const std::vector<std::string> left_out = files_left_out(o.source);
+  ModelFiles files = read_model_files(model.source, model.policy->table);
+  if (!model.adapter.empty()) take_text_files(files, model.adapter);
+  save_model(*model.policy, files, unfinished.path(), {.dtype = stored_dtype_of(o.dtype), .max_shard_bytes = o.max_shard_bytes});
+  const std::vector<std::string> left_out = files_left_out(model.source);
   if (!left_out.empty()) line.print(fmt::format("left out: {}", fmt::join(left_out, ", ")));
   unfinished.finish();
 }
@@ -64,9 +66,10 @@ int run(const Options& o) {
 Action add_import(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("SOURCE", o->source,
-                 "a Hugging Face folder, or a GGUF file (llama architecture; F32, F16, BF16, Q8_0, Q4_0, Q4_1 or Q6_K)")
+                 "a Hugging Face folder, that of a LoRA adapter, or a GGUF file (llama architecture; F32, F16, BF16, Q8_0, Q4_0, Q4_1 or Q6_K)")
       ->required();
   app.add_option("OUT_DIR", o->out_dir, "a new or empty folder")->required();
+  app.add_option("--base", o->base, "the base model of an adapter (default: the one that its adapter_config.json names)")->type_name("DIR");
   app.add_option("--dtype", o->dtype, "of all weights, rounded once; default: a folder's own, byte for byte; bfloat16 for a GGUF")
       ->check(CLI::IsMember({"float32", "bfloat16", "float16"}));
   app.add_option("--max-shard-size", o->max_shard_bytes, "bytes of weights in one file; more are cut into shards with an index")
@@ -74,7 +77,7 @@ Action add_import(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--threads", o->threads, "0: all cores that this process may use")->check(CLI::Range(0, 4096))->capture_default_str();
   app.footer("A folder is read as training reads it and written as training writes it: safetensors, config.json, tokenizer and\n"
-             "chat template. What cohort cannot run exactly is refused by name.");
+             "chat template. An adapter is merged into its base. What cohort cannot run exactly is refused by name.");
   return [o] { return run(*o); };
 }
 

@@ -11,6 +11,7 @@
 #include "core/files.h"
 #include "core/json.h"
 #include "core/text.h"
+#include "model/adapter_folder.h"
 
 namespace cohort {
 namespace {
@@ -78,8 +79,9 @@ void inspect_checkpoint(const fs::path& path) {
   inspect_row("size", "{}", human_bytes(bytes));
 }
 
-int run(const std::string& name) {
+int run(const std::string& name, const std::string& base) {
   const fs::path path = name;
+  CHECK_USAGE(base.empty() || is_adapter_folder(path), "--base {}: {} is no adapter's folder", base, name);
   CHECK_INPUT(fs::exists(path), "{} does not exist", name);
   CHECK_INPUT(fs::is_directory(path),
               "{} is a file; expected a model folder, a run directory or a checkpoint", name);
@@ -89,6 +91,8 @@ int run(const std::string& name) {
     inspect_checkpoint(path);
   } else if (fs::exists(path / "config.json")) {
     inspect_model(path);
+  } else if (is_adapter_folder(path)) {
+    inspect_adapter(path, base);
   } else {
     fail(ExitCode::kInput,
          "{} is no model folder (config.json is missing), no run directory (config.yaml is missing) and no checkpoint "
@@ -101,9 +105,10 @@ int run(const std::string& name) {
 }  // namespace
 
 Action add_inspect(CLI::App& app) {
-  auto path = std::make_shared<std::string>();
-  app.add_option("PATH", *path, "a model folder, a run directory or a checkpoint")->required();
-  return [path] { return run(*path); };
+  auto path = std::make_shared<std::string>(), base = std::make_shared<std::string>();
+  app.add_option("PATH", *path, "a model folder, an adapter's folder, a run directory or a checkpoint")->required();
+  app.add_option("--base", *base, "the base model of an adapter (default: the one that its adapter_config.json names)")->type_name("DIR");
+  return [path, base] { return run(*path, *base); };
 }
 
 }  // namespace cohort

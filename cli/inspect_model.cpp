@@ -1,11 +1,14 @@
 #include "cli/inspect_model.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <map>
 
 #include "trainer/memory_plan.h"
 #include "core/files.h"
 #include "core/text.h"
+#include "model/adapter_folder.h"
 #include "model/formats/safetensors.h"
 #include "model/params.h"
 #include "trainer/model_setup.h"
@@ -20,6 +23,12 @@ std::string grouped(int64_t number) {
   std::string digits = fmt::format("{}", number);
   for (int64_t at = static_cast<int64_t>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<size_t>(at), 1, ',');
   return digits;
+}
+
+int64_t count_of(const std::vector<int64_t>& shape) {
+  int64_t count = 1;
+  for (const int64_t n : shape) count *= n;
+  return count;
 }
 
 void parameter_rows(const ModelConfig& model) {
@@ -167,6 +176,30 @@ void memory_rows(ModelConfig model) {
 }
 
 }  // namespace
+
+void inspect_adapter(const fs::path& dir, const fs::path& given) {
+  inspect_row("adapter", "{}", dir.string());
+  try {
+    const AdapterConfig adapter = read_adapter_config(dir);
+    const LoraConfig& lora = adapter.lora;
+    inspect_row("LoRA", "rank {}, alpha {}, scale {}{}", lora.rank, lora.alpha, lora.scale(), lora.rslora ? " (rslora)" : "");
+    inspect_row("target modules", "{}{}", fmt::join(lora.target_modules, ", "), adapter.partial ? " and others; not in every layer" : "");
+    const fs::path file = dir / "adapter_model.safetensors";
+    if (fs::exists(file)) {
+      const SafetensorsFolder folder = SafetensorsFolder::open_file(file);
+      int64_t count = 0;
+      for (const auto& [name, tensor] : folder.tensors()) count += count_of(tensor.shape);
+      inspect_row("parameters", "{} in {} tensors", grouped(count), folder.tensors().size());
+    }
+    inspect_row("base", "{}", adapter.base.empty() ? "not named" : adapter.base);
+    const fs::path base = adapter_base(dir, adapter, given);
+    check_adapter(load_model_config(base), dir, adapter);
+    fmt::print("\n");
+    inspect_model(base);
+  } catch (const Error& refusal) {
+    inspect_row("cannot be loaded", "{}", refusal.what());
+  }
+}
 
 void inspect_model(const fs::path& dir) {
   const ModelConfig model = load_model_config(dir);

@@ -134,7 +134,7 @@ class Scorer {
 int run(const Options& o) {
   CHECK_USAGE(!std::isnan(o.temperature), "--temperature is a number, found nan");
   ExecOwner owner(o.model.thread_count(), {}, o.model.gpu());
-  const LoadedModel model = load_model(o.model.path, o.model.dtype, 1, owner.exec(), PolicyUse::inference);
+  const LoadedModel model = o.model.load(owner.exec());
   RecordReader reader(o.files.input);
   RecordWriter writer(o.files);
   Scorer scorer(model, o.temperature, writer, owner.exec());

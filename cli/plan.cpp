@@ -14,7 +14,7 @@
 #include "core/check.h"
 #include "core/json.h"
 #include "core/text.h"
-#include "model/params.h"
+#include "trainer/adapter.h"
 #include "trainer/gradient_sum.h"
 
 namespace cohort {
@@ -48,8 +48,7 @@ Plan make_plan(const Options& o, const Config& config, const ModelConfig& model,
   const TrainingPlan training{.model = model, .config = config, .ranks = o.ranks, .threads = threads};
   if (o.gpu_memory) plan.limit = static_cast<uint64_t>(*o.gpu_memory * 1e9);
   plan.memory = plan_memory(training, plan.limit ? std::optional(static_cast<int64_t>(*plan.limit)) : std::nullopt);
-  const ParamTable table = make_param_table(model, config.trainer.logical_ranks);
-  plan.traffic = largest_traffic(table.size, training.dtype(), static_cast<int>(config.trainer.logical_ranks), o.ranks);
+  plan.traffic = largest_traffic(trained_table(model, config).size, trained_dtype(config, training.dtype()), static_cast<int>(config.trainer.logical_ranks), o.ranks);
   plan.shape = {.prompt_length = o.prompt_length > 0 ? o.prompt_length : config.data.max_prompt_length,
                 .completion_length = o.completion_length > 0 ? o.completion_length : config.rollout.max_completion_length,
                 .reused = plan.memory.tape.slots > 0 && plan.memory.tape.holds_all()};

@@ -4,6 +4,7 @@
 
 #include "model/params.h"
 #include "rollout/cache_size.h"
+#include "trainer/adapter.h"
 #include "trainer/loss.h"
 
 namespace cohort {
@@ -37,6 +38,7 @@ StepTime predict_step(const TrainingPlan& plan, const StepShape& shape, const Ra
   const Config& config = plan.config;
   const ModelConfig& model = plan.model;
   const ParamTable table = make_param_table(model, config.trainer.logical_ranks);
+  const ParamTable trained = trained_table(model, config);
   const Matrices m = matrices_of(table);
   const auto element = static_cast<double>(dtype_size(plan.dtype()));
   const double gemm = speed.gemm_gflops * 1e9 / ranks_per_host, memory = speed.memory_gb_s * 1e9 / ranks_per_host;
@@ -69,13 +71,15 @@ StepTime predict_step(const TrainingPlan& plan, const StepShape& shape, const Ra
   // Passes before the gradient: every token's entropy for its quantile; or what the later updates' ratios of sequences need.
   const double looks = a.top_entropy_quantile < 1 ? iterations : make_loss_config(a).sequence_level ? (updates - 1) / parts : 0;
   const double layers = rows * (2 * m.layers + attention);  // one pass forward; backward is two of them
-  double flops = (2 * iterations + forwards) * layers + 6 * iterations * m.head * targets;
+  // An adapter's own products are thin; frozen weights have no gradient, but a frozen head's logits are computed twice.
+  const bool frozen = config.model.lora.has_value();
+  double flops = ((frozen ? 1 : 2) * iterations + forwards) * layers + 6 * iterations * m.head * targets;
   flops += (looks + (a.beta > 0 ? 1 : 0)) * (layers + 2 * m.head * targets);
   time.update_s = flops / gemm / kUpdateShare;
-  time.optimizer_s = updates * static_cast<double>(table.size) * most * kOptimizerBytes / memory;
+  time.optimizer_s = updates * static_cast<double>(trained.size) * most * kOptimizerBytes / memory;
 
   const double bytes = static_cast<double>(std::max(traffic.sent(), traffic.received()));
-  const auto calls = static_cast<double>(collectives_of_step(table.size, static_cast<int>(config.trainer.logical_ranks), plan.ranks));
+  const auto calls = static_cast<double>(collectives_of_step(trained.size, static_cast<int>(config.trainer.logical_ranks), plan.ranks));
   time.comm_s = updates * (bytes / (speed.link_gb_s * 1e9) + calls * (plan.ranks - 1) * speed.latency_us * 1e-6);
   return time;
 }

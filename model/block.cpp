@@ -1,6 +1,7 @@
 #include "model/block.h"
 
 #include "model/device.h"
+#include "model/lora.h"
 #include "model/ops/elementwise.h"
 #include "model/ops/gated.h"
 #include "model/ops/norm.h"
@@ -151,10 +152,24 @@ void final_norm(const Policy& policy, Tensor h, Tensor rstd, Tensor x, const Exe
   rmsnorm(h, rstd, x, policy.weight(policy.table.final_norm, 1, c.hidden_size), norm_params(c), ex);
 }
 
+Tensor Gradients::vector(int64_t offset, int64_t n) const { return lora ? Policy::view(lora->vector, 0, 1, n) : at(offset, 1, n); }
+
+namespace {
+
+// The gradient of a packed matrix of a layer, or of its adapter.   dy (T, N)   x (T, K)
+void weight_backward(const Policy& policy, int64_t layer, size_t matrix, int64_t offset, Tensor dy, Tensor x,
+                     const Gradients& gradients, const Exec& ex) {
+  if (gradients.lora) return lora_backward(*policy.lora, layer, matrix, gradients.flat, dy, x, *gradients.lora, gradients.parts, ex);
+  matmul_backward_weight(gradients.at(offset, dy.cols(), x.cols()), dy, x, ex, gradients.parts);
+}
+constexpr size_t kQkv = 0, kOut = 1, kGateUp = 2, kDown = 3;  // in kLayerMatrices
+
+}  // namespace
+
 void final_norm_backward(const Policy& policy, Tensor dx, Tensor dh, Tensor x, Tensor rstd, const Gradients& gradients,
                          const Exec& ex) {
   const int64_t C = policy.config.hidden_size, at = policy.table.final_norm;
-  rmsnorm_backward(dx, gradients.at(at, 1, C), dh, x, policy.weight(at, 1, C), rstd, norm_params(policy.config).offset,
+  rmsnorm_backward(dx, gradients.vector(at, C), dh, x, policy.weight(at, 1, C), rstd, norm_params(policy.config).offset,
                    ex, gradients.parts);
 }
 
@@ -180,7 +195,7 @@ Tensor before_sandwich(const Policy& policy, int64_t norm, Tensor dx, Tensor out
   if (norm == kNoParam) return dx;
   const ModelConfig& c = policy.config;
   clear(s.dout);
-  rmsnorm_backward(s.dout, gradients.at(norm, 1, c.hidden_size), dx, out, policy.weight(norm, 1, c.hidden_size), rstd,
+  rmsnorm_backward(s.dout, gradients.vector(norm, c.hidden_size), dx, out, policy.weight(norm, 1, c.hidden_size), rstd,
                    norm_params(c).offset, ex, gradients.parts);
   return s.dout;
 }
@@ -191,16 +206,16 @@ void block_mlp_backward(const Policy& policy, int64_t layer, Tensor dx, const Ta
                         const BlockTensors& b, const Gradients& gradients, const BlockGradients& s, const Exec& ex) {
   const ModelConfig& c = policy.config;
   const LayerParams& at = policy.table.layers[layer];
-  const int64_t C = c.hidden_size, F = c.intermediate_size;
+  const int64_t C = c.hidden_size;
   cast(s.dact, before_sandwich(policy, at.mlp_out_norm, dx, b.mlp_out, b.rstd_mlp_out, gradients, s, ex), ex);
   matmul_backward_input(s.dmlp, s.dact, policy.packed_layers[layer].down, ex);
   const Tensor mlp = s.dmlp;  // what was read as dmlp is left as mlp
   c.activation == Activation::silu ? swiglu_backward(s.dgate_up, mlp, s.dmlp, gate_up, ex)
                                    : geglu_backward(s.dgate_up, mlp, s.dmlp, gate_up, ex);
-  matmul_backward_weight(gradients.at(at.down, C, F), s.dact, mlp, ex, gradients.parts);
-  matmul_backward_weight(gradients.at(at.gate_up, 2 * F, C), s.dgate_up, b.h_mid, ex, gradients.parts);
+  weight_backward(policy, layer, kDown, at.down, s.dact, mlp, gradients, ex);
+  weight_backward(policy, layer, kGateUp, at.gate_up, s.dgate_up, b.h_mid, gradients, ex);
   matmul_backward_input(s.dh, s.dgate_up, policy.packed_layers[layer].gate_up, ex);
-  rmsnorm_backward(dx, gradients.at(at.mlp_norm, 1, C), s.dh, x, policy.weight(at.mlp_norm, 1, C), b.rstd_mid,
+  rmsnorm_backward(dx, gradients.vector(at.mlp_norm, C), s.dh, x, policy.weight(at.mlp_norm, 1, C), b.rstd_mid,
                    norm_params(c).offset, ex, gradients.parts);
 }
 
@@ -208,11 +223,11 @@ void block_attention_out_backward(const Policy& policy, int64_t layer, Tensor dx
                                   const Gradients& gradients, const BlockGradients& s, const Exec& ex) {
   const ModelConfig& c = policy.config;
   const LayerParams& at = policy.table.layers[layer];
-  const int64_t C = c.hidden_size, width = c.num_heads * c.head_size;
+  const int64_t C = c.hidden_size;
   const Tensor dout = before_sandwich(policy, at.attention_out_norm, dx, b.out, b.rstd_out, gradients, s, ex);
-  if (at.out_bias != kNoParam) bias_backward(gradients.at(at.out_bias, 1, C), dout, ex, gradients.parts);
+  if (at.out_bias != kNoParam && !gradients.lora) bias_backward(gradients.at(at.out_bias, 1, C), dout, ex, gradients.parts);
   cast(s.dact, dout, ex);
-  matmul_backward_weight(gradients.at(at.out, C, width), s.dact, b.attention, ex, gradients.parts);
+  weight_backward(policy, layer, kOut, at.out, s.dact, b.attention, gradients, ex);
   matmul_backward_input(s.dattention, s.dact, policy.packed_layers[layer].out, ex);
 }
 
@@ -226,15 +241,15 @@ void block_attention_in_backward(const Policy& policy, int64_t layer, Tensor dx,
   rope_split_backward(unrotated, s.dq, s.dk, s.dv, positions, policy.frequencies(layer), c.num_heads, c.num_kv_heads,
                       ex);
   if (c.qk_norm) {
-    qk_norm_backward(s.dqkv_wide, gradients.at(at.q_norm, 1, D), gradients.at(at.k_norm, 1, D), b.qk_raw, b.rstd_qk,
+    qk_norm_backward(s.dqkv_wide, gradients.vector(at.q_norm, D), gradients.vector(at.k_norm, D), b.qk_raw, b.rstd_qk,
                      policy.weight(at.q_norm, 1, D), policy.weight(at.k_norm, 1, D), qk_heads(c), norm_params(c).offset,
                      ex, gradients.parts);
     cast(s.dqkv, s.dqkv_wide, ex);
   }
-  if (at.qkv_bias != kNoParam) bias_backward(gradients.at(at.qkv_bias, 1, width), unrotated, ex, gradients.parts);
-  matmul_backward_weight(gradients.at(at.qkv, width, C), s.dqkv, b.h_in, ex, gradients.parts);
+  if (at.qkv_bias != kNoParam && !gradients.lora) bias_backward(gradients.at(at.qkv_bias, 1, width), unrotated, ex, gradients.parts);
+  weight_backward(policy, layer, kQkv, at.qkv, s.dqkv, b.h_in, gradients, ex);
   matmul_backward_input(s.dh, s.dqkv, policy.packed_layers[layer].qkv, ex);
-  rmsnorm_backward(dx, gradients.at(at.attention_norm, 1, C), s.dh, x, policy.weight(at.attention_norm, 1, C),
+  rmsnorm_backward(dx, gradients.vector(at.attention_norm, C), s.dh, x, policy.weight(at.attention_norm, 1, C),
                    b.rstd_in, norm_params(c).offset, ex, gradients.parts);
 }
 

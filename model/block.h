@@ -66,12 +66,17 @@ void block_compute_again(const Policy& policy, int64_t layer, const TakenRows& x
 // The norm before the head.   h (T, C) act   rstd (T) f32 or null
 void final_norm(const Policy& policy, Tensor h, Tensor rstd, Tensor x, const Exec& ex);
 
+struct LoraScratch;
+
 // Where gradients go: a flat f32 buffer (table.size), and how they are added up over the rows of the pack. Each
-// parameter's gradient is overwritten.
+// parameter's gradient is overwritten. With an adapter the buffer is of its table, and the policy's own parameters have none.
 struct Gradients {
   Tensor flat;
   std::span<const RowPart> parts;
+  const LoraScratch* lora = nullptr;  // with an adapter
   Tensor at(int64_t offset, int64_t n, int64_t k) const { return Policy::view(flat, offset, n, k); }
+  // Of a gain; with an adapter, memory that nobody reads.
+  Tensor vector(int64_t offset, int64_t n) const;
 };
 
 // Scratch of the backward pass, views of T rows, shared by all layers.

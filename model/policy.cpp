@@ -9,6 +9,7 @@
 #include "core/rng.h"
 #include "model/device.h"
 #include "model/ops/gpu.h"
+#include "model/ops/merge.h"
 #include "model/rope_scaling.h"
 
 namespace cohort {
@@ -74,25 +75,25 @@ void make_pieces(Policy& policy) {
 
 // body(piece, from, part): the elements of `flat`, from `begin` of the table on, that lie in a piece, from `from` on.
 template <typename Body>
-void for_pieces(const Policy& policy, int64_t begin, Tensor flat, const Body& body) {
+void for_pieces(const WeightStore& store, int64_t begin, Tensor flat, const Body& body) {
   const int64_t end = begin + flat.size();
-  CHECK(flat.dtype == policy.dtype && begin >= 0 && end <= policy.table.size, "elements [{}, {}) of {} of {} in {}", begin,
-        end, dtype_name(flat.dtype), policy.table.size, dtype_name(policy.dtype));
-  for (const WeightPiece& piece : policy.pieces) {
+  CHECK(flat.dtype == store.dtype && begin >= 0 && end <= store.table.size, "elements [{}, {}) of {} of {} in {}", begin,
+        end, dtype_name(flat.dtype), store.table.size, dtype_name(store.dtype));
+  for (const WeightPiece& piece : store.pieces) {
     const int64_t from = std::max(begin, piece.begin), to = std::min(end, piece.end);
-    if (from < to) body(piece, from, Policy::view({flat.data, flat.dtype, {flat.size()}}, from - begin, 1, to - from));
+    if (from < to) body(piece, from, WeightStore::view({flat.data, flat.dtype, {flat.size()}}, from - begin, 1, to - from));
   }
 }
 
 }  // namespace
 
-Tensor Policy::view(Tensor flat, int64_t offset, int64_t n, int64_t k) {
+Tensor WeightStore::view(Tensor flat, int64_t offset, int64_t n, int64_t k) {
   CHECK(offset >= 0 && offset + n * k <= flat.size(), "[{}, {} + {} x {}) of {} parameters", offset, offset, n, k, flat.size());
   return {static_cast<char*>(flat.data) + static_cast<size_t>(offset) * dtype_size(flat.dtype), flat.dtype, {n, k},
           flat.device};
 }
 
-Tensor Policy::weight(int64_t offset, int64_t n, int64_t k) const { return view(weights, offset, n, k); }
+Tensor WeightStore::weight(int64_t offset, int64_t n, int64_t k) const { return view(weights, offset, n, k); }
 
 void require_language_model(const ModelConfig& config) {
   CHECK_INPUT(!config.is_classifier(), "{} is a reward model: it scores texts and cannot write any", config.architecture);
@@ -115,18 +116,18 @@ std::unique_ptr<Policy> make_policy(const ModelConfig& config, DType dtype, int6
   return policy;
 }
 
-void set_weights(Policy& policy, int64_t begin, Tensor flat, const Exec& ex) {
-  for_pieces(policy, begin, flat, [&](const WeightPiece& piece, int64_t from, Tensor part) {
+void set_weights(WeightStore& store, int64_t begin, Tensor flat, const Exec& ex) {
+  for_pieces(store, begin, flat, [&](const WeightPiece& piece, int64_t from, Tensor part) {
     if (piece.packed) return pack_span(*piece.packed, from - piece.begin, part, ex);
-    copy(policy.weight(from, 1, part.size()), part);
+    copy(store.weight(from, 1, part.size()), part);
   });
 }
 
-void copy_weights(const Policy& policy, int64_t begin, Tensor flat) {
+void copy_weights(const WeightStore& store, int64_t begin, Tensor flat) {
   std::memset(flat.data, 0, flat.bytes());
-  for_pieces(policy, begin, flat, [&](const WeightPiece& piece, int64_t from, Tensor part) {
+  for_pieces(store, begin, flat, [&](const WeightPiece& piece, int64_t from, Tensor part) {
     if (piece.packed) return unpack_span(part, *piece.packed, from - piece.begin);
-    copy(part, policy.weight(from, 1, part.size()));
+    copy(part, store.weight(from, 1, part.size()));
   });
 }
 
@@ -141,16 +142,42 @@ void check_products(const Policy& policy, const Exec& ex) {
   if (!policy.config.is_classifier()) gpu::check_head_rows_alike(policy.packed_head, *ex.gpu);
 }
 
-std::string weights_fingerprint(const Policy& policy) {
+std::string weights_fingerprint(const WeightStore& store) {
   constexpr int64_t kSome = int64_t{1} << 20;
-  std::vector<std::byte> space(static_cast<size_t>(kSome) * dtype_size(policy.dtype));
+  std::vector<std::byte> space(static_cast<size_t>(kSome) * dtype_size(store.dtype));
   Fingerprint fingerprint;
-  for (int64_t begin = 0; begin < policy.table.size; begin += kSome) {
-    const Tensor some(space.data(), policy.dtype, {std::min(kSome, policy.table.size - begin)});
-    copy_weights(policy, begin, some);
+  for (int64_t begin = 0; begin < store.table.size; begin += kSome) {
+    const Tensor some(space.data(), store.dtype, {std::min(kSome, store.table.size - begin)});
+    copy_weights(store, begin, some);
     fingerprint.add({space.data(), some.bytes()});
   }
   return fingerprint.text();
+}
+
+std::unique_ptr<Policy> share_policy(const Policy& policy, const std::function<bool(const PackedWeight&)>& own) {
+  CHECK(policy.device == Device::cpu, "a policy of a GPU shared in part");
+  auto shared = std::make_unique<Policy>();
+  shared->device = policy.device, shared->dtype = policy.dtype, shared->table = policy.table;
+  shared->weights = policy.weights, shared->pieces = policy.pieces;
+  shared->config = policy.config, shared->use = PolicyUse::inference;
+  shared->rope_frequencies = policy.rope_frequencies, shared->local_rope_frequencies = policy.local_rope_frequencies;
+  shared->packed_layers.resize(policy.packed_layers.size());
+  std::vector<PackedWeight*> copies;
+  std::vector<const PackedWeight*> sources;
+  const auto take = [&](PackedWeight& to, const PackedWeight& from) {
+    const auto piece = std::ranges::find(shared->pieces, &from, [](const WeightPiece& p) -> const PackedWeight* { return p.packed; });
+    CHECK(piece != shared->pieces.end(), "a packed matrix that is no piece of its policy");
+    piece->packed = &to;
+    if (!own(from)) return share_packed(to, from);
+    to.n = from.n, to.k = from.k, to.dtype = from.dtype;
+    copies.push_back(&to), sources.push_back(&from);
+  };
+  for (size_t layer = 0; layer < policy.packed_layers.size(); ++layer)
+    for (const LayerMatrix matrix : kLayerMatrices) take(shared->packed_layers[layer].*matrix, policy.packed_layers[layer].*matrix);
+  take(shared->packed_head, policy.packed_head);
+  reserve_packed(copies);
+  for (size_t i = 0; i < copies.size(); ++i) copy_packed(*copies[i], *sources[i]);
+  return shared;
 }
 
 void init_weights(Policy& policy, uint64_t seed, const Exec& ex) {

@@ -118,7 +118,7 @@ struct TapedRows {
   std::span<const int32_t> slots;
 };
 // Forward, loss and backward in one go, with the same bits whatever comes from a tape. `gradient` and `best` as in ops/head.h.
-// gradients (table.size) f32: every parameter's is overwritten, the gaps between them stay or become 0. `parts` cover the pack; none: one part.
+// gradients (table.size; with an adapter its table's) f32: every parameter's is overwritten, the gaps between them stay or become 0. `parts` cover the pack; none: one part.
 void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
                const TokenGradient& gradient, Tensor gradients, const Exec& ex,
                std::span<const PackPart> parts = {}, const TapedRows& taped = {}, std::span<float> best = {});

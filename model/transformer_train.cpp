@@ -4,6 +4,7 @@
 
 #include "core/trace.h"
 #include "model/device.h"
+#include "model/lora.h"
 #include "model/ops/elementwise.h"
 #include "model/ops/head.h"
 #include "model/transformer.h"
@@ -23,6 +24,7 @@ struct TrainState::Impl {
   Tensor qkv, mlp;                          // forward scratch (T, (H + 2K) D) f32, (T, F) act
   Tensor dx, dselected;                     // (T, C) f32, (n, C) f32
   BlockGradients scratch;
+  LoraScratch lora;  // of a policy with an adapter
   std::vector<int32_t> kept_rows;  // tokens of the pack, ascending: rows of the embedding that get a gradient
   std::unique_ptr<Arena> kept_sums;  // (parts * kept_rows, C) at least, or null
 };
@@ -68,7 +70,8 @@ TrainState::TrainState(const Policy& policy, const TrainLimits& limits, bool che
   const int64_t T = limits.tokens, C = c.hidden_size;
   impl->limits = limits;
   impl->checkpointing = checkpointing;
-  if (checkpointing && limits.forward_tokens > 0) impl->lent = InputsInGradient(policy.table, limits.forward_tokens, C);
+  // An adapter's gradient is too small to hold anything else.
+  if (checkpointing && limits.forward_tokens > 0 && !policy.lora) impl->lent = InputsInGradient(policy.table, limits.forward_tokens, C);
   if (limits.forward_tokens > 0) impl->layers.resize(static_cast<size_t>(c.num_layers));
   const bool one_set = limits.tape || checkpointing;
   if (one_set) impl->shared.resize(static_cast<size_t>(c.num_layers));
@@ -96,6 +99,7 @@ TrainState::TrainState(const Policy& policy, const TrainLimits& limits, bool che
   plan(impl->mlp, "mlp", act, T, c.intermediate_size);
   plan(impl->dx, "dx", f32, T, C), plan(impl->dselected, "dselected", f32, limits.targets, C);
   plan_block_gradients(impl->scratch, c, act, T, plan);
+  if (policy.lora) plan_lora_scratch(impl->lora, policy, T, plan);
   impl->arena.commit(Arena::Pages::all_now, policy.device);
   for (auto& [tensor, index] : planned) *tensor = impl->arena[index];
   for (LayerActivations& a : impl->layers) a.block.qkv = impl->qkv, a.block.mlp = impl->mlp;
@@ -301,6 +305,7 @@ void backward(const Policy& policy, TrainState::Impl& s, const Layers& layers, c
                             block.q, block.k, block.v, pack.runs, head_layout(c, layer), ex);
     block_attention_in_backward(policy, layer, dx, of.x_in, pack.positions, block, gradients, scratch, ex);
   }
+  if (gradients.lora) return;
   embedding_backward(gradients.at(policy.table.embedding, c.vocab_size, c.hidden_size), kept, dx, pack.tokens, ex,
                      c.embedding_scale, gradients.parts);
 }
@@ -379,6 +384,11 @@ void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, f
     row_parts.push_back({row, part.tokens, part.merges});
     target_parts.push_back({target, part.targets, part.merges});
     row += part.tokens, target += part.targets;
+  }
+  if (policy.lora) {  // of head and embedding, which are frozen, only what goes through them
+    head_loss(s.dselected.slice_rows(0, static_cast<int64_t>(pack.rows.size())), {}, selected, policy.packed_head, pack.targets,
+              temperature, gradient, ex, c.logit_softcap, target_parts);
+    return backward(policy, s, layers, pack, {taped.tape, slots}, {flat, row_parts, &s.lora}, {}, ex);
   }
   const Gradients gradients{flat, row_parts};
   const KeptRows kept = keep_rows(s, pack, std::max<int64_t>(1, static_cast<int64_t>(parts.size())), c.hidden_size);

@@ -149,6 +149,7 @@ void CheckpointWriter::commit() {
                      {"model", identity_.model},
                      {"data", identity_.data},
                      {"reference", identity_.reference},
+                     {"base", identity_.base},
                      {"ranks", comm_.size()},
                      {"build", build_info()},
                      {"config", identity_.config},
@@ -204,6 +205,10 @@ CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& i
   check_manifest(manifest, where, identity, config);
   CHECK_INPUT(get_string(manifest, "reference", where) == identity.reference,
               "{}: the reference model of the KL term has other weights than when the checkpoint was written", where);
+
+  CHECK_INPUT(get_string_or(manifest, "base", where, "") == identity.base,
+              "{}: the base model under the adapter has other weights than when the checkpoint was written; put back the files that the run "
+              "began with, or start anew with run.resume=never", where);
 
   for (int k = optimizer.owned_shards().first; k < optimizer.owned_shards().last; ++k) {
     const fs::path path = shard_file(checkpoint, k);

@@ -1,7 +1,7 @@
 // Checkpoints: what a run needs to go on as if it had never stopped, written so that it is either complete or absent.
 //
-// checkpoints/step_N/ holds shard_K.bin for each logical rank K (float32: master weights, m, v of its span) and
-// manifest.json, written last. The weights themselves are the rounded masters. Everything else - data order, random
+// checkpoints/step_N/ holds shard_K.bin for each logical rank K (float32: master weights, m, v of its span; of an adapter where one
+// is trained) and manifest.json, written last. The weights themselves are the rounded masters. Everything else - data order, random
 // draws, learning rate - is a function of the config and the step.
 #pragma once
 
@@ -25,6 +25,7 @@ struct RunIdentity {
   std::string data;    // fingerprint of the training data
   std::string model;   // fingerprint of the parameter table, the dtype and the files beside the weights
   std::string reference;  // fingerprint of the reference's weights; "" without one
+  std::string base;       // fingerprint of the weights under an adapter; "" without one
 };
 
 struct CheckpointState {

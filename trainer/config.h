@@ -35,9 +35,20 @@ struct ModelInitConfig {
   bool operator==(const ModelInitConfig&) const = default;
 };
 
+// A low-rank adapter that is trained in place of the weights (model/lora.h).
+struct LoraSection {
+  int64_t rank = 16;
+  double alpha = 32;
+  std::vector<std::string> target_modules = {"all-linear"};
+  double dropout = 0;  // no other is possible: the sampler's forward pass is the trainer's
+  bool save_merged = false;
+  bool operator==(const LoraSection&) const = default;
+};
+
 struct ModelSection {
   std::string path;                     // a Hugging Face folder; or
   std::optional<ModelInitConfig> init;  // from scratch; exactly one of the two
+  std::optional<LoraSection> lora;
   std::string dtype = "auto";           // auto (the checkpoint's) | float32 | bfloat16
   bool operator==(const ModelSection&) const = default;
 };

@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "core/text.h"
+#include "model/lora.h"
 #include "model/text/chat_template_input.h"
 #include "model/text/chat_template_time.h"
 #include "trainer/config_schema.h"
@@ -70,6 +71,18 @@ struct Checker {
             "neither model.path (a Hugging Face folder) nor model.init (a model from scratch) is "
             "given");
     if (config.model.init) init(*config.model.init);
+    if (config.model.lora) lora(*config.model.lora);
+  }
+
+  void lora(const LoraSection& l) const {
+    require(l.dropout == 0, {"model.lora.dropout", "model.lora"},
+            "model.lora.dropout: found {}; allowed: 0, as a forward pass with dropout is not the one that sampled", l.dropout);
+    accept("model.lora.target_modules", [&] { lora_modules(l.target_modules); });
+    require(config.run.device == "cpu", {"run.device", "model.lora"},
+            "model.lora is not computed on run.device: {}; use run.device: cpu, or train all weights (model.lora: null)", config.run.device);
+    require(config.algorithm.ref_model_sync_steps == 0, {"algorithm.ref_model_sync_steps", "model.lora"},
+            "algorithm.ref_model_sync_steps: found {}, but with model.lora the reference is the base without the adapter, which never moves; "
+            "allowed: 0", config.algorithm.ref_model_sync_steps);
   }
 
   void init(const ModelInitConfig& m) const {

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/json.h"
+#include "model/lora.h"
 #include "trainer/advantage.h"
 #include "trainer/config.h"
 #include "trainer/config_check.h"
@@ -43,6 +44,7 @@ Entries identity_entries(Config config) {
   config.algorithm.scale_rewards = resolved_scale_rewards(config.algorithm);
   make_set(config.rollout.stop);
   make_set(config.rollout.stop_token_ids);
+  if (config.model.lora) config.model.lora->target_modules = lora_modules(config.model.lora->target_modules);
   Entries entries;
   for (const SectionRow& row : config_sections()) {
     if (config.sft && !config_reads(config, row.name)) continue;

@@ -49,6 +49,8 @@ constexpr auto model = in<&Config::model, M>;
 template <auto M>
 constexpr auto init = inside<&Config::model, &ModelSection::init, M>;
 template <auto M>
+constexpr auto lora = inside<&Config::model, &ModelSection::lora, M>;
+template <auto M>
 constexpr auto data = in<&Config::data, M>;
 template <auto M>
 constexpr auto task = inside<&Config::data, &DataSection::task, M>;
@@ -75,6 +77,7 @@ std::vector<KeyRow> make_keys() {
   using R = RunConfig;
   using M = ModelSection;
   using I = ModelInitConfig;
+  using P = LoraSection;
   using D = DataSection;
   using K = TaskConfig;
   using U = CurriculumConfig;
@@ -124,6 +127,17 @@ std::vector<KeyRow> make_keys() {
        .help = "tokens of a prompt and its completion together"},
       {.section = "model.init", .name = "rope_theta", .value = init<&I::rope_theta>, .bounds = {.low = 1},
        .help = "base of the rotary position embedding"},
+
+      {.section = "model.lora", .name = "rank", .value = lora<&P::rank>, .bounds = from(1, 1024),
+       .help = "columns of B, rows of A; PEFT's r"},
+      {.section = "model.lora", .name = "alpha", .value = lora<&P::alpha>, .bounds = {.low = 0, .high = 1e6, .above = true},
+       .help = "the adapter counts alpha / rank times; PEFT's lora_alpha"},
+      {.section = "model.lora", .name = "target_modules", .value = lora<&P::target_modules>,
+       .help = "of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj; all-linear: all of them"},
+      {.section = "model.lora", .name = "dropout", .value = lora<&P::dropout>, .bounds = from(0, 1),
+       .help = "0: sampling and training are one forward pass"},
+      {.section = "model.lora", .name = "save_merged", .value = lora<&P::save_merged>, .decides_bits = false,
+       .help = "write final_merged/ beside the adapter in final/: a whole model"},
 
       {.section = "data", .name = "train", .value = data<&D::train>, .may_be_null = true, .decides_bits = false,
        .has_weights = true,
@@ -392,6 +406,8 @@ const std::vector<SectionRow>& config_sections() {
       {.name = "model", .help = "exactly one of path and init"},
       optional_map<&Config::model, &ModelSection::init>("model.init",
                                                         "a model from scratch, reading bytes"),
+      optional_map<&Config::model, &ModelSection::lora>("model.lora",
+                                                        "train a low-rank adapter, not the weights: docs/lora.md"),
       {.name = "data", .help = "exactly one of train and task"},
       optional_map<&Config::data, &DataSection::curriculum>("data.curriculum", "skip problems by their measured pass rate: docs/algorithms.md"),
       optional_map<&Config::data, &DataSection::task>("data.task", "problems made by cohort"),

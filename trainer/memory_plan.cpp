@@ -14,6 +14,7 @@
 #include "model/kv_cache.h"
 #include "model/ops/sample.h"
 #include "model/params.h"
+#include "trainer/adapter.h"
 #include "trainer/checkpoint_layout.h"
 #include "trainer/generator_setup.h"
 #include "trainer/gradient_sum.h"
@@ -159,13 +160,14 @@ int64_t threads_of(const TrainingPlan& plan) {
 
 // The largest request for workspace in an update (model/cpu): the head's, whose rows go through the vocabulary together, or
 // that of a weight's gradient; a panel of weights for each thread; and what each of `parts` packs adds to the embedding.
-int64_t workspace(const Sizes& s, int64_t rows, int64_t parts, int64_t threads) {
+int64_t workspace(const Sizes& s, int64_t rows, int64_t parts, int64_t threads, bool frozen_head) {
   constexpr int64_t kChunk = 384, kBlock = 8 * kChunk, kPanel = 48, kRowsInCache = 64;  // as head.cpp, gemm.h
   const int64_t vocabulary = std::min(s.V, kBlock), deepest = std::max({s.C, s.F, s.width});
-  const int64_t head = 12 * (s.V / kChunk + 1) * rows + s.act * (rows * (vocabulary + s.C) + vocabulary * s.C) +
-                       threads * (4 * kRowsInCache * kChunk + s.act * kChunk * rows);
+  constexpr int64_t kOwnLogits = 8 << 20;  // where no gradient of the layers lends its memory
+  const int64_t head = 12 * (s.V / kChunk + 1) * rows + s.act * (rows * vocabulary + vocabulary * s.C) + threads * 4 * kRowsInCache * kChunk;
+  const int64_t of_head = frozen_head ? 4 * std::min(kOwnLogits, rows * s.V) : s.act * rows * (s.C + threads * kChunk);
   const int64_t layer = s.act * rows * (s.C + 2 * s.F);
-  return std::max(head, layer) + threads * kPanel * deepest * s.act + 4 * s.C * parts * std::min(s.V, rows);
+  return std::max(head + of_head, layer) + threads * kPanel * deepest * s.act + (frozen_head ? 0 : 4 * s.C * parts * std::min(s.V, rows));
 }
 
 // A process before it has a model: program, libraries, tokenizer, data.
@@ -209,16 +211,36 @@ DType TrainingPlan::dtype() const {
 
 namespace {
 
+std::optional<LoraLayout> lora_layout(const TrainingPlan& plan) {
+  if (!plan.config.model.lora) return {};
+  const int64_t shards = plan.config.trainer.logical_ranks;
+  return make_lora_layout(plan.model, make_param_table(plan.model, shards), lora_config(*plan.config.model.lora), shards);
+}
+
+// Of the optimizer's state and of checkpoints.
+int64_t own_span(const TrainingPlan& plan) {
+  const int64_t logical = plan.config.trainer.logical_ranks;
+  return trained_table(plan.model, plan.config).size / logical * Shares(logical, plan.ranks).owned;
+}
+
 // There before cache and tape are chosen.
 std::vector<MemoryPiece> loaded_memory(const TrainingPlan& plan) {
   const Sizes s(plan.model, plan.dtype());
   const ParamTable table = make_param_table(plan.model, plan.config.trainer.logical_ranks);
   std::vector<MemoryPiece> pieces;
   add_weights(pieces, table, s.act, "");
-  if (plan.config.algorithm.beta > 0) add_weights(pieces, table, s.act, "reference ");
+  if (const std::optional<LoraLayout> lora = lora_layout(plan)) {  // whose base is the reference, too
+    const int64_t rank = plan.config.model.lora->rank;
+    int64_t factors = 0;
+    for (const auto& matrices : lora->layers)
+      for (const LoraMatrix& matrix : matrices) factors += matrix.columns(rank) * (matrix.n + matrix.k);
+    add(pieces, "base of adapted matrices", lora->merged * s.act);
+    add(pieces, fmt::format("adapter (rank {})", rank), 4 * lora->table.size + factors * s.act);
+  } else if (plan.config.algorithm.beta > 0) {
+    add_weights(pieces, table, s.act, "reference ");
+  }
   // A bfloat16 weight keeps the lower half of its master beside it; a float32 weight is its own.
-  const int64_t span = table.size / plan.config.trainer.logical_ranks * Shares(plan.config.trainer.logical_ranks, plan.ranks).owned;
-  add(pieces, "optimizer (own span)", span * (8 + (plan.dtype() == DType::bf16 ? 2 : 0)));
+  add(pieces, "optimizer (own span)", own_span(plan) * (8 + (trained_dtype(plan.config, plan.dtype()) == DType::bf16 ? 2 : 0)));
   add(pieces, "program", kProgram);
   return pieces;
 }
@@ -242,19 +264,21 @@ int64_t known_of_tokens(const TrainingPlan& plan, int64_t owned) {
 void add_update(std::vector<MemoryPiece>& pieces, const TrainingPlan& plan, const Passes& passes, Kept kept) {
   const Sizes s(plan.model, plan.dtype());
   const int64_t logical = plan.config.trainer.logical_ranks;
-  const ParamTable table = make_param_table(plan.model, logical);
+  const std::optional<LoraLayout> lora = lora_layout(plan);
+  const ParamTable table = trained_table(plan.model, plan.config);
   const int64_t size = table.size;
   const Shares shares(logical, plan.ranks);
-  const int64_t span = size / logical * shares.owned;
+  const int64_t span = own_span(plan);
   add(pieces, fmt::format("gradients ({} float32 buffers)", passes.buffers), passes.buffers * size * 4);
   if (plan.ranks > 1)  // what is received of gradients, and sent and received of weights, at once
     add(pieces, "exchange with other ranks",
-        4 * (shares.sums - 1) * std::min(span, kExchangedGradients) + s.act * std::min(size, kSharedWeights));
+        4 * (shares.sums - 1) * std::min(span, kExchangedGradients) + static_cast<int64_t>(dtype_size(trained_dtype(plan.config, plan.dtype()))) * std::min(size, kSharedWeights));
   // With checkpointing the layers' inputs lie in the gradient, where they fit.
-  if (kept == Kept::inputs_and_one_layer && InputsInGradient(table, passes.rows, s.C).each > 0) kept = Kept::one_layer;
-  add(pieces, fmt::format("training activations ({} rows)", passes.rows), training_activations(s, passes.rows, kept));
+  if (kept == Kept::inputs_and_one_layer && !lora && InputsInGradient(table, passes.rows, s.C).each > 0) kept = Kept::one_layer;
+  const int64_t scratch = lora ? lora->most_columns * (2 * s.act * passes.rows + 4 * lora->largest_n) : 0;  // as LoraScratch
+  add(pieces, fmt::format("training activations ({} rows)", passes.rows), training_activations(s, passes.rows, kept) + scratch);
   const int64_t threads = threads_of(plan);
-  add(pieces, fmt::format("workspace ({} threads)", threads), workspace(s, passes.rows, shares.owned, threads));
+  add(pieces, fmt::format("workspace ({} threads)", threads), workspace(s, passes.rows, shares.owned, threads, lora.has_value()));
 }
 
 }  // namespace
@@ -299,12 +323,14 @@ std::vector<MemoryPiece> warm_start_memory(const TrainingPlan& plan) {
   if (!plan.config.trainer.warm_start || plan.config.trainer.warm_start->steps == 0) return {};
   Config config = plan.config;
   config.algorithm.beta = 0;  // the reference is the model that comes out of it
-  std::vector<MemoryPiece> pieces = loaded_memory({plan.model, config, plan.ranks, plan.longest_prompt, plan.eval_problems, plan.dtype(), plan.threads});
+  config.model.lora.reset();  // so is the base of an adapter: all weights are trained
+  const TrainingPlan warm{plan.model, config, plan.ranks, plan.longest_prompt, plan.eval_problems, plan.dtype(), plan.threads};
+  std::vector<MemoryPiece> pieces = loaded_memory(warm);
   const int64_t solution = config.rollout.max_completion_length;  // a guess: solutions are what completions should become
   const Passes passes = largest_pass(plan, Shares(config.trainer.logical_ranks, plan.ranks).owned, config.trainer.warm_start->problems_per_step,
                                      plan.prompt() + solution - 1, plan.prompt() + solution);
-  add_update(pieces, plan, passes, config.trainer.gradient_checkpointing ? Kept::inputs_and_one_layer : Kept::all_layers);
-  for (const MemoryPiece& piece : final_memory(plan)) pieces.push_back(piece);
+  add_update(pieces, warm, passes, config.trainer.gradient_checkpointing ? Kept::inputs_and_one_layer : Kept::all_layers);
+  for (const MemoryPiece& piece : final_memory(warm)) pieces.push_back(piece);
   return pieces;
 }
 
@@ -328,7 +354,8 @@ std::vector<MemoryPiece> evaluation_memory(const TrainingPlan& plan, std::option
 }
 
 std::vector<MemoryPiece> final_memory(const TrainingPlan& plan) {
-  const bool rounded = !plan.config.model.init && plan.dtype() == DType::bf16 && exact_dtype(plan.model.dtype) == DType::f32;
+  const std::optional<LoraSection>& lora = plan.config.model.lora;
+  const bool rounded = (!lora || lora->save_merged) && !plan.config.model.init && plan.dtype() == DType::bf16 && exact_dtype(plan.model.dtype) == DType::f32;
   std::vector<MemoryPiece> pieces;
   if (rounded) add(pieces, "all master weights, to be saved", make_param_table(plan.model, plan.config.trainer.logical_ranks).size * 4);
   return pieces;
@@ -336,9 +363,7 @@ std::vector<MemoryPiece> final_memory(const TrainingPlan& plan) {
 
 std::vector<MemoryPiece> checkpoint_memory(const TrainingPlan& plan, std::optional<int64_t> free_bytes) {
   if (plan.config.trainer.save_steps == 0) return {};
-  const int64_t logical = plan.config.trainer.logical_ranks;
-  const int64_t span = make_param_table(plan.model, logical).size / logical * Shares(logical, plan.ranks).owned;
-  const auto state = static_cast<int64_t>(kShardParts.size() * sizeof(float)) * span;
+  const auto state = static_cast<int64_t>(kShardParts.size() * sizeof(float)) * own_span(plan);
   std::vector<MemoryPiece> pieces;
   if (!free_bytes || state <= *free_bytes / 2) add(pieces, "copies for a checkpoint", state);
   return pieces;
@@ -382,9 +407,9 @@ TapeSize planned_tape(const TrainingPlan& plan, const MemoryRoom& room, const Ca
 
 ModelConfig planned_model(const Config& config) {
   if (!config.model.init) {
+    check_model_folder(config.model.path);
     ModelConfig model = load_model_config(config.model.path);
     require_language_model(model);
-    check_model_folder(config.model.path);
     model.dtype = stored_as(exact_dtype(config.model.path));
     return model;
   }

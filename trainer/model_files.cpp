@@ -57,22 +57,43 @@ std::string ModelFiles::fingerprint() const {
   return cohort::fingerprint(text);
 }
 
-ModelFiles read_model_files(const fs::path& source, const ParamTable& table) {
-  ModelFiles result{.source = source, .dtypes = dtypes_in(source, table), .config_dtype = config_dtype(source)};
-  const auto take = [&](const fs::path& name) { result.files.emplace_back(name.string(), read_file(source / name)); };
+namespace {
+
+// Those of `source` that are there, licences aside; sorted.
+std::vector<std::pair<std::string, std::string>> read_text_files(const fs::path& source) {
+  std::vector<std::pair<std::string, std::string>> files;
+  const auto take = [&](const fs::path& name) { files.emplace_back(name.string(), read_file(source / name)); };
   for (const char* name : kModelFiles)
     if (fs::exists(source / name)) take(name);
-  for (const char* name : kNotices) {
-    if (!is_notice(source / name)) continue;
-    try {
-      take(name);
-    } catch (const Error&) {
-      continue;  // unreadable
-    }
-  }
   if (fs::is_directory(source / kMoreTemplates)) {
     for (const fs::directory_entry& entry : fs::directory_iterator(source / kMoreTemplates))
       if (entry.path().extension() == ".jinja") take(fs::path(kMoreTemplates) / entry.path().filename());
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+bool is_of_weights(std::string_view name) { return name == "config.json" || name == "generation_config.json"; }
+
+}  // namespace
+
+void take_text_files(ModelFiles& files, const fs::path& adapter) {
+  if (!fs::exists(adapter / "tokenizer.json")) return;
+  std::erase_if(files.files, [](const auto& file) { return !is_of_weights(file.first) && !among(kNotices, file.first); });
+  for (auto& file : read_text_files(adapter))
+    if (!is_of_weights(file.first)) files.files.push_back(std::move(file));
+  std::ranges::sort(files.files);
+}
+
+ModelFiles read_model_files(const fs::path& source, const ParamTable& table) {
+  ModelFiles result{.source = source, .files = read_text_files(source), .dtypes = dtypes_in(source, table), .config_dtype = config_dtype(source)};
+  for (const char* name : kNotices) {
+    if (!is_notice(source / name)) continue;
+    try {
+      result.files.emplace_back(name, read_file(source / name));
+    } catch (const Error&) {
+      continue;  // unreadable
+    }
   }
   std::ranges::sort(result.files);
   return result;

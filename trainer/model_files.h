@@ -25,6 +25,9 @@ struct ModelFiles {
 // taken along where that is possible: a run is not lost to them.
 ModelFiles read_model_files(const std::filesystem::path& source, const ParamTable& table);
 
+// Tokenizer and template files of `adapter`, in place of all of them, where it has a tokenizer.
+void take_text_files(ModelFiles& files, const std::filesystem::path& adapter);
+
 // Files of `source` that are not carried over, sorted; weights and hidden files aside.
 std::vector<std::string> files_left_out(const std::filesystem::path& source);
 

@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "core/files.h"
+#include "model/adapter_folder.h"
 #include "model/formats/convert_numbers.h"
 #include "model/formats/read_weights.h"
 #include "model/formats/safetensors.h"
@@ -60,11 +61,27 @@ namespace {
 
 // transformers would apply an adapter that lies in the folder: the same folder must not be another model here.
 void refuse_adapter(const fs::path& dir) {
+  CHECK_INPUT(!is_adapter_folder(dir), "{}: holds an adapter alone, and a whole model is needed; cohort import {} OUT_DIR merges it into its base",
+              dir.string(), dir.string());
   for (const char* name : {"adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"})
     CHECK_INPUT(!fs::exists(dir / name),
-                "{}: holds {}, and adapters are not applied; merge it into the weights (in Python with peft: merge_and_unload, then "
-                "save_pretrained to a new folder), or remove it to use the model without",
+                "{}: holds {} beside a whole model; move the adapter to a folder of its own, which cohort import, generate, logprobs and eval "
+                "read with its base, or remove it to use the model without",
                 dir.string(), name);
+}
+
+// The adapter's folder has a tokenizer of its own where one was saved with it.
+LoadedModel load_adapter(const fs::path& dir, const std::string& dtype, int64_t shards, const Exec& ex, const fs::path& given) {
+  const AdapterConfig adapter = read_adapter_config(dir);
+  const fs::path base = adapter_base(dir, adapter, given);
+  refuse_adapter(base);
+  LoadedModel model = load_model(base, dtype, shards, ex, PolicyUse::inference);
+  merge_adapter(*model.policy, dir, adapter, ex);
+  model.adapter = dir;
+  if (!fs::exists(dir / "tokenizer.json")) return model;
+  model.tokenizer = Tokenizer::load(dir), model.chat_template = ChatTemplate::load(dir);
+  check_vocabulary(model.tokenizer, model.policy->config, dir);
+  return model;
 }
 
 }  // namespace
@@ -89,7 +106,11 @@ DType exact_dtype(const fs::path& model_dir) {
   return exact_dtype_of(SafetensorsFolder::open(model_dir));
 }
 
-LoadedModel load_model(const fs::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex, PolicyUse use) {
+LoadedModel load_model(const fs::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex, PolicyUse use,
+                       const fs::path& base) {
+  if (use == PolicyUse::inference && is_adapter_folder(model_dir)) return load_adapter(model_dir, dtype, shards, ex, base);
+  CHECK_USAGE(base.empty(), "--base {}: {} is no adapter's folder, which has an adapter_config.json and no config.json", base.string(),
+              model_dir.string());
   refuse_adapter(model_dir);
   const ModelConfig config = load_model_config(model_dir);
   std::future<Text> text = load_text(model_dir);

@@ -21,7 +21,8 @@ struct LoadedModel {
   std::unique_ptr<Policy> policy;
   Tokenizer tokenizer;
   ChatTemplate chat_template;
-  std::filesystem::path source;  // the folder its config and tokenizer files came from
+  std::filesystem::path source;  // the folder its config and tokenizer files came from; of an adapter: its base's
+  std::filesystem::path adapter = {};  // the folder of an adapter that is merged into the weights; empty: none
 };
 
 // The dtype in memory: auto | float32 | bfloat16. `exact`: what auto gives.
@@ -31,8 +32,10 @@ DType dtype_in_memory(const std::string& wanted, DType exact);
 DType exact_dtype(const std::filesystem::path& model_dir);
 
 // dtype: auto (exact_dtype) | float32 | bfloat16.    shards: logical ranks (1 for inference)
+// For inference also an adapter's folder (model/adapter_folder.h): its base, which `base` may name, with the adapter merged into
+// the weights; the adapter's tokenizer and template where it has some.
 LoadedModel load_model(const std::filesystem::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex,
-                       PolicyUse use = PolicyUse::training);
+                       PolicyUse use = PolicyUse::training, const std::filesystem::path& base = {});
 
 // True when the policy's weights are roundings of what the files hold: bfloat16 of float32 or float16. Training then
 // starts from the files' numbers (read_masters), and saves its float32 masters.

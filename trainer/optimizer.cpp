@@ -8,18 +8,19 @@
 #include "core/clock.h"
 #include "core/trace.h"
 #include "model/device.h"
+#include "model/lora.h"
 
 namespace cohort {
 
 Optimizer::Optimizer(Policy& policy, const OptimSection& config, int logical_ranks, Comm& comm, int64_t shared_weights)
-    : policy_(policy), config_(config), logical_ranks_(logical_ranks), shared_weights_(shared_weights), comm_(comm),
-      gradients_(policy.table.size, logical_ranks, comm, kExchangedGradients, policy.device) {
+    : policy_(policy), trained_(policy.lora ? policy.lora->params : policy), config_(config), logical_ranks_(logical_ranks), shared_weights_(shared_weights), comm_(comm),
+      gradients_(trained_.table.size, logical_ranks, comm, kExchangedGradients, trained_.device) {
   // All of it 0: with no lower half and nothing rounded up, masters are the weights.
   const int64_t count = gradients_.owned_end() - gradients_.owned_begin();
   constexpr DType kHalves = DType::bf16;  // of that size
-  const size_t low = arena_.plan("lower halves", kHalves, {policy.dtype == DType::bf16 ? count : 0}),
+  const size_t low = arena_.plan("lower halves", kHalves, {trained_.dtype == DType::bf16 ? count : 0}),
                m = arena_.plan("m", DType::f32, {count}), v = arena_.plan("v", DType::f32, {count});
-  arena_.commit(Arena::Pages::all_now, policy.device);
+  arena_.commit(Arena::Pages::all_now, trained_.device);
   low_ = arena_[low], m_ = arena_[m], v_ = arena_[v];
 }
 
@@ -27,7 +28,7 @@ Optimizer::Optimizer(Policy& policy, const OptimSection& config, int logical_ran
 AdamWState Optimizer::state(int64_t begin, int64_t count) const {
   const size_t at = static_cast<size_t>(begin - gradients_.owned_begin()), n = static_cast<size_t>(count);
   AdamWState state{{}, {m_.f32() + at, n}, {v_.f32() + at, n}};
-  if (policy_.dtype == DType::bf16) state.low = {static_cast<uint16_t*>(low_.data) + at, n};
+  if (trained_.dtype == DType::bf16) state.low = {static_cast<uint16_t*>(low_.data) + at, n};
   return state;
 }
 
@@ -102,7 +103,7 @@ double Optimizer::step(double learning_rate, const std::vector<bool>& leaf_used,
   if (config_.max_grad_norm > 0)
     update.gradient_scale = static_cast<float>(std::min(1.0, config_.max_grad_norm / (norm + 1e-6)));
   const int64_t begin = gradients_.owned_begin(), end = gradients_.owned_end();
-  for (const WeightPiece& piece : policy_.pieces) {
+  for (const WeightPiece& piece : trained_.pieces) {
     const int64_t from = std::max(begin, piece.begin), to = std::min(end, piece.end);
     if (from >= to) continue;
     update.weight_decay = piece.decay ? config_.weight_decay : 0.0f;
@@ -110,7 +111,7 @@ double Optimizer::step(double learning_rate, const std::vector<bool>& leaf_used,
     if (piece.packed) {
       adamw(*piece.packed, from - piece.begin, state(from, to - from), part, update, ex);
     } else {
-      adamw(policy_.weight(from, 1, to - from), state(from, to - from), part, update, ex);
+      adamw(trained_.weight(from, 1, to - from), state(from, to - from), part, update, ex);
     }
   }
   ++policy_.version;
@@ -118,6 +119,7 @@ double Optimizer::step(double learning_rate, const std::vector<bool>& leaf_used,
   start = Clock::now();
   share_weights(ex);
   comm_seconds_ += seconds_since(start);
+  apply(ex);
   return norm;
 }
 
@@ -127,7 +129,7 @@ void Optimizer::share_weights(const Exec& ex) {
   if (ranks == 1) return;
   const Span span(ex.trace, "comm");
   const int64_t exchange = std::max<int64_t>(1, shared_weights_ / ranks);
-  const auto element = static_cast<int64_t>(dtype_size(policy_.dtype));
+  const auto element = static_cast<int64_t>(dtype_size(trained_.dtype));
   std::vector<ParamSpan> owned;
   int64_t longest = 0;
   for (int r = 0; r < ranks; ++r) {
@@ -141,11 +143,11 @@ void Optimizer::share_weights(const Exec& ex) {
     for (const ParamSpan& rank : owned)
       offsets.push_back(offsets.back() + std::clamp<int64_t>(rank.end - rank.begin - done, 0, exchange) * element);
     const auto part = [&](int r) {
-      return Tensor(space.data() + offsets[r], policy_.dtype, {(offsets[r + 1] - offsets[r]) / element});
+      return Tensor(space.data() + offsets[r], trained_.dtype, {(offsets[r + 1] - offsets[r]) / element});
     };
     const Tensor mine = part(comm_.rank());
     const auto take = [&](int64_t at, int64_t count) {
-      copy_weights(policy_, owned[comm_.rank()].begin + done + at, Policy::view(mine, at, 1, count));
+      copy_weights(trained_, owned[comm_.rank()].begin + done + at, Policy::view(mine, at, 1, count));
     };
     constexpr int64_t kTask = 1 << 16;
     if (on_gpu()) {
@@ -156,27 +158,34 @@ void Optimizer::share_weights(const Exec& ex) {
     }
     comm_.all_gather_spans({space.data(), static_cast<size_t>(offsets.back())}, offsets, "weights");
     for (int r = 0; r < ranks; ++r)
-      if (r != comm_.rank() && part(r).size() > 0) set_weights(policy_, owned[r].begin + done, part(r), ex);
+      if (r != comm_.rank() && part(r).size() > 0) set_weights(trained_, owned[r].begin + done, part(r), ex);
   }
+}
+
+// What the policy computes with follows what is trained.
+void Optimizer::apply(const Exec& ex) {
+  if (!policy_.lora) return;
+  const Span span(ex.trace, "merge adapter");
+  merge_lora(policy_, ex);
 }
 
 // Elements [begin, begin + out.size()) of the table, all of them owned.
 void Optimizer::read_masters(int64_t begin, std::span<float> out) const {
   const auto count = static_cast<int64_t>(out.size());
-  std::vector<std::byte> space(out.size() * dtype_size(policy_.dtype));
-  const Tensor weights(space.data(), policy_.dtype, {count});
-  copy_weights(policy_, begin, weights);
+  std::vector<std::byte> space(out.size() * dtype_size(trained_.dtype));
+  const Tensor weights(space.data(), trained_.dtype, {count});
+  copy_weights(trained_, begin, weights);
   join_masters(out, weights, host_state(begin, count).state);
 }
 
 void Optimizer::write_masters(int64_t begin, std::span<const float> in, const Exec& ex) {
   const auto count = static_cast<int64_t>(in.size());
-  std::vector<std::byte> space(in.size() * dtype_size(policy_.dtype));
-  const Tensor weights(space.data(), policy_.dtype, {count});
+  std::vector<std::byte> space(in.size() * dtype_size(trained_.dtype));
+  const Tensor weights(space.data(), trained_.dtype, {count});
   const HostState host = host_state(begin, count);
   split_masters(weights, host.state, in);
   put(host);
-  set_weights(policy_, begin, weights, ex);
+  set_weights(trained_, begin, weights, ex);
 }
 
 void Optimizer::set_masters(const std::function<void(int64_t, std::span<float>)>& read, const Exec& ex) {
@@ -188,10 +197,11 @@ void Optimizer::set_masters(const std::function<void(int64_t, std::span<float>)>
     write_masters(at, masters, ex);
   }
   share_weights(ex);  // the masters may be other numbers than those that the weights were rounded from
+  apply(ex);
 }
 
 std::vector<float> Optimizer::gather_masters() {
-  std::vector<float> all(static_cast<size_t>(policy_.table.size));
+  std::vector<float> all(static_cast<size_t>(trained_.table.size));
   const int64_t begin = gradients_.owned_begin();
   read_masters(begin, std::span(all).subspan(static_cast<size_t>(begin), static_cast<size_t>(m_.size())));
   if (comm_.size() == 1) return all;
@@ -243,6 +253,7 @@ void Optimizer::restore(int64_t steps_done, const Exec& ex) {
   steps_done_ = steps_done;
   ++policy_.version;
   share_weights(ex);
+  apply(ex);
 }
 
 }  // namespace cohort

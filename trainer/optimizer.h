@@ -19,7 +19,8 @@ constexpr int64_t kSharedWeights = int64_t{1} << 24;
 
 class Optimizer {
  public:
-  // Master weights start as the policy's weights (see set_masters). State covers this rank's logical ranks' spans.
+  // Of the policy's weights, or of its adapter's, where it has one. Master weights start as those weights (see set_masters). State
+  // covers this rank's logical ranks' spans.
   // `shared_weights`: bounds the buffer in which ranks exchange weights, >= size(); changes no bit.
   Optimizer(Policy& policy, const OptimSection& config, int logical_ranks, Comm& comm,
             int64_t shared_weights = kSharedWeights);
@@ -40,6 +41,7 @@ class Optimizer {
   // Returns the gradient norm before clipping. A non-finite norm throws (exit code 5) and changes nothing.
   double step(double learning_rate, const std::vector<bool>& leaf_used, const Exec& ex);
 
+  const ParamTable& table() const { return trained_.table; }  // of what is trained
   int logical_ranks() const { return logical_ranks_; }
   int64_t steps_done() const { return steps_done_; }
   bool on_gpu() const { return policy_.device == Device::cuda; }  // the state is there, for the thread that runs steps alone
@@ -48,7 +50,7 @@ class Optimizer {
 
   // The state of shard (logical rank) `shard`, for checkpoints; owned shards only. Elements [begin, begin + size) of it.
   enum class Part : uint8_t { master, m, v };
-  int64_t shard_size() const { return policy_.table.size / logical_ranks_; }
+  int64_t shard_size() const { return trained_.table.size / logical_ranks_; }
   void read_state(int shard, Part part, int64_t begin, std::span<float> out) const;
   void write_state(int shard, Part part, int64_t begin, std::span<const float> in, const Exec& ex);
   LogicalRange owned_shards() const { return gradients_.range(); }
@@ -66,8 +68,10 @@ class Optimizer {
   void read_masters(int64_t begin, std::span<float> out) const;
   void write_masters(int64_t begin, std::span<const float> in, const Exec& ex);
   void share_weights(const Exec& ex);
+  void apply(const Exec& ex);
 
   Policy& policy_;
+  WeightStore& trained_;
   OptimSection config_;
   int logical_ranks_;
   int64_t shared_weights_;

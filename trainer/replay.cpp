@@ -70,7 +70,7 @@ void run_and_compare(const ReplayRequest& request, const Config& config, Comm& c
   const fs::path checkpoint = request.run / fmt::format("checkpoints/step_{}", request.step);
   result.state = fs::exists(checkpoint / "manifest.json");
   if (result.different || !result.state) return;
-  if (const auto found = compare_state(checkpoint, run.policy().table, run.optimizer(), comm)) {
+  if (const auto found = compare_state(checkpoint, run.optimizer().table(), run.optimizer(), comm)) {
     result.different = true;
     result.comparison.first = {request.step, fmt::format("checkpoints/step_{}, {}", request.step, found->where), found->stored, found->now};
   }

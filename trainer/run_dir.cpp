@@ -9,6 +9,7 @@
 
 #include "core/check.h"
 #include "core/files.h"
+#include "trainer/adapter.h"
 #include "trainer/checkpoint.h"
 
 namespace cohort {
@@ -145,11 +146,19 @@ void RunDir::write_evaluation(const std::string& name, const std::string& lines)
 
 void RunDir::write_model(const Policy& policy, const ModelFiles& files, const fs::path& target,
                          std::span<const float> masters) const {
+  write_folder(target, [&](const fs::path& dir) { save_model(policy, files, dir, {.masters = masters}); });
+}
+
+void RunDir::write_adapter(const LoraAdapter& lora, const ModelFiles& files, const std::string& base, const fs::path& target) const {
+  write_folder(target, [&](const fs::path& dir) { save_adapter(lora, files, base, dir); });
+}
+
+void RunDir::write_folder(const fs::path& target, const std::function<void(const fs::path&)>& write) const {
   if (!writes_) return;
   fs::path temporary = target;
   temporary += ".tmp";
   fs::remove_all(temporary);
-  save_model(policy, files, temporary, {.masters = masters});
+  write(temporary);
   fs::remove_all(target);
   fs::rename(temporary, target);
   fsync_path(path_);

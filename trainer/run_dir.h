@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -34,6 +35,8 @@ class RunDir {
   std::filesystem::path warm_start() const { return path_ / "warm_start"; }  // the model after the warm start
   std::filesystem::path final_model() const { return path_ / "final"; }
   std::filesystem::path best_model() const { return path_ / "best"; }        // of trainer.metric_for_best_model
+  std::filesystem::path final_merged() const { return path_ / "final_merged"; }  // with model.lora.save_merged
+  std::filesystem::path base() const { return path_ / "base"; }  // of an adapter: the model of model.init, with weights
 
   const std::optional<std::filesystem::path>& resume_from() const { return resume_from_; }
   const std::string& message() const { return message_; }  // what was decided, for people; may be empty
@@ -49,8 +52,10 @@ class RunDir {
   // Complete or absent: written beside its place and renamed. `masters`: as SaveOptions.
   void write_model(const Policy& policy, const ModelFiles& files, const std::filesystem::path& target,
                    std::span<const float> masters = {}) const;
+  void write_adapter(const LoraAdapter& lora, const ModelFiles& files, const std::string& base, const std::filesystem::path& target) const;
 
  private:
+  void write_folder(const std::filesystem::path& target, const std::function<void(const std::filesystem::path&)>& write) const;
   void lock();
   std::filesystem::path path_;
   bool writes_, moves_aside_ = false;

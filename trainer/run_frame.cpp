@@ -155,7 +155,7 @@ bool RunFrame::rounded() const {
 
 void RunFrame::begin_optimizer(const std::filesystem::path& masters) {
   optimizer_ = std::make_unique<Optimizer>(*model_->policy, config_.optim, static_cast<int>(config_.trainer.logical_ranks), comm_);
-  if (rounded())
+  if (rounded() && !model_->policy->lora)
     optimizer_->set_masters([&](int64_t begin, std::span<float> out) { read_masters(model_->policy->table, masters, begin, out); }, ex_);
   if (dir_.resume_from()) {
     const MeetingDeadline meeting(comm_, config_, meeting_timeout(config_, config_.comm.load_timeout_s));

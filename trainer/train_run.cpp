@@ -1,3 +1,4 @@
+#include "trainer/adapter.h"
 #include "trainer/train_run.h"
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "trainer/adapter.h"
 #include "trainer/deadlines.h"
 #include "trainer/group_advantages.h"
 #include "trainer/reference.h"
@@ -86,7 +88,7 @@ std::vector<Group> TrainRun::draw_groups(int64_t draw) {
   ExperienceMaker maker{*generator_, model_->tokenizer, rewards_, comm_, ex_, &lengths_,
                         tape_ ? &*tape_ : nullptr};
   if (tape_) tape_->begin(model_->policy->version);
-  if (tape_ && tape_->kept() == TapeRows::inputs && model_->policy->device == Device::cpu)
+  if (tape_ && tape_->kept() == TapeRows::inputs && model_->policy->device == Device::cpu && !model_->policy->lora)
     tape_->lie_in_gradient(optimizer_->gradients().next_buffer(), model_->policy->table);
   const Clock::time_point start = Clock::now();
   maker.reward_timeout_s = config_.comm.reward_timeout_s;
@@ -234,6 +236,23 @@ void TrainRun::end_step(const std::vector<Group>& groups) {
   if (comm_.rank() == 0) observer_.step(state_.step, config_.trainer.max_steps, metrics_);
 }
 
+// The model as it is to `target`: with an adapter the adapter alone, and the merged weights to `merged` where they are wanted.
+void TrainRun::write_trained(const std::filesystem::path& target, const std::filesystem::path& merged) {
+  const Policy& policy = *model_->policy;
+  if (!policy.lora)
+    return dir_.write_model(policy, model_files_, target, rounded() ? optimizer_->gather_masters() : std::vector<float>());
+  const bool warm = config_.trainer.warm_start && config_.trainer.warm_start->steps > 0;
+  if (config_.model.init && !warm) dir_.write_model(*policy.lora->base, model_files_, dir_.base());
+  const std::filesystem::path beside = "..";  // so that a run directory may move
+  dir_.write_adapter(*policy.lora, model_files_,
+                     warm                 ? (beside / dir_.warm_start().filename()).string()
+                     : config_.model.init ? (beside / dir_.base().filename()).string()
+                                          : config_.model.path,
+                     target);
+  if (!config_.model.lora->save_merged || merged.empty() || comm_.rank() != 0) return;
+  dir_.write_model(policy, model_files_, merged, rounded() ? merged_masters(policy, warm ? dir_.warm_start() : model_->source) : std::vector<float>());
+}
+
 TrainSummary TrainRun::finish() {
   commit_saved(/*wait=*/true);
   TrainSummary summary;
@@ -256,7 +275,11 @@ TrainSummary TrainRun::finish() {
     if (last_accuracy_) summary.evaluations.push_back({"after GRPO", evaluated_});
     if (const Json best = state_.extra.value("best", Json()); !config_.trainer.metric_for_best_model.empty() && !best.is_null())
       summary.best_step = best["step"].get<int64_t>(), summary.best_model = dir_.best_model();
-    write_final_model();
+    enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
+    const Span span(ex_.trace, "checkpoint");
+    const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
+    write_trained(dir_.final_model(), dir_.final_merged());
+    comm_.barrier("final model");
     summary.final_model = dir_.final_model();
   }
   write_trace();

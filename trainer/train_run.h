@@ -41,6 +41,9 @@ class TrainRun : public RunFrame {
   // limit: of its KV cache; nothing: by the config and what is free now.
   std::unique_ptr<Generator> make_generator(Sampling sampling, const Dataset& data, const std::optional<CacheLimit>& limit = {}) const;
   std::filesystem::path warm_start_source() const;
+  const Policy* reference() const;
+  void take_up_base(bool warm);
+  void write_trained(const std::filesystem::path& target, const std::filesystem::path& merged = {});
   void take_up_algorithm_state();
   std::vector<Group> draw_groups(int64_t draw);
   std::optional<double> measure(const char* stage, const std::string& file);
@@ -52,7 +55,7 @@ class TrainRun : public RunFrame {
 
   TaskData data_;
   RewardSet rewards_;
-  std::unique_ptr<Policy> reference_;  // only with algorithm.beta > 0; follows the policy with ref_model_sync_steps
+  std::unique_ptr<Policy> reference_;  // only with algorithm.beta > 0 and no adapter; follows the policy with ref_model_sync_steps
   std::unique_ptr<Updater> updater_;
   std::unique_ptr<Generator> generator_;
   int64_t step_tokens_ = 0;  // sampled in this step, in so many seconds

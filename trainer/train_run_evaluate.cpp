@@ -67,7 +67,7 @@ void TrainRun::keep_best() {
   state_.extra["best"] = {{"step", state_.step}, {"metric", name}, {"value", found->value}};
   enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
   const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
-  dir_.write_model(*model_->policy, model_files_, dir_.best_model(), rounded() ? optimizer_->gather_masters() : std::vector<float>());
+  write_trained(dir_.best_model());
   comm_.barrier("best model");
 }
 

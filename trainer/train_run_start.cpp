@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "trainer/adapter.h"
 #include "trainer/deadlines.h"
 #include "model/device.h"
 #include "trainer/memory_plan.h"
@@ -47,6 +48,27 @@ std::unique_ptr<Generator> TrainRun::make_generator(Sampling sampling, const Dat
 // Where the model after the warm start lies: with the checkpoint, which may be of a run under another name.
 std::filesystem::path TrainRun::warm_start_source() const {
   return dir_.resume_from() ? dir_.resume_from()->parent_path().parent_path() / "warm_start" : dir_.warm_start();
+}
+
+// The adapter is new; its base is what the run began with, or what a warm start made of it.
+void TrainRun::take_up_base(bool warm) {
+  if (warm && dir_.resume_from()) {  // a checkpoint holds no more than the adapter
+    model_->policy.reset();
+    LoadedModel warmed = load_model(warm_start_source(), config_.model.dtype, config_.trainer.logical_ranks, ex_);
+    model_->policy = std::move(warmed.policy);
+    if (warm_start_source() != dir_.warm_start())
+      dir_.write_model(*model_->policy, read_model_files(warmed.source, model_->policy->table), dir_.warm_start());
+  }
+  const std::string message = start_adapter(*model_->policy, config_, ex_);
+  identity_.base = weights_fingerprint(*model_->policy->lora->base);
+  if (config_.algorithm.beta > 0) identity_.reference = identity_.base;
+  if (comm_.rank() == 0) observer_.message(message);
+}
+
+// With an adapter: the same weights without it, which are there anyway.
+const Policy* TrainRun::reference() const {
+  if (config_.algorithm.beta == 0) return nullptr;
+  return model_->policy->lora ? model_->policy->lora->base.get() : reference_.get();
 }
 
 // What of the algorithm has moved since step 0.
@@ -98,7 +120,8 @@ void TrainRun::start_policy() {
       }
     }
   }
-  if (config_.algorithm.beta > 0) {
+  if (config_.model.lora) take_up_base(warm);
+  if (config_.algorithm.beta > 0 && !config_.model.lora) {
     const int64_t shards = config_.trainer.logical_ranks;
     constexpr PolicyUse kUse = PolicyUse::inference;
     // The folder, not a copy of what is in memory: a resumed run must get the very same reference.
@@ -113,7 +136,7 @@ void TrainRun::start_policy() {
       dir_.write_model(*reference_, read_model_files(reference.source, reference_->table), dir_.warm_start());
   }
   begin_optimizer(warm ? warm_start_source() : model_->source);
-  updater_ = std::make_unique<Updater>(*model_->policy, reference_.get(), *optimizer_, config_, comm_);
+  updater_ = std::make_unique<Updater>(*model_->policy, reference(), *optimizer_, config_, comm_);
   order_.emplace(data_.train, config_.run.seed, config_.data.shuffle);
   if (config_.data.curriculum) curriculum_.emplace(*config_.data.curriculum, config_.reward, std::ssize(data_.train.problems));
   if (config_.algorithm.filter_groups) filter_.emplace(config_.algorithm.filter_groups_metric, config_.reward);

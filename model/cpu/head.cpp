@@ -253,14 +253,14 @@ void fill_chunk(Tensor dlogits, const Group& group, int64_t block, int64_t colum
   }
 }
 
-// dh = D w and dw = (dw +) D^T h with D = dL/dlogits, a block of the vocabulary at a time.
+// dh = D w and, if there is a dw, dw = (dw +) D^T h with D = dL/dlogits, a block of the vocabulary at a time.
 void add_gradients(Tensor dw, const Group& group, const KeptRows& kept, const GradientSpace& space,
                    const Exec& ex) {
   const PackedWeight& w = group.source.w;
   const DType lane = gemm::lane_dtype(w.dtype);
   const int64_t V = w.n, C = w.k, rows = group.h.rows(), lanes = gemm::lanes_of_steps(group.steps, lane);
   const int64_t panels = gemm::panels_of(C);
-  const std::vector<gemm::RowBlock> blocks = gemm::row_blocks(group.steps, lane);
+  const std::vector<gemm::RowBlock> blocks = dw ? gemm::row_blocks(group.steps, lane) : std::vector<gemm::RowBlock>();
   ex.pool->run(static_cast<int64_t>(blocks.size()), [&](int64_t b, int) {
     gemm::pack_columns(space.h_panels, group.h, lanes, blocks[static_cast<size_t>(b)]);
   });
@@ -276,6 +276,7 @@ void add_gradients(Tensor dw, const Group& group, const KeptRows& kept, const Gr
       }
       const int64_t column = task * kChunk, count = std::min(kChunk, cols - column);
       fill_chunk(dlogits, group, block, column, thread);
+      if (!dw) return;
       std::byte* tiles = space.tiles + static_cast<size_t>(thread) * space.tiles_size;
       const int64_t tile = column / gemm::tile_rows(lane), together = gemm::block_rows(lane);
       for (const gemm::RowBlock& b : blocks)
@@ -343,7 +344,7 @@ void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, std::span<
   parts = simd::parts_or(parts, whole);
   CHECK(dh.dtype == DType::f32 && dh.rows() == n && (n == 0 || dh.cols() == C),
         "head_loss: dh is {} ({}, {}), wanted float32 ({}, {})", dtype_name(dh.dtype), dh.rows(), dh.cols(), n, C);
-  CHECK(dw.dtype == DType::f32 && dw.rows() == V && dw.cols() == C,
+  CHECK(dw ? dw.dtype == DType::f32 && dw.rows() == V && dw.cols() == C : kept.rows.empty(),
         "head_loss: dw is {} ({}, {}), wanted float32 ({}, {})", dtype_name(dw.dtype), dw.rows(), dw.cols(), V, C);
   CHECK(kept.rows.empty() || (kept.sums.size() == static_cast<int64_t>(parts.size() * kept.rows.size()) * C &&
                               kept.sums.cols() == C && kept.rows.front() >= 0 && kept.rows.back() < V),
@@ -357,6 +358,7 @@ void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, std::span<
     lanes = std::max(lanes, gemm::lanes_of_steps(batch.steps, lane));
   }
   const int64_t panels = gemm::panels_of(C), threads = ex.pool->size();
+  if (!dw) lanes = 0;
   const int64_t tiles_size = gemm::tiles_of(kChunk, lane) * static_cast<int64_t>(gemm::tile_bytes(lanes, lane));
   Pieces pieces;
   const SweepPlan plan(pieces, most, V);

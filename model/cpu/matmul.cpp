@@ -13,6 +13,7 @@
 #include "model/cpu/gemm.h"
 #include "model/cpu/gemm_parts.h"
 #include "model/ops/gpu.h"
+#include "model/ops/merge.h"
 
 namespace cohort {
 
@@ -101,6 +102,20 @@ void reserve_packed(std::span<PackedWeight* const> weights) {
     w->impl = std::make_unique<PackedWeight::Impl>(std::move(part), packed_bytes(*w));
     next += packed_bytes(*w);
   }
+}
+
+void share_packed(PackedWeight& to, const PackedWeight& from) {
+  gemm::panels(from);  // there are some
+  to.impl = std::make_unique<PackedWeight::Impl>(*from.impl);
+  to.n = from.n, to.k = from.k, to.dtype = from.dtype;
+}
+
+void copy_packed(PackedWeight& to, const PackedWeight& from) {
+  CHECK(to.impl && to.n == from.n && to.k == from.k && to.dtype == from.dtype && to.impl->bytes >= packed_bytes(from),
+        "copy_packed: {} ({}, {}) to {} ({}, {}), or no memory for it", dtype_name(from.dtype), from.n, from.k, dtype_name(to.dtype),
+        to.n, to.k);
+  std::memcpy(to.impl->panels.get(), gemm::panels(from), packed_bytes(from));
+  to.impl->packed = true;
 }
 
 void pack_weight(PackedWeight& packed, Tensor w, const Exec& ex) {

@@ -52,8 +52,8 @@ struct RowGradient {
 
 // Forward and backward in one pass: for each row computes log-prob and entropy, asks `gradient(i, logprob, entropy)`
 // for dL/dlogprob and dL/dentropy, and adds the gradients. Rows are visited in order and `gradient` is called from one thread, in
-// order. dh (n, C) f32 and dw (V, C) f32, overwritten; dw is the sum over rows in parts. `kept`: rows of dw that are left
-// for embedding_backward, which finds their parts' sums there. `spare`: memory that is overwritten: logits are kept there
+// order. dh (n, C) f32 and dw (V, C) f32, overwritten; dw is the sum over rows in parts, or null: the weight is frozen (on the CPU
+// only). `kept`: rows of dw that are left for embedding_backward, which finds their parts' sums there. `spare`: memory that is overwritten: logits are kept there
 // between the passes, up to n V of them; what fits neither there nor in 32 MB of workspace is computed twice, and no bit
 // depends on it. `best` as above, known of a row before its gradient is asked for.
 using TokenGradient = std::function<RowGradient(int64_t row, float logprob, float entropy)>;

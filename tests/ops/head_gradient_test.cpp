@@ -6,6 +6,7 @@
 #include <thread>
 #include <tuple>
 
+#include "tests/core/expect_error.h"
 #include "tests/ops/head_problem.h"
 
 namespace cohort {
@@ -61,6 +62,26 @@ TEST(Head, GradientsEqualSoftmaxInDouble) {
       }
     }
   }
+}
+
+// A frozen weight has no gradient, and no bit of the rest knows of it.
+TEST(Head, AFrozenWeightChangesNoOtherBit) {
+  ExecOwner owner(2);
+  for (const DType act : kActs) {
+    for (const auto& [n, vocab] : {std::pair<int64_t, int64_t>{1, 50}, {33, 3400}, {1100, 130}}) {
+      const Problem p(act, n, vocab, 29);
+      const std::vector<float> weights = random_weights(n);
+      const RowPart parts[] = {{0, n / 3, 0}, {n / 3, n - n / 3, 1}};
+      const Loss whole = loss(p, 0.75f, weights, owner.exec(), parts), frozen = loss(p, 0.75f, weights, owner.exec(), parts, {}, {}, true);
+      EXPECT_TRUE(frozen.dh == whole.dh) << n;
+      EXPECT_EQ(frozen.seen, whole.seen);
+      EXPECT_TRUE(std::isnan(frozen.dw.get(0)));
+    }
+  }
+  const Problem p(DType::f32, 3, 50, 29);
+  const std::vector<int32_t> row = {1};
+  std::vector<float> sums(29);
+  EXPECT_ERROR(loss(p, 1, random_weights(3), owner.exec(), {}, {row, {sums.data(), DType::f32, {1, 29}}}, {}, true), kInternal, "dw is");
 }
 
 TEST(Head, GradientsPassAFiniteDifferenceCheck) {

@@ -58,12 +58,12 @@ struct Loss {
 
 // head_loss with dL/dlogprob[i] = weights[i].
 inline Loss loss(const Problem& p, float temperature, const std::vector<float>& weights, const Exec& ex,
-                 std::span<const RowPart> parts = {}, const KeptRows& kept = {}, std::span<float> spare = {}) {
+                 std::span<const RowPart> parts = {}, const KeptRows& kept = {}, std::span<float> spare = {}, bool frozen = false) {
   Loss r{Matrix(DType::f32, p.n(), p.hidden()), Matrix(DType::f32, p.vocab(), p.hidden()), {}};
   r.dh.fill(std::numeric_limits<float>::quiet_NaN());  // overwritten, whatever was there
   r.dw.fill(std::numeric_limits<float>::quiet_NaN());
   head_loss(
-      r.dh.t(), r.dw.t(), p.h.t(), packed(p.w, ex), p.targets, temperature,
+      r.dh.t(), frozen ? Tensor() : r.dw.t(), p.h.t(), packed(p.w, ex), p.targets, temperature,
       [&](int64_t i, float logprob, float entropy) {
         r.seen.logprob.push_back(logprob);
         r.seen.entropy.push_back(entropy);

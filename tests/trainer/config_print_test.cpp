@@ -53,6 +53,7 @@ constexpr size_t members() {
 TEST(ConfigSchema, EveryMemberHasARow) {
   EXPECT_EQ(keys_of("run").size(), members<RunConfig>());
   EXPECT_EQ(keys_of("model.init").size(), members<ModelInitConfig>());
+  EXPECT_EQ(keys_of("model.lora").size(), members<LoraSection>());
   EXPECT_EQ(keys_of("data.task").size(), members<TaskConfig>());
   EXPECT_EQ(keys_of("data.curriculum").size(), members<CurriculumConfig>());
   EXPECT_EQ(keys_of("rollout").size(), members<RolloutSection>());
@@ -63,7 +64,7 @@ TEST(ConfigSchema, EveryMemberHasARow) {
   EXPECT_EQ(keys_of("comm").size(), members<CommSection>());
   EXPECT_EQ(keys_of("log").size(), members<LogSection>());
   // And a map inside each of these.
-  EXPECT_EQ(keys_of("model").size() + 1, members<ModelSection>());
+  EXPECT_EQ(keys_of("model").size() + 2, members<ModelSection>());  // two maps
   EXPECT_EQ(keys_of("data").size() + 2, members<DataSection>());
   EXPECT_EQ(keys_of("trainer").size() + 1, members<TrainerSection>());
 }
@@ -336,6 +337,13 @@ class RandomConfig {
     if (a.ref_model_sync_steps > 0) a.ref_model_mixup_alpha = random.ref_model_mixup_alpha;
     if (coin()) a.use_adaptive_entropy = true, a.entropy_coef = 0.5f, a.entropy_target = random.entropy_target, a.entropy_coef_delta = random.entropy_coef_delta;
     if (config.rollout.num_generations > 2 && coin()) a.select_completions = "max_variance", a.num_selected = between(2, config.rollout.num_generations - 1);
+    if (config.model.lora) {
+      static const std::vector<std::vector<std::string>> kModules = {{"all-linear"}, {"v_proj", "q_proj"}, {"down_proj"}};
+      config.model.lora->target_modules = kModules[random_() % kModules.size()];
+      config.model.lora->dropout = 0;
+      config.run.device = "cpu";
+      config.algorithm.ref_model_sync_steps = 0;
+    }
     config.data.now = coin() ? "" : "2026-01-31T09:05:07";
     config.trainer.logical_ranks = int64_t{1} << between(0, 12);
     config.rollout.min_completion_length = between(0, config.rollout.max_completion_length);

@@ -275,14 +275,14 @@ TEST_F(ModelSetup, RefusesAdaptersByName) {
   const fs::path dir = make_model("m", StoredDType::f32);
   for (const char* name : {"adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"}) {
     std::ofstream(dir / name) << "{}";
-    const std::string words = fmt::format("m: holds {}, and adapters are not applied; merge it", name);
+    const std::string words = fmt::format("m: holds {} beside a whole model; move the adapter to a folder of its own", name);
     EXPECT_ERROR(load_model(dir, "auto", 1, owner.exec()), kInput, words);
     EXPECT_ERROR(check_model_folder(dir), kInput, words);
     fs::remove(dir / name);
   }
   std::ofstream(dir / "adapter_config.json") << "{}";
   fs::remove(dir / "config.json");
-  EXPECT_ERROR(load_model(dir, "auto", 1, owner.exec()), kInput, "holds adapter_config.json");
+  EXPECT_ERROR(load_model(dir, "auto", 1, owner.exec()), kInput, "m: holds an adapter alone, and a whole model is needed; cohort import");
 }
 
 TEST_F(ModelSetup, RefusesFoldersThatAreNoModel) {
