@@ -23,6 +23,7 @@ struct TypeName {
   std::string operator()(std::string*) const { return "text"; }
   std::string operator()(std::vector<std::string>*) const { return "list of texts"; }
   std::string operator()(std::vector<int64_t>*) const { return "list of integers"; }
+  std::string operator()(DataFiles*) const { return "path or list of sources"; }
 };
 
 constexpr size_t kNameWidth = 28, kDefaultWidth = 14;

@@ -36,6 +36,13 @@ struct ValueSchema {
   Json operator()(std::vector<int64_t>*) const {
     return {{"type", "array"}, {"maxItems", kLongestList}, {"items", range_of(key.bounds, "integer")}};
   }
+  Json operator()(DataFiles*) const {
+    Json properties = {{"path", {{"type", "string"}, {"minLength", 1}}}, {"name", {{"type", "string"}, {"pattern", "^[A-Za-z0-9_.-]{1,64}$"}}}};
+    if (key.has_weights) properties["weight"] = {{"type", "number"}, {"exclusiveMinimum", 0}, {"maximum", 1000000}, {"default", 1.0}};
+    const Json source = {{"type", "object"}, {"properties", properties}, {"required", Json::array({"path"})}, {"additionalProperties", false}};
+    return {{"anyOf", Json::array({{{"type", Json::array({"string", "null"})}},
+                                   {{"type", "array"}, {"minItems", 1}, {"maxItems", kLongestList}, {"items", source}}})}};
+  }
   Json operator()(std::string*) const {
     if (!key.words.empty()) return {{"enum", key.words}};
     return {{"type", key.may_be_null ? Json::array({"string", "null"}) : Json("string")}};
@@ -93,7 +100,7 @@ Json config_json_schema() {
           {"description", "A config of cohort. `cohort train CONFIG --dry-run` also checks what keys must be to each other."},
           {"type", "object"},
           {"properties", properties},
-          {"required", Json::array({"reward"})},
+          {"anyOf", Json::array({{{"required", Json::array({"reward"})}}, {{"required", Json::array({"sft"})}}})},
           {"additionalProperties", false}};
 }
 
