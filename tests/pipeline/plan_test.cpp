@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/check.h"
+#include "trainer/config.h"
 #include "tests/core/expect_error.h"
 
 namespace cohort {
@@ -90,6 +91,23 @@ TEST(PipelinePlan, RefusesWithTheLineAndTheRemedy) {
     EXPECT_ERROR(parse(yaml), kUsage, message);
   }
   EXPECT_ERROR(read_pipeline("no/such.yaml"), kInput, "no/such.yaml");
+}
+
+TEST(PipelinePlan, EveryFileOfConfigsIsValid) {
+  const std::filesystem::path folder = std::filesystem::path(SOURCE_DIR) / "configs/pipelines";
+  int stages = 0;
+  for (const char* name : {"r1-zero.yaml", "r1.yaml"}) {
+    const Pipeline pipeline = read_pipeline(folder / name);
+    Outputs outputs;
+    for (const Stage& stage : pipeline.stages) {
+      SCOPED_TRACE(stage.name);
+      if (stage.has_config())
+        load_config(stage.config, overrides_of(stage, outputs), stage.kind == StageKind::sft ? ConfigUse::sft : ConfigUse::training);
+      outputs.emplace_back(stage.name, pipeline.folder() / stage.name);
+      ++stages;
+    }
+  }
+  EXPECT_GT(stages, 25);
 }
 
 }  // namespace
