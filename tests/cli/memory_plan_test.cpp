@@ -120,7 +120,7 @@ TEST(MemoryPlan, AnEvaluationHasItsSamplesAndTheBestModel) {
   EXPECT_GT(piece(pieces(), "evaluation's activations"), plain) << "filters see whole rows of logits";
   config.model.path = "m";
   config.model.dtype = "bfloat16";
-  model.dtype = "float32";
+  model.dtype = StoredDType::f32;
   EXPECT_EQ(pieces().size(), 2u);
   config.trainer.metric_for_best_model = "eval/accuracy";
   EXPECT_EQ(pieces().size(), 3u);
