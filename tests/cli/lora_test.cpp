@@ -6,6 +6,7 @@
 
 #include "model/activation_tape.h"
 #include "model/lora.h"
+#include "model/transformer.h"
 #include "tests/cli/sharper_run.h"
 #include "trainer/adapter.h"
 #include "trainer/memory_plan.h"
