@@ -3,7 +3,8 @@
 # and prompts that ask for a story, in random order; static and stealing in turn, the same bits.
 # usage: bench/load_balancing.sh [MODEL, default models/SmolLM2-135M-Instruct] [ROUNDS, default 2]
 # PROGRAM: build/cohort; SEQS: rollout.max_num_seqs, default 16; PROMPTS: a step, 16; TOKENS: of a completion at most, 192; STEPS: 4 a run, of which
-# the first, that takes memory, does not count; BEFORE: a command that each run is started by
+# the first, that takes memory, does not count; BEFORE: a command that each run is started by;
+# KINDS: which of the two
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 model=$(realpath "${1:-models/SmolLM2-135M-Instruct}")
@@ -32,11 +33,11 @@ mean() {  # NAME KEY: of all steps but the first
   tail -n +2 "$work/$1/metrics.jsonl" | sed -nE "s#.*\"$2\":([0-9.e-]+).*#\1#p" | awk '{ sum += $1 } END { if (NR > 0) printf "%.3f", sum / NR; else printf "-" }'
 }
 for ((round = 1; round <= rounds; ++round)); do
-  for kind in static work_stealing; do
+  for kind in ${KINDS:-static work_stealing}; do
     name=$kind$round
     ${BEFORE:-} "${launch[@]}" "$program" train "$work/config.yaml" run.name=$name rollout.load_balancing=$kind --quiet > /dev/null
     echo "$kind: rollout $(mean $name timing_s/rollout) s, update $(mean $name timing_s/update) s, step $(mean $name timing_s/step) s;" \
       "occupancy $(mean $name perf/rollout_batch_occupancy), rows reused $(mean $name perf/reused_rows), stolen $(mean $name perf/stolen_completions)"
   done
-  "$program" compare "$work/static$round" "$work/work_stealing$round" | tail -n 1
+  if [[ -d $work/static$round && -d $work/work_stealing$round ]]; then "$program" compare "$work/static$round" "$work/work_stealing$round" | tail -n 1; fi
 done

@@ -22,11 +22,10 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
   result.program.files = {{"f", "b", false}}, result.checker = ProgramResult{}, result.error = "why";
   write_seeds({encode(request), encode(result),
                "abc [\"pass\", \"\"]\n", "<think>x</think>\n```python\nx\n```\n~~~\ny\n~~~\n",
-               R"([{"input": "1", "output": "2"}])", R"({"asserts": ["assert f(1)"], "setup": "import math"})",
+               R"([{"input": "1", "output": "2"}])", R"-({"asserts": ["assert f(1)"], "setup": "import math"})-",
                R"({"inputs": [[1, "2"]], "outputs": [3], "fn_name": "f"})",
-               R"([["user namespace", true, true, "works", ""]])", "1 2.50\n3e-1\t\n"
-});
-return 0;
+               R"([["user namespace", true, true, "works", ""]])", "1 2.50\n3e-1\t\n"});
+  return 0;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

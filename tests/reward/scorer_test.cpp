@@ -207,11 +207,11 @@ TEST(Scorer, NumbersMayBeLeftOut) {
   const RewardSet rewards = make_set(length_of, length_of, 1);
   ThreadPool pool(2);
   Scorer scorer(rewards, pool, 3);
-  scorer.add(1, {.completion = "xyz"});
+  scorer.add(1, {.completion = "wxyz"});
   const Scores scores = scorer.finish();
   ASSERT_EQ(scores.rows.size(), 3u);
   EXPECT_EQ(scores.rows[0].total, std::nullopt);
-  EXPECT_EQ(scores.rows[1].scores, rewards.score({.completion = "xyz"}).scores);
+  EXPECT_EQ(scores.rows[1].scores, rewards.score({.completion = "wxyz"}).scores);
   EXPECT_NE(scores.rows[1].total, std::nullopt);
   EXPECT_EQ(scores.rows[2].total, std::nullopt);
   EXPECT_EQ(scores.verdicts[2][0].missing, Missing::row);
