@@ -32,6 +32,7 @@ struct OtherValue {
   std::string operator()(const Json*) const { return "{a: 1}"; }
   std::string operator()(const std::vector<std::string>*) const { return "[x]"; }
   std::string operator()(const std::vector<int64_t>*) const { return "[3]"; }
+  std::string operator()(const DataFiles*) const { return "other.jsonl"; }
   std::string operator()(const std::string* value) const {
     if (key.words.empty()) return "other";
     return *value == key.words.back() ? key.words.front() : key.words.back();
