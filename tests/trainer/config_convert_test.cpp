@@ -173,6 +173,7 @@ trainer:
   EXPECT_EQ(config.run.dir, "checkpoints/a");
   EXPECT_EQ(config.run.resume, "never");
   EXPECT_EQ(config.run.device, "cpu");
+  EXPECT_TRUE(config.trainer.gradient_checkpointing);
   expect_note(converted, "verl.yaml:8: data.train_files: data.train is one JSONL file");
   expect_note(converted, "critic.model.path: GRPO has no critic");
   expect_note(converted, "tensor_model_parallel_size: cohort has no such key");
