@@ -117,7 +117,8 @@ void drop_parts(Translator& t) {
   for (const auto& [prefix, why] : parts) {
     bool said = false;
     for (PeerEntry& entry : t.entries) {
-      if (entry.used || !entry.path.starts_with(prefix) || find_peer_name(entry.path) != nullptr) continue;
+      const bool translated = entry.path == "actor_rollout_ref.rollout.val_kwargs.temperature";
+      if (entry.used || translated || !entry.path.starts_with(prefix)) continue;
       if (!said) t.note(entry, why);
       entry.used = said = true;
     }

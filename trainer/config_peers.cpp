@@ -195,8 +195,9 @@ const std::vector<PeerName>& peer_names() {
       {"ddp_timeout", "comm.timeout_s", ""},
       {"logging_steps", "", "every step is logged in metrics.jsonl"},
       {"log_completions", "log.completions_steps", "each so many steps; 0: never"},
-      {"report_to", "", "metrics are always written to metrics.jsonl in the run directory"},
-      {"logger", "", "metrics are always written to metrics.jsonl in the run directory"},
+      {"enable_gradient_checkpointing", "trainer.gradient_checkpointing", ""},
+      {"report_to", "log.hooks", "metrics.jsonl and log.tensorboard are written in any case"},
+      {"logger", "log.hooks", "metrics.jsonl and log.tensorboard are written in any case"},
       {"n_gpus_per_node", "", "ranks are started by mpirun or srun"},
       {"nnodes", "", "ranks are started by mpirun or srun"},
   };

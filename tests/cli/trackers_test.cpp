@@ -4,6 +4,7 @@
 
 #include "core/files.h"
 #include "tests/cli/run_cohort.h"
+#include "trainer/checkpoint.h"
 #include "trainer/event_file.h"
 
 namespace cohort {
@@ -35,25 +36,28 @@ void expect_events_equal_metrics(const std::string& run) {
 TEST(Trackers, EventsAndHooksGetEachStepOnceOverAKillAndAResume) {
   const TemporaryFolder folder;
   const std::string config = write_all(folder / "tiny.yaml", tiny_config(folder / "runs")), run = folder / "runs/tiny";
-  const std::vector<std::string> command = {"train", config, "trainer.max_steps=6",
+  const std::vector<std::string> command = {"train", config, "trainer.max_steps=300", "log.completions_steps=0",
                                             "log.hooks=['cat >> " + (folder / "hooked") + "']"};
   bool killed = false;
   const Outcome first = run_cohort(command, "", [&](pid_t child, const std::string& err) {
-    if (err.find("step 3/6") == std::string::npos) return false;
+    if (err.find("step 20/300") == std::string::npos || !newest_checkpoint(run + "/checkpoints")) return false;
     kill(child, SIGKILL);
     return killed = true;
   });
-  ASSERT_TRUE(killed) << first.err;
+  ASSERT_TRUE(killed && first.exit_code == -1) << first.err;
   append_file(event_files(run).at(0), "torn");  // as a kill in the middle of a write leaves it
+  const std::string from = newest_checkpoint(run + "/checkpoints")->filename().string();
   const Outcome second = run_cohort(command);
   ASSERT_EQ(second.exit_code, 0) << second.err;
-  EXPECT_NE(second.err.find("resuming from"), std::string::npos) << second.err;
+  EXPECT_NE(second.err.find(from), std::string::npos) << second.err;
   EXPECT_EQ(event_files(run).size(), 2u);
-  EXPECT_EQ(metrics_of(run).size(), 6u);
+  EXPECT_EQ(metrics_of(run).size(), 300u);
   expect_events_equal_metrics(run);
   // The second run's lines are the last ones that the hook got.
   const std::string lines = read_all(run + "/metrics.jsonl"), hooked = read_all(folder / "hooked");
-  EXPECT_TRUE(hooked.ends_with(lines.substr(lines.find("{\"step\":3,"))));
+  const size_t begin = lines.find("{\"step\":" + std::to_string(std::stoll(from.substr(5)) + 1) + ",");
+  ASSERT_NE(begin, std::string::npos) << from;
+  EXPECT_TRUE(hooked.ends_with(lines.substr(begin)));
   EXPECT_EQ(run_cohort({"compare", run, run}).exit_code, 0);
 }
 
