@@ -121,7 +121,7 @@ std::string fingerprint_problems(const std::vector<Problem>& problems) {
 
 Dataset load_jsonl(const std::filesystem::path& file, int64_t max_samples) {
   Dataset data{.name = file.string()};
-  read_rows(file, max_samples, "'prompt'", [&](Json row, const std::string& id, const std::string& where) {
+  read_rows(file, max_samples, "'prompt'", RowIds::unique, [&](Json row, const std::string& id, const std::string& where) {
     data.problems.push_back(read_problem(std::move(row), id, where));
   });
   data.fingerprint = fingerprint_problems(data.problems);

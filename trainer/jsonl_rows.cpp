@@ -43,7 +43,7 @@ void check_no_nul_inside(const Json& value, std::string_view where) {
   }
 }
 
-void read_rows(const std::filesystem::path& file, int64_t max_rows, std::string_view needs,
+void read_rows(const std::filesystem::path& file, int64_t max_rows, std::string_view needs, RowIds ids,
                const std::function<void(Json, const std::string&, const std::string&)>& row) {
   CHECK(max_rows >= 0, "at most {} rows of a file", max_rows);
   const std::string content = read_file(file, kMaxFileBytes), name = file.string();
@@ -65,7 +65,7 @@ void read_rows(const std::filesystem::path& file, int64_t max_rows, std::string_
     const std::string id = given != object.end() ? read_id(*given, where) : fmt::format("line {}", number);
     row(std::move(object), id, where);
     const auto [first, is_new] = line_of_id.emplace(id, number);
-    CHECK_INPUT(is_new, "{}: the id {} is already that of line {}", where, shown(id), first->second);
+    CHECK_INPUT(is_new || ids == RowIds::any, "{}: the id {} is already that of line {}", where, shown(id), first->second);
     if (++rows == max_rows) break;
   }
   CHECK_INPUT(rows > 0, "{}: the data set is empty", name);

@@ -170,7 +170,7 @@ int64_t Example::targets() const {
 
 std::vector<ExampleRow> load_example_rows(const std::filesystem::path& file, int64_t max_rows) {
   std::vector<ExampleRow> rows;
-  read_rows(file, max_rows, "'prompt' and 'completion', or 'messages'", [&](const Json& row, const std::string& id, const std::string& where) {
+  read_rows(file, max_rows, "'prompt' and 'completion', or 'messages'", RowIds::any, [&](const Json& row, const std::string& id, const std::string& where) {
     rows.push_back(read_example(row, id, where));
   });
   return rows;

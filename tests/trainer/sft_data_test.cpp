@@ -148,7 +148,6 @@ TEST_F(SftDataFile, RowsAreRefusedByLine) {
   expect_refusal(R"({"messages": [{"role": "user", "content": "a"}]})", {":1: 'messages' has no message of the assistant"});
   expect_refusal(R"({"messages": [{"role": "user"}]})", {":1: 'messages': message 1: 'content' is missing"});
   expect_refusal(R"({"messages": [{"role": "user", "content": "\u0000"}, {"role": "assistant", "content": "b"}]})", {":1: 'messages': message 1: a text has a NUL"});
-  expect_refusal("{\"id\": 1, \"prompt\": \"a\", \"completion\": \"b\"}\n{\"id\": 1, \"prompt\": \"a\", \"completion\": \"c\"}", {":2: the id \"1\" is already that of line 1"});
   expect_refusal(R"({"prompt": [{"role": "user", "content": "b"}], "completion": "b", "tools": [1]})", {":1: 'tools' is a list of objects"});
   expect_refusal(R"({"prompt": [{"role": "user", "content": "b"}], "completion": "b", "chat_template_kwargs": {"messages": 1}})", {":1: 'chat_template_kwargs'"});
 }
