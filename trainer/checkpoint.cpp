@@ -88,7 +88,8 @@ void check_manifest(const Json& manifest, std::string_view where, const RunIdent
   CHECK_INPUT(shards.is_array() && static_cast<int64_t>(shards.size()) == config.trainer.logical_ranks,
               "{}: 'shards' must list {} files", where, config.trainer.logical_ranks);
   const int64_t step = get_int(manifest, "step", where, 1, INT64_MAX);
-  CHECK_USAGE(step <= config.trainer.max_steps,
+  const bool by_epochs = config.trainer.max_steps < 0;  // cohort sft, where they are part of the identity
+  CHECK_USAGE(by_epochs || step <= config.trainer.max_steps,
               "{}: the checkpoint is of step {}, trainer.max_steps is {}; raise it, or resume from an earlier checkpoint", where,
               step, config.trainer.max_steps);
 }

@@ -107,13 +107,17 @@ TEST_F(SftCommand, TheSameBitsForAnyRanksAndThreadsAndPassesOfMemory) {
 
 TEST_F(SftCommand, TheSameBitsAcrossKillAndResumeOnOtherRanks) {
   ASSERT_EQ(sft({"--quiet", "run.name=whole"}).exit_code, 0);
-  const Outcome killed = sft({"run.name=killed"}, [](pid_t child, const std::string& err) {
-    if (err.find("step  5/12") == std::string::npos) return false;
+  const Outcome killed = sft({"run.name=killed", "trainer.save_steps=1"}, [](pid_t child, const std::string& err) {
+    if (err.find("step  8/12") == std::string::npos) return false;
     kill(child, SIGKILL);
     return true;
   });
   EXPECT_EQ(killed.exit_code, -1);
   EXPECT_FALSE(fs::exists(folder / "runs/killed/final"));
+  bool kept = false;  // there is a checkpoint to go on from
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder / "runs/killed/checkpoints"))
+    kept = kept || fs::exists(entry.path() / "manifest.json");
+  ASSERT_TRUE(kept);
   const Outcome resumed = on_ranks(2, {"run.name=killed"});
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
   EXPECT_TRUE(result("killed") == result("whole"));
