@@ -109,7 +109,7 @@ TEST(Progress, TheTableOfEvaluationsHasARowForEachSetAndMetric) {
                                    {"eval/a/mean_length", 9},        {"eval/accuracy", base}};
   };
   EXPECT_EQ(eval_table({{"before", with(0.25)}, {"after GRPO", with(0.5)}}),
-            "                        before           after GRPO\n"
+            "                         before           after GRPO\n"
             "a/accuracy  25.0 % [15.0, 35.0]  50.0 % [40.0, 60.0]\n"
             "a/pass@4    37.5 % [25.0, 45.0]  62.5 % [50.0, 70.0]\n"
             "accuracy                 25.0 %               50.0 %\n"

@@ -41,7 +41,7 @@ TEST(Answers, OfMathAreComparedByItsRules) {
   EXPECT_TRUE(math.same("\\boxed{x + 1}", "\\boxed{1+x}"));
   EXPECT_FALSE(math.same("\\boxed{2}", "\\boxed{3}"));
   EXPECT_TRUE(math.same("\\boxed{((}", "\\boxed{((}")) << "what cannot be read is the same text";
-  EXPECT_EQ(math("I do not know"), std::nullopt);
+  EXPECT_EQ(math(""), std::nullopt);
 }
 
 TEST(Answers, OfReasoningGymStandInItsTags) {
