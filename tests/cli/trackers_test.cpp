@@ -40,7 +40,7 @@ TEST(Trackers, EventsAndHooksGetEachStepOnceOverAKillAndAResume) {
                                             "log.hooks=['cat >> " + (folder / "hooked") + "']"};
   bool killed = false;
   const Outcome first = run_cohort(command, "", [&](pid_t child, const std::string& err) {
-    if (err.find("step 20/300") == std::string::npos || !newest_checkpoint(run + "/checkpoints")) return false;
+    if (err.find(" 20/300") == std::string::npos || !newest_checkpoint(run + "/checkpoints")) return false;
     kill(child, SIGKILL);
     return killed = true;
   });
