@@ -116,6 +116,12 @@ TEST_F(SftDataFile, TheFingerprintIsOfWhatIsLearnt) {
   EXPECT_NE(a.fingerprint, other.fingerprint);
 }
 
+TEST_F(SftDataFile, SeveralAnswersMayBeToOneProblem) {
+  const ExampleSet set = encode("{\"id\": 1, \"prompt\": \"a\", \"completion\": \"b\"}\n{\"id\": 1, \"prompt\": \"a\", \"completion\": \"c\"}\n");
+  ASSERT_EQ(set.examples.size(), 2u);
+  EXPECT_EQ(set.examples[0].id, set.examples[1].id);
+}
+
 TEST_F(SftDataFile, TasksHaveSolutionsToLearn) {
   config.data.task = TaskConfig{.name = "reverse", .seed = 1, .train_size = 3, .eval_size = 2};
   const SftData data = load_sft_data(config, *model, owner.exec());
