@@ -23,7 +23,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
-MODELS = ["llama3", "qwen3", "gemma2"]
+MODELS = ["llama3", "qwen3"]
 
 
 def examples(rng, model):
