@@ -8,6 +8,7 @@
 #include "tests/trainer/tiny_run.h"
 #include "trainer/config_schema.h"
 #include "trainer/group_advantages.h"
+#include "trainer/select_completions.h"
 
 namespace cohort {
 namespace {
@@ -35,6 +36,7 @@ struct AlgorithmRun : TinyRun {
     if (!optimizer) make_optimizer();
     Updater updater(*policy, reference, *optimizer, config, *comm);
     if (config.algorithm.use_kl_in_reward) updater.set_reference_logprobs(groups, names, at, owner.exec());
+    select_completions(groups, config.algorithm);
     set_group_advantages(groups, config);
     Metrics metrics;
     updater.update(groups, names, at, metrics, owner.exec(), tape ? &*tape : nullptr);
@@ -315,6 +317,10 @@ TEST(Algorithm, EveryKeyChangesTheResult) {
       {"entropy_coef_max", {.use_adaptive_entropy = true, .entropy_target = 50, .entropy_coef_delta = 0.5f, .num_iterations = 3},
        {.use_adaptive_entropy = true, .entropy_target = 50, .entropy_coef_delta = 0.5f, .entropy_coef_max = 0.3f, .num_iterations = 3}},
       {"top_entropy_quantile", off, changed(off, [](A& a) { a.top_entropy_quantile = 0.3; })},
+      {"select_completions", off, changed(off, [](A& a) { a.select_completions = "best", a.num_selected = 2; })},
+      {"select_completions", off, changed(off, [](A& a) { a.select_completions = "max_variance", a.num_selected = 2; })},
+      {"num_selected", changed(off, [](A& a) { a.select_completions = "best", a.num_selected = 1; }),
+       changed(off, [](A& a) { a.select_completions = "best", a.num_selected = 2; })},
       {"num_iterations", {}, {.num_iterations = 2}},
       {"steps_per_generation", {}, {.steps_per_generation = 3}},
       {"mask_truncated_completions", off, changed(off, [](A& a) { a.mask_truncated_completions = true; })},

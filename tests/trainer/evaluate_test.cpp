@@ -177,7 +177,7 @@ TEST(Evaluate, ASetThatNothingCouldBeJudgedOfHasNoMetrics) {
   const std::vector<EvalMetric> metrics = eval_metrics({none, judged});
   EXPECT_EQ(metrics.front().name, "eval/a/accuracy");
   EXPECT_EQ(metrics.back().value, 0.5);
-  EXPECT_TRUE(eval_metrics({none}).empty());
+  EXPECT_TRUE(eval_metrics(std::vector<EvalResult>{none}).empty());
 }
 
 }  // namespace
