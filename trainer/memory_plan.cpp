@@ -75,9 +75,9 @@ enum class Kept { all_layers, inputs_and_one_layer, all_layers_and_one, one_laye
 // As TrainState: what each layer keeps, and what the backward pass works in.
 int64_t training_activations(const Sizes& s, int64_t rows, Kept kept) {
   const int64_t qkv = s.width + 2 * s.kv_width;
-  int64_t layer = 4 * (2 * s.C + s.heads + 2) + s.act * (2 * s.C + qkv + s.width + 3 * s.F);
+  int64_t layer = 4 * (2 * s.C + s.heads + 2) + s.act * (2 * s.C + qkv + s.width + 2 * s.F);
   int64_t once =
-      4 * (s.C + 1 + qkv + 2 * s.C + qkv + s.C) + s.act * (2 * s.C + s.C + s.width + qkv + 3 * s.F);
+      4 * (s.C + 1 + qkv + 2 * s.C + qkv + s.C) + s.act * (2 * s.C + s.C + s.width + qkv + 4 * s.F);
   if (s.qk_norm) layer += 4 * (s.width + s.kv_width + s.heads + s.kv_heads), once += 4 * qkv;
   if (s.sandwich_norms) layer += 4 * (2 * s.C + 2), once += 4 * s.C;
   const int64_t input = 4 * s.C;

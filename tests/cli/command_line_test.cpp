@@ -76,7 +76,7 @@ TEST(CommandLine, AnOutputThatNobodyReadsEndsACommandQuietly) {
   const Outcome records = into_a_closed_pipe("tokenize '" + trained.model() + "' --input '" + input + "'", "");
   EXPECT_EQ(records.exit_code, 3);
   EXPECT_EQ(records.err, "");
-  const Outcome eval = into_a_closed_pipe("eval '" + trained.config() + "' --model '" + trained.model() + "'", "");
+  const Outcome eval = into_a_closed_pipe("eval '" + trained.config() + "' --quiet --model '" + trained.model() + "'", "");
   EXPECT_EQ(eval.exit_code, 3);
   EXPECT_EQ(eval.err, "");
 }

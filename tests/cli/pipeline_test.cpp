@@ -56,7 +56,7 @@ stages:
   - {name: rl, train: rl.yaml, set: {model.path: "${base}"}}
   - {name: samples, sample: rl.yaml, set: {model.path: "${rl}", rollout.temperature: )" + temperature + R"(}}
   - {name: again, score: rl.yaml, input: "${samples}"}
-  - {name: best, filter: {input: "${again}", dedupe: true, per_prompt: 2}}
+  - {name: best, filter: {input: "${again}", finished: true, dedupe: true, per_prompt: 2}}
   - {name: all, merge: {inputs: ["${best}", "${best}"], shuffle: 3}}
   - {name: student, sft: sft.yaml, set: {model.path: "${base}", data.train: "${all}"}}
   - {name: table, eval: rl.yaml, set: {model.path: "${student}"}}
@@ -147,7 +147,7 @@ TEST_F(PipelineCommand, AStageThatFailsIsNamed) {
                        "--quiet"});
   };
   // Said before the first stage runs.
-  EXPECT_REFUSED(with("{name: rl, train: nothing.yaml}"), 3, "stage 'rl'", "nothing.yaml");
+  EXPECT_REFUSED(with("{name: rl, train: nothing.yaml}"), 2, "stage 'rl'", "nothing.yaml");
   EXPECT_REFUSED(with("{name: rl, train: rl.yaml, set: {rollout.num_generation: 2}}"), 2, "bad.yaml:5: stage 'rl'", "num_generations");
   EXPECT_REFUSED(with("{name: rl, train: rl.yaml, set: {model.path: \"${bas}\"}}"), 2, "bad.yaml:5", "did you mean 'base'?");
   EXPECT_FALSE(fs::exists(folder / "bad"));
@@ -157,7 +157,7 @@ TEST_F(PipelineCommand, AStageThatFailsIsNamed) {
   for (const char* words : {"stage 'f'", "no row is left", "below min_reward"}) EXPECT_NE(empty.err.find(words), std::string::npos) << empty.err;
   EXPECT_FALSE(fs::exists(folder / "bad/p/f/rows.jsonl"));
   write_all(folder / "bad/p/f.json", "[]");
-  EXPECT_NE(with("{name: f, filter: {input: base.yaml, mixed: true}}").err.find("f.json"), std::string::npos);
+  EXPECT_NE(with("{name: f, merge: {inputs: [" + (folder / "bad/p/s/rows.jsonl") + "]}}").err.find("f.json: a stage's stamp is an object"), std::string::npos);
 }
 
 }  // namespace

@@ -50,7 +50,7 @@ TEST(PipelineRows, EachRuleOfAFilter) {
 TEST(PipelineRows, AFilterSaysWhatItLeftOut) {
   FilterCounts counts;
   filter_rows({row("p", "a", 1.0), row("p", "b", 0.0), row("q", "c", 1.0, "length")}, {.finished = true, .min_reward = 0.5}, "x", counts);
-  EXPECT_EQ(counts.text(), "1 of 3 rows of 2 prompts; left out: 1 unfinished, 1 below min_reward");
+  EXPECT_EQ(counts.text(), "1 of 3 rows of 2 prompts; left out: 1 unfinished or empty, 1 below min_reward");
 }
 
 TEST(PipelineRows, PromptsAreToldApartByIdElseByPrompt) {

@@ -28,7 +28,7 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
     {"reward/code", {"core", "reward"}},
     {"reward/outside", {"core", "reward", "reward/code"}},
     {"rollout", {"core", "model", "model/ops", "model/text"}},
-    {"trainer", {"core", "model", "model/ops", "model/text", "model/formats", "comm", "reward", "rollout"}},
+    {"trainer", {"core", "model", "model/ops", "model/text", "model/formats", "comm", "reward", "reward/outside", "rollout"}},
     {"pipeline", {"core", "model", "comm", "reward", "rollout", "trainer"}},
     {"cli", {"core", "pipeline", "model", "model/ops", "model/text", "model/formats", "model/cpu", "comm", "reward", "reward/code",
              "reward/outside", "rollout", "trainer"}},

@@ -342,7 +342,7 @@ class RandomConfig {
       config.model.lora->target_modules = kModules[random_() % kModules.size()];
       config.model.lora->dropout = 0;
       config.run.device = "cpu";
-      config.algorithm.ref_model_sync_steps = 0;
+      config.algorithm.ref_model_sync_steps = 0, config.algorithm.ref_model_mixup_alpha = AlgorithmSection{}.ref_model_mixup_alpha;
     }
     config.data.now = coin() ? "" : "2026-01-31T09:05:07";
     config.trainer.logical_ranks = int64_t{1} << between(0, 12);
