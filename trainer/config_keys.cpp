@@ -159,7 +159,7 @@ std::vector<KeyRow> make_keys() {
 
       {.section = "data.curriculum", .name = "metric", .value = curriculum<&U::metric>, .may_be_null = true,
        .help = "which reward says that a completion passes, by its name; null: the first"},
-      {.section = "data.curriculum", .name = "pass_threshold", .value = curriculum<&U::pass_threshold>,
+      {.section = "data.curriculum", .name = "pass_threshold", .value = curriculum<&U::pass_threshold>, .bounds = from(-1e6, 1e6),
        .help = "a completion passes from this score of it on"},
       {.section = "data.curriculum", .name = "min_pass_rate", .value = curriculum<&U::min_pass_rate>, .bounds = kFraction,
        .help = "a problem whose last group passed less often is skipped: too hard now"},
@@ -336,7 +336,7 @@ std::vector<KeyRow> make_keys() {
        .help = "evaluate before the first step"},
       {.section = "trainer", .name = "eval_pass_at_k", .value = trainer<&T::eval_pass_at_k>, .bounds = from(1, 4096), .decides_bits = false,
        .help = "the k of pass@k, at most num_generations_eval; []: powers of two up to it, and it"},
-      {.section = "trainer", .name = "eval_pass_threshold", .value = trainer<&T::eval_pass_threshold>, .decides_bits = false,
+      {.section = "trainer", .name = "eval_pass_threshold", .value = trainer<&T::eval_pass_threshold>, .bounds = from(-1e6, 1e6), .decides_bits = false,
        .help = "pass@k: a completion is correct from this score of the first reward on"},
       {.section = "trainer", .name = "metric_for_best_model", .value = trainer<&T::metric_for_best_model>, .may_be_null = true,
        .decides_bits = false, .help = "a metric of evaluation, e.g. eval/accuracy: the model of its best value is kept in best/; null: none"},

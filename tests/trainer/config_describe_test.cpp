@@ -30,7 +30,7 @@ struct OtherValue {
   std::string operator()(const float* value) const { return real(static_cast<double>(*value)); }
   std::string operator()(const double* value) const { return real(*value); }
   std::string operator()(const Json*) const { return "{a: 1}"; }
-  std::string operator()(const std::vector<std::string>*) const { return "[x]"; }
+  std::string operator()(const std::vector<std::string>*) const { return key.name == "target_modules" ? "[q_proj]" : "[x]"; }
   std::string operator()(const std::vector<int64_t>*) const { return "[3]"; }
   std::string operator()(const DataFiles*) const { return "other.jsonl"; }
   std::string operator()(const std::string* value) const {
@@ -78,12 +78,15 @@ TEST(ConfigDescribe, EveryKeyHasTypeDefaultRangeAndHelp) {
 }
 
 TEST(ConfigDescribe, EveryKeyReachesTheResolvedConfigAndItsIdentity) {
-  Config config = full_config();
-  config.optim.lr_scheduler_type = "linear";    // or max_steps would not count
-  config.algorithm.scale_rewards = "none";      // auto depends on advantage
-  const std::string yaml = config_to_yaml(config), identity = config_identity(config);
+  Config of_sft = full_config(), of_train = of_sft;
+  of_train.sft.reset();
+  of_sft.trainer.max_steps = -1;                // or epochs would not count
+  of_train.optim.lr_scheduler_type = "linear";  // or max_steps would not count
+  of_train.algorithm.scale_rewards = "none";    // auto depends on advantage
   for (const KeyRow& key : config_keys()) {
     SCOPED_TRACE(key.path());
+    const Config& config = key.section == "sft" ? of_sft : of_train;
+    const std::string yaml = config_to_yaml(config), identity = config_identity(config);
     Config other = config;
     const std::string value = std::visit(OtherValue{key}, key.value(other));
     read_value(key, parse_yaml(value, "test"), other, "test");

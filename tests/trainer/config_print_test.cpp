@@ -363,13 +363,20 @@ TEST(ConfigPrint, RandomConfigsReadBackBitForBit) {
   for (int round = 0; round < 500 && !testing::Test::HasFailure(); ++round) {
     Config config = random.next();
     if (config.sft) {  // what cohort sft does not read is not printed
+      for (DataFiles* files : {&config.data.train, &config.data.eval})
+        if (!files->sources.empty()) *files = "one.jsonl";
       config.rollout = {}, config.reward.clear(), config.algorithm = {};
       config.data.max_prompt_length = DataSection().max_prompt_length;
       config.trainer.warm_start.reset();
       config.trainer.prompts_per_step = TrainerSection().prompts_per_step;
       config.trainer.reuse_activations = config.trainer.skip_zero_advantage = true;
       config.comm.rollout_timeout_s = CommSection().rollout_timeout_s, config.comm.reward_timeout_s = CommSection().reward_timeout_s;
-      config.log.completions_steps = LogSection().completions_steps;
+      const LogSection log;
+      config.log.completions_steps = log.completions_steps, config.log.eval_completions = log.eval_completions;
+      const TrainerSection trainer;
+      config.trainer.eval_pass_at_k = trainer.eval_pass_at_k, config.trainer.eval_pass_threshold = trainer.eval_pass_threshold;
+      config.trainer.metric_for_best_model = trainer.metric_for_best_model, config.trainer.greater_is_better = trainer.greater_is_better;
+      config.model.lora.reset(), config.data.curriculum.reset();
       if (config.model.init) config.sft->max_length = 2, config.model.init->max_positions = std::max<int64_t>(2, config.model.init->max_positions);
     }
     const std::string yaml = config_to_yaml(config);
