@@ -30,7 +30,7 @@ const char* stage_kind_name(StageKind kind);
 // Which rows of scored completions go on. Rules apply in this order.
 struct FilterRules {
   std::string input;
-  bool finished = false;             // only completions that ended by themselves and are not empty
+  bool finished = false;             // only completions that ended by themselves, are not empty and have no NUL
   std::optional<double> min_reward;  // only rows with at least this reward; a row without a score has none
   bool mixed = false;                // only prompts with different rewards among their rows (before min_reward took any)
   bool dedupe = false;               // of equal completions of a prompt the first

@@ -62,7 +62,7 @@ std::string FilterCounts::text() const {
   const auto add = [&](int64_t count, const char* why) {
     if (count > 0) left += fmt::format("{}{} {}", left.empty() ? "; left out: " : ", ", count, why);
   };
-  add(unfinished, "unfinished or empty"), add(unmixed, "of prompts with equal rewards"), add(below, "below min_reward");
+  add(unfinished, "unfinished, empty or with a NUL"), add(unmixed, "of prompts with equal rewards"), add(below, "below min_reward");
   add(equal, "equal to another"), add(beyond, "beyond per_prompt");
   return out + left;
 }
@@ -89,7 +89,8 @@ std::vector<Json> filter_rows(std::vector<Json> rows, const FilterRules& rules, 
     if (rules.finished)
       keep_if(counts.unfinished, [&](const Row& row) {
         const std::string where = row_name(file, row.index);
-        return get_string(rows[row.index], "finish_reason", where) == "stop" && !get_string(rows[row.index], "completion", where).empty();
+        const std::string text = get_string(rows[row.index], "completion", where);
+        return get_string(rows[row.index], "finish_reason", where) == "stop" && !text.empty() && text.find('\0') == std::string::npos;
       });
     if (rules.mixed) {
       const bool mixed = std::ranges::any_of(of_prompt, [&](const Row& row) { return row.reward != of_prompt.front().reward; });

@@ -40,6 +40,9 @@ TEST(PipelineRows, EachRuleOfAFilter) {
   };
   EXPECT_EQ(filter({.finished = true}), (Texts{"a", "b", "a", "d", "e", "f", "g"}));
   EXPECT_EQ(filter({.min_reward = 0.5}), (Texts{"a", "b", "a", "d"}));
+  FilterCounts counts;
+  filter_rows({row("p", "", 1.0), row("p", std::string("a\0b", 3), 1.0), row("p", "c", 1.0)}, {.finished = true}, "x.jsonl", counts);
+  EXPECT_EQ(counts.unfinished, 2) << "what fine-tuning would refuse";
   EXPECT_EQ(filter({.mixed = true}), (Texts{"a", "a", "c", "e", "f", "g"})) << "a score and none differ";
   EXPECT_EQ(filter({.dedupe = true}), (Texts{"a", "b", "c", "d", "e", "f", "g"}));
   EXPECT_EQ(filter({.per_prompt = 1}), (Texts{"a", "b", "g"})) << "any score beats none";
@@ -50,7 +53,7 @@ TEST(PipelineRows, EachRuleOfAFilter) {
 TEST(PipelineRows, AFilterSaysWhatItLeftOut) {
   FilterCounts counts;
   filter_rows({row("p", "a", 1.0), row("p", "b", 0.0), row("q", "c", 1.0, "length")}, {.finished = true, .min_reward = 0.5}, "x", counts);
-  EXPECT_EQ(counts.text(), "1 of 3 rows of 2 prompts; left out: 1 unfinished or empty, 1 below min_reward");
+  EXPECT_EQ(counts.text(), "1 of 3 rows of 2 prompts; left out: 1 unfinished, empty or with a NUL, 1 below min_reward");
 }
 
 TEST(PipelineRows, PromptsAreToldApartByIdElseByPrompt) {
