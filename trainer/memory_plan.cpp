@@ -14,6 +14,7 @@
 #include "model/kv_cache.h"
 #include "model/ops/sample.h"
 #include "model/params.h"
+#include "trainer/activation_sizes.h"
 #include "trainer/adapter.h"
 #include "trainer/checkpoint_layout.h"
 #include "trainer/generator_setup.h"
@@ -25,23 +26,6 @@
 
 namespace cohort {
 namespace {
-
-struct Sizes {
-  int64_t C, F, V, L, width, kv_width, heads, kv_heads, act;  // act: bytes of an activation
-  bool qk_norm, sandwich_norms;
-  Sizes(const ModelConfig& m, DType dtype)
-      : C(m.hidden_size),
-        F(m.intermediate_size),
-        V(m.vocab_size),
-        L(m.num_layers),
-        width(m.num_heads * m.head_size),
-        kv_width(m.num_kv_heads * m.head_size),
-        heads(m.num_heads),
-        kv_heads(m.num_kv_heads),
-        act(static_cast<int64_t>(dtype_size(dtype))),
-        qk_norm(m.qk_norm),
-        sandwich_norms(m.sandwich_norms) {}
-};
 
 void add(std::vector<MemoryPiece>& pieces, std::string name, int64_t bytes) {
   pieces.push_back({std::move(name), static_cast<uint64_t>(bytes)});
@@ -58,37 +42,8 @@ void add_weights(std::vector<MemoryPiece>& pieces, const ParamTable& table, int6
   add(pieces, of + "vectors and embedding", flat * act);
 }
 
-// As ForwardState, and the hidden states that are drawn from, with their logits where filters must see all of a row.
-int64_t rollout_activations(const Sizes& s, int64_t rows, int64_t sequences, bool filters) {
-  const int64_t qkv = s.width + 2 * s.kv_width;
-  const int64_t outputs = s.sandwich_norms ? 2 * s.C : 0;
-  return rows * (4 * (s.C + qkv + outputs) + s.act * (2 * s.C + qkv + s.width + 3 * s.F)) +
-         sequences * (s.act * s.C + (filters ? 4 * s.V : 0));
-}
-
 // As PackRunner allocates them.
 int64_t in_whole_steps(int64_t rows) { return (rows + kRowStep - 1) / kRowStep * kRowStep; }
-
-// Which layers' activations a TrainState keeps for the rows of a pass.
-enum class Kept { all_layers, inputs_and_one_layer, all_layers_and_one, one_layer };
-
-// As TrainState: what each layer keeps, and what the backward pass works in.
-int64_t training_activations(const Sizes& s, int64_t rows, Kept kept) {
-  const int64_t qkv = s.width + 2 * s.kv_width;
-  int64_t layer = 4 * (2 * s.C + s.heads + 2) + s.act * (2 * s.C + qkv + s.width + 2 * s.F);
-  int64_t once =
-      4 * (s.C + 1 + qkv + 2 * s.C + qkv + s.C) + s.act * (2 * s.C + s.C + s.width + qkv + 4 * s.F);
-  if (s.qk_norm) layer += 4 * (s.width + s.kv_width + s.heads + s.kv_heads), once += 4 * qkv;
-  if (s.sandwich_norms) layer += 4 * (2 * s.C + 2), once += 4 * s.C;
-  const int64_t input = 4 * s.C;
-  switch (kept) {
-    case Kept::all_layers: return rows * (once + s.L * layer);
-    case Kept::inputs_and_one_layer: return rows * (once + s.L * input + layer - input);
-    case Kept::all_layers_and_one: return rows * (once + (s.L + 1) * layer);
-    case Kept::one_layer: return rows * (once + layer);
-  }
-  return 0;
-}
 
 // Logical ranks of the rank that has most: their spans of the state; and the sums of the tree that all ranks exchange.
 struct Shares {

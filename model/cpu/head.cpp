@@ -14,6 +14,7 @@
 #include "model/cpu/parallel.h"
 #include "model/cpu/part_sums.h"
 #include "model/cpu/vector_math.h"
+#include "model/cpu/workspace_pieces.h"
 #include "model/ops/gpu.h"
 
 namespace cohort {
@@ -30,26 +31,6 @@ constexpr int64_t kBatchRows = 2048;    // of parts that go through one sweep to
 constexpr int64_t kBlock = 8 * kChunk;  // columns whose gradient is held at a time
 constexpr int64_t kRowTask = 16;
 constexpr int64_t kOwnLogits = 8 << 20;  // logits that head_loss keeps in memory of its own
-
-// Carves pieces out of one workspace block.
-class Pieces {
- public:
-  size_t plan(int64_t bytes) {
-    const size_t at = size_;
-    size_ += (static_cast<size_t>(bytes) + 63) / 64 * 64;
-    return at;
-  }
-  void take(const Exec& ex) { base_ = static_cast<std::byte*>(ex.workspace->get(0, size_)); }
-  std::byte* operator[](size_t at) const { return base_ + at; }
-  template <typename T>
-  T* as(size_t at) const {
-    return reinterpret_cast<T*>(base_ + at);
-  }
-
- private:
-  size_t size_ = 0;
-  std::byte* base_ = nullptr;
-};
 
 void check_softcap(const char* op, float softcap) {
   CHECK(softcap >= 0 && std::isfinite(softcap), "{}: softcap {}, must be positive, or 0 for none", op, softcap);
