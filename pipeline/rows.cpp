@@ -89,8 +89,9 @@ std::vector<Json> filter_rows(std::vector<Json> rows, const FilterRules& rules, 
     if (rules.finished)
       keep_if(counts.unfinished, [&](const Row& row) {
         const std::string where = row_name(file, row.index);
+        if (get_string(rows[row.index], "finish_reason", where) != "stop") return false;
         const std::string text = get_string(rows[row.index], "completion", where);
-        return get_string(rows[row.index], "finish_reason", where) == "stop" && !text.empty() && text.find('\0') == std::string::npos;
+        return !text.empty() && text.find('\0') == std::string::npos;
       });
     if (rules.mixed) {
       const bool mixed = std::ranges::any_of(of_prompt, [&](const Row& row) { return row.reward != of_prompt.front().reward; });
