@@ -15,18 +15,18 @@ Clock::time_point in_seconds(double seconds) {
   return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
 }
 
-// Everything that is there; false at the end.
+// What is there, of a command that writes without end a part of it; false at the end.
 template <typename Use>
 bool drain(Fd& fd, Use use) {
   char buffer[4096];
-  while (fd) {
+  for (int reads = 0; fd && reads < 256; ++reads) {
     const ssize_t got = read(fd.get(), buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return true;  // nothing now
     if (got == 0) return false;
     use(std::string_view(buffer, static_cast<size_t>(got)));
   }
-  return false;
+  return static_cast<bool>(fd);
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ MetricsHooks::MetricsHooks(Launcher& launcher, const std::vector<std::string>& c
   }
 }
 
-MetricsHooks::~MetricsHooks() { close(std::min(timeout_s_, 1.0)); }
+MetricsHooks::~MetricsHooks() { close(std::min(timeout_s_, 1.0), {}); }
 
 void MetricsHooks::read_outputs(Hook& hook) {
   if (!drain(hook.program->output, [](std::string_view) {})) hook.program->output.reset();
@@ -84,10 +84,15 @@ void MetricsHooks::send(const std::string& line) {
   }
 }
 
-void MetricsHooks::close(double timeout_s) {
-  const Clock::time_point deadline = in_seconds(timeout_s);
+void MetricsHooks::close(double timeout_s, const std::function<bool()>& hurry) {
+  Clock::time_point deadline = in_seconds(timeout_s);
+  bool hurried = false;
+  const auto in_time = [&] {
+    if (!hurried && hurry && hurry()) hurried = true, deadline = std::min(deadline, in_seconds(1));
+    return Clock::now() < deadline;
+  };
   for (Hook& hook : hooks_) {
-    while (hook.program && !hook.unsent.empty() && Clock::now() < deadline) {  // what it has not read yet
+    while (hook.program && !hook.unsent.empty() && in_time()) {  // what it has not read yet
       pollfd entries[] = {{hook.program->input.get(), POLLOUT, 0}, {hook.program->error.get(), POLLIN, 0}, {hook.program->output.get(), POLLIN, 0}};
       poll(entries, 3, 50);
       pump(hook);
@@ -95,7 +100,7 @@ void MetricsHooks::close(double timeout_s) {
     if (hook.program) hook.program->input.reset();
   }
   for (Hook& hook : hooks_) {
-    while (hook.program && !hook.program->over() && Clock::now() < deadline) {
+    while (hook.program && !hook.program->over() && in_time()) {
       pollfd entries[] = {{hook.program->control(), POLLIN, 0}, {hook.program->error.get(), POLLIN, 0}, {hook.program->output.get(), POLLIN, 0}};
       poll(entries, 3, 50);
       read_outputs(hook);
@@ -106,7 +111,8 @@ void MetricsHooks::close(double timeout_s) {
     const bool late = !hook.program->over();
     const std::string end = hook.program->finish(Clock::now());
     if (late) {
-      give_up(hook, fmt::format("has not ended {} s after its last line and was killed", timeout_s));
+      give_up(hook, hurried ? "has not ended a second after the run was told to end, and was killed"
+                            : fmt::format("has not ended {} s after its last line and was killed", timeout_s));
     } else if (end != "ended with exit code 0") {
       give_up(hook, end);
     }

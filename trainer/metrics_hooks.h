@@ -2,6 +2,7 @@
 // costs a warning, never the run.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,8 +23,8 @@ class MetricsHooks {
 
   // Hands on a line, without its end, as far as the commands read. One that has read nothing of what waits for it for the timeout is killed.
   void send(const std::string& line);
-  // No more lines: the commands may end by themselves, within the timeout for all of them together.
-  void finish() { close(timeout_s_); }
+  // No more lines: the commands may end by themselves, within the timeout for all of them together, or within a second once `hurry`.
+  void finish(const std::function<bool()>& hurry = {}) { close(timeout_s_, hurry); }
   // What went wrong since the last call, one a command at most in a run.
   std::vector<std::string> take_warnings();
 
@@ -36,7 +37,7 @@ class MetricsHooks {
     Clock::time_point waiting_since{};    // when it last read, or had read everything
     LastLines errors;
   };
-  void close(double timeout_s);
+  void close(double timeout_s, const std::function<bool()>& hurry);
   void pump(Hook& hook);
   void read_outputs(Hook& hook);
   void give_up(Hook& hook, const std::string& why);

@@ -118,6 +118,20 @@ void RunFrame::write_trace() {
   }
 }
 
+void RunFrame::finish_trackers() {
+  if (config_.log.hooks.empty()) return;
+  const double wait_s = meeting_timeout(config_, config_.log.hooks_timeout_s);
+  enter("log.hooks", state_.step, with_grace(wait_s));
+  const MeetingDeadline meeting(comm_, config_, wait_s);
+  if (trackers_) {
+    const auto asked = [this] { return signals_ != nullptr && signals_->requested(); };
+    const bool before = asked();  // a run that stops on request lets them end as any other
+    trackers_->finish([&] { return !before && asked(); });
+    for (const std::string& warning : trackers_->take_warnings()) observer_.warning(warning);
+  }
+  comm_.barrier("log.hooks");
+}
+
 void RunFrame::load_model_of_config() {
   const int64_t shards = config_.trainer.logical_ranks;
   logical_range(static_cast<int>(shards), comm_.rank(), comm_.size());

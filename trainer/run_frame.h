@@ -52,6 +52,7 @@ class RunFrame {
   void drop_metrics_after(int64_t step);  // in all places
   void append_metrics();                  // to all of them
   void write_trace();
+  void finish_trackers();  // at the end: rank 0 lets the hooks end, the others wait for it
   double checkpoint_meeting() const;  // how long ranks wait where one may still be writing a checkpoint
   void begin_save();
   void commit_saved(bool wait);

@@ -138,6 +138,7 @@ SftSummary SftRun::finish() {
     summary.final_model = dir_.final_model();
   }
   write_trace();
+  finish_trackers();
   summary.seconds = seconds_since(start_);
   return summary;
 }

@@ -27,8 +27,8 @@ void Trackers::write(const Metrics& metrics) {
   if (hooks_) hooks_->send(dump_json(metrics.values()));
 }
 
-void Trackers::finish() {
-  if (hooks_) hooks_->finish();
+void Trackers::finish(const std::function<bool()>& hurry) {
+  if (hooks_) hooks_->finish(hurry);
 }
 
 std::vector<std::string> Trackers::take_warnings() { return hooks_ ? hooks_->take_warnings() : std::vector<std::string>(); }

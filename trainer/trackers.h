@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,8 +23,9 @@ class Trackers {
   // A run that goes on from `step` writes what comes after it again.
   void drop_after(int64_t step);
   void write(const Metrics& metrics);
-  // Lets the hooks end, within log.hooks_timeout_s.
-  void finish();
+  // Lets the hooks end, within log.hooks_timeout_s,
+  // and at once when `hurry`.
+  void finish(const std::function<bool()>& hurry = {});
   std::vector<std::string> take_warnings();
 
  private:

@@ -283,11 +283,7 @@ TrainSummary TrainRun::finish() {
     summary.final_model = dir_.final_model();
   }
   write_trace();
-  if (trackers_) {
-    enter("log.hooks", state_.step, with_grace(config_.log.hooks_timeout_s));
-    trackers_->finish();
-    for (const std::string& warning : trackers_->take_warnings()) observer_.warning(warning);
-  }
+  finish_trackers();
   summary.seconds = seconds_since(start_);
   return summary;
 }

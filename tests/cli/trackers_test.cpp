@@ -75,6 +75,28 @@ TEST(Trackers, AHookThatDiesOrHangsCostsAWarningAndNoBits) {
   EXPECT_EQ(run_cohort({"compare", folder / "runs/plain", folder / "runs/hooked"}).exit_code, 0);
 }
 
+TEST(Trackers, EveryRankAndEveryKindOfRunWaitsForAHookToEnd) {
+  const TemporaryFolder folder;
+  const std::string config = write_all(folder / "tiny.yaml", tiny_config(folder / "runs"));
+  const std::string hook = "log.hooks=['cat > /dev/null; sleep 2.5; echo ended > " + (folder / "ended") + "']";
+  std::vector<std::string> args = {"-n", "2", "--oversubscribe", COHORT_BINARY, "train", config, "comm.timeout_s=1", "log.hooks_timeout_s=20", hook};
+  if (geteuid() == 0) args.insert(args.begin(), "--allow-run-as-root");
+  const Outcome two = run_program("mpirun", args);
+  EXPECT_EQ(two.exit_code, 0) << two.err;
+  EXPECT_EQ(read_all(folder / "ended"), "ended\n") << "longer than ranks wait for each other elsewhere";
+
+  const std::string sft = write_all(folder / "sft.yaml", "run: {name: sft, threads: 1, dir: " + (folder / "runs") + R"(}
+model:
+  init: {hidden_size: 32, intermediate_size: 64, num_layers: 2, num_heads: 2, num_kv_heads: 1, max_positions: 64}
+data: {task: {name: addition, seed: 1, train_size: 8}}
+sft: {examples_per_step: 4, max_length: 48, num_train_epochs: 1}
+)");
+  const Outcome tuned = run_cohort({"sft", sft, "log.hooks=['cat > " + (folder / "lines") + "; exit 7']"});
+  EXPECT_EQ(tuned.exit_code, 0) << tuned.err;
+  EXPECT_EQ(read_all(folder / "lines"), read_all(folder / "runs/sft/metrics.jsonl"));
+  EXPECT_NE(tuned.err.find("ended with exit code 7"), std::string::npos) << tuned.err;
+}
+
 TEST(Trackers, AReplayTellsNobody) {
   const TemporaryFolder folder;
   const std::string config = write_all(folder / "tiny.yaml", tiny_config(folder / "runs"));
