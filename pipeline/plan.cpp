@@ -189,6 +189,25 @@ Json substitute_in(const Json& value, const Outputs& outputs) {
   return out;
 }
 
+// Rows are read where rows are, and models where models are.
+void check_kinds(const Stage& stage, const std::vector<Stage>& earlier) {
+  const auto check = [&](const std::string& text, bool model, const char* wanted) {
+    for (const std::string& name : references(text, stage.where)) {
+      const auto found = std::ranges::find(earlier, name, &Stage::name);
+      const bool fits = leaves_model(found->kind) == model && (model || found->kind != StageKind::eval);
+      CHECK_USAGE(fits, "{}: stage '{}': '${{{}}}' is what a {} leaves; {}", stage.where, stage.name, name, stage_kind_name(found->kind), wanted);
+    }
+  };
+  constexpr const char *kRows = "rows are wanted here, of sample, score, filter or merge", *kModel = "a model is wanted here, of sft or train";
+  for (const std::string& input : stage.merge.inputs) check(input, false, kRows);
+  check(stage.filter.input, false, kRows), check(stage.input, false, kRows);
+  for (const auto& [key, value] : stage.set) {
+    if (!value.is_string()) continue;
+    if (key == "model.path") check(value.get<std::string>(), true, kModel);
+    if (key == "data.train" || key == "data.eval") check(value.get<std::string>(), false, kRows);
+  }
+}
+
 void check_references(const Stage& stage, const std::vector<std::string>& earlier) {
   for (const std::string& text : texts_of(stage))
     for (const std::string& name : references(text, stage.where)) {
@@ -262,6 +281,7 @@ Pipeline parse_pipeline(const std::string& yaml, const fs::path& file) {
     Stage stage = read_stage(node, source, file.parent_path());
     CHECK_USAGE(std::ranges::find(names, stage.name) == names.end(), "{}: a second stage '{}'", stage.where, stage.name);
     check_references(stage, names);
+    check_kinds(stage, pipeline.stages);
     names.push_back(stage.name);
     pipeline.stages.push_back(std::move(stage));
   }

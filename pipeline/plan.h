@@ -9,7 +9,7 @@
 //       set: {model.path: "${zero}", rollout.num_generations: 8}
 //     - {name: best, filter: {input: "${samples}", min_reward: 1.0, per_prompt: 2}}
 //
-// ${STAGE} is what an earlier stage leaves: a model folder of sft and train, a JSONL file of sample, score, filter and merge, a JSON
+// ${STAGE} is what an earlier stage leaves: a model folder of sft and train (final_merged/ with model.lora.save_merged), a JSONL file of sample, score, filter and merge, a JSON
 // file of eval.
 #pragma once
 
@@ -26,6 +26,7 @@ namespace cohort {
 
 enum class StageKind : uint8_t { sft, train, eval, sample, score, filter, merge };
 const char* stage_kind_name(StageKind kind);
+inline bool leaves_model(StageKind kind) { return kind == StageKind::sft || kind == StageKind::train; }
 
 // Which rows of scored completions go on. Rules apply in this order.
 struct FilterRules {

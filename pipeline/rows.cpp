@@ -17,12 +17,12 @@ namespace {
 // Where row `index` (from 0) of a filtered file stood, for messages: blank lines do not count.
 std::string row_name(const std::string& file, size_t index) { return fmt::format("{}, row {}", file, index + 1); }
 
-// By what rows are of one prompt.
+// By what rows are of one prompt: ids of several files may be the same ("line 1"), so the prompt counts as well.
 std::string prompt_of(const Json& row, const std::string& where) {
-  if (const auto id = row.find("id"); id != row.end() && !id->is_null()) return "id " + dump_json(*id);
-  const auto prompt = row.find("prompt");
-  CHECK_INPUT(prompt != row.end(), "{}: neither 'id' nor 'prompt' says whose completion it is", where);
-  return "prompt " + dump_json(*prompt);
+  const auto id = row.find("id"), prompt = row.find("prompt");
+  const bool has_id = id != row.end() && !id->is_null();
+  CHECK_INPUT(has_id || prompt != row.end(), "{}: neither 'id' nor 'prompt' says whose completion it is", where);
+  return fmt::format("id {} prompt {}", has_id ? dump_json(*id) : "", prompt != row.end() ? dump_json(*prompt) : "");
 }
 
 std::optional<double> reward_of(const Json& row, const std::string& where) {

@@ -1,16 +1,25 @@
 #include "pipeline/run.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <set>
 
 #include "core/check.h"
 #include "core/clock.h"
+#include "core/fd.h"
 #include "core/files.h"
 #include "core/hash.h"
+#include "model/adapter_folder.h"
 #include "pipeline/stages.h"
 #include "pipeline/stamp.h"
 #include "trainer/build_info.h"
+#include "trainer/config_schema.h"
+#include "trainer/config_value.h"
 
 namespace cohort {
 namespace {
@@ -24,7 +33,8 @@ ConfigUse use_of(StageKind kind) {
 // With `set` in it, and ${...} as paths.
 ReadyStage ready_stage(const Pipeline& pipeline, const Stage& stage, const Outputs& outputs) {
   ReadyStage ready{.stage = stage, .config = {}, .input = {}, .inputs = {}, .folder = pipeline.folder() / stage.name,
-                   .output = stage_output(pipeline, stage)};
+                   .output = {}};
+  ready.output = ready.folder / (stage.kind == StageKind::eval ? "eval.json" : leaves_model(stage.kind) ? "final" : "rows.jsonl");
   ready.input = substitute(stage.kind == StageKind::filter ? stage.filter.input : stage.input, outputs);
   for (const std::string& input : stage.merge.inputs) ready.inputs.emplace_back(substitute(input, outputs));
   if (!stage.has_config()) return ready;
@@ -32,6 +42,7 @@ ReadyStage ready_stage(const Pipeline& pipeline, const Stage& stage, const Outpu
     Config& config = ready.config.emplace(load_config(stage.config, overrides_of(stage, outputs), use_of(stage.kind)));
     config.run.dir = pipeline.folder().string(), config.run.name = stage.name, config.run.resume = "auto";
     const bool samples = stage.kind == StageKind::eval || stage.kind == StageKind::sample;
+    if (config.model.lora && stage.kind == StageKind::train && config.model.lora->save_merged) ready.output = ready.folder / "final_merged";
     CHECK_USAGE(!samples || !config.model.init, "model.init has no trained weights to {}: 'set' model.path to what an earlier stage left",
                 stage.kind == StageKind::eval ? "evaluate" : "sample");
   } catch (const Error& error) {
@@ -46,12 +57,53 @@ std::vector<fs::path> files_of(const ReadyStage& ready) {
   if (!ready.input.empty()) files.emplace_back(ready.input);
   if (!ready.config || ready.stage.kind == StageKind::score) return files;
   const Config& config = *ready.config;
-  if (!config.model.init) files.emplace_back(config.model.path);
+  if (!config.model.init) {
+    files.emplace_back(config.model.path);
+    if (is_adapter_folder(config.model.path))
+      files.push_back(adapter_base(config.model.path, read_adapter_config(config.model.path), {}));
+  }
   for (const DataFiles* data : {&config.data.train, &config.data.eval}) {
     if (!data->path.empty()) files.emplace_back(data->path);
     for (const DataSource& source : data->sources) files.emplace_back(source.path);
   }
   return files;
+}
+
+// What of a config decides what a stage leaves, a key a line: neither help nor defaults of other keys, so that another version of the
+// program runs nothing again without need.
+std::string config_text(StageKind kind, const Config& config) {
+  if (kind == StageKind::train || kind == StageKind::sft)  // how long a run is may be no part of its identity: it may go on
+    return fmt::format("{}\n{} {}\n", config_identity(config), config.trainer.max_steps, config.sft ? config.sft->num_train_epochs : 0);
+  std::string text;
+  for (const KeyRow& key : config_keys()) {
+    if (kind == StageKind::score) break;
+    static const std::set<std::string_view> kSpeed = {"max_num_seqs", "max_num_batched_tokens", "kv_cache_gb", "load_balancing"};
+    const bool samples = key.section.starts_with("model") || key.section.starts_with("data") || key.section == "rollout" ||
+                         key.path() == "run.seed" || key.name.starts_with("eval_pass");
+    const SectionRow& section = *find_section(key.section);
+    if (!samples || kSpeed.contains(key.name) || key.section == "data.curriculum" || (section.optional() && !section.present(config))) continue;
+    Config copy = config;
+    if (yaml_of(key, copy) != yaml_of(key, full_config())) text += fmt::format("{}: {}\n", key.path(), yaml_of(key, copy));
+  }
+  for (const RewardSpec& spec : config.reward) text += yaml_of(reward_entry(spec)) + "\n";
+  return text;
+}
+
+// Files that no stage leaves are there from the start.
+void check_files(const Pipeline& pipeline, const ReadyStage& ready) {
+  const std::string made = pipeline.folder().string() + "/";
+  for (const fs::path& file : files_of(ready))
+    CHECK_INPUT(file.string().starts_with(made) || fs::exists(file), "{}: stage '{}': {}: no such file or folder", ready.stage.where,
+                ready.stage.name, file.string());
+}
+
+// One pipeline at a time has the folder.
+Fd lock_folder(const fs::path& folder) {
+  const fs::path file = folder / ".lock";
+  Fd lock(open(file.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666));
+  CHECK_USAGE(lock, "{}: cannot be opened: {}", file.string(), std::strerror(errno));
+  CHECK_USAGE(flock(lock.get(), LOCK_EX | LOCK_NB) == 0, "{}: another cohort pipeline works in this folder", folder.string());
+  return lock;
 }
 
 // Of all that decides what the stage leaves: its definition, the config without what cannot change a bit, what it reads.
@@ -64,13 +116,7 @@ std::string key_of(const ReadyStage& ready) {
                         filter.dedupe, filter.per_prompt);
   if (stage.kind == StageKind::merge)
     text += fmt::format("{} {}\n", stage.merge.shuffle ? fmt::format("{}", *stage.merge.shuffle) : "in order", stage.merge.max_rows);
-  if (ready.config) {
-    Config config = *ready.config;
-    const uint64_t seed = config.run.seed;
-    config.run = {}, config.comm = {}, config.log = {};
-    config.run.seed = seed;
-    text += config_to_yaml(config);
-  }
+  if (ready.config) text += config_text(stage.kind, *ready.config);
   for (const fs::path& file : files_of(ready)) text += content_fingerprint(file) + "\n";
   return fingerprint(text);
 }
@@ -109,24 +155,21 @@ Decision decide(const ReadyStage& ready, const fs::path& stamp_file, Stamp& stam
 
 }  // namespace
 
-fs::path stage_output(const Pipeline& pipeline, const Stage& stage) {
-  const fs::path folder = pipeline.folder() / stage.name;
-  switch (stage.kind) {
-    case StageKind::sft:
-    case StageKind::train: return folder / "final";
-    case StageKind::eval: return folder / "eval.json";
-    default: return folder / "rows.jsonl";
-  }
-}
-
 PipelineSummary run_pipeline(const Pipeline& pipeline, PipelineContext& context) {
   Comm& comm = context.comm;
   const bool tells = comm.rank() == 0;
   Outputs outputs;
-  for (const Stage& stage : pipeline.stages) outputs.emplace_back(stage.name, stage_output(pipeline, stage));
   std::vector<ReadyStage> stages;  // all configs are read before anything runs: what is wrong is said now, not in an hour
-  for (const Stage& stage : pipeline.stages) stages.push_back(ready_stage(pipeline, stage, outputs));
-  if (tells) make_writable_dir(pipeline.folder());
+  for (const Stage& stage : pipeline.stages) {
+    stages.push_back(ready_stage(pipeline, stage, outputs));
+    outputs.emplace_back(stage.name, stages.back().output);
+  }
+  for (const ReadyStage& ready : stages) check_files(pipeline, ready);
+  std::optional<Fd> lock;  // for as long as this lives
+  if (tells) {
+    make_writable_dir(pipeline.folder());
+    lock = lock_folder(pipeline.folder());
+  }
 
   PipelineSummary summary;
   for (size_t i = 0; i < stages.size(); ++i) {

@@ -49,10 +49,8 @@ struct PipelineSummary {
   bool stopped_early = false;  // save-and-stop was requested: exit code 75
 };
 
-// Called by all ranks; reads every stage's config before the first one runs.
+// Called by all ranks; reads every stage's config, and looks for the files that no stage makes, before the first one runs. Exit code 2
+// when another pipeline works in the folder.
 PipelineSummary run_pipeline(const Pipeline& pipeline, PipelineContext& context);
-
-// What a stage leaves: the path that ${STAGE} stands for.
-std::filesystem::path stage_output(const Pipeline& pipeline, const Stage& stage);
 
 }  // namespace cohort

@@ -13,7 +13,8 @@ namespace {
 Json sampled_row(const EvalResult& result, const Problem& problem, size_t i, const std::vector<RewardSpec>& rewards) {
   const auto or_null = [](const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); };
   Json row = {{"id", problem.id}, {"prompt", problem.messages.empty() ? Json(problem.prompt) : problem.messages}};
-  for (const auto& [name, value] : problem.columns.items()) row[name] = value;
+  for (const auto& [name, value] : problem.columns.items())
+    if (name != "messages") row[name] = value;  // fine-tuning would take them for an example of their own
   row["sample"] = i % static_cast<size_t>(result.samples);
   row["completion"] = result.completions[i];
   row["ids"] = result.rollouts[i].tokens;

@@ -15,15 +15,21 @@ namespace fs = std::filesystem;
 std::optional<Stamp> read_stamp(const fs::path& file) {
   if (!fs::exists(file)) return {};
   const std::string where = file.string();
-  const Json json = parse_json(read_file(file), where);
-  CHECK_INPUT(json.is_object(), "{}: a stage's stamp is an object, found {}; delete it to run the stage again", where, json.type_name());
-  Stamp stamp;
-  stamp.key = get_string(json, "key", where);
-  stamp.done = get_bool_or(json, "done", where, false);
-  stamp.output = get_string_or(json, "output", where, "");
-  stamp.seconds = get_double_or(json, "seconds", where, 0);
-  if (const auto result = json.find("result"); result != json.end()) stamp.result = *result;
-  return stamp;
+  try {
+    const Json json = parse_json(read_file(file), where);
+    CHECK_INPUT(json.is_object(), "{}: a stage's stamp is an object, found {}", where, json.type_name());
+    Stamp stamp;
+    stamp.key = get_string(json, "key", where);
+    stamp.done = get_bool_or(json, "done", where, false);
+    stamp.output = get_string_or(json, "output", where, "");
+    stamp.seconds = get_double_or(json, "seconds", where, 0);
+    const Json result = json.value("result", Json::object());
+    CHECK_INPUT(result.is_object(), "{}: 'result' is an object, found {}", where, result.type_name());
+    stamp.result = {{"what", get_string_or(result, "what", where, "")}, {"numbers", result.value("numbers", Json::object())}};
+    return stamp;
+  } catch (const Error& error) {
+    fail(error.code(), "{}; delete this file to run the stage again", error.what());
+  }
 }
 
 void write_stamp(const fs::path& file, const Stamp& stamp) {

@@ -249,7 +249,11 @@ void TrainRun::write_trained(const std::filesystem::path& target, const std::fil
                      : config_.model.init ? (beside / dir_.base().filename()).string()
                                           : config_.model.path,
                      target);
-  if (!config_.model.lora->save_merged || merged.empty() || comm_.rank() != 0) return;
+  if (merged.empty() || comm_.rank() != 0) return;
+  if (!config_.model.lora->save_merged) {
+    std::filesystem::remove_all(merged);  // of an earlier end of this run: it would not be this adapter's
+    return;
+  }
   dir_.write_model(policy, model_files_, merged, rounded() ? merged_masters(policy, warm ? dir_.warm_start() : model_->source) : std::vector<float>());
 }
 

@@ -50,6 +50,8 @@ class TrainRun : public RunFrame {
   EvalResult measure_set(const char* stage, const DataPart& part, Generator& generator);
   void remember_evaluation(const char* stage);
   void keep_best();
+  void take_up_best();
+  std::filesystem::path best_file() const;
   void set_part_metrics(const std::vector<Group>& groups);
   void warn_of_missing(const std::vector<MissingScores>& missing);
 

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "core/check.h"
+#include "core/files.h"
 #include "trainer/deadlines.h"
 #include "trainer/train_run.h"
 
@@ -68,7 +69,26 @@ void TrainRun::keep_best() {
   enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
   const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
   write_trained(dir_.best_model());
+  // Beside the model, not only in the checkpoints: the one of the last step is written before the last evaluation.
+  if (comm_.rank() == 0) write_file_atomic(best_file(), dump_json(state_.extra["best"]) + "\n");
   comm_.barrier("best model");
+}
+
+std::filesystem::path TrainRun::best_file() const { return dir_.path() / "best.json"; }
+
+// Which model best/ holds, on every rank; of a checkpoint of another run directory none is here, and the next evaluation is the first.
+void TrainRun::take_up_best() {
+  std::string mine;
+  if (comm_.rank() == 0 && std::filesystem::exists(dir_.best_model()) && std::filesystem::exists(best_file())) mine = read_file(best_file());
+  const std::vector<std::byte> bytes = comm_.all_gather(std::as_bytes(std::span(mine)), "best model").front();
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  state_.extra.erase("best");
+  if (text.empty()) return;
+  const std::string where = best_file().string();
+  const Json best = parse_json(text, where);
+  CHECK_INPUT(best.is_object(), "{}: found {}, wanted what best/ holds: an object of step, metric and value", where, best.type_name());
+  state_.extra["best"] = {{"step", get_int(best, "step", where, 0, INT64_MAX)}, {"metric", get_string(best, "metric", where)},
+                          {"value", get_double(best, "value", where)}};
 }
 
 void TrainRun::evaluate_if_due() {

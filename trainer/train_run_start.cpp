@@ -78,9 +78,7 @@ void TrainRun::take_up_algorithm_state() {
   if (filter_)
     filter_->load(*dir_.resume_from(), state_.files.value("groups", Json()), data_.train, model_->tokenizer);
   if (curriculum_) curriculum_->load(*dir_.resume_from(), state_.files.value("curriculum", Json()));
-  // Of a checkpoint of another run directory the best model is not here: the next evaluation is the first.
-  if (comm_.any(comm_.rank() == 0 && state_.extra.contains("best") && !std::filesystem::exists(dir_.best_model()), "best model"))
-    state_.extra.erase("best");
+  take_up_best();
   if (!config_.algorithm.use_adaptive_entropy) return;
   const std::string where = (*dir_.resume_from() / "manifest.json").string();
   const Json state = state_.extra.value("entropy_bonus", Json());

@@ -84,6 +84,11 @@ TEST(PipelinePlan, RefusesWithTheLineAndTheRemedy) {
       {kHead + "  - {name: zero, train: a.yaml}\n  - {name: b, train: a.yaml, set: {model.path: \"${zer}\"}}\n",
        "dir/p.yaml:4: '${zer}' in stage 'b' is no stage before it; did you mean 'zero'?"},
       {kHead + "  - {name: a, train: a.yaml, set: {model.path: \"${a}\"}}\n", "'${a}' in stage 'a' is no stage before it"},
+      {kHead + "  - {name: a, train: a.yaml}\n  - {name: f, filter: {input: \"${a}\", mixed: true}}\n",
+       "dir/p.yaml:4: stage 'f': '${a}' is what a train leaves; rows are wanted here"},
+      {kHead + "  - {name: a, sample: a.yaml}\n  - {name: b, train: a.yaml, set: {model.path: \"${a}\"}}\n",
+       "stage 'b': '${a}' is what a sample leaves; a model is wanted here"},
+      {kHead + "  - {name: a, eval: a.yaml}\n  - {name: b, sft: a.yaml, set: {data.train: \"${a}\"}}\n", "'${a}' is what a eval leaves; rows are wanted here"},
       {kHead + "  - {name: a, train: a.yaml, set: {model.path: \"${a\"}}\n", "has a '${' without its '}'"},
   };
   for (const auto& [yaml, message] : cases) {

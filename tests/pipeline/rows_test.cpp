@@ -56,14 +56,15 @@ TEST(PipelineRows, AFilterSaysWhatItLeftOut) {
   EXPECT_EQ(counts.text(), "1 of 3 rows of 2 prompts; left out: 1 unfinished, empty or with a NUL, 1 below min_reward");
 }
 
-TEST(PipelineRows, PromptsAreToldApartByIdElseByPrompt) {
+TEST(PipelineRows, PromptsAreToldApartByIdAndPrompt) {
   FilterCounts counts;
   const std::vector<Json> rows{{{"prompt", "x"}, {"completion", "a"}, {"reward", 1}},
                                {{"prompt", {{{"role", "user"}, {"content", "x"}}}}, {"completion", "b"}, {"reward", 1}},
                                {{"prompt", "x"}, {"completion", "c"}, {"reward", 2}},
                                {{"id", 1}, {"prompt", "x"}, {"completion", "d"}, {"reward", 1}},
-                               {{"id", "1"}, {"prompt", "x"}, {"completion", "e"}, {"reward", 1}}};
-  EXPECT_EQ(completions(filter_rows(rows, {.per_prompt = 1}, "x", counts)), (Texts{"b", "c", "d", "e"}));
+                               {{"id", "1"}, {"prompt", "x"}, {"completion", "e"}, {"reward", 1}},
+                               {{"id", "1"}, {"prompt", "y"}, {"completion", "f"}, {"reward", 1}}};
+  EXPECT_EQ(completions(filter_rows(rows, {.per_prompt = 1}, "x", counts)), (Texts{"b", "c", "d", "e", "f"})) << "ids of two files may be the same";
 }
 
 TEST(PipelineRows, AFilterRefusesRowsWithoutWhatARuleAsksFor) {
