@@ -186,5 +186,23 @@ TEST(Eval, ASetWithoutTheColumnIsNamed) {
   EXPECT_REFUSED(run_cohort(args), 3, bad + ", set 'bad': the reward could judge none of the 1 problems");
 }
 
+TEST(EvalCommand, TheBestModelIsRememberedWhenARunGoesOn) {
+  const TemporaryFolder folder;
+  const std::string config = write_all(folder / "tiny.yaml", tiny_config(folder / "runs")), best = folder / "runs/tiny/best.json";
+  const std::vector<std::string> command = {"train", config, "--quiet", "trainer.metric_for_best_model=eval/accuracy"};
+  ASSERT_EQ(run_cohort(command).exit_code, 0);
+  const std::string first = read_all(best), model = read_all(folder / "runs/tiny/best/model.safetensors");
+  ASSERT_NE(first.find("\"step\":3"), std::string::npos) << "measured at the end, after the last checkpoint: " << first;
+  // As if nothing to come could be better.
+  write_all(best, "{\"step\": 3, \"metric\": \"eval/accuracy\", \"value\": 2}");
+  std::vector<std::string> longer = command;
+  longer.insert(longer.end(), {"trainer.max_steps=5", "trainer.eval_steps=1"});
+  ASSERT_EQ(run_cohort(longer).exit_code, 0);
+  EXPECT_TRUE(read_all(folder / "runs/tiny/best/model.safetensors") == model);
+  write_all(best, "[1]");
+  longer[longer.size() - 2] = "trainer.max_steps=6";
+  EXPECT_REFUSED(run_cohort(longer), 3, "best.json", "found array");
+}
+
 }  // namespace
 }  // namespace cohort

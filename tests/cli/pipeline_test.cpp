@@ -160,5 +160,26 @@ TEST_F(PipelineCommand, AStageThatFailsIsNamed) {
   EXPECT_NE(with("{name: f, merge: {inputs: [" + (folder / "bad/p/s/rows.jsonl") + "]}}").err.find("f.json: a stage's stamp is an object"), std::string::npos);
 }
 
+TEST_F(PipelineCommand, OneAtATimeHasTheFolder) {
+  bool second = false;
+  const Outcome first = run_cohort({"pipeline", pipeline("a")}, "", [&](pid_t, const std::string& err) {
+    if (err.find("stage 1 of 8") == std::string::npos) return false;
+    EXPECT_REFUSED(run_cohort({"pipeline", pipeline("a")}), 2, "another cohort pipeline works in this folder");
+    return second = true;
+  });
+  EXPECT_TRUE(second && first.exit_code == 0) << first.err;
+}
+
+TEST_F(PipelineCommand, KeysThatChangeNoBitRunNothingAgain) {
+  ASSERT_EQ(run_cohort({"pipeline", pipeline("a"), "--quiet"}).exit_code, 0);
+  for (const char* name : {"base.yaml", "rl.yaml", "sft.yaml"}) {
+    std::string text = read_all(folder / name);
+    text.replace(text.find("save_steps: "), 13, "save_steps: 9");
+    write_all(folder / name, text);
+  }
+  const Outcome again = run_cohort({"pipeline", pipeline("a"), "--quiet"});
+  EXPECT_EQ(there(again), 8) << again.out << again.err;
+}
+
 }  // namespace
 }  // namespace cohort
