@@ -1,23 +1,10 @@
 #include "cli/report_page.h"
 
 #include "core/check.h"
+#include "trainer/report_bytes.h"
 
 namespace cohort {
 namespace {
-
-// Within a script element only "</" and "<!--" mean something to HTML, and JSON needs no "<" outside of its texts.
-std::string script_safe(std::string json) {
-  std::string safe;
-  safe.reserve(json.size());
-  for (const char c : json) {
-    if (c == '<') {
-      safe += "\\u003c";
-    } else {
-      safe += c;
-    }
-  }
-  return safe;
-}
 
 void put(std::string& page, std::string_view name, std::string_view text) {
   const size_t at = page.find(name);

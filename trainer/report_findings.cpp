@@ -74,7 +74,8 @@ void find_trends(Json& findings, const std::map<int64_t, Json>& steps) {
   if (static_cast<int64_t>(steps.size()) < 2 * kInARow) return;
   const int64_t end = steps.rbegin()->first;
   const auto before = tenth(steps, "entropy", false), after = tenth(steps, "entropy", true);
-  if (before && after && *after < 0.1 * *before)
+  const bool samples = !tenth(steps, "mean_token_accuracy", true);  // cohort sft does not, and its entropy is to fall
+  if (samples && before && after && *after < 0.1 * *before)
     add(findings, end, fmt::format("the entropy fell from {:.3g} to {:.3g}: completions of a group become alike; algorithm.epsilon_high above epsilon, an "
                                    "algorithm.entropy_coef, or a lower optim.learning_rate keep it up",
                                    *before, *after));

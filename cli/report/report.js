@@ -50,14 +50,18 @@ function drawCharts() {
     metricChart("Reward, with its spread in a group", "reward", {spread: "reward_std"}),
     ...(rewards.length > 1 ? severalChart("Rewards by name", rewards.map(r => [`rewards/${r}/mean`, r])) : []),
     metricChart("Accuracy (evaluation)", "eval/accuracy"),
+    metricChart("Tokens predicted right, share", "mean_token_accuracy"),
+    metricChart("Tokens predicted right, share (evaluation)", "eval/mean_token_accuracy"),
     metricChart("Completion length in tokens, from shortest to longest", "completions/mean_length", {range: ["completions/min_length", "completions/max_length"]}),
     metricChart("Completions cut off, share", "completions/clipped_ratio"),
     metricChart("Groups without a signal, share", "frac_reward_zero_std"),
     metricChart("KL from the reference", "kl"),
     metricChart("Entropy, nats", "entropy"),
+    metricChart("Entropy, nats (evaluation)", "eval/entropy"),
     metricChart("Clipped tokens, share", "clip_ratio/region_mean"),
     metricChart("Gradient norm", "grad_norm"),
     metricChart("Loss", "loss"),
+    metricChart("Loss (evaluation)", "eval/loss"),
     metricChart("Learning rate", "learning_rate"),
     ...severalChart("Seconds a step", [["timing_s/rollout", "rollout"], ["timing_s/reward", "reward"], ["timing_s/update", "update"],
                                        ["timing_s/evaluation", "evaluation"], ["timing_s/checkpoint", "checkpoint"]], true),
@@ -66,6 +70,7 @@ function drawCharts() {
   if (several) addLegend(runs, byId("legend"));
   for (const chart of charts) { const figure = drawChart(chart); if (figure) byId("charts").append(figure); }
   const perPoint = runs.filter(run => run.steps_per_point > 1).map(run => `${run.label}: each point is the mean of ${run.steps_per_point} steps.`);
+  for (const run of runs) if (run.metrics_note) perPoint.push(`${run.label}: ${run.metrics_note}`);
   byId("curves-hint").append(perPoint.length ? " " + perPoint.join(" ") : "");
   const select = byId("any-metric"), names = [...new Set(runs.flatMap(run => Object.keys(run.metrics)))].sort();
   for (const name of names) element("option", {}, select, name);
@@ -108,6 +113,8 @@ function drawEvaluations() {
   const names = [...new Set(runs.flatMap(run => run.evaluations.flatMap(e => Object.keys(e))))].filter(name => name !== "step");
   if (names.length === 0) return;
   byId("evaluations").hidden = false;
+  for (const run of runs) if (run.evaluations_note)
+    element("p", {class: "hint"}, byId("evaluations").querySelector("div"), (several ? `${run.label}: ` : "") + run.evaluations_note);
   table(byId("evaluations").querySelector("div"), ["run", "step", ...names.map(name => name.replace("eval/", ""))],
         runs.flatMap(run => run.evaluations.map(e => [run.label, String(e.step), ...names.map(name => show(e[name]))])));
 }
@@ -162,10 +169,13 @@ function browseCompletions() {
 function drawConfigs() {
   const lines = runs.map(run => new Set(run.config.split("\n")));
   for (const [i, run] of runs.entries()) {
-    const resumes = run.starts.slice(1), events = [];
+    // A run begins at step 1: a first start behind it is that of a run that wrote no events before.
+    const resumes = (run.starts || []).filter((step, n) => n > 0 || step > 1), events = [];
     if (resumes.length) events.push(`went on at step ${resumes.join(", ")}`);
-    if (run.checkpoints.length) events.push(`checkpoints of step ${run.checkpoints.join(", ")}`);
-    element("p", {}, byId("configs"), `${run.label}: ${events.join("; ") || "no checkpoint, no resume"}.`);
+    else if (run.starts === null) events.push("whether it was resumed is not known without event files (log.tensorboard)");
+    events.push(run.checkpoints.length ? `checkpoints of step ${run.checkpoints.join(", ")}` : "no checkpoint");
+    if (run.starts && !resumes.length) events.push("no resume");
+    element("p", {}, byId("configs"), `${run.label}: ${events.join("; ")}.`);
     const details = element("details", {}, byId("configs"));
     element("summary", {}, details, `Config of ${run.label}${several ? ", with what differs marked" : ""}`);
     const text = element("pre", {tabindex: "0"}, details);

@@ -2,6 +2,7 @@
 #include "cli/report_page.h"
 
 #include "tests/cli/run_cohort.h"
+#include "trainer/report_data.h"
 
 namespace cohort {
 namespace {
@@ -47,6 +48,11 @@ TEST(ReportCommand, WhatIsNoRunIsRefused) {
   const TemporaryFolder folder;
   EXPECT_REFUSED(run_cohort({"report", folder.str()}), 3, "config.yaml is missing");
   EXPECT_REFUSED(run_cohort({"report"}), 2, "RUN");
+}
+
+TEST(ReportPage, IsBelowThreeMegabytesWithAllThatDataMayHold) {
+  const Json none = {{"runs", Json::array()}};
+  EXPECT_LT(std::ssize(report_page(none)) + ReportLimits().bytes, 3000000);
 }
 
 TEST(ReportPage, TextsOfTheModelCannotLeaveTheirPlace) {

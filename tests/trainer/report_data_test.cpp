@@ -8,6 +8,7 @@
 #include "model/text/tokenizer.h"
 #include "tests/trainer/config_cases.h"
 #include "trainer/event_file.h"
+#include "trainer/report_bytes.h"
 #include "trainer/report_findings.h"
 
 namespace cohort {
@@ -54,6 +55,13 @@ class Report : public testing::Test {
   Json run(const ReportLimits& limits = {}) const { return report_data({folder}, limits)["runs"][0]; }
   fs::path folder;
 };
+
+// The rewards that are shown of each step.
+std::map<int64_t, std::vector<int64_t>> chosen_steps(const Json& completions) {
+  std::map<int64_t, std::vector<int64_t>> rewards;
+  for (const Json& row : completions["rows"]) rewards[row["step"]].push_back(row["reward"]);
+  return rewards;
+}
 
 TEST_F(Report, HoldsEveryMetricOfEveryStep) {
   write_steps(8);
@@ -111,7 +119,7 @@ TEST_F(Report, WithoutTheTokenizerTextsAreShownAsTheyAre) {
   const Json completions = run()["completions"];
   EXPECT_EQ(completions["rows"][0]["pieces"], Json::array({"ab"}));
   EXPECT_FALSE(completions["rows"][0].contains("logprobs"));
-  EXPECT_NE(completions["note"].get<std::string>().find("tokenizer is not found"), std::string::npos);
+  EXPECT_NE(completions["note"].get<std::string>().find("tokenizer is not found or cannot be read"), std::string::npos);
 }
 
 TEST_F(Report, ManyCompletionsAreSampledWithNotice) {
@@ -121,17 +129,136 @@ TEST_F(Report, ManyCompletionsAreSampledWithNotice) {
   const Json completions = run({.completions = 40})["completions"];
   EXPECT_EQ(completions["found"], 1000);
   ASSERT_EQ(completions["rows"].size(), 40u);
-  std::map<int64_t, std::vector<int64_t>> rewards;
-  for (const Json& row : completions["rows"]) rewards[row["step"]].push_back(row["reward"]);
+  const auto rewards = chosen_steps(completions);
   EXPECT_EQ(rewards.size(), 20u);
   for (const auto& [step, values] : rewards) EXPECT_EQ(values, (std::vector<int64_t>{49, 0})) << step;
   EXPECT_EQ(completions["note"].get<std::string>().find("40 of the 1000 completions"), 0u) << completions["note"];
   // Bytes bound it as well, and one long text does not take all.
   write_completions(3, 50, std::string(20000, 'x'));
-  const ReportLimits tight = {.completions = 400, .completion_bytes = 40000, .longest_completion = 500};
-  const Json bounded = run(tight)["completions"];
-  EXPECT_LT(dump_json(bounded).size(), 41000u);
-  EXPECT_GT(bounded["rows"].size(), 20u);
+  const Json bounded = run({.bytes = 40000, .completions = 400, .longest_completion = 500});
+  EXPECT_LE(bytes_in_page(bounded), 40000);
+  EXPECT_GT(bounded["completions"]["rows"].size(), 40u);
+  EXPECT_EQ(chosen_steps(bounded["completions"]).size(), 20u);
+  EXPECT_NE(bounded["completions"]["note"].get<std::string>().find("of each step the best, the worst and some in between. Texts are cut after about 500 bytes."),
+            std::string::npos)
+      << bounded["completions"]["note"];
+}
+
+// What a usual run writes: more text than fits. Of as many steps as there is room for, the best and the worst are there.
+TEST_F(Report, OfManyStepsSomeAreShownWithTheirBestAndWorst) {
+  write_steps(1);
+  write_tokenizer();
+  for (int64_t step = 1; step <= 1000; ++step) write_completions(step, 10, std::string(256, 'x'));
+  const auto expect_shown = [](const Json& completions, size_t fewest) {
+    const auto rewards = chosen_steps(completions);
+    EXPECT_GE(rewards.size(), fewest);
+    EXPECT_EQ(rewards.begin()->first, 1);
+    EXPECT_EQ(rewards.rbegin()->first, 1000);
+    for (const auto& [step, values] : rewards) {
+      ASSERT_GE(values.size(), 2u) << step;
+      EXPECT_EQ(values[0], 9) << step;
+      EXPECT_EQ(values[1], 0) << step;
+    }
+    const std::string start = fmt::format("{} of the 10000 completions that the run has written: of {} of 1000 steps, evenly", completions["rows"].size(), rewards.size());
+    EXPECT_EQ(completions["note"].get<std::string>().find(start), 0u) << completions["note"];
+  };
+  expect_shown(run()["completions"], 300);
+  const Json two = report_data({folder, folder});
+  for (const Json& of : two["runs"]) expect_shown(of["completions"], 150);
+  EXPECT_LE(bytes_in_page(two), ReportLimits().bytes);
+}
+
+TEST_F(Report, LongTextsAreCutWhereElseFewStepsWouldFit) {
+  write_steps(1);
+  write_tokenizer();
+  for (int64_t step = 1; step <= 50; ++step) write_completions(step, 4, std::string(5000, 'x'));
+  const Json completions = run({.bytes = 200000})["completions"];
+  const auto rewards = chosen_steps(completions);
+  EXPECT_GE(rewards.size(), 10u);
+  for (const auto& [step, values] : rewards) EXPECT_EQ(values, (std::vector<int64_t>{3, 0})) << step;
+  EXPECT_NE(completions["note"].get<std::string>().find("steps, evenly from the first to the last, the best and the worst. Texts are cut after about 750 bytes."),
+            std::string::npos)
+      << completions["note"];
+  const Json none = run({.bytes = 3000})["completions"];
+  EXPECT_EQ(none["note"], "0 of the 200 completions that the run has written: the others are too long for this page.");
+}
+
+// Text that the page escapes, many evaluations and many curves: the limit is one of all, as they stand in the page.
+TEST_F(Report, OneLimitBoundsAllRunsAsTheyStandInThePage) {
+  std::string text;
+  for (int64_t step = 1; step <= 1000; ++step) {
+    Json line = {{"step", step}, {"reward", 1.0 / static_cast<double>(step)}};
+    for (int i = 0; i < 30; ++i) {
+      line[fmt::format("eval/task_{}/accuracy", i)] = 1.0 / static_cast<double>(step + i);
+      line[fmt::format("timing_s/part_{}", i)] = 1.0 / static_cast<double>(step + i);
+    }
+    text += dump_json(line) + "\n";
+  }
+  write_file_atomic(folder / "metrics.jsonl", text);
+  write_tokenizer();
+  for (int64_t step = 1; step <= 99; ++step) write_completions(step, 10, std::string(1000, '<'));
+  for (const size_t runs : {1, 7}) {
+    const Json data = report_data(std::vector<fs::path>(runs, folder));
+    EXPECT_LE(bytes_in_page(data), ReportLimits().bytes);
+    EXPECT_EQ(bytes_in_page(data), std::ssize(script_safe(dump_json(data))));
+    for (const Json& of : data["runs"]) {
+      EXPECT_GE(of["steps"].size(), 100u);
+      EXPECT_EQ(of["steps"].back(), 1000);
+      EXPECT_EQ(of["metrics"].size(), 61u);
+      EXPECT_EQ(of["metrics_note"], "");
+      const size_t evaluations = of["evaluations"].size();
+      EXPECT_GE(evaluations, 20u);
+      EXPECT_EQ(of["evaluations"].front()["step"], 1);
+      EXPECT_EQ(of["evaluations"].back()["step"], 1000);
+      EXPECT_EQ(of["evaluations_note"], fmt::format("{} of the 1000 evaluations are shown.", evaluations));
+      EXPECT_GE(chosen_steps(of["completions"]).size(), 10u) << of["completions"]["note"];
+    }
+  }
+  const Json tight = run({.bytes = 4000});
+  EXPECT_LE(bytes_in_page(tight), 4000);
+  EXPECT_NE(tight["metrics_note"].get<std::string>().find("of the 61 metrics are shown"), std::string::npos) << tight["metrics_note"];
+}
+
+// JSON of an unexpected type is refused with its place; only a log-prob may be missing.
+TEST_F(Report, AValueOfAnotherTypeIsRefusedByFileAndLine) {
+  write_steps(1);
+  write_tokenizer();
+  for (const char* row : {"[1, 2]", "5", "null", R"({"completion": null})", R"({"completion": 5})", R"({"ids": ["a"], "logprobs": [1]})", R"({"ids": [-1]})",
+                          R"({"ids": 3})", R"({"ids": [9223372036854775808]})", R"({"logprobs": ["a"]})", R"({"logprobs": {}})", R"({"reward": "1"})",
+                          R"({"rewards": [1]})", R"({"rewards": {"a": "b"}})", R"({"advantage": []})", R"({"finish_reason": 1})", R"({"problem": {}})"}) {
+    write_completions(1, 1);
+    append_file(folder / "completions/step_1.jsonl", std::string(row) + "\n");
+    EXPECT_ERROR(run(), kInput, "step_1.jsonl:2: ");
+  }
+  for (const char* logprobs : {"[null, -1.5]", "null", "[-1.5]"}) {
+    fs::create_directories(folder / "completions");
+    write_file_atomic(folder / "completions/step_1.jsonl", fmt::format(R"({{"completion": "ab", "ids": [97, 98], "logprobs": {}}})", logprobs) + "\n");
+    const Json row = run()["completions"]["rows"][0];
+    EXPECT_EQ(row["pieces"], Json::array({"ab"})) << logprobs;
+    EXPECT_FALSE(row.contains("logprobs")) << logprobs;
+  }
+}
+
+TEST_F(Report, ADamagedTokenizerIsNoReasonForNoReport) {
+  write_steps(1);
+  write_completions(1, 1);
+  write_tokenizer();
+  for (const char* damaged : {"{", "[]", R"({"model": 5})"}) {
+    write_file_atomic(folder / "final/tokenizer.json", damaged);
+    const Json completions = run()["completions"];
+    EXPECT_EQ(completions["rows"][0]["pieces"], Json::array({"ab"}));
+    EXPECT_EQ(completions["note"], "Without log-probs, as the model's tokenizer is not found or cannot be read.");
+  }
+}
+
+TEST_F(Report, OfFineTuningNoCompletionsAreMissed) {
+  write_file_atomic(folder / "metrics.jsonl", R"({"step": 1, "loss": 2.5, "mean_token_accuracy": 0.5})" "\n");
+  EXPECT_EQ(run()["completions"]["note"], "There are none: cohort sft samples no completions.");
+}
+
+TEST_F(Report, StartsAreNotKnownWithoutEventFiles) {
+  write_steps(3);
+  EXPECT_EQ(run()["starts"], nullptr);
 }
 
 TEST_F(Report, ALongTextIsCutAndSaysSo) {
@@ -177,6 +304,9 @@ TEST(ReportFindings, AreSilentAboutWhatIsUsual) {
   EXPECT_EQ(only_finding("completions/clipped_ratio", {0.9, 0.9, 0.9, 0.9, 0.9, 0.9}), "0 findings");
   EXPECT_EQ(only_finding("entropy", {2, 2, 2, 2, 1, 1, 1, 1, 1, 1}), "0 findings");
   EXPECT_EQ(only_finding("kl", {0, 0, 0, 0, 0, 0, 0, 0, 0, 0.5}), "0 findings");
+  std::map<int64_t, Json> tuned = steps_with("entropy", {2, 2, 1, 1, 1, 1, 1, 1, 0.1, 0.1});
+  for (auto& [step, metrics] : tuned) metrics["mean_token_accuracy"] = 0.9;
+  EXPECT_TRUE(report_findings(tuned).empty()) << "fine-tuning has no algorithm to change";
   EXPECT_EQ(only_finding("rewards/code/error", {0, 0, 0}), "0 findings");
 }
 
