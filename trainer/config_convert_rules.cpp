@@ -285,6 +285,7 @@ void translate_rewards(Translator& t) {
       t.note(*functions, fmt::format("'{}' has no translation; docs/rewards.md lists what there is, and `command` asks a program of your own", excerpt(names[i])));
     } else if (listed.insert(found->second).second) {
       const bool weighed = i < scales.size() && PeerEntry{.path = "", .value = YAML::Node(scales[i]), .where = ""}.number();
+      if (i < scales.size() && !weighed) t.note(*weights, fmt::format("'{}' is no number; the weight of '{}' is 1", excerpt(scales[i]), excerpt(names[i])));
       t.add_reward(fmt::format("{{{}{}}}", found->second, weighed ? fmt::format(", weight: {}", scales[i]) : ""), *functions);
     }
   }

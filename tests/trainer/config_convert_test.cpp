@@ -292,6 +292,8 @@ TEST(ConfigConvert, LoraIsOnWhereItIsOnThere) {
     EXPECT_FALSE(parse_config(converted.yaml, "converted").model.lora.has_value()) << converted.yaml;
     expect_note(converted, "all weights are trained");
   }
+  expect_note(convert_config(model + "use_peft: true\nlora_r: 0\n", "t.yaml"), "lora_r: LoRA is on with a rank that is not above 0");
+  expect_note(convert_config(model + "reward_funcs: [accuracy]\nreward_weights: [nan]\n", "t.yaml"), "reward_weights: 'nan' is no number");
   expect_note(convert_config(model + "critic: {lora_rank: 4}\n", "t.yaml"), "critic.lora_rank: GRPO has no critic");
 }
 
