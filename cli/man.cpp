@@ -82,7 +82,16 @@ constexpr const char* kEnd = R"(.SH FILES
 .TP
 \fBruns/NAME/\fR
 The run directory: config.yaml (resolved), metrics.jsonl (a line a step), events.out.tfevents.* (for TensorBoard), completions/step_N.jsonl,
-checkpoints/step_N/ and final/, a Hugging Face folder.
+eval/step_N.jsonl (the completions of evaluations), checkpoints/step_N/, and final/, a Hugging Face folder or, with model.lora, an adapter's.
+.TP
+\fBruns/NAME/best/\fR
+The model of the best evaluation, with trainer.metric_for_best_model.
+.TP
+\fBruns/NAME/final_merged/\fR
+With model.lora.save_merged: base and adapter as one model.
+.TP
+\fBruns/NAME/report.html\fR
+The page that cohort report makes.
 .SH EXIT STATUS
 .TP
 \fB0\fR

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <set>
 
 #include "core/yaml.h"
@@ -13,12 +12,20 @@
 #include "trainer/config_value.h"
 
 namespace cohort {
+
+std::string quoted(const std::string& text) { return yaml_of(Json(text)); }
+
+std::string word_of(const PeerEntry& entry) {
+  const std::string text = entry.text();
+  return text == "True" ? "true" : text == "False" ? "false" : text;
+}
+
+bool is_true(const PeerEntry* entry) { return entry != nullptr && word_of(*entry) == "true"; }
+
 namespace {
 
 std::string whole(double value) { return fmt::format("{}", static_cast<int64_t>(value)); }
 bool is_whole(double value) { return value == std::trunc(value) && std::abs(value) < 1e15; }
-
-std::string quoted(const std::string& text) { return yaml_of(Json(text)); }
 
 // The values of a key that is a word, in ours. "": nothing to be said here, the default is the same.
 struct WordRule {
@@ -65,14 +72,6 @@ const std::set<std::string> kOffBelowZero = {"save_freq", "test_freq", "top_k", 
 
 std::string last_name(const std::string& path) { return path.substr(path.find_last_of('.') + 1); }
 
-// Python writes True where YAML has true; both are read as YAML.
-std::string word_of(const PeerEntry& entry) {
-  const std::string text = entry.text();
-  return text == "True" ? "true" : text == "False" ? "false" : text;
-}
-
-bool is_true(const PeerEntry* entry) { return entry != nullptr && word_of(*entry) == "true"; }
-
 bool translate_word(Translator& t, const PeerEntry& entry) {
   for (const WordRule& rule : word_rules()) {
     if (last_name(entry.path) != rule.name) continue;
@@ -92,12 +91,17 @@ bool translate_word(Translator& t, const PeerEntry& entry) {
 const std::set<std::string> kCommon = {"name", "path", "dir", "device", "train", "eval", "seed", "progress", "trace", "threads", "interface",
                                        "dtype", "shuffle", "stop", "resume", "steps", "delta", "now"};
 
+// Keys that say what runs on this machine and where files go: a name that happens to be the same there does not set them.
+bool is_ours_alone(const KeyRow& key) {
+  return key.section == "log" || key.section == "comm" || (key.section == "run" && key.name != "seed");
+}
+
 // A key of ours by its own name, as TRL spells it.
 const KeyRow* own_key(const std::string& path) {
   const KeyRow* found = nullptr;
   for (const KeyRow& key : config_keys()) {
     if (key.name != last_name(path) || key.section.find('.') != std::string::npos) continue;
-    if (path.ends_with(key.path())) return &key;
+    if (path == key.path() || path.ends_with(fmt::format(".{}", key.path()))) return &key;
     if (path.find('.') != std::string::npos && kCommon.contains(key.name)) continue;
     if (found != nullptr) return nullptr;  // in several sections: which is meant is not known
     found = &key;
@@ -105,42 +109,63 @@ const KeyRow* own_key(const std::string& path) {
   return found;
 }
 
+std::string yaml_text_of(const PeerEntry& entry, const KeyRow& key) {
+  Config config = full_config();
+  const ValuePointer value = key.value(config);
+  const bool texts = std::holds_alternative<std::vector<std::string>*>(value), numbers = std::holds_alternative<std::vector<int64_t>*>(value);
+  if (texts || numbers || !entry.value.IsScalar()) {
+    Json list = Json::array();
+    for (const std::string& text : entry.list()) {
+      const auto number = PeerEntry{.path = "", .value = YAML::Node(text), .where = ""}.number();
+      if (numbers && number && is_whole(*number)) list.push_back(static_cast<int64_t>(*number));
+      else list.push_back(text);
+    }
+    return yaml_of(list);
+  }
+  if (std::holds_alternative<std::string*>(value) || std::holds_alternative<DataFiles*>(value)) return quoted(entry.text());
+  if (kOffBelowZero.contains(last_name(entry.path)) && entry.number().value_or(0) < 0) return "0";
+  const auto number = entry.number();
+  const bool integer = std::holds_alternative<int64_t*>(value);
+  if (integer && number && is_whole(*number)) return whole(*number);  // 1e3
+  return word_of(entry);
+}
+
+// SFT counts examples where the others count the completions of a step.
+void translate_examples(Translator& t, const PeerEntry& from, double examples) {
+  if (!is_whole(examples) || examples < 1) return t.note(from, "set sft.examples_per_step");
+  t.put("sft.examples_per_step", whole(examples), from);
+}
+
+}  // namespace
+
 // Parts of the peer's program that have no counterpart, said once each.
 void drop_parts(Translator& t) {
   static const std::vector<std::pair<const char*, const char*>> parts = {
       {"critic.", "GRPO has no critic"},
       {"actor_rollout_ref.ref.", "the reference model is run as the policy is"},
       {"reward_model.", "reward models are not rewards here yet"},
-      {"actor_rollout_ref.rollout.val_kwargs.", "evaluation draws one completion a problem; rollout.eval_temperature is its temperature"},
       {"vllm.", "sampling and training are one engine here"},
       {"ds.", "DeepSpeed is not used"}};
   for (const auto& [prefix, why] : parts) {
     bool said = false;
     for (PeerEntry& entry : t.entries) {
-      const bool translated = entry.path == "actor_rollout_ref.rollout.val_kwargs.temperature";
-      if (entry.used || translated || !entry.path.starts_with(prefix)) continue;
+      if (entry.used || !entry.path.starts_with(prefix)) continue;
       if (!said) t.note(entry, why);
       entry.used = said = true;
     }
   }
 }
 
-std::string yaml_text_of(const PeerEntry& entry, const KeyRow& key) {
-  if (!entry.value.IsScalar()) {
-    Json list = Json::array();
-    for (const std::string& text : entry.list()) list.push_back(text);
-    return yaml_of(list);
+// Rows that do not fit are cut there, and refused here unless they are to be left out.
+void translate_sft(Translator& t) {
+  if (!t.sft) return;
+  if (PeerEntry* length = t.take({"max_length", "max_seq_length"})) {
+    t.put("sft.max_length", length->text(), *length);
+    t.note(*length, "examples are never cut: a longer one is refused, or left out with sft.filter_overlong");
   }
-  Config config = full_config();
-  if (std::holds_alternative<std::string*>(key.value(config))) return quoted(entry.text());
-  if (kOffBelowZero.contains(last_name(entry.path)) && entry.number().value_or(0) < 0) return "0";
-  const auto number = entry.number();
-  const bool integer = std::holds_alternative<int64_t*>(key.value(config));
-  if (integer && number && is_whole(*number)) return whole(*number);  // 1e3
-  return word_of(entry);
+  if (PeerEntry* packing = t.take({"packing"}); is_true(packing))
+    t.note(*packing, "a row is one example here, not a pack of several: sft.examples_per_step may have to be larger");
 }
-
-}  // namespace
 
 // Prompts of a step, and updates in it. TRL counts completions per device, verl and OpenRLHF prompts of all.
 void translate_batches(Translator& t) {
@@ -157,6 +182,7 @@ void translate_batches(Translator& t) {
     const double completions = generation != nullptr ? generation->number().value_or(0) : device * per_generation * static_cast<double>(t.processes);
     const PeerEntry* from = generation != nullptr ? generation : batch != nullptr ? batch : accumulate;
     if (from == nullptr) return;
+    if (t.sft) return translate_examples(t, *from, completions);
     if (!is_whole(completions / group) || completions < group)
       return t.note(*from, fmt::format("{} completions a step on {} process(es) are no multiple of num_generations {}; set trainer.prompts_per_step",
                                        completions, t.processes, group));
@@ -230,47 +256,16 @@ void translate_optimizer(Translator& t) {
   if (PeerEntry* steps = t.take({"max_steps", "total_training_steps", "max_num_steps"})) {
     if (steps->number().value_or(-1) >= 0) t.put("trainer.max_steps", steps->text(), *steps);
   }
-  if (PeerEntry* epochs = t.take({"num_train_epochs", "total_epochs", "num_episodes"}); epochs != nullptr && !t.number_of("trainer.max_steps"))
-    t.note(*epochs, "cohort counts steps: set trainer.max_steps to epochs * problems / prompts_per_step");
+  if (PeerEntry* epochs = t.take({"num_train_epochs", "total_epochs", "num_episodes"}); epochs != nullptr && !t.number_of("trainer.max_steps")) {
+    if (t.sft) t.put("sft.num_train_epochs", epochs->text(), *epochs);
+    else t.note(*epochs, "cohort counts steps: set trainer.max_steps to epochs * problems / prompts_per_step");
+  }
   if (PeerEntry* warmup = t.take({"warmup_steps", "lr_warmup_steps"}); warmup != nullptr && warmup->number().value_or(-1) > 0) {
     if (const auto steps = t.number_of("trainer.max_steps"); steps && *steps > 0)
       t.put("optim.warmup_ratio", fmt::format("{}", std::min(1.0, *warmup->number() / *steps)), *warmup);
     else
       t.note(*warmup, "optim.warmup_ratio is a fraction of trainer.max_steps");
   }
-}
-
-void translate_data_and_run(Translator& t) {
-  const auto file = [&](std::initializer_list<const char*> names, const char* ours) {
-    PeerEntry* entry = t.take(names);
-    if (entry == nullptr) return;
-    const std::vector<std::string> files = entry->list();
-    if (files.empty() || files[0].empty()) return t.note(*entry, fmt::format("set {}: one JSONL file", ours));
-    std::filesystem::path path = files[0];
-    const bool jsonl = path.extension() == ".jsonl";
-    if (jsonl || path.extension() == ".parquet" || path.extension() == ".json") t.put(ours, quoted(path.replace_extension(".jsonl").string()), *entry);
-    if (!jsonl || files.size() > 1)
-      t.note(*entry, fmt::format("{} is one JSONL file with a column `prompt`; found {}", ours, files.size() > 1 ? fmt::format("{} files", files.size())
-                                                                                                                 : fmt::format("'{}'", excerpt(files[0]))));
-  };
-  file({"train_files", "prompt_data", "dataset_name", "train_dataset"}, "data.train");
-  file({"val_files", "eval_dataset"}, "data.eval");
-  if (PeerEntry* dir = t.take({"output_dir", "default_local_dir", "save_path", "ckpt_path"})) {
-    std::filesystem::path path = std::filesystem::path(dir->text()).lexically_normal();
-    if (!path.has_filename()) path = path.parent_path();
-    if (dir->text().find("${") != std::string::npos || path.empty()) {
-      t.note(*dir, "the run directory is run.dir/run.name");
-    } else {
-      const PeerEntry* name = t.take({"experiment_name", "run_name"});
-      t.put("run.name", quoted(name != nullptr ? name->text() : path.filename().string()), name != nullptr ? *name : *dir);
-      const std::filesystem::path parent = name != nullptr ? path : path.parent_path();
-      if (!parent.empty()) t.put("run.dir", quoted(parent.string()), *dir);
-    }
-  }
-  if (PeerEntry* cache = t.take({"kv_cache_memory_bytes"})) {
-    if (const auto bytes = cache->number()) t.put("rollout.kv_cache_gb", fmt::format("{}", *bytes / 1e9), *cache);
-  }
-  if (PeerEntry* filter = t.take({"filter_groups.enable"})) t.put("algorithm.filter_groups", is_true(filter) ? "true" : "false", *filter);
 }
 
 // Functions that are known by name; others are written anew, or asked from outside.
@@ -290,25 +285,29 @@ void translate_rewards(Translator& t) {
       t.note(*functions, fmt::format("'{}' has no translation; docs/rewards.md lists what there is, and `command` asks a program of your own", excerpt(names[i])));
     } else if (listed.insert(found->second).second) {
       const bool weighed = i < scales.size() && PeerEntry{.path = "", .value = YAML::Node(scales[i]), .where = ""}.number();
+      if (i < scales.size() && !weighed) t.note(*weights, fmt::format("'{}' is no number; the weight of '{}' is 1", excerpt(scales[i]), excerpt(names[i])));
       t.add_reward(fmt::format("{{{}{}}}", found->second, weighed ? fmt::format(", weight: {}", scales[i]) : ""), *functions);
     }
   }
 }
 
 void translate_the_rest(Translator& t) {
-  drop_parts(t);
   for (PeerEntry& entry : t.entries) {
     if (entry.used || entry.is_null()) continue;
     entry.used = true;
     if (translate_word(t, entry)) continue;
     const PeerName* peer = find_peer_name(entry.path);
     const bool same = peer != nullptr && !peer->ours.empty() && (peer->note.empty() || kOffBelowZero.contains(last_name(entry.path)));
-    if (same) {
+    if (peer != nullptr && peer->ours.starts_with("model.lora.") && peer->note.empty()) {
+      t.note(entry, "another key of the config says it already");  // or that LoRA is off, and this would switch it on
+    } else if (same) {
       const size_t dot = peer->ours.find_last_of('.');
       t.put(peer->ours, yaml_text_of(entry, *find_key(peer->ours.substr(0, dot), peer->ours.substr(dot + 1))), entry);
     } else if (peer != nullptr) {
       t.note(entry, peer->ours.empty() ? peer->note : fmt::format("cohort calls it {} ({})", peer->ours, peer->note));
-    } else if (const KeyRow* key = own_key(entry.path)) {
+    } else if (const KeyRow* key = own_key(entry.path); key != nullptr && is_ours_alone(*key)) {
+      t.note(entry, fmt::format("{} is not taken over from a config of another program; set it by hand if it is meant", key->path()));
+    } else if (key != nullptr) {
       t.put(key->path(), yaml_text_of(entry, *key), entry);
     } else {
       t.note(entry, "cohort has no such key");

@@ -26,6 +26,18 @@ struct TypeName {
   std::string operator()(DataFiles*) const { return "path or list of sources"; }
 };
 
+const char* effect_text(KeyEffect effect) {
+  switch (effect) {
+    case KeyEffect::all: return "decides the bits of the run: a checkpoint is resumed only under the same value";
+    case KeyEffect::content:
+      return "what the files hold decides the bits of the run, and sources' names and weights do: a checkpoint is resumed only with the same; the "
+             "files may move";
+    case KeyEffect::from_there_on: return "may differ when a run is resumed, and its bits are others from there on";
+    case KeyEffect::none: break;
+  }
+  return "changes no bit of what is trained: it may differ when a run is resumed";
+}
+
 constexpr size_t kNameWidth = 28, kDefaultWidth = 14;
 
 std::string list_section(const SectionRow& section) {
@@ -69,14 +81,19 @@ std::vector<PeerName> peers_of(std::string_view path) {
   return peers;
 }
 
+KeyEffect key_effect(const KeyRow& key) {
+  if (key.has_weights) return KeyEffect::content;
+  if (key.path() == "run.device") return KeyEffect::from_there_on;
+  return key.decides_bits ? KeyEffect::all : KeyEffect::none;
+}
+
 std::string describe_key(const KeyRow& key) {
   const std::string standard = key_default(key), source = key_source(key.path());
   std::string text = fmt::format("{}\n  {}\n\n", key.path(), key.help);
   text += fmt::format("  type      {}\n", key_type(key));
   text += fmt::format("  default   {}\n", standard.empty() ? "none: it must be given" : standard);
   text += fmt::format("  allowed   {}\n", key.allowed());
-  text += fmt::format("  result    {}\n", key.decides_bits ? "decides the bits of the run: a checkpoint is resumed only under the same value"
-                                                           : "changes no bit of what is trained: it may differ when a run is resumed");
+  text += fmt::format("  result    {}\n", effect_text(key_effect(key)));
   if (const SectionRow* section = find_section(key.section); section->optional())
     text += fmt::format("  inside    {}, which may be left out\n", section->name);
   if (!source.empty()) text += fmt::format("  source    {}\n", source);

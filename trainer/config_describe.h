@@ -29,6 +29,15 @@ std::string key_source(std::string_view path);
 // What other frameworks call a key: the rows of peer_names() that map to it.
 std::vector<PeerName> peers_of(std::string_view path);
 
+// What a value has to do with the bits of the run, and so with resuming it.
+enum class KeyEffect {
+  all,            // the value decides them, and stays
+  content,        // not the path, but what the files hold
+  from_there_on,  // it may change, and the bits with it
+  none,           // it may change, and they do not
+};
+KeyEffect key_effect(const KeyRow& key);
+
 // All about one key, for people: what it does, type, default, range, whether it decides the bits, source, peers' names.
 std::string describe_key(const KeyRow& key);
 // One line a key. Of all sections, or of one and the maps inside it.

@@ -26,11 +26,21 @@ std::string peers_text(const KeyRow& key) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+const char* mark_of(KeyEffect effect) {
+  switch (effect) {
+    case KeyEffect::all: return "";
+    case KeyEffect::content: return " §";
+    case KeyEffect::from_there_on: return " †";
+    case KeyEffect::none: break;
+  }
+  return " ‡";
+}
+
 std::string key_row(const KeyRow& key) {
   const std::string standard = key_default(key), source = key_source(key.path());
   std::string help = source.empty() ? key.help : fmt::format("{}. Source: {}", key.help, source);
   return fmt::format("| `{}` | {} | {} | {}{} | {} |\n", key.name, standard.empty() ? "(needed)" : fmt::format("`{}`", cell(standard)), cell(key.allowed()),
-                     cell(help), key.decides_bits ? "" : " ‡", cell(peers_text(key)));
+                     cell(help), mark_of(key_effect(key)), cell(peers_text(key)));
 }
 
 std::string section_text(const SectionRow& section) {
@@ -54,7 +64,8 @@ std::string config_markdown() {
       "fails when this page is not what that prints. `cohort explain KEY` says the same in the terminal, `cohort schema` is a JSON Schema for editors.\n\n"
       "Any key can be replaced on the command line: `cohort train CONFIG SECTION.KEY=VALUE`. \"Elsewhere\" is what TRL, verl, OpenRLHF and NeMo-RL\n"
       "call it where they do not say the same; `cohort convert-config` translates. Keys with ‡ change no bit of what is trained, and may differ when a\n"
-      "run is resumed.\n";
+      "run is resumed. With § the content of the files decides, with the sources' names and weights: a run is resumed only with the same, and files may\n"
+      "move. With † a run may be resumed under another value, and its bits are others from there on. All others stay.\n";
   for (const SectionRow& section : config_sections()) text += section_text(section);
   return text;
 }

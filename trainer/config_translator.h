@@ -25,9 +25,16 @@ struct PeerEntry {
 
   bool is_null() const { return value.IsNull(); }
   std::string text() const { return value.IsScalar() ? value.Scalar() : ""; }
-  std::optional<double> number() const;
+  std::optional<double> number() const;   // finite
   std::vector<std::string> list() const;  // of its scalars; a scalar is a list of one
+  // The path for people and for comments: one line without control characters, as a key of the file may hold any text.
+  std::string shown() const;
 };
+
+// Python writes True where YAML has true; both are read as YAML.
+std::string word_of(const PeerEntry& entry);
+bool is_true(const PeerEntry* entry);  // null: false
+std::string quoted(const std::string& text);
 
 class Translator {
  public:
@@ -43,6 +50,7 @@ class Translator {
   std::optional<double> number_of(const std::string& path) const;  // of ours, where it was given
 
   Peer peer = Peer::trl;
+  bool sft = false;  // the config is one of supervised fine-tuning, and becomes one of `cohort sft`
   int64_t processes;
   std::vector<PeerEntry> entries;
   ConvertedConfig result;
@@ -51,10 +59,11 @@ class Translator {
   std::vector<std::string> gaps() const;  // what print() has put a placeholder for
 
  private:
-  void flatten(const YAML::Node& node, const std::string& path);
   struct Given {
     std::string value, from;
   };
+  void flatten(const YAML::Node& node, const std::string& path);
+  std::string lines_of(const SectionRow& section) const;  // with the maps inside it
   std::string file_;
   Config config_;
   std::map<std::string, Given> given_;  // our paths
@@ -62,9 +71,14 @@ class Translator {
 };
 
 // Keys that are said by several of the peer's, or with other values.
+// Sections of the peer that have no counterpart: first, so that no rule takes a key of theirs for the policy's.
+void drop_parts(Translator& t);
+void translate_sft(Translator& t);
 void translate_batches(Translator& t);
 void translate_kl(Translator& t);
 void translate_optimizer(Translator& t);
+void translate_lora(Translator& t);
+void translate_evaluation(Translator& t);
 void translate_data_and_run(Translator& t);
 void translate_rewards(Translator& t);
 // Everything else, one by one.

@@ -6,6 +6,7 @@
 #include "core/check.h"
 #include "tests/core/expect_error.h"
 #include "trainer/config.h"
+#include "trainer/config_describe.h"
 
 #include <fmt/ranges.h>
 
@@ -79,7 +80,7 @@ top_k: 50
   EXPECT_EQ(config.reward[1].name, "format");
   EXPECT_EQ(config.reward[1].weight, 0.5);
   expect_note(converted, "trl.yaml:5: use_vllm: sampling and training are one engine");
-  expect_note(converted, "trl.yaml:6: dataset_name: data.train is one JSONL file");
+  expect_note(converted, "trl.yaml:6: dataset_name: data.train takes JSONL files");
   expect_note(converted, "trl.yaml:10: per_device_train_batch_size: 16 a device x 4 x 8 process(es) / num_generations 16 = 32 prompts a step");
   expect_note(converted, "'my_reward' has no translation");
   expect_note(converted, "report_to: ");
@@ -152,6 +153,7 @@ trainer:
   EXPECT_EQ(config.rollout.top_k, 0);
   EXPECT_EQ(config.rollout.top_p, 1.0f);
   EXPECT_EQ(config.rollout.eval_temperature, 0.6f);
+  EXPECT_EQ(config.rollout.eval_top_p, 0.9f);
   EXPECT_EQ(config.trainer.prompts_per_step, 1024);
   EXPECT_EQ(config.algorithm.steps_per_generation, 4);
   EXPECT_EQ(config.algorithm.advantage, "group");
@@ -174,7 +176,7 @@ trainer:
   EXPECT_EQ(config.run.resume, "never");
   EXPECT_EQ(config.run.device, "cpu");
   EXPECT_TRUE(config.trainer.gradient_checkpointing);
-  expect_note(converted, "verl.yaml:8: data.train_files: data.train is one JSONL file");
+  expect_note(converted, "verl.yaml:8: data.train_files: data.train takes JSONL files");
   expect_note(converted, "critic.model.path: GRPO has no critic");
   expect_note(converted, "tensor_model_parallel_size: cohort has no such key");
   expect_note(converted, "custom_reward_function.path: ");
@@ -238,6 +240,135 @@ TEST(ConfigConvert, WhatDoesNotFitIsSaidAndLeftOut) {
   expect_note(converted, "t.yaml:10: num_train_epochs: cohort counts steps");
   EXPECT_EQ(converted.translated, 2);
   EXPECT_NO_THROW(parse_config(converted.yaml, "converted"));
+}
+
+Config converted_config(const std::string& yaml) {
+  const ConvertedConfig converted = convert_config(yaml, "t.yaml");
+  return parse_config(converted.yaml, "converted");
+}
+
+TEST(ConfigConvert, EveryNameOfAPeerBecomesAConfigThatIsRead) {
+  for (const PeerName& peer : peer_names()) {
+    const bool sft = peer.ours.starts_with("sft.");
+    std::string value = "1";
+    if (const size_t dot = peer.ours.find_last_of('.'); dot != std::string::npos)
+      value = key_default(*find_key(peer.ours.substr(0, dot), peer.ours.substr(dot + 1)));
+    if (value == "null") value = peer.ours == "trainer.metric_for_best_model" ? "eval/accuracy" : "x.jsonl";
+    std::string yaml = fmt::format("\"{}\": {}\n", peer.name, value);
+    for (const std::string base : {"model_name_or_path: m", "dataset_name: t.jsonl", "eval_dataset: e.jsonl", "lora_r: 8", "num_generations: 8"})
+      if (base.substr(0, base.find(':')) != peer.name && (!sft || base.starts_with("model") || base.starts_with("data"))) yaml += base + "\n";
+    const ConvertedConfig converted = convert_config(yaml, "t.yaml");
+    EXPECT_NO_THROW(parse_config(converted.yaml, "converted", {}, sft ? ConfigUse::sft : ConfigUse::training)) << yaml << converted.yaml;
+    if (!peer.ours.empty() && peer.note.empty()) {
+      EXPECT_NE(converted.yaml.find(fmt::format("  {}: ", peer.ours.substr(peer.ours.find_last_of('.') + 1))), std::string::npos)
+          << yaml << converted.yaml << fmt::format("{}", fmt::join(converted.notes, "\n"));
+    }
+  }
+}
+
+TEST(ConfigConvert, LoraIsOnWhereItIsOnThere) {
+  const std::string model = "model_name_or_path: m\ndataset_name: t.jsonl\n";
+  const Config ranked = converted_config(model + "lora_r: 8\nlora_alpha: 64\nlora_target_modules: all-linear\n");
+  ASSERT_TRUE(ranked.model.lora.has_value());
+  EXPECT_EQ(ranked.model.lora->rank, 8);
+  EXPECT_EQ(ranked.model.lora->alpha, 64);
+  EXPECT_EQ(ranked.model.lora->target_modules, std::vector<std::string>{"all-linear"});
+  const Config standard = converted_config(model + "use_peft: True\nlora_target_modules: [q_proj, v_proj]\nlora_dropout: 0.05\n");
+  ASSERT_TRUE(standard.model.lora.has_value());
+  EXPECT_EQ(standard.model.lora->rank, 16);
+  EXPECT_EQ(standard.model.lora->alpha, 32);
+  EXPECT_EQ(standard.model.lora->target_modules, (std::vector<std::string>{"q_proj", "v_proj"}));
+  EXPECT_EQ(standard.model.lora->dropout, 0);
+  const Config scaled = converted_config(model + "use_peft: true\nlora_r: 16\nlora_alpha: 8\nuse_rslora: true\n");
+  ASSERT_TRUE(scaled.model.lora.has_value());
+  EXPECT_EQ(scaled.model.lora->alpha, 32) << "8 times the root of 16";
+  const Config verl = converted_config("actor_rollout_ref: {model: {path: m, lora_rank: 32, target_modules: all-linear}}\ndata: {train_files: t.jsonl}\n");
+  ASSERT_TRUE(verl.model.lora.has_value());
+  EXPECT_EQ(verl.model.lora->alpha, 16) << "verl's default";
+
+  for (const std::string off : {"use_peft: false\nlora_r: 16\nlora_alpha: 32\n", "lora_rank: 0\nlora_alpha: 16\ntarget_modules: all-linear\n",
+                                "lora_alpha: 16\n", "lora_rank: 0\nlora_r: 16\n"}) {
+    const ConvertedConfig converted = convert_config(model + off, "t.yaml");
+    EXPECT_FALSE(parse_config(converted.yaml, "converted").model.lora.has_value()) << converted.yaml;
+    expect_note(converted, "all weights are trained");
+  }
+  expect_note(convert_config(model + "use_peft: true\nlora_r: 0\n", "t.yaml"), "lora_r: LoRA is on with a rank that is not above 0");
+  expect_note(convert_config(model + "reward_funcs: [accuracy]\nreward_weights: [nan]\n", "t.yaml"), "reward_weights: 'nan' is no number");
+  expect_note(convert_config(model + "critic: {lora_rank: 4}\n", "t.yaml"), "critic.lora_rank: GRPO has no critic");
+}
+
+TEST(ConfigConvert, AKeyOfTheFileWritesNoYamlAndNoEscapeSequences) {
+  const ConvertedConfig converted = convert_config(
+      "\"x\\n\\nlog:\\n  hooks: [touch OWNED]\\n#.learning_rate\": 1e-5\n\"\\e[31mred\\x9b\": 2\n\"\\e[2J.reward_funcs\": [\"\\x9bmine\", accuracy]\n", "t.yaml");
+  const Config config = parse_config(converted.yaml, "converted");
+  EXPECT_TRUE(config.log.hooks.empty()) << converted.yaml;
+  EXPECT_EQ(config.optim.learning_rate, 1e-5f);
+  for (const std::string& text : {converted.yaml, fmt::format("{}", fmt::join(converted.notes, ""))}) {
+    EXPECT_EQ(text.find('\x1b'), std::string::npos);
+    EXPECT_EQ(text.find("\xc2\x9b"), std::string::npos);
+  }
+}
+
+TEST(ConfigConvert, WhatRunsAndWhereFilesGoIsNotTakenByANameAlone) {
+  const ConvertedConfig converted = convert_config(
+      "hooks: [touch OWNED]\nlog: {hooks: [touch OWNED]}\nresume: /x\ndir: /y\nname: z\ninterface: eth0\ntensorboard: false\nseed: 3\n", "t.yaml");
+  const Config config = parse_config(converted.yaml, "converted");
+  const Config standard = converted_config("seed: 3\n");
+  EXPECT_TRUE(config.log.hooks.empty());
+  EXPECT_EQ(config_to_yaml(config), config_to_yaml(standard));
+  EXPECT_EQ(config.run.seed, 3u);
+  expect_note(converted, "t.yaml:1: hooks: log.hooks is not taken over");
+  expect_note(converted, "t.yaml:2: log.hooks: log.hooks is not taken over");
+  EXPECT_EQ(converted.notes.size(), 7u);
+}
+
+TEST(ConfigConvert, SeveralFilesAreSourcesAndEvaluationHasItsOwnSampling) {
+  const Config config = converted_config(
+      "actor_rollout_ref: {rollout: {n: 4, val_kwargs: {n: 8, top_p: 0.9, top_k: 20, temperature: 0.6, do_sample: true}}}\n"
+      "data: {train_files: [a/gsm8k/train.parquet, b/math 1/train.parquet, b/math 1/train.json], val_files: [x.parquet, y.jsonl]}\n");
+  EXPECT_EQ(config.rollout.num_generations_eval, 8);
+  EXPECT_EQ(config.rollout.eval_top_p, 0.9f);
+  EXPECT_EQ(config.rollout.eval_top_k, 20);
+  ASSERT_EQ(config.data.train.sources.size(), 3u);
+  EXPECT_EQ(config.data.train.sources[0], (DataSource{"train", "a/gsm8k/train.jsonl", 1.0}));
+  EXPECT_EQ(config.data.train.sources[1].name, "math_1_train");
+  EXPECT_EQ(config.data.train.sources[2].name, "math_1_train_2");
+  ASSERT_EQ(config.data.eval.sources.size(), 2u);
+  EXPECT_EQ(config.data.eval.sources[1].path, "y.jsonl");
+  const Config weighed = converted_config("prompt_data: \"a.jsonl, b.jsonl\"\nprompt_data_probs: \"0.25,0.75\"\nrollout_batch_size: 8\n");
+  ASSERT_EQ(weighed.data.train.sources.size(), 2u);
+  EXPECT_EQ(weighed.data.train.sources[1], (DataSource{"b", "b.jsonl", 0.75}));
+  const ConvertedConfig greedy = convert_config("actor_rollout_ref: {rollout: {n: 4, val_kwargs: {n: 8, temperature: 0.6, do_sample: false}}}\n", "t.yaml");
+  EXPECT_EQ(parse_config(greedy.yaml, "converted").rollout.eval_temperature, 0.0f);
+  expect_note(greedy, "val_kwargs.n: val_kwargs.do_sample is off");
+}
+
+TEST(ConfigConvert, AConfigOfFineTuningIsOneOfCohortSft) {
+  const ConvertedConfig converted = convert_config(
+      "model_name_or_path: m\ndataset_name: a.jsonl\nmax_length: 2048\nnum_train_epochs: 2\nper_device_train_batch_size: 4\n"
+      "gradient_accumulation_steps: 8\npacking: true\nlearning_rate: 2e-5\nuse_peft: true\nlog_completions: false\n",
+      "t.yaml", 2);
+  EXPECT_TRUE(converted.to_do.empty());
+  const Config config = parse_config(converted.yaml, "converted", {}, ConfigUse::sft);
+  ASSERT_TRUE(config.sft.has_value());
+  EXPECT_EQ(config.sft->examples_per_step, 64);
+  EXPECT_EQ(config.sft->num_train_epochs, 2);
+  EXPECT_EQ(config.sft->max_length, 2048);
+  expect_note(converted, "use_peft: cohort sft trains all weights");
+  expect_note(converted, "log_completions: cohort sft does not read log.completions_steps");
+  const ConvertedConfig rl = convert_config("num_generations: 8\nmax_length: 2048\n", "t.yaml");
+  EXPECT_NO_THROW(parse_config(rl.yaml, "converted")) << rl.yaml;
+  expect_note(rl, "max_length: sft.max_length is a key of `cohort sft`");
+}
+
+TEST(ConfigConvert, AFolderWithoutANameIsLeftOut) {
+  for (const char* folder : {"/", "..", ".", "a/..", "runs/${name}"}) {
+    const ConvertedConfig converted = convert_config(fmt::format("output_dir: \"{}\"\nlr: 1\n", folder), "t.yaml");
+    EXPECT_EQ(converted.yaml.find("run:"), std::string::npos) << converted.yaml;
+    expect_note(converted, "output_dir: the run directory is run.dir/run.name");
+    EXPECT_NO_THROW(parse_config(converted.yaml, "converted"));
+  }
+  expect_note(convert_config("run_name: a/b\nlr: 1\n", "t.yaml"), "run_name: run.name: found 'a/b'");
 }
 
 TEST(ConfigConvert, NoConfigOfAPeerIsRefused) {

@@ -139,6 +139,10 @@ TEST(ConfigDescribe, ExplainTellsAllAboutAKey) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
   EXPECT_EQ(explain("epsilon_high"), text);
   EXPECT_NE(explain("save_steps").find("changes no bit"), std::string::npos);
+  EXPECT_NE(explain("data.train").find("the files may move"), std::string::npos);
+  EXPECT_EQ(explain("data.train").find("changes no bit"), std::string::npos);
+  EXPECT_NE(explain("run.device").find("its bits are others from there on\n"), std::string::npos);
+  EXPECT_EQ(explain("run.device").find("changes no bit"), std::string::npos);
   EXPECT_NE(explain("train_size").find("inside    data.task"), std::string::npos);
   EXPECT_NE(explain("data.task.name").find("none: it must be given"), std::string::npos);
   // A name in several sections: all of them.
