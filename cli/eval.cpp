@@ -1,10 +1,6 @@
 // cohort eval: accuracy, pass@k and majority of a model on a config's evaluation data.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <memory>
 
 #include "cli/arguments.h"
@@ -12,13 +8,10 @@
 #include "cli/eval_table.h"
 #include "cli/failure.h"
 #include "cli/progress.h"
-#include "cli/prompts.h"
 #include "comm/watchdog.h"
 #include "core/check.h"
 #include "core/files.h"
-#include "trainer/deadlines.h"
-#include "trainer/evaluate.h"
-#include "trainer/generator_setup.h"
+#include "trainer/sample_model.h"
 
 namespace cohort {
 namespace {
@@ -68,51 +61,26 @@ Config load(const Options& o) {
 }
 
 int evaluate_model(const Options& o, const Config& config, Comm& comm, Watchdog& watchdog) {
-  const double loading = meeting_timeout(config, config.comm.load_timeout_s), sampling = rollout_meeting_timeout(config);
-  comm.set_deadline(in_ms(loading));  // all ranks load alike, but one may have to wait for its disk
-  // Longer than ranks wait for each other in it: who waits names the rank that does not come.
-  watchdog.enter("load", 0, in_ms(with_grace(loading)));
+  const std::shared_ptr<Gpu> gpu = load_gpu(config, comm, watchdog);
   const ThreadPlan threads = choose_threads(config.run, comm);
-  ExecOwner owner(threads.threads, threads.cpus, rank_gpu(config.run, comm));
-  const LoadedModel model = load_model(config.model.path, config.model.dtype, 1, owner.exec(), PolicyUse::inference, o.base);
-  Dataset data = load_data(config.data).eval;
-  CHECK_USAGE(!data.problems.empty(),
-              "the config names no evaluation data: set data.eval, or data.task with eval_size");
-  encode_prompts(data, model.tokenizer, model.chat_template, config.data, model.policy->config.vocab_size);
-  const RewardSet rewards(config.reward);
-  const int64_t sequences = std::ssize(data.problems) * config.rollout.num_generations_eval;
-  Generator generator(*model.policy,
-                      generator_config(config, model, Sampling::evaluation, sequences, comm, ranks_on_host(comm)),
-                      longest_prompt(data));
-
+  ExecOwner owner(threads.threads, threads.cpus, gpu);
   StatusLine line;
   StageProgress stage(line);
-  const bool show = !o.quiet && comm.rank() == 0;
-  std::vector<EvalResult> results;
+  std::vector<std::string> warnings;
   std::string completions;
-  for (const DataPart& part : eval_parts(data)) {  // each as long as sampling and scoring of a step
-    comm.set_deadline(in_ms(sampling));
-    watchdog.enter("evaluation", 0, in_ms(with_grace(sampling)));
-    const std::string name = part.name.empty() ? "evaluation" : "evaluation, " + part.name;
-    EvalResult& result = results.emplace_back(evaluate(data, part, eval_setting(config), generator, model.tokenizer, rewards, 0, comm, owner.exec(),
-                                                       [&](int64_t done, int64_t total) {
-                                                         if (show) stage.update(name, done, total);
-                                                       }, config.comm.reward_timeout_s));
-    watchdog.leave();
-    if (result.judged == 0)
-      fail(ExitCode::kRankFailed, "{}: no problem has a score: {}", result.data,
-           missing_text(*std::ranges::find(result.missing, size_t{0}, &MissingScores::reward), rewards));
-    for (size_t i = 0; !o.completions.empty() && comm.rank() == 0 && i < result.completions.size(); ++i)
-      completions += dump_json(eval_completion(result, data, part, i, rewards.specs())) + "\n";
-    result.rollouts = {}, result.completions = {}, result.scores = {};  // of one set at a time
-  }
+  SampleCallbacks callbacks{.warning = [&](const std::string& text) { warnings.push_back(text); }};
+  if (!o.quiet) callbacks.progress = [&](const std::string& what, int64_t done, int64_t total) { stage.update(what, done, total); };
+  if (!o.completions.empty())
+    callbacks.completion = [&](const EvalResult& result, const Dataset& data, const DataPart& part, size_t i) {
+      completions += dump_json(eval_completion(result, data, part, i, config.reward)) + "\n";
+    };
+  const std::vector<EvalResult> results = sample_model(config, SampledData::eval, comm, watchdog, callbacks, owner.exec(), o.base);
   line.close();
   if (comm.rank() != 0) return 0;
-  for (const EvalResult& result : results)
-    for (const MissingScores& missing : result.missing) tell(fmt::format("cohort: warning: {}\n", missing_text(missing, rewards)));
+  for (const std::string& warning : warnings) tell(fmt::format("cohort: warning: {}\n", warning));
   if (!o.completions.empty()) write_file_atomic(o.completions, completions);
   for (const EvalResult& result : results) fmt::print("{}\n", dump_json(result_line(result, config.model.path)));
-  if (show) tell(eval_table({{"", eval_metrics(results)}}));
+  if (!o.quiet) tell(eval_table({{"", eval_metrics(results)}}));
   return 0;
 }
 

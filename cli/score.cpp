@@ -18,6 +18,7 @@
 #include "reward/code/nursery.h"
 #include "reward/completion_record.h"
 #include "reward/outside/launcher.h"
+#include "reward/score_json.h"
 #include "reward/scorer.h"
 
 namespace cohort {
@@ -55,8 +56,6 @@ struct Totals {
   std::map<Missing, int64_t> missing;
   std::string reason;  // of the first score that is missing by no fault of its row
 };
-
-Json or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 
 class ScoreCommand {
  public:
@@ -107,15 +106,14 @@ class ScoreCommand {
   }
 
   Json answer(const RewardSet::Row& row, const std::vector<Verdict>& verdicts) {
-    Json scores = Json::object(), outcomes = Json::object(), reasons = Json::object();
+    Json outcomes = Json::object(), reasons = Json::object();
     for (size_t r = 0; r < rewards_.size(); ++r) {
       const std::string& name = rewards_.specs()[r].name;
-      scores[name] = or_null(row.scores[r]);
       outcomes[name] = outcome_text(rewards_.reward(r), row.ends[r]);
       reasons[name] = verdicts[r].reason;
       count(totals_[r], verdicts[r]);
     }
-    Json record = {{"reward", or_null(row.total)}, {"rewards", scores}, {"outcome", outcomes}};
+    Json record = {{"reward", or_null(row.total)}, {"rewards", scores_by_name(row, rewards_.specs())}, {"outcome", outcomes}};
     if (options_.explain) record["explain"] = reasons;
     return record;
   }

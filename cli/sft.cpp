@@ -20,11 +20,7 @@ int dry_run(const Config& config, Comm& comm) {
   const ModelConfig model = planned_model(config);
   const TrainingPlan plan{.model = model, .config = config, .ranks = comm.size(), .threads = threads.threads};
   RunMemory memory{.step = sft_memory(plan), .checkpoint = checkpoint_memory(plan, {}), .finish = final_memory(plan)};
-  fmt::print("{}\n# memory of one rank of {}, at most:\n", config_to_yaml(config), comm.size());
-  std::string table = memory_table(memory);
-  for (size_t at = 0; at < table.size(); at = table.find('\n', at) + 1) table.insert(at, "#");
-  fmt::print("{}", table);
-  print_gpu_memory();
+  print_plan(config, memory, comm.size());
   return 0;
 }
 

@@ -19,15 +19,10 @@ int dry_run(const Config& config, Comm& comm) {
   if (comm.rank() != 0) return 0;
   const ModelConfig model = planned_model(config);
   check_stops(tokenizer_of(config.model), model.vocab_size, config.rollout.stop, config.rollout.stop_token_ids);
-  fmt::print("{}", config_to_yaml(config));
   const std::optional<int64_t> free = cache_limit(config, host_ranks).free_bytes;
   const RunMemory memory = plan_memory({.model = model, .config = config, .ranks = comm.size(), .threads = threads.threads}, free);
   const CacheSize& cache = memory.cache;
-  fmt::print("\n# memory of one rank of {}, at most:\n", comm.size());
-  std::string table = memory_table(memory);
-  for (size_t at = 0; at < table.size(); at = table.find('\n', at) + 1) table.insert(at, "#");
-  fmt::print("{}", table);
-  print_gpu_memory();
+  print_plan(config, memory, comm.size());
   fmt::print("# {}\n", cache.text());
   fmt::print("# surely used of it: {}, one sequence of {} tokens; chosen again when the run has loaded\n",
              human_bytes(static_cast<uint64_t>(cache.whole_bytes())), cache.need.positions);

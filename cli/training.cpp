@@ -54,7 +54,11 @@ int run(const TrainingCommand& command, const Options& o, Comm& comm, LastSeen& 
 
 }  // namespace
 
-void print_gpu_memory() {
+void print_plan(const Config& config, const RunMemory& memory, int ranks) {
+  fmt::print("{}\n# memory of one rank of {}, at most:\n", config_to_yaml(config), ranks);
+  std::string table = memory_table(memory);
+  for (size_t at = 0; at < table.size(); at = table.find('\n', at) + 1) table.insert(at, "#");
+  fmt::print("{}", table);
   if (const std::optional<GpuMemory> on_gpu = gpu_memory())
     fmt::print("# of the GPU, {} of {} free; its pieces are counted as a host's\n", human_bytes(static_cast<uint64_t>(on_gpu->free)),
                human_bytes(static_cast<uint64_t>(on_gpu->total)));

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/command.h"
+#include "cli/plan_memory.h"
 #include "comm/comm.h"
 #include "comm/signals.h"
 #include "comm/watchdog.h"
@@ -29,7 +30,7 @@ struct TrainingCommand {
 
 Action add_training(CLI::App& app, const TrainingCommand& command);
 
-// What a dry run says of a GPU's memory behind a plan, if there is one.
-void print_gpu_memory();
+// What a dry run says: the resolved config, and the memory of one of `ranks` ranks, as comments behind it; and of a GPU's.
+void print_plan(const Config& config, const RunMemory& memory, int ranks);
 
 }  // namespace cohort

@@ -8,8 +8,8 @@
 #include <set>
 
 #include "core/check.h"
-#include "core/files.h"
 #include "core/rng.h"
+#include "trainer/jsonl_rows.h"
 
 namespace cohort {
 namespace {
@@ -35,19 +35,8 @@ std::optional<double> reward_of(const Json& row, const std::string& where) {
 }  // namespace
 
 std::vector<Json> read_rows(const std::filesystem::path& file) {
-  const std::string text = read_file(file);
   std::vector<Json> rows;
-  int64_t line = 0;
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find('\n', at), text.size());
-    std::string_view one(text.data() + at, end - at);
-    ++line, at = end + 1;
-    if (one.ends_with('\r')) one.remove_suffix(1);
-    if (one.find_first_not_of(" \t") == std::string_view::npos) continue;
-    Json row = parse_json(one, fmt::format("{}:{}", file.string(), line));
-    CHECK_INPUT(row.is_object(), "{}:{}: an object is wanted, found {}", file.string(), line, row.type_name());
-    rows.push_back(std::move(row));
-  }
+  read_rows(file, 0, "a completion", RowIds::any, [&](Json row, const std::string&, const std::string&) { rows.push_back(std::move(row)); });
   return rows;
 }
 

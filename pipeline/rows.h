@@ -11,7 +11,7 @@
 
 namespace cohort {
 
-// One object a line; blank lines are skipped. Exit code 3 with the line's number for anything else.
+// The rows of a file (trainer/jsonl_rows.h), which several may be of one id.
 std::vector<Json> read_rows(const std::filesystem::path& file);
 std::string rows_text(const std::vector<Json>& rows);
 

@@ -1,18 +1,14 @@
 #include "pipeline/run.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <set>
 
 #include "core/check.h"
 #include "core/clock.h"
-#include "core/fd.h"
 #include "core/files.h"
+#include "core/folder_lock.h"
 #include "core/hash.h"
 #include "model/adapter_folder.h"
 #include "pipeline/stages.h"
@@ -75,6 +71,7 @@ std::string config_text(StageKind kind, const Config& config) {
   if (kind == StageKind::train || kind == StageKind::sft)  // how long a run is may be no part of its identity: it may go on
     return fmt::format("{}\n{} {}\n", config_identity(config), config.trainer.max_steps, config.sft ? config.sft->num_train_epochs : 0);
   std::string text;
+  const Config usual = full_config();
   for (const KeyRow& key : config_keys()) {
     if (kind == StageKind::score) break;
     static const std::set<std::string_view> kSpeed = {"max_num_seqs", "max_num_batched_tokens", "kv_cache_gb", "load_balancing"};
@@ -82,8 +79,7 @@ std::string config_text(StageKind kind, const Config& config) {
                          key.path() == "run.seed" || key.name.starts_with("eval_pass");
     const SectionRow& section = *find_section(key.section);
     if (!samples || kSpeed.contains(key.name) || key.section == "data.curriculum" || (section.optional() && !section.present(config))) continue;
-    Config copy = config;
-    if (yaml_of(key, copy) != yaml_of(key, full_config())) text += fmt::format("{}: {}\n", key.path(), yaml_of(key, copy));
+    if (const std::string value = yaml_of(key, config); value != yaml_of(key, usual)) text += fmt::format("{}: {}\n", key.path(), value);
   }
   for (const RewardSpec& spec : config.reward) text += yaml_of(reward_entry(spec)) + "\n";
   return text;
@@ -95,15 +91,6 @@ void check_files(const Pipeline& pipeline, const ReadyStage& ready) {
   for (const fs::path& file : files_of(ready))
     CHECK_INPUT(file.string().starts_with(made) || fs::exists(file), "{}: stage '{}': {}: no such file or folder", ready.stage.where,
                 ready.stage.name, file.string());
-}
-
-// One pipeline at a time has the folder.
-Fd lock_folder(const fs::path& folder) {
-  const fs::path file = folder / ".lock";
-  Fd lock(open(file.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666));
-  CHECK_USAGE(lock, "{}: cannot be opened: {}", file.string(), std::strerror(errno));
-  CHECK_USAGE(flock(lock.get(), LOCK_EX | LOCK_NB) == 0, "{}: another cohort pipeline works in this folder", folder.string());
-  return lock;
 }
 
 // Of all that decides what the stage leaves: its definition, the config without what cannot change a bit, what it reads.
@@ -123,18 +110,6 @@ std::string key_of(const ReadyStage& ready) {
 
 enum class Decision : uint8_t { skip, go_on, anew };
 
-// What an earlier run of the stage left would be taken for this one's by the run directory, whose checkpoints do not know the weights
-// that a run began with.
-void move_aside(const fs::path& folder) {
-  if (!fs::exists(folder)) return;
-  for (int n = 1;; ++n) {
-    const fs::path to = fmt::format("{}.{}", folder.string(), n);
-    if (fs::exists(to)) continue;
-    fs::rename(folder, to);
-    return;
-  }
-}
-
 // Rank 0 decides for all. Where it cannot, the others must not wait for it: what it throws ends all ranks.
 Decision decide(const ReadyStage& ready, const fs::path& stamp_file, Stamp& stamp, Comm& comm) {
   Decision decision = Decision::anew;
@@ -146,7 +121,12 @@ Decision decide(const ReadyStage& ready, const fs::path& stamp_file, Stamp& stam
       decision = there ? Decision::skip : old->done ? Decision::anew : Decision::go_on;
     }
     const bool run_dir = ready.stage.kind == StageKind::train || ready.stage.kind == StageKind::sft;
-    if (decision == Decision::anew && run_dir) move_aside(ready.folder);
+    // What an earlier run of the stage left would be taken for this one's by the run directory, whose checkpoints do not know the weights
+    // that a run began with.
+    if (decision == Decision::anew && run_dir && fs::exists(ready.folder)) {
+      const Fd lock = lock_folder(ready.folder, "another process is training in this run directory");
+      move_aside(ready.folder);
+    }
     if (decision != Decision::skip) write_stamp(stamp_file, stamp = {.key = key});
   }
   comm.broadcast(std::as_writable_bytes(std::span(&decision, 1)), 0, "stage");
@@ -168,7 +148,7 @@ PipelineSummary run_pipeline(const Pipeline& pipeline, PipelineContext& context)
   std::optional<Fd> lock;  // for as long as this lives
   if (tells) {
     make_writable_dir(pipeline.folder());
-    lock = lock_folder(pipeline.folder());
+    lock = lock_folder(pipeline.folder(), "another cohort pipeline works in this folder");
   }
 
   PipelineSummary summary;

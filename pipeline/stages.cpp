@@ -3,15 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "core/check.h"
 #include "core/files.h"
 #include "pipeline/rows.h"
-#include "pipeline/sampling.h"
 #include "reward/completion_record.h"
+#include "reward/score_json.h"
 #include "reward/scorer.h"
 #include "trainer/deadlines.h"
 #include "trainer/grpo.h"
+#include "trainer/sample_model.h"
 #include "trainer/sft.h"
 
 namespace cohort {
@@ -35,9 +37,43 @@ StageOutcome run_sft(const ReadyStage& ready, PipelineContext& context, const Ex
   return outcome;
 }
 
+// The problem as its file had it, and what came of it: what fine-tuning learns from, and rewards score.
+Json sampled_row(const EvalResult& result, const Problem& problem, size_t i, const std::vector<RewardSpec>& rewards) {
+  Json row = {{"id", problem.id}, {"prompt", problem.messages.empty() ? Json(problem.prompt) : problem.messages}};
+  if (!result.set.empty()) row["set"] = result.set;
+  for (const auto& [name, value] : problem.columns.items())
+    if (name != "messages") row[name] = value;  // fine-tuning would take them for an example of their own
+  row["sample"] = i % static_cast<size_t>(result.samples);
+  row["completion"] = result.completions[i];
+  row["ids"] = result.rollouts[i].tokens;
+  row["finish_reason"] = finish_reason_name(result.rollouts[i].finish_reason);
+  if (problem.opens_thinking) row["opens_thinking"] = true;
+  row["reward"] = or_null(result.scores[i].total), row["rewards"] = scores_by_name(result.scores[i], rewards);
+  return row;
+}
+
+struct Sampled {
+  std::vector<EvalResult> results;
+  std::string rows;  // on rank 0
+};
+Sampled sample(const ReadyStage& ready, SampledData which, PipelineContext& context, const Exec& ex) {
+  const std::vector<RewardSpec>& rewards = ready.config->reward;
+  TrainObserver& observer = context.observer.of_stage();
+  Sampled sampled;
+  const SampleCallbacks callbacks{
+      .progress = [&](const std::string& what, int64_t done, int64_t total) { observer.stage(what, done, total); },
+      .completion =
+          [&](const EvalResult& result, const Dataset& data, const DataPart& part, size_t i) {
+            const Problem& problem = data.problems[static_cast<size_t>(part.begin) + i / static_cast<size_t>(result.samples)];
+            sampled.rows += dump_json(sampled_row(result, problem, i, rewards)) + "\n";
+          },
+      .warning = [&](const std::string& text) { observer.warning(text); }};
+  sampled.results = sample_model(*ready.config, which, context.comm, context.watchdog, callbacks, ex);
+  return sampled;
+}
+
 StageOutcome run_eval(const ReadyStage& ready, PipelineContext& context, const Exec& ex) {
-  const SampledModel sampled =
-      sample_model(*ready.config, SampledData::eval, context.comm, context.watchdog, context.observer.of_stage(), ex);
+  const Sampled sampled = sample(ready, SampledData::eval, context, ex);
   StageOutcome outcome;
   for (const EvalMetric& metric : eval_metrics(sampled.results)) outcome.numbers[metric.name] = metric.value;
   for (const EvalResult& result : sampled.results)
@@ -58,8 +94,7 @@ void write_rows(const ReadyStage& ready, const std::string& text, const std::str
 }
 
 StageOutcome run_sample(const ReadyStage& ready, PipelineContext& context, const Exec& ex) {
-  const SampledModel sampled =
-      sample_model(*ready.config, SampledData::train, context.comm, context.watchdog, context.observer.of_stage(), ex);
+  const Sampled sampled = sample(ready, SampledData::train, context, ex);
   StageOutcome outcome;
   int64_t problems = 0;
   double reward = 0;
@@ -83,6 +118,7 @@ StageOutcome run_score(const ReadyStage& ready, PipelineContext& context, const 
   if (works) rows = read_rows(ready.input);
   double sum = 0;
   int64_t scored = 0;
+  std::set<size_t> told;
   for (size_t begin = 0;; begin += kBatch) {
     context.watchdog.enter("reward", 0, in_ms(with_grace(batch_s)));
     const size_t end = std::min(rows.size(), begin + kBatch);
@@ -93,10 +129,13 @@ StageOutcome run_score(const ReadyStage& ready, PipelineContext& context, const 
       for (size_t i = 0; i < batch.size(); ++i) scorer.add(static_cast<int64_t>(i), batch[i].input());
       const Scores scores = scorer.finish();
       for (size_t i = 0; i < batch.size(); ++i) {
-        const auto or_null = [](const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); };
         Json& row = rows[begin + i];
-        row["reward"] = or_null(scores.rows[i].total), row["rewards"] = Json::object();
-        for (size_t r = 0; r < rewards.size(); ++r) row["rewards"][rewards.specs()[r].name] = or_null(scores.rows[i].scores[r]);
+        row["reward"] = or_null(scores.rows[i].total), row["rewards"] = scores_by_name(scores.rows[i], rewards.specs());
+        for (size_t r = 0; r < rewards.size(); ++r) {
+          const Verdict& verdict = scores.verdicts[i][r];
+          if (verdict.score || verdict.missing == Missing::row || !told.insert(r).second) continue;  // by no fault of the row: the first of each
+          context.observer.of_stage().warning(fmt::format("reward '{}': no score for row {}: {}", rewards.specs()[r].name, begin + i + 1, verdict.reason));
+        }
         if (scores.rows[i].total) sum += *scores.rows[i].total, ++scored;
       }
       context.observer.of_stage().stage("scoring", static_cast<int64_t>(end), std::ssize(rows));

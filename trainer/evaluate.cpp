@@ -4,6 +4,7 @@
 
 #include "core/check.h"
 #include "core/threads.h"
+#include "reward/score_json.h"
 #include "trainer/experience.h"
 
 namespace cohort {
@@ -152,12 +153,9 @@ std::vector<std::string> eval_metric_names(const Config& config) {
 }
 
 Json eval_completion(const EvalResult& result, const Dataset& data, const DataPart& part, size_t i, const std::vector<RewardSpec>& rewards) {
-  const auto or_null = [](const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); };
   const RewardSet::Row& row = result.scores[i];
   const auto samples = static_cast<size_t>(result.samples);
   const Problem& problem = data.problems[static_cast<size_t>(part.begin) + i / samples];
-  Json scores = Json::object();
-  for (size_t r = 0; r < rewards.size(); ++r) scores[rewards[r].name] = or_null(row.scores[r]);
   Json line = Json::object();
   if (!result.set.empty()) line["set"] = result.set;
   line["id"] = problem.id;
@@ -166,7 +164,7 @@ Json eval_completion(const EvalResult& result, const Dataset& data, const DataPa
   line["completion"] = result.completions[i];
   line["finish_reason"] = finish_reason_name(result.rollouts[i].finish_reason);
   line["reward"] = or_null(row.total);
-  line["rewards"] = scores;
+  line["rewards"] = scores_by_name(row, rewards);
   return line;
 }
 

@@ -7,13 +7,13 @@
 #include "core/check.h"
 #include "core/files.h"
 #include "core/hash.h"
+#include "reward/score_json.h"
 
 namespace cohort {
 namespace {
 
 constexpr int64_t kNoVersion = -1;  // of a policy: none that trains ever has it
 
-Json or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 std::optional<double> optional_of(const Json& value) { return value.is_null() ? std::nullopt : std::optional(value.get<double>()); }
 
 Json json_of(const Group& group) {

@@ -1,14 +1,9 @@
 #include "trainer/run_dir.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-
 #include "core/check.h"
 #include "core/files.h"
+#include "core/folder_lock.h"
+#include "reward/score_json.h"
 #include "trainer/adapter.h"
 #include "trainer/checkpoint.h"
 
@@ -24,16 +19,6 @@ bool same_run(const fs::path& run, const Config& config) {
     return identity_differences(config, config_identity(load_config(file, {}, ConfigUse::recorded))).empty();
   } catch (const Error&) {  // unreadable, or of another version: another run
     return false;
-  }
-}
-
-fs::path move_aside(const fs::path& run) {
-  for (int i = 1;; ++i) {
-    fs::path target = run;
-    target += fmt::format(".{}", i);
-    if (fs::exists(target)) continue;
-    fs::rename(run, target);
-    return target;
   }
 }
 
@@ -69,21 +54,9 @@ RunDir::RunDir(const Config& config, Comm& comm) : path_(config.run_dir()), writ
   if (!resume.empty()) resume_from_ = resume;
 }
 
-RunDir::~RunDir() {
-  if (lock_ >= 0) close(lock_);
-}
-
 void RunDir::lock() {
-  if (lock_ >= 0) close(lock_);
-  const fs::path file = path_ / ".lock";
-  lock_ = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (lock_ < 0) {
-    const int error = errno;
-    fail(error == ENOSPC || error == EDQUOT ? ExitCode::kResources : ExitCode::kUsage, "{}: cannot be opened: {}", file.string(), std::strerror(error));
-  }
-  // Other failures mean a file system without locks: the run goes on without one.
-  CHECK_USAGE(flock(lock_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK,
-              "{}: another process is training in this run directory; wait for it, or use another run.name", path_.string());
+  lock_.reset();  // of the folder as it was
+  lock_ = lock_folder(path_, "another process is training in this run directory; wait for it, or use another run.name");
 }
 
 void RunDir::begin(const Config& config, Comm& comm) {
@@ -113,13 +86,10 @@ void RunDir::append_metrics(const Metrics& metrics) const {
 void RunDir::write_completions(int64_t step, std::span<const Group> groups, std::span<const std::string> names,
                                const std::vector<RewardSpec>& rewards) const {
   if (!writes_) return;
-  const auto or_null = [](const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); };
   std::string text;
   for (size_t g = 0; g < groups.size(); ++g) {
     for (size_t i = 0; i < groups[g].rollouts.size(); ++i) {
       const Rollout& rollout = groups[g].rollouts[i];
-      Json scores = Json::object();
-      for (size_t r = 0; r < rewards.size(); ++r) scores[rewards[r].name] = or_null(groups[g].scores[i].scores[r]);
       Json line = {{"step", step},
                    {"problem", names[g]},
                    {"sample", i},
@@ -128,7 +98,7 @@ void RunDir::write_completions(int64_t step, std::span<const Group> groups, std:
                    {"logprobs", rollout.logprobs},
                    {"finish_reason", finish_reason_name(rollout.finish_reason)},
                    {"reward", or_null(groups[g].scores[i].total)},
-                   {"rewards", scores},
+                   {"rewards", scores_by_name(groups[g].scores[i], rewards)},
                    {"advantage", groups[g].advantages[i]}};
       if (!groups[g].selected.empty()) line["selected"] = is_selected(groups[g], i);
       text += dump_json(line) + "\n";

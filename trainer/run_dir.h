@@ -8,6 +8,7 @@
 #include <string>
 
 #include "comm/comm.h"
+#include "core/fd.h"
 #include "trainer/config.h"
 #include "trainer/metrics.h"
 #include "trainer/model_setup.h"
@@ -23,7 +24,6 @@ class RunDir {
   // checkpoint.
   // The constructor only looks; begin() moves and writes.
   RunDir(const Config& config, Comm& comm);
-  ~RunDir();
   RunDir(const RunDir&) = delete;
   RunDir& operator=(const RunDir&) = delete;
   // Called by all ranks. Exit code 2 when another process trains in the folder.
@@ -59,7 +59,7 @@ class RunDir {
   void lock();
   std::filesystem::path path_;
   bool writes_, moves_aside_ = false;
-  int lock_ = -1;  // held on rank 0 for as long as the run lasts
+  Fd lock_;  // held on rank 0 for as long as the run lasts
   std::optional<std::filesystem::path> resume_from_;
   std::string message_;
 };

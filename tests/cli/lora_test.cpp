@@ -7,6 +7,7 @@
 #include "model/activation_tape.h"
 #include "model/lora.h"
 #include "model/transformer.h"
+#include "tests/cli/planned_run.h"
 #include "tests/cli/sharper_run.h"
 #include "trainer/adapter.h"
 #include "trainer/memory_plan.h"
@@ -296,28 +297,9 @@ TEST(LoraMemory, ThePlanAgreesWithWhatIsAllocated) {
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which take memory of their own
-// A whole run, large enough for the program itself to be a small part, with completions as long as they may be.
 TEST(LoraMemory, ThePlanIsWhatARunTakes) {
-  const TemporaryFolder folder;
-  const std::string config = write_all(folder / "c.yaml", tiny_config(folder / "runs"));
-  const auto run = [&](const char* option) {
-    const Outcome outcome = run_cohort(
-        {"train", config, option,
-         "model.init={hidden_size: 768, intermediate_size: 2048, num_layers: 8, num_heads: 8, num_kv_heads: 2, max_positions: 64}",
-         "model.lora={rank: 8}", "model.dtype=bfloat16", "run.threads=2", "data.max_prompt_length=8", "rollout.max_completion_length=40",
-         "rollout.min_completion_length=40", "rollout.num_generations=8", "trainer.prompts_per_step=4", "trainer.logical_ranks=4",
-         "trainer.max_steps=1", "trainer.save_steps=0", "trainer.eval_before=false", "algorithm.beta=0.1"});
-    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-    return outcome.out;
-  };
-  const std::string plan = run("--dry-run");
-  double megabytes = 0;
-  ASSERT_EQ(std::sscanf(plan.c_str() + plan.find("together, in a step"), "together, in a step %lf MB", &megabytes), 1) << plan;
-  run("--quiet");
-  const Json metrics = parse_json(read_all(folder / "runs/tiny/metrics.jsonl"), "metrics.jsonl");
-  EXPECT_GT(metrics["perf/update_tokens_per_s"].get<double>(), 0);
-  const double taken = 1000 * metrics["perf/peak_memory_gb"].get<double>();
-  EXPECT_NEAR(taken, megabytes, 0.05 * megabytes) << plan;
+  expect_memory_as_planned({"model.init={hidden_size: 768, intermediate_size: 2048, num_layers: 8, num_heads: 8, num_kv_heads: 2, max_positions: 64}",
+                            "model.lora={rank: 8}"});
 }
 #endif
 

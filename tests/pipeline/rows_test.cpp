@@ -105,7 +105,7 @@ TEST(PipelineRows, ReadingNamesTheLine) {
   const ScratchFolder folder;
   const std::filesystem::path file = folder.path() / "bad.jsonl";
   write_file_atomic(file, "{}\n\n[1]\n");
-  EXPECT_ERROR(read_rows(file), kInput, "bad.jsonl:3: an object is wanted, found array");
+  EXPECT_ERROR(read_rows(file), kInput, "bad.jsonl:3: a row is an object with a completion, found array");
   write_file_atomic(file, "{}\n{\n");
   EXPECT_ERROR(read_rows(file), kInput, "bad.jsonl:2");
   EXPECT_ERROR(read_rows(folder.path() / "none.jsonl"), kInput, "none.jsonl");
