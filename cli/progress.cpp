@@ -102,8 +102,12 @@ double StepTime::seconds() const {
   return *middle;
 }
 
-void TrainProgress::message(const std::string& text) {
+void TrainProgress::open() {
   if (const std::string opening = std::exchange(opening_, {}); !opening.empty()) line_.print(opening);
+}
+
+void TrainProgress::message(const std::string& text) {
+  open();
   line_.print(text);
 }
 
@@ -112,11 +116,13 @@ void TrainProgress::warning(const std::string& text) { line_.print("cohort: warn
 void TrainWarnings::warning(const std::string& text) { tell("cohort: warning: " + text + "\n"); }
 
 void TrainProgress::stage(const std::string& name, int64_t done, int64_t total) {
+  if (name != "loading") open();  // which may still end in a refusal
   stage_.update(name, done, total);
   last_ = Clock::now();
 }
 
 void TrainProgress::step(int64_t step, int64_t max_steps, const Metrics& metrics) {
+  open();
   const Clock::time_point now = Clock::now();
   double seconds = last_ == Clock::time_point{} ? 0 : seconds_between(last_, now);
   if (metrics.values().contains("timing_s/step")) seconds = metrics.get("timing_s/step");

@@ -58,7 +58,7 @@ class StepTime {
 // Progress of a train run.
 class TrainProgress : public TrainObserver {
  public:
-  // `opening` is said before the first message: a start that is refused has said nothing.
+  // `opening` is said before anything else but loading: a start that is refused has said nothing.
   explicit TrainProgress(std::string opening = {}) : opening_(std::move(opening)) {}
   void message(const std::string& text) override;
   void warning(const std::string& text) override;
@@ -67,6 +67,7 @@ class TrainProgress : public TrainObserver {
   void close() { line_.close(); }
 
  private:
+  void open();
   std::string opening_;
   StatusLine line_;
   StageProgress stage_{line_};

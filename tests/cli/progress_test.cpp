@@ -140,5 +140,22 @@ TEST(Failure, EveryKindOfExceptionHasItsExitCode) {
   EXPECT_EQ(code(std::logic_error("x")), 1);
 }
 
+TEST(Progress, TheOpeningComesBeforeAllButLoading) {
+  testing::internal::CaptureStderr();
+  TrainProgress progress("2 ranks on 1 host");
+  progress.stage("loading", 0, 1);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  testing::internal::CaptureStderr();
+  progress.stage("warm start", 0, 10);
+  progress.message("KV cache: 1 MB");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "2 ranks on 1 host\nKV cache: 1 MB\n");
+  testing::internal::CaptureStderr();
+  Metrics metrics;
+  metrics.set("step", int64_t{1}), metrics.set("loss", 1.0);
+  TrainProgress of_sft("1 rank");
+  of_sft.step(1, 2, metrics);
+  EXPECT_TRUE(testing::internal::GetCapturedStderr().starts_with("1 rank\nstep"));
+}
+
 }  // namespace
 }  // namespace cohort
