@@ -24,6 +24,8 @@ file(GLOB FAULT_TESTS CONFIGURE_DEPENDS ${FAULTS_FOLDER}/*_test.cpp)
 add_executable(test_faults ${FAULT_TESTS})
 target_link_libraries(test_faults PRIVATE cohort_trainer GTest::gtest GTest::gtest_main)
 target_compile_definitions(test_faults PRIVATE COHORT_BINARY="$<TARGET_FILE:cohort>" COHORT_WITH_FAULTS="$<TARGET_FILE:cohort_with_faults>")
+cohort_optimize(test_faults -O1)
+cohort_precompile(test_faults REUSE_FROM test_headers)
 add_dependencies(test_faults cohort cohort_with_faults)
 # Each of these makes its reference run once, so a group of them is one test. scripts/faults.sh runs what is not in Quick.
 foreach(group Matrix Calls Histories Stop Slow Eval Stall Disk Memory Stealing)
