@@ -41,6 +41,8 @@ def run_cohort(cohort, model, data, work, seed, shapes):
     """Steps that count: seconds, of rollout, of update, tokens, GB, flops of the update."""
     runs.run([cohort, "train", HERE.parent.parent / "configs" / "smollm2-arithmetic.yaml", "--quiet", f"model.path={model}",
               f"run.dir={work}", "run.resume=never", f"run.seed={seed}", f"run.threads={THREADS}", "data.task=null", f"data.train={data}",
+              # a reward that is spread in every group, so that every step has something to update
+              "reward=[{name: soft_overlong, max_length: 64, buffer: 64}]",
               f"trainer.prompts_per_step={PROMPTS}", f"rollout.num_generations={GENERATIONS}", f"rollout.max_completion_length={LENGTH}",
               "trainer.skip_zero_advantage=false", "trainer.eval_before=false", "trainer.eval_steps=0", "trainer.save_steps=0",
               f"trainer.max_steps={2 * STEPS}", "log.completions_steps=1", *os.environ.get("SETTINGS", "").split()], {"OMP_NUM_THREADS": "1"})
