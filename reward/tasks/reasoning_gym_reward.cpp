@@ -26,10 +26,9 @@ class ReasoningGym : public Reward {
  public:
   explicit ReasoningGym(const RewardSpec& spec)
       : column_(column_option(spec)),
-        metadata_(column_option(spec, "metadata", "metadata")),
-        whole_completion_(word_option(spec, "extract", {"tags", "completion"}) == "completion") {
-    const std::string task = word_option(spec, "task", {"row", "countdown", "chain_sum", "number_sorting", "word_sorting",
-                                                        "spell_backward", "basic_arithmetic", "letter_counting"});
+        metadata_(column_option(spec, "metadata")),
+        whole_completion_(word_option(spec, "extract") == "completion") {
+    const std::string task = word_option(spec, "task");
     if (task == "row") return;
     task_ = find_task(task);
     CHECK(task_ != nullptr, "task {} has no scorer", task);
@@ -80,7 +79,7 @@ class ReasoningGym : public Reward {
 }  // namespace
 
 std::unique_ptr<Reward> make_reasoning_gym(const RewardSpec& spec) {
-  check_options(spec, {"task", "column", "metadata", "extract"});
+  check_options(spec);
   return std::make_unique<ReasoningGym>(spec);
 }
 

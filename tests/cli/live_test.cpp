@@ -160,6 +160,11 @@ TEST(LiveRun, UnderMpirunIsThatOfItsTerminal) {
   EXPECT_EQ(run.end(), 0) << run.screen().text();
   const std::string text = run.screen().text();
   EXPECT_NE(text.find("2 ranks on 1 host"), std::string::npos) << text;
+  std::istringstream metrics(read_all(folder / "runs/tiny/metrics.jsonl"));
+  for (std::string line; std::getline(metrics, line);) {
+    const double skew = parse_json(line, "metrics.jsonl")["perf/rollout_rank_skew"];
+    EXPECT_TRUE(skew >= 0 && skew <= 0.5) << "of two ranks one waits at most the whole time: " << skew;
+  }
   EXPECT_NE(text.find("step 3/3"), std::string::npos) << text;
   EXPECT_EQ(text.find("step 2/3"), std::string::npos) << "it was replaced: " << text;
 }

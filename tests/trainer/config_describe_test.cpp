@@ -132,6 +132,16 @@ TEST(ConfigDescribe, SourcesAndPeersAreOfKeysThatExist) {
   EXPECT_GT(with_peers, 80u);
 }
 
+TEST(ConfigDescribe, ExplainTellsTheOptionsOfRewards) {
+  EXPECT_EQ(explain("reward.repetition.n"), "reward.repetition.n\n  of the n-grams\n  type      whole number\n  default   3\n  allowed   [1, 100]\n");
+  const std::string math = explain("reward.math");
+  for (const char* part : {"reward.math.column\n", "default   answer\n", "reward.math.mode\n", "default   flexible\n", "allowed   flexible, strict\n"})
+    EXPECT_NE(math.find(part), std::string::npos) << math;
+  EXPECT_NE(explain("reward.soft_overlong").find("none: it must be given"), std::string::npos);
+  EXPECT_ERROR(explain("reward.maths"), kUsage, "did you mean 'math'?");
+  EXPECT_ERROR(explain("reward.math.modus"), kUsage, "did you mean 'mode'?");
+}
+
 TEST(ConfigDescribe, ExplainTellsAllAboutAKey) {
   const std::string text = explain("algorithm.epsilon_high");
   for (const char* part : {"algorithm.epsilon_high\n", "type      number\n", "default   -1.0\n", "allowed   a number above 0, or -1\n",
