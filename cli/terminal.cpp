@@ -9,7 +9,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <mutex>
+#include <string>
+#include <utility>
 
 #include "core/text.h"
 
@@ -21,10 +25,25 @@ bool is_set(const char* variable) {
   return value != nullptr && *value != 0;
 }
 
-// Under mpirun standard error is a pipe to it; what counts is where mpirun, our parent on its own host, shows what it reads.
+std::string program_of(pid_t process) {
+  std::error_code none;
+  return std::filesystem::read_symlink(fmt::format("/proc/{}/exe", process), none).string();
+}
+
+pid_t parent_of(pid_t process) {
+  std::ifstream status(fmt::format("/proc/{}/status", process));
+  for (std::string word; status >> word;)
+    if (pid_t parent; word == "PPid:" && status >> parent) return parent;
+  return 0;
+}
+
+// Under mpirun standard error is a pipe to it; what counts is where mpirun, which on its own host started us or our supervisor
+// (comm/supervisor.h), shows what it reads.
 Fd launcher_terminal() {
   if (!is_set("OMPI_COMM_WORLD_RANK")) return {};
-  Fd fd(open(fmt::format("/proc/{}/fd/2", getppid()).c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+  pid_t launcher = getppid();
+  while (launcher > 1 && program_of(launcher) == program_of(getpid())) launcher = parent_of(launcher);
+  Fd fd(open(fmt::format("/proc/{}/fd/2", launcher).c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
   return fd && isatty(fd.get()) == 1 ? std::move(fd) : Fd();
 }
 
@@ -123,6 +142,7 @@ void LiveLines::show(const std::vector<std::string>& lines) {
   const std::lock_guard lock(shown().mutex);
   const TerminalSize size = terminal_.size();
   if (shown().owner != this) shown().widths.clear();
+  if (lines.empty() && shown().widths.empty()) return;
   std::string frame = to_begin(shown().widths, size.columns);
   std::vector<int> widths;
   for (const std::string& line : lines) {

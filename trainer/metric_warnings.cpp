@@ -46,7 +46,7 @@ Text entropy_collapse(const MetricHistory& h) {
   const auto before = h.first("entropy"), after = h.recent("entropy", kShort);
   const auto reward_before = h.first("reward"), reward_after = h.recent("reward", kWindow), spread = h.first("reward_std");
   if (!before || !after || !reward_before || !reward_after || !spread) return std::nullopt;
-  if (*after >= 0.1 * *before || *reward_after - *reward_before > 0.5 * *spread) return std::nullopt;
+  if (*after >= 0.1 * *before || *reward_after - *reward_before > 0.25 * *spread) return std::nullopt;
   return fmt::format(
       "the entropy fell from {:.4g} to {:.4g} nats while the reward went from {:.4g} to {:.4g}: completions become alike before the better ones are "
       "found. Put algorithm.epsilon_high above epsilon, set algorithm.entropy_coef, raise rollout.temperature, or lower optim.learning_rate",
@@ -94,7 +94,7 @@ Text gradient_zero(const MetricHistory& h) {
 
 Text reward_falls(const MetricHistory& h) {
   const auto before = h.first("reward"), after = h.recent("reward", kWindow), spread = h.first("reward_std");
-  if (!before || !after || !spread || *after >= *before - std::max(*spread, 1e-6)) return std::nullopt;
+  if (!before || !after || !spread || *spread <= 0 || *after >= *before - *spread) return std::nullopt;
   return fmt::format(
       "the reward fell from {:.4g} to {:.4g}, by more than its spread in a group, {:.4g}: lower optim.learning_rate, or look whether two rewards pull "
       "against each other (the curves rewards/NAME/mean of cohort report)",

@@ -18,7 +18,7 @@ def main() -> None:
     with open(f"{run}/metrics.jsonl") as lines, out.open("w") as kept:
         for line in lines:
             metrics = json.loads(line)
-            kept.write(json.dumps({key: float(f"{metrics[key]:.5g}") if key != "step" else metrics[key] for key in NAMES if key in metrics}) + "\n")
+            kept.write(json.dumps({key: float(f"{metrics[key]:.4g}") if key != "step" else metrics[key] for key in NAMES if key in metrics}) + "\n")
 
 
 main()

@@ -214,6 +214,17 @@ TEST(ConfigSchema, HasEveryKeyWithTypeRangeDefaultAndHelp) {
   EXPECT_EQ(files["train"]["anyOf"][0]["type"], Json::array({"string", "null"}));
   EXPECT_TRUE(files["train"]["anyOf"][1]["items"]["properties"].contains("weight"));
   EXPECT_FALSE(files["eval"]["anyOf"][1]["items"]["properties"].contains("weight"));
+  // An entry's name decides which options it may have.
+  const Json& entry = schema["properties"]["reward"]["items"];
+  size_t rewards = 0;
+  for (const Json& rule : entry["allOf"]) {
+    ++rewards;
+    EXPECT_EQ(rule["then"]["additionalProperties"], false);
+    if (rule["if"]["properties"]["name"]["const"] != "repetition") continue;
+    EXPECT_EQ(rule["then"]["properties"]["n"].dump(), R"({"type":"integer","minimum":1,"maximum":100,"default":3,"description":"of the n-grams"})");
+    EXPECT_EQ(rule["then"]["properties"]["unit"]["enum"], Json::array({"tokens", "words"}));
+  }
+  EXPECT_EQ(rewards, entry["properties"]["name"]["enum"].size());
 }
 
 }  // namespace
