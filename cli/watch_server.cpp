@@ -13,12 +13,9 @@
 
 namespace cohort {
 
-struct WatchServer::Impl {
-  std::function<WatchAnswer(const WatchRequest&)> answer;
-  MHD_Daemon* daemon = nullptr;
-};
-
 namespace {
+
+using Answer = std::function<WatchAnswer(const WatchRequest&)>;
 
 constexpr unsigned kConnections = 32, kSilentSeconds = 10;
 constexpr size_t kRequestBytes = 16 << 10;
@@ -61,7 +58,7 @@ MHD_Result handle(void* context, MHD_Connection* connection, const char* url, co
   try {
     WatchRequest request{.method = method, .path = url, .token = argument(connection, "token"), .have = argument(connection, "have")};
     MHD_get_connection_values(connection, MHD_HEADER_KIND, add_host, &request.hosts);
-    answer = static_cast<WatchServer::Impl*>(context)->answer(request);
+    answer = (*static_cast<const Answer*>(context))(request);
   } catch (const std::exception& error) {
     try {
       answer.body = std::string("internal error: ") + error.what() + "\n";
@@ -73,6 +70,11 @@ MHD_Result handle(void* context, MHD_Connection* connection, const char* url, co
 
 }  // namespace
 
+struct WatchServer::Impl {
+  Answer answer;
+  MHD_Daemon* daemon = nullptr;
+};
+
 WatchServer::WatchServer(int port, std::function<WatchAnswer(const WatchRequest&)> answer) : impl_(std::make_unique<Impl>()) {
   impl_->answer = std::move(answer);
   sockaddr_in address{};
@@ -80,7 +82,7 @@ WatchServer::WatchServer(int port, std::function<WatchAnswer(const WatchRequest&
   address.sin_port = htons(static_cast<uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   errno = 0;
-  impl_->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, static_cast<uint16_t>(port), nullptr, nullptr, handle, impl_.get(),
+  impl_->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, static_cast<uint16_t>(port), nullptr, nullptr, handle, &impl_->answer,
                                    MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_CONNECTION_LIMIT, kConnections, MHD_OPTION_CONNECTION_TIMEOUT,
                                    kSilentSeconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, kRequestBytes, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
   CHECK_USAGE(impl_->daemon != nullptr, "--port {}: 127.0.0.1 cannot be served there: {}; --port 0 takes any port that is free", port, std::strerror(errno));
