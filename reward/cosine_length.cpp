@@ -18,7 +18,7 @@ constexpr std::array<const char*, 7> kOwn = {
 RewardSpec inner_spec(const RewardSpec& spec) {
   RewardSpec inner{.name = spec.name,
                    .options = Json::object(),
-                   .kind = word_option(spec, "correct")};
+                   .kind = word_option(spec, "correct", {"math", "last_number", "exact"})};
   if (spec.options.is_object())
     for (const auto& [key, value] : spec.options.items())
       if (std::ranges::find(kOwn, key) == kOwn.end()) inner.options[key] = value;
@@ -29,11 +29,11 @@ class CosineLength : public Reward {
  public:
   explicit CosineLength(const RewardSpec& spec)
       : correct_(make_reward(inner_spec(spec))),
-        max_length_(whole_option(spec, "max_length")),
+        max_length_(whole_option(spec, "max_length", 1, int64_t{1} << 40, std::nullopt)),
         unit_(unit_option(spec)) {
-    const auto value = [&](const char* key) { return number_option(spec, key); };
-    wrong_ = {value("min_value_wrong"), value("max_value_wrong")};
-    right_ = {value("max_value_correct"), value("min_value_correct")};
+    const auto value = [&](const char* key, double fallback) { return number_option(spec, key, -1e6, 1e6, fallback); };
+    wrong_ = {value("min_value_wrong", -1.0), value("max_value_wrong", -0.5)};
+    right_ = {value("max_value_correct", 1.0), value("min_value_correct", 0.5)};
     CHECK_USAGE(wrong_.start <= wrong_.end && right_.end <= right_.start,
                 "reward '{}': a minimum is more than its maximum", spec.name);
   }
@@ -60,7 +60,8 @@ class CosineLength : public Reward {
 }  // namespace
 
 std::unique_ptr<Reward> make_cosine_length(const RewardSpec& spec) {
-  check_options(spec);
+  check_options(spec, {"max_length", "min_value_wrong", "max_value_wrong", "min_value_correct", "max_value_correct",
+                       "unit", "correct", "column", "mode", "decimals", "percent"});
   return std::make_unique<CosineLength>(spec);
 }
 

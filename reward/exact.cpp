@@ -25,7 +25,7 @@ class Exact : public Reward {
 }  // namespace
 
 std::unique_ptr<Reward> make_exact(const RewardSpec& spec) {
-  check_options(spec);
+  check_options(spec, {"column"});
   return std::make_unique<Exact>(spec);
 }
 

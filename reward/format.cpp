@@ -22,8 +22,8 @@ size_t find_only(std::string_view text, std::string_view tag) {
 class Format : public Reward {
  public:
   explicit Format(const RewardSpec& spec)
-      : tags_(word_option(spec, "tags") == "think" ? 2 : kTags.size()),
-        share_(word_option(spec, "score") == "share") {}
+      : tags_(word_option(spec, "tags", {"think_answer", "think"}) == "think" ? 2 : kTags.size()),
+        share_(word_option(spec, "score", {"all", "share"}) == "share") {}
 
   std::optional<double> score(const RewardInput& input) const override {
     const std::string whole =
@@ -54,7 +54,7 @@ class Format : public Reward {
 }  // namespace
 
 std::unique_ptr<Reward> make_format(const RewardSpec& spec) {
-  check_options(spec);
+  check_options(spec, {"tags", "score"});
   return std::make_unique<Format>(spec);
 }
 

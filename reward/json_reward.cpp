@@ -49,7 +49,7 @@ class JsonShape : public Reward {
 }  // namespace
 
 std::unique_ptr<Reward> make_json(const RewardSpec& spec) {
-  check_options(spec);
+  check_options(spec, {"schema"});
   return std::make_unique<JsonShape>(spec);
 }
 

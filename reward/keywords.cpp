@@ -20,7 +20,7 @@ class Keywords : public Reward {
   explicit Keywords(const RewardSpec& spec)
       : required_(list_option(spec, "require")),
         forbidden_(list_option(spec, "forbid")),
-        fold_(word_option(spec, "case") == "insensitive") {
+        fold_(word_option(spec, "case", {"sensitive", "insensitive"}) == "insensitive") {
     CHECK_USAGE(!required_.empty() || !forbidden_.empty(), "reward '{}' needs a list 'require' or 'forbid'", spec.name);
     for (auto* list : {&required_, &forbidden_})
       if (fold_)
@@ -44,7 +44,7 @@ class Keywords : public Reward {
 }  // namespace
 
 std::unique_ptr<Reward> make_keywords(const RewardSpec& spec) {
-  check_options(spec);
+  check_options(spec, {"require", "forbid", "case"});
   return std::make_unique<Keywords>(spec);
 }
 

@@ -49,8 +49,10 @@ std::string_view script_of(char32_t c) {
 class Language : public Reward {
  public:
   explicit Language(const RewardSpec& spec)
-      : script_(word_option(spec, "script")),
-        thinking_(word_option(spec, "part") == "thinking") {}
+      : script_(word_option(spec, "script",
+                            {"latin", "han", "cyrillic", "greek", "arabic", "hebrew", "devanagari", "hangul", "kana",
+                             "japanese", "thai"})),
+        thinking_(word_option(spec, "part", {"all", "thinking"}) == "thinking") {}
 
   std::optional<double> score(const RewardInput& input) const override {
     std::string text = to_valid_utf8(input.completion);
@@ -73,7 +75,7 @@ class Language : public Reward {
 }  // namespace
 
 std::unique_ptr<Reward> make_language(const RewardSpec& spec) {
-  check_options(spec);
+  check_options(spec, {"script", "part"});
   CHECK_USAGE(spec.options.is_object() && spec.options.contains("script"),
               "reward '{}' needs the option 'script', e.g. latin or han", spec.name);
   return std::make_unique<Language>(spec);

@@ -33,7 +33,7 @@ class LastNumber : public Reward {
 }  // namespace
 
 std::unique_ptr<Reward> make_last_number(const RewardSpec& spec) {
-  check_options(spec);
+  check_options(spec, {"column"});
   return std::make_unique<LastNumber>(spec);
 }
 

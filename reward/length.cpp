@@ -6,11 +6,13 @@
 namespace cohort {
 namespace {
 
+constexpr int64_t kNoLimit = int64_t{1} << 40;
+
 class Length : public Reward {
  public:
   explicit Length(const RewardSpec& spec)
-      : low_(whole_option(spec, "min_length")),
-        high_(whole_option(spec, "max_length")),
+      : low_(whole_option(spec, "min_length", 0, kNoLimit, 0)),
+        high_(whole_option(spec, "max_length", 0, kNoLimit, kNoLimit)),
         unit_(unit_option(spec)) {
     CHECK_USAGE(low_ <= high_, "reward '{}': min_length {} is more than max_length {}", spec.name, low_, high_);
   }
@@ -29,7 +31,7 @@ class Length : public Reward {
 class SoftOverlong : public Reward {
  public:
   explicit SoftOverlong(const RewardSpec& spec)
-      : max_(whole_option(spec, "max_length")),
+      : max_(whole_option(spec, "max_length", 1, kNoLimit, std::nullopt)),
         buffer_(whole_option(spec, "buffer", 0, max_, std::nullopt)),
         unit_(unit_option(spec)) {}
 
@@ -49,12 +51,12 @@ class SoftOverlong : public Reward {
 }  // namespace
 
 std::unique_ptr<Reward> make_length(const RewardSpec& spec) {
-  check_options(spec);
+  check_options(spec, {"min_length", "max_length", "unit"});
   return std::make_unique<Length>(spec);
 }
 
 std::unique_ptr<Reward> make_soft_overlong(const RewardSpec& spec) {
-  check_options(spec);
+  check_options(spec, {"max_length", "buffer", "unit"});
   return std::make_unique<SoftOverlong>(spec);
 }
 

@@ -10,9 +10,9 @@ namespace {
 class Math : public Reward {
  public:
   explicit Math(const RewardSpec& spec) : column_(column_option(spec)) {
-    options_.flexible = word_option(spec, "mode") == "flexible";
-    options_.compare.round = word_option(spec, "decimals") == "round";
-    options_.compare.percent_either = word_option(spec, "percent") == "either";
+    options_.flexible = word_option(spec, "mode", {"flexible", "strict"}) == "flexible";
+    options_.compare.round = word_option(spec, "decimals", {"exact", "round"}) == "round";
+    options_.compare.percent_either = word_option(spec, "percent", {"exact", "either"}) == "either";
   }
 
   std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
@@ -41,7 +41,7 @@ class Math : public Reward {
 }  // namespace
 
 std::unique_ptr<Reward> make_math(const RewardSpec& spec) {
-  check_options(spec);
+  check_options(spec, {"column", "mode", "decimals", "percent"});
   return std::make_unique<Math>(spec);
 }
 

@@ -7,7 +7,6 @@
 
 #include "core/check.h"
 #include "core/text.h"
-#include "reward/option_table.h"
 
 namespace cohort {
 namespace {
@@ -20,12 +19,6 @@ std::string shortest(double value) {
   return {buffer.data(), end};
 }
 
-const OptionRow& row_of(const RewardSpec& spec, const std::string& key) {
-  const OptionRow* row = find_option(spec.reward(), key);
-  CHECK(row != nullptr, "reward '{}': the option '{}' has no row in reward/option_table.cpp", spec.reward(), key);
-  return *row;
-}
-
 }  // namespace
 
 std::string_view trim(std::string_view text) {
@@ -34,19 +27,11 @@ std::string_view trim(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kSpace) + 1 - begin);
 }
 
-void check_options(const RewardSpec& spec) {
-  std::vector<std::string> known;
-  for (const OptionRow* row : options_of_reward(spec.reward())) known.emplace_back(row->name);
-  check_options(spec, known);
-}
-
-void check_options(const RewardSpec& spec, std::initializer_list<std::string> known) { check_options(spec, std::span(known.begin(), known.size())); }
-
-void check_options(const RewardSpec& spec, std::span<const std::string> known) {
+void check_options(const RewardSpec& spec, std::initializer_list<std::string> known) {
   if (spec.options.is_null()) return;
   CHECK(spec.options.is_object(), "options of reward '{}' are no object", spec.name);
   std::vector<std::string> allowed = {"name", "label", "weight"};
-  allowed.insert(allowed.end(), known.begin(), known.end());
+  allowed.insert(allowed.end(), known);
   for (const auto& [key, value] : spec.options.items()) {
     if (std::ranges::find(known, key) != known.end()) continue;
     const std::string nearest = nearest_name(key, allowed);
@@ -56,36 +41,23 @@ void check_options(const RewardSpec& spec, std::span<const std::string> known) {
   }
 }
 
-std::string column_option(const RewardSpec& spec, const std::string& key) {
+std::string column_option(const RewardSpec& spec, const std::string& key, const std::string& fallback) {
   const auto it = spec.options.find(key);
-  if (it == spec.options.end()) return std::string(row_of(spec, key).text);
+  if (it == spec.options.end()) return fallback;
   CHECK_USAGE(it->is_string() && !it->get_ref<const std::string&>().empty(),
               "reward '{}': '{}' is the name of a data column, found {}", spec.name, key, it->dump());
   return it->get<std::string>();
 }
 
-std::string word_option(const RewardSpec& spec, const std::string& key) {
-  const std::vector<std::string> words = option_words(row_of(spec, key));
-  return word_option(spec, key, words);
-}
-
-std::string word_option(const RewardSpec& spec, const std::string& key, std::initializer_list<std::string> words) {
-  return word_option(spec, key, std::span(words.begin(), words.size()));
-}
-
-std::string word_option(const RewardSpec& spec, const std::string& key, std::span<const std::string> words) {
+std::string word_option(const RewardSpec& spec, const std::string& key,
+                        std::initializer_list<std::string> words) {
   const auto it = spec.options.find(key);
-  if (it == spec.options.end()) return words.front();
+  if (it == spec.options.end()) return *words.begin();
   const std::string found = it->is_string() ? it->get<std::string>() : it->dump();
   if (it->is_string() && std::ranges::find(words, found) != words.end()) return found;
-  const std::string nearest = nearest_name(found, words);
+  const std::string nearest = nearest_name(found, std::vector<std::string>(words));
   fail(ExitCode::kUsage, "reward '{}': '{}' is '{}';{} allowed are {}", spec.name, key, found,
        nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest), fmt::join(words, ", "));
-}
-
-double number_option(const RewardSpec& spec, const std::string& key) {
-  const OptionRow& row = row_of(spec, key);
-  return number_option(spec, key, row.low, row.high, row.standard);
 }
 
 double number_option(const RewardSpec& spec, const std::string& key, double low, double high,
@@ -98,12 +70,6 @@ double number_option(const RewardSpec& spec, const std::string& key, double low,
   CHECK_USAGE(fits, "reward '{}': '{}' is {}; allowed is a number in [{}, {}]", spec.name, key,
               it->dump(), low, high);
   return it->get<double>();
-}
-
-int64_t whole_option(const RewardSpec& spec, const std::string& key) {
-  const OptionRow& row = row_of(spec, key);
-  const auto whole = [](double value) { return static_cast<int64_t>(value); };
-  return whole_option(spec, key, whole(row.low), whole(row.high), row.standard ? std::optional(whole(*row.standard)) : std::nullopt);
 }
 
 int64_t whole_option(const RewardSpec& spec, const std::string& key, int64_t low, int64_t high,
@@ -136,7 +102,7 @@ std::vector<std::string> list_option(const RewardSpec& spec, const std::string& 
 }
 
 LengthUnit unit_option(const RewardSpec& spec) {
-  const std::string word = word_option(spec, "unit");
+  const std::string word = word_option(spec, "unit", {"tokens", "words", "characters"});
   return word == "tokens"  ? LengthUnit::kTokens
          : word == "words" ? LengthUnit::kWords
                            : LengthUnit::kCharacters;

@@ -3,7 +3,6 @@
 
 #include <initializer_list>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,22 +14,18 @@ namespace cohort {
 // `text` without ASCII white space at its ends.
 std::string_view trim(std::string_view text);
 
-// Options of `spec` by their row of the table (reward/option_table.h): its words, range and default. Each throws (exit code 2) as the
-// one below does that is told them. A column's name is a text that is not empty.
-void check_options(const RewardSpec& spec);
-std::string column_option(const RewardSpec& spec, const std::string& key = "column");
-std::string word_option(const RewardSpec& spec, const std::string& key);
-double number_option(const RewardSpec& spec, const std::string& key);
-int64_t whole_option(const RewardSpec& spec, const std::string& key);
-
 // Throws (exit code 2) for an option of `spec` that is not in `known`, with the nearest one.
-void check_options(const RewardSpec& spec, std::span<const std::string> known);
 void check_options(const RewardSpec& spec, std::initializer_list<std::string> known);
+
+// The option `key`, the name of a data column, `fallback` when it is absent. Throws (exit code 2)
+// when it is not a text or empty.
+std::string column_option(const RewardSpec& spec, const std::string& key = "column",
+                          const std::string& fallback = "answer");
 
 // The option `key`, one of `words` (the first when it is absent). Throws (exit code 2) for anything
 // else, with the nearest.
-std::string word_option(const RewardSpec& spec, const std::string& key, std::span<const std::string> words);
-std::string word_option(const RewardSpec& spec, const std::string& key, std::initializer_list<std::string> words);
+std::string word_option(const RewardSpec& spec, const std::string& key,
+                        std::initializer_list<std::string> words);
 
 // The option `key` as a number in [low, high]. Throws (exit code 2) when it is none, and when it is
 // absent and there is no `fallback`.

@@ -41,9 +41,9 @@ std::vector<std::string_view> words_of(std::string_view text) {
 class Repetition : public Reward {
  public:
   explicit Repetition(const RewardSpec& spec)
-      : n_(static_cast<size_t>(whole_option(spec, "n"))),
-        penalty_(number_option(spec, "max_penalty")),
-        words_(word_option(spec, "unit") == "words") {}
+      : n_(static_cast<size_t>(whole_option(spec, "n", 1, 100, 3))),
+        penalty_(number_option(spec, "max_penalty", -1e6, 0.0, -1.0)),
+        words_(word_option(spec, "unit", {"tokens", "words"}) == "words") {}
 
   std::optional<double> score(const RewardInput& input) const override {
     if (!words_ && input.ids.empty() && !input.completion.empty()) return std::nullopt;
@@ -61,7 +61,7 @@ class Repetition : public Reward {
 }  // namespace
 
 std::unique_ptr<Reward> make_repetition(const RewardSpec& spec) {
-  check_options(spec);
+  check_options(spec, {"n", "max_penalty", "unit"});
   return std::make_unique<Repetition>(spec);
 }
 

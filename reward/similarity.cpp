@@ -99,7 +99,7 @@ class Similarity : public Reward {
 }  // namespace
 
 std::unique_ptr<Reward> make_similarity(const RewardSpec& spec) {
-  check_options(spec);
+  check_options(spec, {"column", "tag"});
   return std::make_unique<Similarity>(spec);
 }
 

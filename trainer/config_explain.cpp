@@ -7,7 +7,6 @@
 #include "core/text.h"
 #include "core/yaml.h"
 #include "trainer/config_describe.h"
-#include "trainer/config_rewards.h"
 
 namespace cohort {
 namespace {
@@ -49,7 +48,6 @@ std::string describe_peer(const PeerName& peer) {
 std::string explain(const std::string& query) {
   if (query.empty()) return list_keys();
   if (find_section(query) != nullptr) return list_keys(query);
-  if (std::string text = explain_reward(query); !text.empty()) return text;
   if (const std::vector<const KeyRow*> keys = keys_called(query); !keys.empty()) return describe_all(keys);
   if (const PeerName* peer = find_peer_name(query)) return describe_peer(*peer);
   refuse(query);

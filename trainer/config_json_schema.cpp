@@ -2,8 +2,8 @@
 
 #include <cmath>
 
+#include "reward/reward.h"
 #include "trainer/config_describe.h"
-#include "trainer/config_rewards.h"
 
 namespace cohort {
 namespace {
@@ -75,8 +75,17 @@ Json section_schema(const SectionRow& section) {
   return schema;
 }
 
+// Its options are each reward's own (docs/rewards.md): any key is let through.
 Json reward_schema(const SectionRow& section) {
-  return {{"type", "array"}, {"description", section.help}, {"minItems", 1}, {"items", reward_entry_schema()}};
+  const Json entry = {{"type", "object"},
+                      {"properties",
+                       {{"name", {{"enum", reward_names()}, {"description", "which reward; docs/rewards.md has their options"}}},
+                        {"weight", {{"type", "number"}, {"minimum", -1000000}, {"maximum", 1000000}, {"default", 1.0},
+                                    {"description", "of its score in the total"}}},
+                        {"label", {{"type", "string"}, {"pattern", "^[A-Za-z0-9_.-]{1,64}$"},
+                                   {"description", "its name in metrics, where a reward is listed more than once"}}}}},
+                      {"required", Json::array({"name"})}};
+  return {{"type", "array"}, {"description", section.help}, {"minItems", 1}, {"items", entry}};
 }
 
 }  // namespace

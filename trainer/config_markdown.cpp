@@ -6,7 +6,6 @@
 
 #include "reward/reward.h"
 #include "trainer/config_describe.h"
-#include "trainer/config_rewards.h"
 
 namespace cohort {
 namespace {
@@ -48,9 +47,8 @@ std::string section_text(const SectionRow& section) {
   std::string text = fmt::format("\n## {}\n\n{}{}\n", section.name, section.help, section.optional() ? ". May be left out" : "");
   if (section.name == "reward") {
     return text + fmt::format("\nA list of maps: `name` (one of {}), `weight` (1.0), `label` (its name in metrics, where a reward is listed more than\n"
-                              "once), and the reward's own options, of which [rewards.md](rewards.md), [outside-rewards.md](outside-rewards.md) and\n"
-                              "[code-reward.md](code-reward.md) say more; `cohort explain reward.NAME` prints one reward's.\n",
-                              fmt::join(reward_names(), ", ")) + reward_options_markdown();
+                              "once), and the reward's own options: [rewards.md](rewards.md).\n",
+                              fmt::join(reward_names(), ", "));
   }
   text += "\n| key | default | allowed | what it does | elsewhere |\n|---|---|---|---|---|\n";
   for (const KeyRow* key : keys_of(section.name)) text += key_row(*key);

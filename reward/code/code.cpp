@@ -23,12 +23,12 @@ void require_opt_in(const RewardSpec& spec) {
 
 SandboxLimits read_limits(const RewardSpec& spec) {
   SandboxLimits l;
-  l.seconds = number_option(spec, "timeout_s");
-  l.memory_bytes = kMega * whole_option(spec, "memory_mb");
-  l.output_bytes = 1024 * whole_option(spec, "output_kb");
-  l.scratch_bytes = kMega * whole_option(spec, "scratch_mb");
-  l.processes = whole_option(spec, "processes");
-  l.open_files = whole_option(spec, "open_files");
+  l.seconds = number_option(spec, "timeout_s", 0.1, 3600, 10);
+  l.memory_bytes = kMega * whole_option(spec, "memory_mb", 16, 1 << 20, 512);
+  l.output_bytes = 1024 * whole_option(spec, "output_kb", 1, 1 << 16, 1024);
+  l.scratch_bytes = kMega * whole_option(spec, "scratch_mb", 1, 1 << 16, 64);
+  l.processes = whole_option(spec, "processes", 1, 4096, 16);
+  l.open_files = whole_option(spec, "open_files", 16, 4096, 64);
   return l;
 }
 
@@ -58,27 +58,29 @@ struct CodeOptions {
 };
 
 CodeOptions read_options(const RewardSpec& spec) {
-  check_options(spec);
+  check_options(spec, {"sandbox", "language", "languages", "column", "entry_point", "code", "score", "compare",
+                       "tolerance", "workers", "timeout_s", "memory_mb", "output_kb", "scratch_mb", "processes",
+                       "open_files", "compile_timeout_s", "compile_memory_mb"});
   require_opt_in(spec);
   CodeOptions options;
   GraderOptions& grader = options.grader;
-  options.column = column_option(spec, "column");
-  options.entry_point = column_option(spec, "entry_point");
-  options.fraction = word_option(spec, "score") == "fraction";
-  options.whole_completion = word_option(spec, "code") == "completion";
-  const std::string compare = word_option(spec, "compare");
-  options.workers = static_cast<int>(whole_option(spec, "workers"));
+  options.column = column_option(spec, "column", "tests");
+  options.entry_point = column_option(spec, "entry_point", "entry_point");
+  options.fraction = word_option(spec, "score", {"all", "fraction"}) == "fraction";
+  options.whole_completion = word_option(spec, "code", {"block", "completion"}) == "completion";
+  const std::string compare = word_option(spec, "compare", {"lines", "tokens", "exact"});
+  options.workers = static_cast<int>(whole_option(spec, "workers", 1, 1024, 2));
 
   grader.language = find_language(spec);
   grader.compare = compare == "lines"    ? CompareOutput::lines
                     : compare == "tokens" ? CompareOutput::tokens
                                           : CompareOutput::exact;
-  grader.tolerance = number_option(spec, "tolerance");
+  grader.tolerance = number_option(spec, "tolerance", 0, 1, 0);
   grader.stop_at_failure = !options.fraction;
   grader.limits = read_limits(spec);
   grader.limits.address_space_bytes = kMega * grader.language.address_space_mb;
-  grader.compile_limits.seconds = number_option(spec, "compile_timeout_s");
-  grader.compile_limits.memory_bytes = kMega * whole_option(spec, "compile_memory_mb");
+  grader.compile_limits.seconds = number_option(spec, "compile_timeout_s", 0.1, 3600, 30);
+  grader.compile_limits.memory_bytes = kMega * whole_option(spec, "compile_memory_mb", 16, 1 << 20, 2048);
   grader.compile_limits.scratch_bytes = 256 * kMega;
   return options;
 }

@@ -28,15 +28,15 @@ std::vector<std::string> read_command(const RewardSpec& spec) {
 }
 
 CheckerSettings read_options(const RewardSpec& spec) {
-  check_options(spec);
+  check_options(spec, {"command", "workers", "in_flight", "timeout_s", "start_timeout_s", "line_kb", "output_kb"});
   CheckerSettings settings;
   settings.command = read_command(spec);
-  settings.workers = whole_option(spec, "workers");
-  settings.in_flight = whole_option(spec, "in_flight");
-  settings.seconds = number_option(spec, "timeout_s");
-  settings.start_seconds = number_option(spec, "start_timeout_s");
-  settings.line_bytes = 1024 * static_cast<size_t>(whole_option(spec, "line_kb"));
-  settings.output_bytes = 1024 * static_cast<size_t>(whole_option(spec, "output_kb"));
+  settings.workers = whole_option(spec, "workers", 1, 1024, 2);
+  settings.in_flight = whole_option(spec, "in_flight", 1, 4096, 1);
+  settings.seconds = number_option(spec, "timeout_s", 0.1, 3600, 10);
+  settings.start_seconds = number_option(spec, "start_timeout_s", 0.1, 3600, 60);
+  settings.line_bytes = 1024 * static_cast<size_t>(whole_option(spec, "line_kb", 1, 1 << 14, 64));
+  settings.output_bytes = 1024 * static_cast<size_t>(whole_option(spec, "output_kb", 1, 1 << 20, 1024));
   CHECK_USAGE(settings.output_bytes >= settings.line_bytes, "reward '{}': 'output_kb' is less than 'line_kb'", spec.name);
   return settings;
 }

@@ -14,6 +14,8 @@
 namespace cohort {
 namespace {
 
+constexpr int64_t kMaxBatch = 4096;
+
 bool is_plain(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c >= ' ' && c < 127; });
 }
@@ -44,20 +46,21 @@ void add_token(const RewardSpec& spec, std::vector<std::string>& headers) {
 }
 
 HttpOptions read_options(const RewardSpec& spec) {
-  check_options(spec);
+  check_options(spec, {"url", "batch", "workers", "timeout_s", "retries", "backoff_s", "reconnect_s", "response_kb", "ca_file",
+                       "headers", "token_env"});
   HttpOptions options{.name = spec.name};
   options.settings.url = text_option(spec, "url");
   const std::string objection = objection_to_url(options.settings.url);
   // Without the URL, where it may hold a password.
   CHECK_USAGE(objection.empty(), "reward '{}': 'url' is {}; allowed is https://HOST/PATH or http://..., and 'token_env' for a secret",
               spec.name, objection);
-  options.batch = static_cast<size_t>(whole_option(spec, "batch"));
-  options.workers = static_cast<size_t>(whole_option(spec, "workers"));
-  options.settings.seconds = number_option(spec, "timeout_s");
-  options.retries = whole_option(spec, "retries");
-  options.backoff_seconds = number_option(spec, "backoff_s");
-  options.reconnect_seconds = number_option(spec, "reconnect_s");
-  options.settings.response_bytes = 1024 * static_cast<size_t>(whole_option(spec, "response_kb"));
+  options.batch = static_cast<size_t>(whole_option(spec, "batch", 1, kMaxBatch, 16));
+  options.workers = static_cast<size_t>(whole_option(spec, "workers", 1, 1024, 4));
+  options.settings.seconds = number_option(spec, "timeout_s", 0.1, 3600, 10);
+  options.retries = whole_option(spec, "retries", 0, 100, 2);
+  options.backoff_seconds = number_option(spec, "backoff_s", 0.01, kLongestPause, 0.5);
+  options.reconnect_seconds = number_option(spec, "reconnect_s", 0, 86400, 120);
+  options.settings.response_bytes = 1024 * static_cast<size_t>(whole_option(spec, "response_kb", 1, 1 << 20, 1024));
   if (spec.options.contains("ca_file")) options.settings.ca_file = text_option(spec, "ca_file");
   if (spec.options.contains("token_env")) text_option(spec, "token_env");
   options.settings.headers = read_headers(spec);

@@ -28,8 +28,8 @@ struct LibraryOptions {
 };
 
 LibraryOptions read_options(const RewardSpec& spec) {
-  check_options(spec);
-  LibraryOptions options{text_option(spec, "path"), word_option(spec, "threads") == "many",
+  check_options(spec, {"path", "options", "threads"});
+  LibraryOptions options{text_option(spec, "path"), word_option(spec, "threads", {"one", "many"}) == "many",
                          spec.options.value("options", Json::object())};
   CHECK_USAGE(options.own.is_object(), "reward '{}': 'options' is {}; allowed is a map, which the library gets", spec.name,
               options.own.dump());

@@ -26,9 +26,10 @@ class ReasoningGym : public Reward {
  public:
   explicit ReasoningGym(const RewardSpec& spec)
       : column_(column_option(spec)),
-        metadata_(column_option(spec, "metadata")),
-        whole_completion_(word_option(spec, "extract") == "completion") {
-    const std::string task = word_option(spec, "task");
+        metadata_(column_option(spec, "metadata", "metadata")),
+        whole_completion_(word_option(spec, "extract", {"tags", "completion"}) == "completion") {
+    const std::string task = word_option(spec, "task", {"row", "countdown", "chain_sum", "number_sorting", "word_sorting",
+                                                        "spell_backward", "basic_arithmetic", "letter_counting"});
     if (task == "row") return;
     task_ = find_task(task);
     CHECK(task_ != nullptr, "task {} has no scorer", task);
@@ -79,7 +80,7 @@ class ReasoningGym : public Reward {
 }  // namespace
 
 std::unique_ptr<Reward> make_reasoning_gym(const RewardSpec& spec) {
-  check_options(spec);
+  check_options(spec, {"task", "column", "metadata", "extract"});
   return std::make_unique<ReasoningGym>(spec);
 }
 

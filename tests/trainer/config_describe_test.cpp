@@ -132,16 +132,6 @@ TEST(ConfigDescribe, SourcesAndPeersAreOfKeysThatExist) {
   EXPECT_GT(with_peers, 80u);
 }
 
-TEST(ConfigDescribe, ExplainTellsTheOptionsOfRewards) {
-  EXPECT_EQ(explain("reward.repetition.n"), "reward.repetition.n\n  of the n-grams\n  type      whole number\n  default   3\n  allowed   [1, 100]\n");
-  const std::string math = explain("reward.math");
-  for (const char* part : {"reward.math.column\n", "default   answer\n", "reward.math.mode\n", "default   flexible\n", "allowed   flexible, strict\n"})
-    EXPECT_NE(math.find(part), std::string::npos) << math;
-  EXPECT_NE(explain("reward.soft_overlong").find("none: it must be given"), std::string::npos);
-  EXPECT_ERROR(explain("reward.maths"), kUsage, "did you mean 'math'?");
-  EXPECT_ERROR(explain("reward.math.modus"), kUsage, "did you mean 'mode'?");
-}
-
 TEST(ConfigDescribe, ExplainTellsAllAboutAKey) {
   const std::string text = explain("algorithm.epsilon_high");
   for (const char* part : {"algorithm.epsilon_high\n", "type      number\n", "default   -1.0\n", "allowed   a number above 0, or -1\n",
@@ -214,17 +204,6 @@ TEST(ConfigSchema, HasEveryKeyWithTypeRangeDefaultAndHelp) {
   EXPECT_EQ(files["train"]["anyOf"][0]["type"], Json::array({"string", "null"}));
   EXPECT_TRUE(files["train"]["anyOf"][1]["items"]["properties"].contains("weight"));
   EXPECT_FALSE(files["eval"]["anyOf"][1]["items"]["properties"].contains("weight"));
-  // An entry's name decides which options it may have.
-  const Json& entry = schema["properties"]["reward"]["items"];
-  size_t rewards = 0;
-  for (const Json& rule : entry["allOf"]) {
-    ++rewards;
-    EXPECT_EQ(rule["then"]["additionalProperties"], false);
-    if (rule["if"]["properties"]["name"]["const"] != "repetition") continue;
-    EXPECT_EQ(rule["then"]["properties"]["n"].dump(), R"({"type":"integer","minimum":1,"maximum":100,"default":3,"description":"of the n-grams"})");
-    EXPECT_EQ(rule["then"]["properties"]["unit"]["enum"], Json::array({"tokens", "words"}));
-  }
-  EXPECT_EQ(rewards, entry["properties"]["name"]["enum"].size());
 }
 
 }  // namespace
