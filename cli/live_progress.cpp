@@ -10,7 +10,7 @@ constexpr std::chrono::milliseconds kTick{500}, kBetweenDraws{100};
 // Section names of trainer/ for people.
 std::string shown_name(const std::string& section) {
   if (section == "reward") return "scoring";
-  if (section == "collective") return "waiting for ranks";
+  if (section == "collective") return "exchange";
   if (section == "load") return "loading";
   return section;
 }

@@ -23,6 +23,15 @@ bool same_run(const fs::path& run, const Config& config) {
   }
 }
 
+// Complete or absent, as long as the machine lasts. A step does not wait for a disk because of what people look at.
+void write_beside_and_rename(const fs::path& path, const std::string& text) {
+  fs::path temporary = path;
+  temporary += ".tmp";
+  fs::remove(temporary);  // of a process that was killed
+  append_file(temporary, text);
+  fs::rename(temporary, path);
+}
+
 void broadcast(std::string& text, Comm& comm) {
   uint64_t size = text.size();
   comm.broadcast(std::as_writable_bytes(std::span(&size, 1)), 0, "run directory");
@@ -110,7 +119,7 @@ void RunDir::write_completions(int64_t step, std::span<const Group> groups, std:
     }
   }
   fs::create_directories(path_ / "completions");
-  write_file_atomic(path_ / "completions" / fmt::format("step_{}.jsonl", step), text);
+  write_beside_and_rename(path_ / "completions" / fmt::format("step_{}.jsonl", step), text);
   log_seconds_ += seconds_since(start);
 }
 

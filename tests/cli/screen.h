@@ -63,8 +63,23 @@ class Screen {
   bool colored() const { return colored_; }         // what is written next
   bool saw_color() const { return saw_color_; }
   bool saw_escape() const { return saw_escape_; }
-  int wrapped() const { return wrapped_; }           // lines that were longer than the screen is wide
-  void resize(int columns, int rows) { columns_ = columns, rows_ = rows; }
+  // What is longer than the screen becomes wide is broken, as most terminals do. The cursor is at the begin of a line.
+  void resize(int columns, int rows) {
+    columns_ = columns, rows_ = rows;
+    std::vector<std::vector<std::string>> broken;
+    size_t row = 0;
+    for (size_t i = 0; i < lines_.size(); ++i) {
+      if (i == row_) row = broken.size();
+      auto line = lines_[i];
+      while (std::ssize(line) > columns) {
+        broken.emplace_back(line.begin(), line.begin() + columns);
+        line.erase(line.begin(), line.begin() + columns);
+      }
+      broken.push_back(std::move(line));
+    }
+    lines_ = std::move(broken);
+    row_ = row;
+  }
 
  private:
   // Where the character or sequence that begins at `at` ends; 0: it has not come whole.
@@ -87,7 +102,6 @@ class Screen {
     size_t at = 0;
     const int width = utf8proc_charwidth(static_cast<utf8proc_int32_t>(next_code_point(piece, at)));
     if (column_ + width > columns_) {
-      ++wrapped_;
       column_ = 0;
       next_line();
     }
@@ -125,7 +139,7 @@ class Screen {
     }
   }
 
-  int columns_, rows_, column_ = 0, wrapped_ = 0;
+  int columns_, rows_, column_ = 0;
   size_t row_ = 0;
   bool colored_ = false, saw_color_ = false, saw_escape_ = false;
   std::string pending_;
