@@ -161,6 +161,7 @@ class OnTerminal {
     if (child_ == 0) {
       setenv("TERM", "xterm", 1), setenv("LC_ALL", "C.UTF-8", 1), unsetenv("NO_COLOR");
       for (const auto& [name, value] : variables) setenv(name.c_str(), value.c_str(), 1);
+      signal(SIGINT, SIG_DFL);  // which a shell ignores in what it runs in the background
       execvp(argv[0], argv.data());
       _exit(127);
     }
@@ -198,7 +199,9 @@ class OnTerminal {
   }
   // Waits for the program's end; the exit code, or -SIGNAL.
   int end() {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(55);
     until([](const Screen&) { return false; });
+    if (std::chrono::steady_clock::now() > deadline) kill(child_, SIGKILL);  // it goes on
     int status = 0;
     waitpid(std::exchange(child_, -1), &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
