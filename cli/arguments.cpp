@@ -87,14 +87,16 @@ std::shared_ptr<Gpu> load_gpu(const Config& config, Comm& comm, Watchdog& watchd
   return rank_gpu(config.run, comm);
 }
 
-ThreadPlan choose_threads(const RunConfig& run, Comm& comm) {
+ThreadPlan choose_threads(const RunConfig& run, Comm& comm, std::string* warning) {
   const CpuTopology topology = process_topology();
   const CoreSharing sharing = core_sharing(this_place(comm, topology), comm);
   ThreadPlan plan = plan_threads(topology, run.threads, run.pin_threads, sharing);
   const std::string mine = oversubscription(topology, run.threads, plan.threads, sharing, comm.host());
   for (const std::vector<std::byte>& bytes : comm.all_gather(std::as_bytes(std::span(mine)), "threads")) {
     if (bytes.empty() || comm.rank() != 0) continue;
-    tell(fmt::format("cohort: warning: {}\n", std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())));
+    const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    if (warning != nullptr) *warning = text;
+    else tell(fmt::format("cohort: warning: {}\n", text));
     break;  // the hosts of a job are alike: one line says it
   }
   return plan;

@@ -39,7 +39,7 @@ std::shared_ptr<Gpu> rank_gpu(const RunConfig& run, Comm& comm);
 std::shared_ptr<Gpu> load_gpu(const Config& config, Comm& comm, Watchdog& watchdog);
 
 // Threads of this rank and their places, from run.threads and run.pin_threads and from who else may use the same cores. Called by
-// all ranks; where a host's ranks have more threads than cores, rank 0 warns on standard error.
-ThreadPlan choose_threads(const RunConfig& run, Comm& comm);
+// all ranks; where a host's ranks have more threads than cores, rank 0 warns on standard error, or in `warning`.
+ThreadPlan choose_threads(const RunConfig& run, Comm& comm, std::string* warning = nullptr);
 
 }  // namespace cohort

@@ -40,6 +40,7 @@ Action add_init(CLI::App& app);
 Action add_convert_config(CLI::App& app);
 Action add_metrics(CLI::App& app);
 Action add_report(CLI::App& app);
+Action add_watch(CLI::App& app);
 Action add_completion(CLI::App& app);
 Action add_man(CLI::App& app);
 

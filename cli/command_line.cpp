@@ -39,6 +39,7 @@ constexpr std::array kCommands = {
     Command{"convert-config", "a config of TRL, verl or OpenRLHF as one of cohort", add_convert_config},
     Command{"schema", "the JSON Schema of the config, for editors", add_schema},
     Command{"report", "curves and completions of runs as one HTML page", add_report},
+    Command{"watch", "the report of a run in progress, in this machine's browser", add_watch},
     Command{"metrics", "the metrics of a run as CSV", add_metrics},
     Command{"completion", "completion of commands and config keys for bash or zsh", add_completion},
     Command{"man", "the manual page", add_man},

@@ -36,6 +36,8 @@ std::vector<std::pair<std::string, std::vector<std::string>>> key_words() {
   return all;
 }
 
+std::vector<std::string> file_keys() { return {"model.path", "data.train", "data.eval", "run.dir", "run.resume"}; }
+
 std::vector<std::string> words_of(const OptionInfo& option) {
   if (option.words.empty() && option.names.front() == "KEY") return key_paths();
   return option.words;

@@ -18,6 +18,8 @@ std::vector<std::string> command_names(const std::vector<CommandInfo>& tree);
 std::vector<std::string> key_paths();
 // Keys whose values are words, with the words.
 std::vector<std::pair<std::string, std::vector<std::string>>> key_words();
+// Keys whose values name files or folders.
+std::vector<std::string> file_keys();
 // The words that an argument or option takes: those it lists, or for KEY those of the config.
 std::vector<std::string> words_of(const OptionInfo& option);
 

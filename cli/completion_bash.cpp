@@ -22,7 +22,10 @@ constexpr const char* kRules = R"bash(  local valued_before=" $valued "
     local key=
     [[ $cur == "=" ]] && key=$prev cur=
     [[ $prev == "=" ]] && key=${COMP_WORDS[COMP_CWORD - 2]}
-    if [[ -n $key ]]; then mapfile -t COMPREPLY < <(compgen -W "$(_cohort_values "$key")" -- "$cur"); return; fi
+    if [[ -n $key ]]; then
+      if [[ " $paths " == *" $key "* ]]; then _cohort_files; else mapfile -t COMPREPLY < <(compgen -W "$(_cohort_values "$key")" -- "$cur"); fi
+      return
+    fi
     compopt -o nospace 2> /dev/null
     mapfile -t COMPREPLY < <(compgen -S = -W "$keys" -- "$cur")
     return
@@ -68,7 +71,7 @@ std::string bash_completion(const std::vector<CommandInfo>& tree) {
   }
   text += fmt::format("    \"help 0\") words=\"{}\" ;;\n  esac\n}}\n", joined(command_names(tree)));
   text += "_cohort() {\n  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}\n";
-  text += fmt::format("  local keys=\"{}\"\n", joined(key_paths()));
+  text += fmt::format("  local keys=\"{}\"\n  local paths=\"{}\"\n", joined(key_paths()), joined(file_keys()));
   text += "  local options= valued= keyed= values=\n  COMPREPLY=()\n";
   text += fmt::format("  if ((COMP_CWORD == 1)); then mapfile -t COMPREPLY < <(compgen -W \"{} --help --version\" -- \"$cur\"); return; fi\n",
                       joined(command_names(tree)));

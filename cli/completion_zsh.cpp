@@ -53,6 +53,7 @@ std::string zsh_completion(const std::vector<CommandInfo>& tree) {
   text += fmt::format("_cohort_paths() {{ compadd -- {} }}\n", fmt::join(key_paths(), " "));
   text += "_cohort_keys() {\n  local key=${words[CURRENT]%%=*}\n  if compset -P 1 '*='; then\n    case $key in\n";
   for (const auto& [key, words] : key_words()) text += fmt::format("      {}) compadd -- {} ;;\n", key, fmt::join(words, " "));
+  text += fmt::format("      {}) _files ;;\n", fmt::join(file_keys(), " | "));
   text += fmt::format("    esac\n  else\n    compadd -S = -- {}\n  fi\n}}\n", fmt::join(key_paths(), " "));
   text += "_cohort() {\n  local -a commands=(\n";
   for (const CommandInfo& command : tree) text += fmt::format("    '{}:{}'\n", command.name, field(command.summary));

@@ -75,7 +75,7 @@ int evaluate_model(const Options& o, const Config& config, Comm& comm, Watchdog&
       completions += dump_json(eval_completion(result, data, part, i, config.reward)) + "\n";
     };
   const std::vector<EvalResult> results = sample_model(config, SampledData::eval, comm, watchdog, callbacks, owner.exec(), o.base);
-  line.close();
+  stage.close();
   if (comm.rank() != 0) return 0;
   for (const std::string& warning : warnings) tell(fmt::format("cohort: warning: {}\n", warning));
   if (!o.completions.empty()) write_file_atomic(o.completions, completions);

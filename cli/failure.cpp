@@ -13,6 +13,7 @@
 #include <system_error>
 #include <thread>
 
+#include "cli/terminal.h"
 #include "comm/launch.h"
 #include "comm/stall_report.h"
 #include "core/check.h"
@@ -60,11 +61,12 @@ Failure describe(const std::exception_ptr& error) {
   }
 }
 
-void print_failure(const std::string& who, const std::string& message) {
+void print_failure(const std::string& who, const std::string& message, bool beside_view) {
   std::fflush(stdout);
   if (message.empty()) return;
-  // One write, so that the lines of several ranks do not mix.
-  tell(fmt::format("cohort: error: {}{}{}\n", who, who.empty() ? "" : ": ", printable(message)));
+  // One write, so that the lines of several ranks do not mix. Rank 0 may rewrite the last lines of the terminal until it is ended.
+  const std::string room(beside_view && Terminal().live() ? kMostLiveLines : 0, '\n');
+  tell(fmt::format("cohort: error: {}{}{}\n{}", who, who.empty() ? "" : ": ", printable(message), room));
 }
 
 void fail_output(const std::string& name, int error) {
@@ -73,7 +75,7 @@ void fail_output(const std::string& name, int error) {
   fail(code_of(code), "{} cannot be written: {}", name, code.message());
 }
 
-void tell(const std::string& text) { write_all(stderr, text); }
+void tell(const std::string& text) { write_below(text); }
 
 void tell_result(const std::string& text) {
   if (write_all(stdout, text) || errno != EPIPE) return;
@@ -87,7 +89,7 @@ std::string rank_name(const Comm& comm) {
 
 std::function<void(const std::string&)> ends_all_ranks(Comm& comm, LastSeen& seen) {
   return [&](const std::string& message) {
-    print_failure("", message);
+    print_failure("", message, comm.rank() != 0);
     if (seen.reports_stalls()) {
       // The thread that hangs may hold what a report needs, such as the lock of the memory allocator.
       std::signal(SIGALRM, [](int) { _exit(static_cast<int>(ExitCode::kRankFailed)); });
@@ -137,7 +139,7 @@ int run_on_ranks(StopRequests requests, const std::function<int(Comm&, LastSeen&
   // A bad config or data set is found by every rank alike: rank 0 reports it and ends the others
   // while they wait here.
   if (comm->rank() != 0) std::this_thread::sleep_for(std::chrono::milliseconds(700));
-  print_failure(rank_name(*comm), failure.message);
+  print_failure(rank_name(*comm), failure.message, comm->rank() != 0);
   comm->abort(failure.exit_code);
   return failure.exit_code;  // not reached
 }

@@ -24,8 +24,8 @@ struct Failure {
 Failure describe(const std::exception_ptr& error);
 
 // "cohort: error: MESSAGE" on standard error; `who` ("rank 3 on node07") stands before the message
-// unless it is empty. Nothing for an empty message.
-void print_failure(const std::string& who, const std::string& message);
+// unless it is empty. Nothing for an empty message. `beside_view`: another rank may be showing a run on the same terminal.
+void print_failure(const std::string& who, const std::string& message, bool beside_view = false);
 
 // The last error of writing to `name`, as an exception: a reader that has gone (kInput, without a message), a full disk
 // (kResources), anything else (kInput).

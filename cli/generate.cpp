@@ -234,8 +234,7 @@ int run(Options& o) {
   RecordWriter writer(o.files);
   int64_t done = 0;
   const auto progress = [&](int64_t finished) {
-    if (!line.live() || o.files.output != "-")
-      stage.update("completions", done + finished, sequences);
+    if (!shown_on_terminal(o.files.output)) stage.update("completions", done + finished, sequences);
   };
   // Written a piece at a time, so that a long job shows what it has.
   const size_t piece =
@@ -254,7 +253,7 @@ int run(Options& o) {
     answers.write(prompts, begin, end, rollouts, signals.requested(), o, model.tokenizer, writer);
     done += static_cast<int64_t>(rollouts.size());
   }
-  line.close();
+  stage.close();
   if (o.stats && generator) print_stats(stats, generator->cache_size());
   const int code = writer.finish();
   if (answers.written == static_cast<int64_t>(prompts.size()) && answers.cut_short == 0) return code;

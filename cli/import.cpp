@@ -36,6 +36,8 @@ void import_file(const Options& o, StatusLine& line) {
 // Reads the folder as training does and writes it as training does, whole or not at all.
 void import_folder(const Options& o, StatusLine& line) {
   UnfinishedFolder unfinished(o.out_dir);
+  StageProgress progress(line);
+  progress.update("reading", 0, 0);
   ModelArguments threads;
   threads.threads = o.threads;
   ExecOwner owner(threads.thread_count());
@@ -44,7 +46,9 @@ void import_folder(const Options& o, StatusLine& line) {
   for (const std::string& warning : weights.warnings()) line.print("warning: " + warning);
   ModelFiles files = read_model_files(model.source, model.policy->table);
   if (!model.adapter.empty()) take_text_files(files, model.adapter);
+  progress.update("writing", 0, 0);
   save_model(*model.policy, files, unfinished.path(), {.dtype = stored_dtype_of(o.dtype), .max_shard_bytes = o.max_shard_bytes});
+  progress.close();
   const std::vector<std::string> left_out = files_left_out(model.source);
   if (!left_out.empty()) line.print(fmt::format("left out: {}", fmt::join(left_out, ", ")));
   unfinished.finish();

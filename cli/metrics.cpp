@@ -19,6 +19,14 @@ struct Options {
   RecordFiles files;
 };
 
+// As RFC 4180 has it: a name, or a value that is a text, may hold what a table is made of.
+std::string field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string(2, c) : std::string(1, c);
+  return quoted + "\"";
+}
+
 int run(const Options& o) {
   const std::map<int64_t, Json> steps = read_metrics(o.run);
   CHECK_INPUT(!steps.empty(), "{}: no metrics: metrics.jsonl is missing or empty", o.run);
@@ -27,12 +35,14 @@ int run(const Options& o) {
     for (const auto& [name, value] : metrics.items())
       if (std::ranges::find(columns, name) == columns.end()) columns.push_back(name);
   RecordWriter writer(o.files);
-  writer.write_text(fmt::format("{}", fmt::join(columns, ",")));
+  std::vector<std::string> head;
+  for (const std::string& column : columns) head.push_back(field(column));
+  writer.write_text(fmt::format("{}", fmt::join(head, ",")));
   for (const auto& [step, metrics] : steps) {
     std::string line;
     for (const std::string& column : columns) {
       if (&column != &columns.front()) line += ',';
-      if (metrics.contains(column)) line += dump_json(metrics[column]);
+      if (metrics.contains(column)) line += field(metrics[column].is_string() ? metrics[column].get<std::string>() : dump_json(metrics[column]));
     }
     writer.write_text(line);
   }

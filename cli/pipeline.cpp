@@ -28,24 +28,23 @@ class Teller : public PipelineObserver {
     if (!quiet_)
       tell(fmt::format("cohort: stage {} of {}: {} ({}){}\n", index + 1, count, stage.name, stage_kind_name(stage.kind),
                        goes_on ? ", which was interrupted, goes on" : ""));
-    progress_ = std::make_unique<TrainProgress>("");
+    progress_ = make_progress({.quiet = quiet_});
   }
   void end(const Stage& stage, const std::string& what, double seconds, bool was_there) override {
-    if (progress_) progress_->close();
     progress_.reset();
     if (quiet_) return;
     tell(was_there ? fmt::format("cohort: stage {}: up to date: {}\n", stage.name, what)
                    : fmt::format("cohort: stage {}: {}, in {}\n", stage.name, what, human_seconds(seconds)));
   }
   TrainObserver& of_stage() override {
-    if (quiet_ || !progress_) return warnings_;
+    if (!progress_) return warnings_;
     return *progress_;
   }
 
  private:
   bool quiet_;
   TrainWarnings warnings_;
-  std::unique_ptr<TrainProgress> progress_;
+  std::unique_ptr<TrainObserver> progress_;
 };
 
 class Silent : public PipelineObserver {

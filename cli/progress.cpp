@@ -1,18 +1,17 @@
 #include "cli/progress.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "cli/eval_table.h"
 #include "cli/failure.h"
+#include "cli/json_progress.h"
+#include "cli/live_progress.h"
 #include "core/text.h"
 
 namespace cohort {
@@ -23,48 +22,54 @@ double seconds_between(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
-bool is_set(const char* variable) {
-  const char* value = std::getenv(variable);
-  return value != nullptr && *value != 0;
-}
-
-// Under mpirun standard error is a pipe to it; what counts is where mpirun, our parent on its own host, shows what it reads.
-bool launcher_on_terminal() {
-  if (!is_set("OMPI_COMM_WORLD_RANK")) return false;
-  const int fd = open(fmt::format("/proc/{}/fd/2", getppid()).c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) return false;
-  const bool terminal = isatty(fd) == 1;
-  close(fd);
-  return terminal;
-}
-
-bool terminal() {
-  const char* term = std::getenv("TERM");
-  return (isatty(STDERR_FILENO) == 1 || launcher_on_terminal()) && term != nullptr && std::string_view(term) != "dumb";
-}
-
 }  // namespace
 
-StatusLine::StatusLine() : live_(terminal()), color_(live_ && !is_set("NO_COLOR")) {}
-
 void StatusLine::show(const std::string& text) {
-  if (!live_) return tell(text + "\n");
-  tell("\r" + text +
-      "\x1b[K");  // back to the first column, and clear what an older, longer text left
-  open_ = true;
+  if (live()) {
+    lines_.show({text});
+  } else {
+    tell(text + "\n");
+  }
 }
 
 void StatusLine::print(const std::string& text) {
-  close();
-  tell(text + "\n");
+  if (live()) {
+    lines_.print(text);
+  } else {
+    tell(text + "\n");
+  }
 }
 
-void StatusLine::close() {
-  if (open_) tell("\n");
-  open_ = false;
+bool shown_on_terminal(const std::string& output) { return output == "-" && isatty(STDOUT_FILENO) == 1; }
+
+StageProgress::StageProgress(StatusLine& line) : line_(line) {
+  if (line.live())
+    ticker_.emplace(std::chrono::milliseconds(500), [this] {
+      const std::lock_guard lock(mutex_);
+      constexpr double kPatience = 2, kEvery = 0.4;  // seconds
+      if (const Clock::time_point now = Clock::now(); !name_.empty() && seconds_between(shown_, now) >= (visible_ ? kEvery : kPatience)) show(now);
+    });
+}
+
+void StageProgress::show(Clock::time_point now) {
+  const std::string seconds = human_seconds(seconds_between(start_, now));
+  line_.show(total_ > 1 ? fmt::format("{} {}/{}  {}", name_, done_, total_, seconds)
+             : line_.live() ? fmt::format("{}  {}", name_, seconds)
+             : total_ > 0   ? fmt::format("{} {}/{}  {}", name_, done_, total_, seconds)
+                            : name_ + " ...");
+  visible_ = true;
+  shown_ = now;
+}
+
+void StageProgress::close() {
+  const std::lock_guard lock(mutex_);
+  if (visible_) line_.close();
+  name_.clear();
+  visible_ = false;
 }
 
 void StageProgress::update(const std::string& name, int64_t done, int64_t total) {
+  const std::lock_guard lock(mutex_);
   constexpr double kPatience = 2, kLiveEvery = 0.1, kPlainEvery = 10;  // seconds
   const Clock::time_point now = Clock::now();
   if (name != name_) {
@@ -73,16 +78,12 @@ void StageProgress::update(const std::string& name, int64_t done, int64_t total)
     start_ = shown_ = now;
     visible_ = false;
   }
+  done_ = done;
+  total_ = total;
   const bool finished = total > 0 && done >= total;
   const double quiet = seconds_between(shown_, now);
   const bool due = quiet >= (visible_ ? (line_.live() ? kLiveEvery : kPlainEvery) : kPatience);
-  if (due || (finished && visible_)) {
-    line_.show(total > 0 ? fmt::format("{} {}/{}  {}", name, done, total,
-                                       human_seconds(seconds_between(start_, now)))
-                         : name + " ...");
-    visible_ = true;
-    shown_ = now;
-  }
+  if (due || (finished && visible_)) show(now);
   if (finished) {
     if (visible_) line_.close();
     name_.clear();  // the next one is a new stage, also under the same name
@@ -102,6 +103,23 @@ double StepTime::seconds() const {
   return *middle;
 }
 
+void TimeLeft::told() { last_ = Clock::now(); }
+
+void TimeLeft::add(const Metrics& metrics) {
+  const Clock::time_point now = Clock::now();
+  double seconds = last_ == Clock::time_point{} ? 0 : seconds_between(last_, now);
+  if (metrics.values().contains("timing_s/step")) seconds = metrics.get("timing_s/step");
+  last_ = now;
+  const double evaluation = metrics.values().contains("timing_s/evaluation") ? metrics.get("timing_s/evaluation") : 0;
+  step_time_.add(seconds - evaluation);
+  steps_ += 1;
+  evaluating_s_ += evaluation;
+}
+
+double TimeLeft::seconds(int64_t steps) const {
+  return steps_ > 0 ? (step_time_.seconds() + evaluating_s_ / steps_) * static_cast<double>(steps) : 0;
+}
+
 void TrainProgress::open() {
   if (const std::string opening = std::exchange(opening_, {}); !opening.empty()) line_.print(opening);
 }
@@ -118,23 +136,20 @@ void TrainWarnings::warning(const std::string& text) { tell("cohort: warning: " 
 void TrainProgress::stage(const std::string& name, int64_t done, int64_t total) {
   if (name != "loading") open();  // which may still end in a refusal
   stage_.update(name, done, total);
-  last_ = Clock::now();
+  time_left_.told();
 }
 
 void TrainProgress::step(int64_t step, int64_t max_steps, const Metrics& metrics) {
   open();
-  const Clock::time_point now = Clock::now();
-  double seconds = last_ == Clock::time_point{} ? 0 : seconds_between(last_, now);
-  if (metrics.values().contains("timing_s/step")) seconds = metrics.get("timing_s/step");
-  last_ = now;
-  const double evaluation = metrics.values().contains("timing_s/evaluation") ? metrics.get("timing_s/evaluation") : 0;
-  step_time_.add(seconds - evaluation);
-  steps_ += 1;
-  evaluating_s_ += evaluation;
-  std::string text = step_line(step, max_steps, metrics,
-                               (step_time_.seconds() + evaluating_s_ / steps_) * static_cast<double>(max_steps - step));
-  if (line_.color()) text = "\x1b[1m" + text + "\x1b[0m";
-  line_.show(text);
+  time_left_.add(metrics);
+  line_.show(step_line(step, max_steps, metrics, time_left_.seconds(max_steps - step)));
+}
+
+std::unique_ptr<TrainObserver> make_progress(const ProgressOptions& options) {
+  if (options.format == "json") return std::make_unique<JsonProgress>(options);
+  if (options.quiet) return std::make_unique<TrainWarnings>();
+  if (Terminal terminal; terminal.live()) return std::make_unique<LiveProgress>(options, std::move(terminal));
+  return std::make_unique<TrainProgress>(options.opening);
 }
 
 std::string step_line(int64_t step, int64_t max_steps, const Metrics& metrics,

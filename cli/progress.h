@@ -1,46 +1,59 @@
-// What a person sees while cohort works: one live line on a terminal, plain lines elsewhere. All of
-// it on standard error.
+// What a person sees while cohort works: a live view on a terminal, plain lines elsewhere, or JSON lines. All of it on standard error.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "cli/terminal.h"
+#include "cli/ticker.h"
 #include "trainer/grpo.h"
 #include "trainer/sft.h"
 
 namespace cohort {
 
-// A line that replaces itself on a terminal. `live` false: lines follow each other.
+// A line that replaces itself on a terminal. Elsewhere lines follow each other.
 class StatusLine {
  public:
-  StatusLine();  // live when standard error is a terminal that can rewrite lines
-  explicit StatusLine(bool live) : live_(live) {}
-  ~StatusLine() { close(); }
-  bool live() const { return live_; }
-  bool color() const { return color_; }  // live, and NO_COLOR is not set
+  StatusLine() = default;  // live when standard error is a terminal that can rewrite lines
+  explicit StatusLine(Terminal terminal) : terminal_(std::move(terminal)) {}
+  bool live() const { return terminal_.live(); }
   void show(const std::string& text);    // on a terminal: in place of the last one
   void print(const std::string& text);   // a line that stays
-  void close();                          // what is shown stays
+  void close() { lines_.close(); }       // what is shown stays
 
  private:
-  bool live_ = false, color_ = false, open_ = false;
+  Terminal terminal_;
+  LiveLines lines_{terminal_};
 };
 
-// Progress of one stage ("loading", "evaluation"), shown once it has taken two seconds.
+// Whether records that go to `output` are shown on a terminal, where progress would stand in their way.
+bool shown_on_terminal(const std::string& output);
+
+// Progress of one stage ("loading", "evaluation"), shown once it has taken two seconds. On a terminal it goes on while nothing is told.
 class StageProgress {
  public:
-  explicit StageProgress(StatusLine& line) : line_(line) {}
+  explicit StageProgress(StatusLine& line);
   void update(const std::string& name, int64_t done, int64_t total);
+  void close();  // what is shown stays
 
  private:
   using Clock = std::chrono::steady_clock;
+  void show(Clock::time_point now);
+  std::mutex mutex_;
   StatusLine& line_;
   std::string name_;
+  int64_t done_ = 0, total_ = 0;
   Clock::time_point start_{}, shown_{};
   bool visible_ = false;
+  std::optional<Ticker> ticker_;
 };
 
 // How long a step takes now: the median of the latest ones. The first steps of a run are slow (memory is taken, completions
@@ -55,25 +68,37 @@ class StepTime {
   std::deque<double> latest_;
 };
 
-// Progress of a train run.
+// How long the steps that are left take, with the evaluations among them, which not every step has.
+class TimeLeft {
+ public:
+  void told();  // something else but a step: the time of the next one is counted from now
+  void add(const Metrics& metrics);
+  double seconds(int64_t steps) const;
+
+ private:
+  StepTime step_time_;                   // evaluations aside
+  double steps_ = 0, evaluating_s_ = 0;  // of this process
+  std::chrono::steady_clock::time_point last_{};
+};
+
+// Progress of a train run as lines.
 class TrainProgress : public TrainObserver {
  public:
   // `opening` is said before anything else but loading: a start that is refused has said nothing.
-  explicit TrainProgress(std::string opening = {}) : opening_(std::move(opening)) {}
+  explicit TrainProgress(std::string opening = {}, Terminal terminal = {false, false, false})
+      : opening_(std::move(opening)), line_(std::move(terminal)) {}
   void message(const std::string& text) override;
   void warning(const std::string& text) override;
   void stage(const std::string& name, int64_t done, int64_t total) override;
   void step(int64_t step, int64_t max_steps, const Metrics& metrics) override;
-  void close() { line_.close(); }
+  void close() { stage_.close(), line_.close(); }  // what is shown stays
 
  private:
   void open();
   std::string opening_;
   StatusLine line_;
   StageProgress stage_{line_};
-  StepTime step_time_;                   // evaluations aside, which not every step has
-  double steps_ = 0, evaluating_s_ = 0;  // of this process
-  std::chrono::steady_clock::time_point last_{};
+  TimeLeft time_left_;
 };
 
 // With --quiet: warnings alone.
@@ -81,6 +106,16 @@ class TrainWarnings : public TrainObserver {
  public:
   void warning(const std::string& text) override;
 };
+
+struct ProgressOptions {
+  std::string opening;             // TrainProgress
+  std::string_view format = "text";  // log.format
+  bool quiet = false;              // warnings alone
+  std::function<bool()> ending;    // the process was told to end: nothing is shown any more but what is told. May be empty
+};
+
+// What shows a run: on a terminal a live view (cli/live_progress.h), elsewhere lines; or JSON (cli/json_progress.h). It ends with its owner.
+std::unique_ptr<TrainObserver> make_progress(const ProgressOptions& options);
 
 // "step  12/100  reward 0.531  length 34.1  1240 tok/s  1m 20s left", or of cohort sft
 // "step  12/100  loss 1.234  accuracy 0.712  1240 tok/s  1m 20s left"

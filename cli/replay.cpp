@@ -24,6 +24,7 @@ struct Options {
 // Where the run went on from, and how large its caches are, the result says where it matters.
 class ReplayProgress final : public TrainProgress {
  public:
+  ReplayProgress() : TrainProgress({}, Terminal()) {}
   void message(const std::string&) override {}
 };
 

@@ -17,6 +17,7 @@ void put(std::string& page, std::string_view name, std::string_view text) {
 std::string report_page(const Json& data) {
   const ReportAssets& assets = report_assets();
   std::string page(assets.page);
+  put(page, "@CONNECT@", data.contains("live") ? "; connect-src 'self'" : "");  // cohort watch: it asks for newer data
   put(page, "@STYLE@", assets.style);
   put(page, "@CHARTS@", assets.charts);
   put(page, "@SCRIPT@", assets.script);

@@ -75,7 +75,7 @@ class ScoreCommand {
       if (batch.size() == kBatch) write_batch(batch, writer);
     }
     write_batch(batch, writer);
-    line_.close();
+    progress_.close();
     const int code = writer.finish();
     if (!options_.quiet) tell(summary());
     if (code != 0) return code;
@@ -101,7 +101,7 @@ class ScoreCommand {
       ++at;
     }
     done_ += static_cast<int64_t>(batch.size());
-    if (!options_.quiet) progress_.update("scored", done_, 0);
+    if (!options_.quiet && !shown_on_terminal(options_.files.output)) progress_.update("scored", done_, 0);
     batch.clear();
   }
 

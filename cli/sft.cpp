@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cli/arguments.h"
+#include "cli/json_progress.h"
 #include "cli/plan_memory.h"
 #include "cli/progress.h"
 #include "cli/training.h"
@@ -26,7 +27,7 @@ int dry_run(const Config& config, Comm& comm) {
 
 TrainingEnd run(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals, TrainObserver& observer, const Exec& ex) {
   const SftSummary summary = sft(config, comm, watchdog, signals, observer, ex);
-  return {summary_table(summary), summary.stopped_early};
+  return {config.log.format == "json" ? dump_json(summary_json(summary)) + "\n" : summary_table(summary), summary.stopped_early};
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "cli/arguments.h"
+#include "cli/json_progress.h"
 #include "cli/plan_memory.h"
 #include "cli/progress.h"
 #include "cli/training.h"
@@ -33,7 +34,7 @@ int dry_run(const Config& config, Comm& comm) {
 
 TrainingEnd run(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals, TrainObserver& observer, const Exec& ex) {
   const TrainSummary summary = train(config, comm, watchdog, signals, observer, ex);
-  return {summary_table(summary), summary.stopped_early};
+  return {config.log.format == "json" ? dump_json(summary_json(summary)) + "\n" : summary_table(summary), summary.stopped_early};
 }
 
 }  // namespace

@@ -23,16 +23,21 @@ struct Options {
 int run_training(const TrainingCommand& command, const Options& o, const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals) {
   const std::shared_ptr<Gpu> gpu = load_gpu(config, comm, watchdog);
   if (o.dry_run) return command.dry_run(config, comm);
-  const ThreadPlan threads = choose_threads(config.run, comm);
+  std::string oversubscribed;
+  const ThreadPlan threads = choose_threads(config.run, comm, &oversubscribed);
   ExecOwner owner(threads.threads, threads.cpus, gpu);
 
-  TrainProgress progress(start_line(run_layout(comm, threads)));
-  TrainWarnings warnings;
-  TrainObserver silent;
-  const bool show = config.log.progress && !o.quiet;
-  TrainObserver& observer = comm.rank() != 0 ? silent : show ? static_cast<TrainObserver&>(progress) : warnings;
-  const TrainingEnd end = command.run(config, comm, watchdog, signals, observer, owner.exec());
-  progress.close();
+  const std::string opening = start_line(run_layout(comm, threads));
+  std::unique_ptr<TrainObserver> observer = std::make_unique<TrainObserver>();  // of all ranks but the first: nothing is shown
+  if (comm.rank() == 0)
+    observer = make_progress({.opening = opening, .format = config.log.format, .quiet = !config.log.progress || o.quiet,
+                              .ending = [&signals] { return signals.requested(); }});
+  if (!oversubscribed.empty()) {
+    observer->warning(oversubscribed);
+    observer->start_warnings.push_back(oversubscribed);
+  }
+  const TrainingEnd end = command.run(config, comm, watchdog, signals, *observer, owner.exec());
+  observer.reset();
   if (comm.rank() == 0) tell_result(end.summary);
   return static_cast<int>(end.stopped_early ? ExitCode::kStopped : ExitCode::kOk);
 }

@@ -17,6 +17,7 @@ packages=(
   libgmp-dev                       # exact numbers of the math reward
   libseccomp-dev                   # which system calls programs of the reward `code` may make
   libcurl4-openssl-dev             # the reward `http`
+  libmicrohttpd-dev                # cohort watch
   libeigen3-dev                    # the tests' reference for the operations
   libgtest-dev libbenchmark-dev    # tests and benchmarks
   python3                          # tests of the reward `code`, whose programs it runs

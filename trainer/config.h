@@ -210,6 +210,7 @@ struct LogSection {
   int64_t completions_steps = 10;  // write completions/step_N.jsonl each so many steps; 0: never
   bool eval_completions = true;    // write eval/STAGE.jsonl
   bool progress = true;
+  std::string format = "text";     // of progress and messages; or json
   bool trace = false;
   bool tensorboard = true;           // events.out.tfevents.*
   std::vector<std::string> hooks;    // shell commands; each gets the lines of metrics.jsonl

@@ -285,6 +285,8 @@ std::vector<KeyRow> make_keys() {
        .help = "write the completions of each evaluation to eval/step_N.jsonl"},
       {.section = "log", .name = "progress", .value = log<&L::progress>, .decides_bits = false,
        .help = "show progress while training"},
+      {.section = "log", .name = "format", .value = log<&L::format>, .words = {"text", "json"}, .decides_bits = false,
+       .help = "of what a run says: text (a live view on a terminal, lines elsewhere), or json: one object a line, also of the summary"},
       {.section = "log", .name = "trace", .value = log<&L::trace>, .decides_bits = false,
        .help = "write trace.json, a timeline of the steps that Perfetto opens"},
       {.section = "log", .name = "tensorboard", .value = log<&L::tensorboard>, .decides_bits = false,

@@ -19,7 +19,7 @@ constexpr std::array kRead = {
     "trainer.max_steps", "trainer.logical_ranks", "trainer.pack_tokens", "trainer.gradient_checkpointing", "trainer.eval_steps",
     "trainer.eval_before", "trainer.save_steps", "trainer.save_total_limit",
     "comm.timeout_s", "comm.update_timeout_s", "comm.load_timeout_s", "comm.checkpoint_timeout_s", "comm.interface",
-    "log.progress", "log.trace", "log.tensorboard", "log.hooks*",
+    "log.progress", "log.format", "log.trace", "log.tensorboard", "log.hooks*",
 };
 
 bool sft_reads(std::string_view path) {

@@ -245,6 +245,7 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
   const GenerateStats& generated = generator.stats();
   mine.put(rollouts.empty() ? 0.0 : generated.pass_seconds);
   mine.put(rollouts.empty() ? 0.0 : generated.occupied_seconds);
+  mine.put(stats.rollout_seconds);
   const std::span<const int64_t> sent = stealing ? stealing->sent() : std::span<const int64_t>();
   mine.put<int64_t>(stealing ? stealing->stolen() : 0);
   mine.put_all(sent.data(), sent.size());
@@ -265,10 +266,13 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
   std::vector<bool> arrived(all.size());
   std::vector<int64_t> sent_to_me;  // by each rank
   GenerateStats everywhere;
+  double slowest = 0, rank_seconds = 0;
   for (const std::vector<std::byte>& bytes : comm.all_gather(mine.bytes(), "rollouts")) {
     Reader in(bytes);
     everywhere.pass_seconds += in.get<double>();
     everywhere.occupied_seconds += in.get<double>();
+    const auto of_rank = in.get<double>();
+    slowest = std::max(slowest, of_rank), rank_seconds += of_rank;
     stats.stolen += in.get<int64_t>();
     const auto messages = in.get_all<std::vector<int64_t>>();
     if (stealing) sent_to_me.push_back(messages.at(static_cast<size_t>(comm.rank())));
@@ -281,6 +285,7 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
     }
   }
   stats.occupancy = everywhere.occupancy();
+  stats.rank_skew = slowest > 0 ? 1 - rank_seconds / (slowest * static_cast<double>(comm.size())) : 0;
   CHECK(std::ranges::count(arrived, true) == total, "{} completions arrived, {} were dealt out", std::ranges::count(arrived, true), total);
   for (size_t i = 0; i < slots.size(); ++i) all[made[i]].rollout.slots = std::move(slots[i]);
   if (stealing) stealing->finish(sent_to_me);

@@ -45,6 +45,7 @@ struct ExperienceStats {
   std::vector<double> judging_seconds;             // of this rank and each reward, over all completions
   std::vector<MissingScores> missing;              // the same on every rank
   int64_t stolen = 0;    // completions that another rank made than the one they were dealt to; the same on every rank
+  double rank_skew = 0;  // the part of sampling that ranks waited for the slowest, averaged over them; the same on every rank
   double occupancy = 0;  // of all ranks: how full their batches were, averaged over the time of each (GenerateStats)
 };
 

@@ -17,6 +17,7 @@
 #include "trainer/report_bytes.h"
 #include "trainer/report_completions.h"
 #include "trainer/report_findings.h"
+#include "trainer/run_events.h"
 
 namespace cohort {
 namespace {
@@ -99,9 +100,27 @@ std::string config_text(const fs::path& file, int64_t bytes) {
   return to_valid_utf8(text.substr(0, static_cast<size_t>(bytes))) + "\n# cut: too long for this page";
 }
 
-// The first step of each process that trained: event files begin with it. Null without such files (log.tensorboard: false): not known.
-Json process_starts(const fs::path& run) {
+// What events.jsonl holds, the latest where it is very much.
+Json shown_events(const std::vector<RunEvent>& events, int64_t bytes) {
+  Json shown = Json::array();
+  int64_t size = 0;
+  for (auto event = events.rbegin(); event != events.rend(); ++event) {
+    Json row = {{"step", event->step}, {"event", event->kind}, {"text", to_valid_utf8(event->text)}};
+    size += bytes_in_page(row) + 1;
+    if (size > bytes) break;
+    shown.push_back(std::move(row));
+  }
+  std::reverse(shown.begin(), shown.end());
+  return shown;
+}
+
+// The first step of each process that trained. Of a run without events.jsonl, of an earlier version, event files of TensorBoard begin with it; null
+// without either: not known.
+Json process_starts(const fs::path& run, const std::vector<RunEvent>& events) {
   Json starts;
+  for (const RunEvent& event : events)
+    if (event.kind == "start") starts.push_back(event.step + 1);
+  if (!starts.is_null()) return starts;
   for (const fs::path& file : event_files(run))
     for (const ScalarEvent& event : read_events(file))
       if (event.starts) starts.push_back(event.step);
@@ -115,7 +134,9 @@ Json run_data(const fs::path& path, const ReportLimits& limits, int64_t bytes, i
   fs::path folder = fs::weakly_canonical(path);
   Json run = {{"name", folder.filename().string()}, {"path", path.string()}, {"config", config_text(path / "config.yaml", bytes / 20)}};
   add_curves(run, steps, limits.points, bytes * 35 / 100);
-  run["starts"] = process_starts(path);
+  const std::vector<RunEvent> events = read_run_events(path);
+  run["starts"] = process_starts(path, events);
+  run["events"] = shown_events(events, bytes / 20);
   run["checkpoints"] = checkpoint_steps(path / "checkpoints");
   run["findings"] = report_findings(steps);
   add_evaluations(run, steps, bytes / 10);

@@ -19,8 +19,8 @@ struct ReportLimits {
 };
 
 // {"runs": [{"name", "path", "config", "steps", "steps_per_point", "metrics_note", "metrics": {NAME: [number or null]}, "starts", "checkpoints",
-// "findings": [{"step", "text"}], "evaluations": [{"step", NAME: number}], "evaluations_note", "completions": {"found", "note", "rows": [...]}}]}.
-// Notes are empty where nothing is left out; starts is null where there are no event files, which alone know of them. Exit code 3 when a folder is
+// "events": [{"step", "event", "text"}], "findings": [{"step", "text"}], "evaluations": [{"step", NAME: number}], "evaluations_note", "completions": {"found", "note", "rows": [...]}}]}.
+// Notes are empty where nothing is left out; starts is null where neither events.jsonl nor event files of TensorBoard know of them. Exit code 3 when a folder is
 // no run directory, has no metrics, or a file in it cannot be read.
 Json report_data(const std::vector<std::filesystem::path>& runs, const ReportLimits& limits = {});
 

@@ -1,4 +1,5 @@
-// What is remarkable about a run's metrics, each with what to change.
+// What is remarkable about a run's metrics, each with what to change: what the run itself warns of (trainer/metric_warnings.h), and scores that
+// are missing.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,7 @@
 
 namespace cohort {
 
-// [{"step": where it begins, "text"}], in the order of the rules.
+// [{"step", "text"}]: warnings in the order of their steps.
 Json report_findings(const std::map<int64_t, Json>& steps);
 
 }  // namespace cohort

@@ -1,6 +1,7 @@
 #include "trainer/run_dir.h"
 
 #include "core/check.h"
+#include "core/clock.h"
 #include "core/files.h"
 #include "core/folder_lock.h"
 #include "reward/score_json.h"
@@ -20,6 +21,15 @@ bool same_run(const fs::path& run, const Config& config) {
   } catch (const Error&) {  // unreadable, or of another version: another run
     return false;
   }
+}
+
+// Complete or absent, as long as the machine lasts. A step does not wait for a disk because of what people look at.
+void write_beside_and_rename(const fs::path& path, const std::string& text) {
+  fs::path temporary = path;
+  temporary += ".tmp";
+  fs::remove(temporary);  // of a process that was killed
+  append_file(temporary, text);
+  fs::rename(temporary, path);
 }
 
 void broadcast(std::string& text, Comm& comm) {
@@ -80,12 +90,16 @@ void RunDir::drop_metrics_after(int64_t step) const {
 }
 
 void RunDir::append_metrics(const Metrics& metrics) const {
-  if (writes_) metrics.append_to(path_ / "metrics.jsonl");
+  if (!writes_) return;
+  const Clock::time_point start = Clock::now();
+  metrics.append_to(path_ / "metrics.jsonl");
+  log_seconds_ += seconds_since(start);
 }
 
 void RunDir::write_completions(int64_t step, std::span<const Group> groups, std::span<const std::string> names,
                                const std::vector<RewardSpec>& rewards) const {
   if (!writes_) return;
+  const Clock::time_point start = Clock::now();
   std::string text;
   for (size_t g = 0; g < groups.size(); ++g) {
     for (size_t i = 0; i < groups[g].rollouts.size(); ++i) {
@@ -105,7 +119,8 @@ void RunDir::write_completions(int64_t step, std::span<const Group> groups, std:
     }
   }
   fs::create_directories(path_ / "completions");
-  write_file_atomic(path_ / "completions" / fmt::format("step_{}.jsonl", step), text);
+  write_beside_and_rename(path_ / "completions" / fmt::format("step_{}.jsonl", step), text);
+  log_seconds_ += seconds_since(start);
 }
 
 void RunDir::write_evaluation(const std::string& name, const std::string& lines) const {

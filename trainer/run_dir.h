@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "comm/comm.h"
 #include "core/fd.h"
@@ -44,6 +45,8 @@ class RunDir {
   // The following write on rank 0 only, and do nothing elsewhere.
   void drop_metrics_after(int64_t step) const;
   void append_metrics(const Metrics& metrics) const;
+  // Seconds that metrics and completions took since the last call.
+  double take_log_seconds() const { return std::exchange(log_seconds_, 0.0); }
   // completions/step_N.jsonl: one line a completion. `names[g]`: the problem's id.
   void write_completions(int64_t step, std::span<const Group> groups, std::span<const std::string> names,
                          const std::vector<RewardSpec>& rewards) const;
@@ -62,6 +65,7 @@ class RunDir {
   Fd lock_;  // held on rank 0 for as long as the run lasts
   std::optional<std::filesystem::path> resume_from_;
   std::string message_;
+  mutable double log_seconds_ = 0;
 };
 
 }  // namespace cohort

@@ -24,7 +24,7 @@ std::string model_fingerprint(const Policy& policy, const ModelFiles& files) {
 
 RunFrame::RunFrame(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals* signals, TrainObserver& observer,
                    const Exec& ex)
-    : config_(config), comm_(comm), host_ranks_(ranks_on_host(comm)), watchdog_(watchdog), signals_(signals), observer_(observer), ex_(ex),
+    : config_(config), comm_(comm), host_ranks_(ranks_on_host(comm)), watchdog_(watchdog), signals_(signals), observer_(observer, comm.rank() == 0), ex_(ex),
       start_(Clock::now()), dir_(config, comm) {
   if (config_.log.trace) ex_.trace = &trace_.emplace(comm_.rank());
 }
@@ -40,6 +40,7 @@ RunFrame::~RunFrame() {
 
 void RunFrame::enter(const char* section, int64_t step, double deadline_s) {
   watchdog_.enter(section, step, in_ms(deadline_s));
+  observer_.section(section, step);
 }
 
 bool RunFrame::stop_requested() {
@@ -48,6 +49,7 @@ bool RunFrame::stop_requested() {
   if (!comm_.any(signals_ != nullptr && signals_->requested(), "stop request")) return false;
   observer_.message(state_.step > 0 ? fmt::format("save and stop requested: saving step {}", state_.step)
                                     : "save and stop requested: no step is done, there is nothing to save");
+  observer_.event("stop", state_.step, "asked to save and stop");
   if (state_.step > 0 && saved_step_ != state_.step) begin_save();
   commit_saved(/*wait=*/true);
   stopped_ = true;
@@ -99,11 +101,9 @@ void RunFrame::commit_saved(bool wait) {
   if (wait) checkpoints_->wait_written();
   enter("checkpoint", saved_step_, with_grace(checkpoint_meeting()));
   const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
-  if (wait) {
-    checkpoints_->commit();
-  } else {
-    checkpoints_->commit_if_written();
-  }
+  if (wait) checkpoints_->commit();
+  const bool committed = wait || checkpoints_->commit_if_written();
+  if (committed) observer_.event("checkpoint", saved_step_, fmt::format("checkpoints/step_{}", saved_step_));
   checkpoint_seconds_ += seconds_since(start);
 }
 
@@ -119,6 +119,7 @@ void RunFrame::write_trace() {
 }
 
 void RunFrame::finish_trackers() {
+  if (!stopped_) observer_.event("end", state_.step, "all steps are done");
   if (config_.log.hooks.empty()) return;
   const double wait_s = meeting_timeout(config_, config_.log.hooks_timeout_s);
   enter("log.hooks", state_.step, with_grace(wait_s));
@@ -189,6 +190,7 @@ void RunFrame::end_update() {
 
 void RunFrame::drop_metrics_after(int64_t step) {
   dir_.drop_metrics_after(step);
+  observer_.begin(dir_.path(), step, fmt::format("{} rank{}{}{}", comm_.size(), comm_.size() == 1 ? "" : "s", dir_.message().empty() ? "" : ", ", dir_.message()));
   if (trackers_) trackers_->drop_after(step);
 }
 
@@ -198,11 +200,14 @@ void RunFrame::append_metrics() {
   metrics_.set("perf/peak_memory_gb", static_cast<double>(usage.ru_maxrss) * 1024 / 1e9);
   metrics_.set("timing_s/checkpoint", std::exchange(checkpoint_seconds_, 0.0));
   metrics_.set("timing_s/checkpoint_write", checkpoints_->seconds());
+  metrics_.set("timing_s/log", dir_.take_log_seconds() + observer_.take_seconds() + std::exchange(trackers_seconds_, 0.0));
   metrics_.set("timing_s/step", seconds_since(step_start_));
   dir_.append_metrics(metrics_);
   if (!trackers_) return;
+  const Clock::time_point start = Clock::now();
   trackers_->write(metrics_);
   for (const std::string& warning : trackers_->take_warnings()) observer_.warning(fmt::format("step {}: {}", state_.step, warning));
+  trackers_seconds_ = seconds_since(start);
 }
 
 void RunFrame::write_final_model() {

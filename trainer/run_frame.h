@@ -15,6 +15,7 @@
 #include "trainer/checkpoint.h"
 #include "trainer/deadlines.h"
 #include "trainer/run_dir.h"
+#include "trainer/run_recorder.h"
 #include "trainer/trackers.h"
 #include "trainer/train_observer.h"
 
@@ -63,7 +64,7 @@ class RunFrame {
   int host_ranks_;
   Watchdog& watchdog_;
   const StopSignals* signals_;
-  TrainObserver& observer_;
+  RunRecorder observer_;  // what is told is kept in events.jsonl
   Exec ex_;
   Clock::time_point start_, step_start_;
 
@@ -86,6 +87,7 @@ class RunFrame {
   void release_checkpoint(const Exec& ex);
 
   std::optional<MeetingDeadline> released_;  // while others may still wait for their disks, in an update
+  double trackers_seconds_ = 0;    // of the last step
   double checkpoint_seconds_ = 0;  // that the run stood still for checkpoints, since the last step's metrics
 };
 

@@ -125,6 +125,7 @@ std::vector<Group> TrainRun::draw_groups(int64_t draw) {
   step_tokens_ += tokens, step_seconds_ += seconds;
   metrics_.set("perf/rollout_tokens_per_s", static_cast<double>(step_tokens_) / std::max(1e-9, step_seconds_));
   metrics_.set("perf/rollout_batch_occupancy", maker.stats.occupancy);
+  metrics_.set("perf/rollout_rank_skew", maker.stats.rank_skew);
   if (maker.work_stealing) add("perf/stolen_completions", static_cast<double>(maker.stats.stolen));
   warn_of_missing(maker.stats.missing);
   std::ranges::move(maker.stats.missing, std::back_inserter(missing_));

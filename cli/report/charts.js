@@ -29,7 +29,7 @@ function show(value) {
 // Round numbers, about four of them, that span the values.
 function ticks(low, high) {
   const raw = (high - low) / 4, power = Math.pow(10, Math.floor(Math.log10(raw)));
-  const step = [1, 2, 5, 10].map(f => f * power).find(s => s >= raw) || raw;
+  const step = [1, 2, 2.5, 5, 10].map(f => f * power).find(s => s >= raw) || raw;
   const list = [];
   for (let t = Math.ceil(low / step) * step; t <= high + step * 1e-6; t += step) list.push(Math.abs(t) < step * 1e-6 ? 0 : t);
   return list;
@@ -46,6 +46,7 @@ function drawChart(chart) {
     for (const list of [s.values, s.low || [], s.high || []])
       for (const v of list) if (v !== null) { low = Math.min(low, v); high = Math.max(high, v); }
   if (chart.stacked) low = 0;
+  if (low === 0 && high === 0) high = 1;  // most of what may be 0 throughout is never below it
   if (high - low < 1e-12 * Math.max(1, Math.abs(high))) { const room = Math.abs(high) * 0.1 || 1; low -= room; high += room; }
   const first = steps[0], last = steps[steps.length - 1];
   const x = step => LEFT + (last === first ? 0.5 : (step - first) / (last - first)) * (WIDTH - LEFT - RIGHT);
@@ -62,7 +63,7 @@ function drawChart(chart) {
     shape("text", {x: LEFT - 6, y: y(t) + 4, "text-anchor": "end"}, svg, show(t));
   }
   for (const t of ticks(first, last === first ? first + 1 : last))
-    if (Number.isInteger(t) && t >= first && t <= last) shape("text", {x: x(t), y: HEIGHT - 8, "text-anchor": "middle"}, svg, String(t));
+    if (Number.isInteger(t) && t >= first && t <= last) shape("text", {x: Math.min(x(t), WIDTH - 2), y: HEIGHT - 8, "text-anchor": x(t) > WIDTH - 24 ? "end" : "middle"}, svg, String(t));
   for (const s of series) {
     if (s.low && s.high) {
       const at = s.steps.map((_, i) => i).filter(i => s.low[i] !== null && s.high[i] !== null);

@@ -1,7 +1,6 @@
 // The page: what stands in the data, as charts, tables and a browser for completions.
 "use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
-const runs = data.runs, several = runs.length > 1;
+let data, runs, several;
 const color = i => `var(--c${i % 7})`;
 const byId = id => document.getElementById(id);
 
@@ -67,27 +66,36 @@ function drawCharts() {
                                        ["timing_s/evaluation", "evaluation"], ["timing_s/checkpoint", "checkpoint"]], true),
     ...severalChart("Tokens a second", [["perf/rollout_tokens_per_s", "rollout"], ["perf/update_tokens_per_s", "update"]]),
   ];
+  // Whoever has moved to a curve stays there when it is drawn anew.
+  const old = [...byId("charts").querySelectorAll("svg")], focused = old.indexOf(document.activeElement);
+  byId("charts").replaceChildren(...charts.map(drawChart).filter(figure => figure));
+  if (focused >= 0) byId("charts").querySelectorAll("svg")[focused]?.focus({preventScroll: true});
+  byId("legend").replaceChildren();
   if (several) addLegend(runs, byId("legend"));
-  for (const chart of charts) { const figure = drawChart(chart); if (figure) byId("charts").append(figure); }
   const perPoint = runs.filter(run => run.steps_per_point > 1).map(run => `${run.label}: each point is the mean of ${run.steps_per_point} steps.`);
   for (const run of runs) if (run.metrics_note) perPoint.push(`${run.label}: ${run.metrics_note}`);
-  byId("curves-hint").append(perPoint.length ? " " + perPoint.join(" ") : "");
-  const select = byId("any-metric"), names = [...new Set(runs.flatMap(run => Object.keys(run.metrics)))].sort();
-  for (const name of names) element("option", {}, select, name);
-  const drawAny = () => { const figure = drawChart(metricChart(select.value, select.value)); byId("any-chart").replaceChildren(...(figure ? [figure] : [])); };
-  select.addEventListener("change", drawAny);
+  byId("curves-note").textContent = perPoint.join(" ");
+  const select = byId("any-metric"), names = [...new Set(runs.flatMap(run => Object.keys(run.metrics)))].sort(), before = select.value;
+  select.replaceChildren(...names.map(name => element("option", {}, null, name)));
+  if (names.includes(before)) select.value = before;
   drawAny();
 }
 
+function drawAny() {
+  const name = byId("any-metric").value, figure = drawChart(metricChart(name, name));
+  byId("any-chart").replaceChildren(...(figure ? [figure] : []));
+}
+
 function table(parent, head, rows) {
+  parent.replaceChildren();
   const scroll = element("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": "table, scrolls sideways"}, parent), made = element("table", {}, scroll);
   const top = element("tr", {}, element("thead", {}, made)), body = element("tbody", {}, made);
   for (const text of head) element("th", {scope: "col"}, top, text);
   for (const row of rows) { const line = element("tr", {}, body); for (const text of row) element("td", {}, line, text); }
 }
 
-// Mean of the first or the last tenth.
-function tenth(values, last) {
+// Mean of the first or the last tenth of what there is.
+function tenthMean(values, last) {
   const there = (values || []).filter(v => v !== null), n = Math.max(1, Math.floor(there.length / 10));
   const part = last ? there.slice(-n) : there.slice(0, n);
   return part.length ? part.reduce((a, b) => a + b, 0) / part.length : null;
@@ -100,21 +108,18 @@ function drawSummary() {
   const sum = values => (values || []).reduce((a, b) => a + (b || 0), 0);
   table(byId("summary"), ["run", "steps", "reward, first tenth", "last tenth", "accuracy, last", "length, last tenth", "seconds", "rollout tokens/s"], runs.map(run => {
     const m = run.metrics, accuracy = (m["eval/accuracy"] || []).filter(v => v !== null);
-    return [run.label, String(run.steps[run.steps.length - 1]), show(tenth(m.reward)), show(tenth(m.reward, true)), show(accuracy[accuracy.length - 1]),
-            show(tenth(m["completions/mean_length"], true)), show(sum(m["timing_s/step"]) * run.steps_per_point), show(tenth(m["perf/rollout_tokens_per_s"], true))];
+    return [run.label, String(run.steps[run.steps.length - 1]), show(tenthMean(m.reward)), show(tenthMean(m.reward, true)), show(accuracy[accuracy.length - 1]),
+            show(tenthMean(m["completions/mean_length"], true)), show(sum(m["timing_s/step"]) * run.steps_per_point), show(tenthMean(m["perf/rollout_tokens_per_s"], true))];
   }));
-  for (const run of runs) for (const finding of run.findings) {
-    byId("findings").hidden = false;
-    element("li", {}, byId("findings").querySelector("ul"), (several ? `${run.label}: ` : "") + finding.text);
-  }
+  const findings = runs.flatMap(run => run.findings.map(finding => element("li", {}, null, (several ? `${run.label}: ` : "") + finding.text)));
+  byId("findings").hidden = findings.length === 0;
+  byId("findings").querySelector("ul").replaceChildren(...findings);
 }
 
 function drawEvaluations() {
   const names = [...new Set(runs.flatMap(run => run.evaluations.flatMap(e => Object.keys(e))))].filter(name => name !== "step");
-  if (names.length === 0) return;
-  byId("evaluations").hidden = false;
-  for (const run of runs) if (run.evaluations_note)
-    element("p", {class: "hint"}, byId("evaluations").querySelector("div"), (several ? `${run.label}: ` : "") + run.evaluations_note);
+  byId("evaluations").hidden = names.length === 0;
+  byId("evaluations-note").textContent = runs.filter(run => run.evaluations_note).map(run => (several ? `${run.label}: ` : "") + run.evaluations_note).join(" ");
   table(byId("evaluations").querySelector("div"), ["run", "step", ...names.map(name => name.replace("eval/", ""))],
         runs.flatMap(run => run.evaluations.map(e => [run.label, String(e.step), ...names.map(name => show(e[name]))])));
 }
@@ -136,37 +141,52 @@ function completionRow(row, shade) {
   return item;
 }
 
-function browseCompletions() {
-  const form = byId("filter"), shownAtFirst = 20;
-  let shown = shownAtFirst;
-  for (const [i, run] of runs.entries()) element("option", {value: i}, form.run, run.label);
-  const fillSteps = () => {
-    const rows = runs[form.run.value].completions.rows, steps = [...new Set(rows.map(row => row.step))].sort((a, b) => a - b);
-    form.step.replaceChildren();
-    element("option", {value: ""}, form.step, "all");
-    for (const step of steps) element("option", {value: step}, form.step, String(step));
-    if (steps.length) form.step.value = steps[steps.length - 1];
-    byId("completions-note").textContent = runs[form.run.value].completions.note;
-  };
-  const draw = () => {
-    const value = row => row.reward === null || row.reward === undefined ? -Infinity : row.reward, text = form.text.value.toLowerCase();
-    let rows = runs[form.run.value].completions.rows.filter(row => (form.step.value === "" || row.step === Number(form.step.value)) &&
-      (text === "" || row.pieces.join("").toLowerCase().includes(text)));
-    if (form.order.value === "best") rows = [...rows].sort((a, b) => value(b) - value(a));
-    if (form.order.value === "worst") rows = [...rows].sort((a, b) => value(a) - value(b));
-    if (form.order.value === "given") rows = [...rows].sort((a, b) => a.step - b.step || String(a.problem).localeCompare(String(b.problem)) || a.sample - b.sample);
-    byId("count").textContent = `${rows.length} completions${rows.length > shown ? `, ${shown} of them shown` : ""}`;
-    byId("rows").replaceChildren(...rows.slice(0, shown).map(row => completionRow(row, form.shade.checked)));
-    byId("more").hidden = rows.length <= shown;
-  };
-  form.addEventListener("submit", event => event.preventDefault());
-  form.addEventListener("input", event => { shown = shownAtFirst; if (event.target === form.run) fillSteps(); draw(); });
-  byId("more").addEventListener("click", () => { shown += 50; draw(); });
-  fillSteps();
-  draw();
+// The browser for completions. What is chosen stays when the data become newer; the latest step goes on being the latest.
+const SHOWN_AT_FIRST = 20;
+let shown = SHOWN_AT_FIRST, shownRows = "";
+
+function fillRuns() {
+  const select = byId("filter").run, before = select.value;
+  select.replaceChildren(...runs.map((run, i) => element("option", {value: i}, null, run.label)));
+  if (runs[before]) select.value = before;
+  fillSteps(true);
+}
+
+function fillSteps(keep) {
+  const form = byId("filter"), select = form.step, completions = runs[form.run.value].completions;
+  const steps = [...new Set(completions.rows.map(row => row.step))].sort((a, b) => a - b), last = steps.length ? String(steps[steps.length - 1]) : "";
+  const before = select.value, wasLast = before === "" ? select.options.length === 0 : before === select.options[select.options.length - 1].value;
+  select.replaceChildren(element("option", {value: ""}, null, "all"), ...steps.map(step => element("option", {value: step}, null, String(step))));
+  select.value = keep && !wasLast && (before === "" || steps.includes(Number(before))) ? before : last;
+  byId("completions-note").textContent = completions.note;
+}
+
+function drawCompletions() {
+  const form = byId("filter");
+  const value = row => row.reward === null || row.reward === undefined ? -Infinity : row.reward, text = form.text.value.toLowerCase();
+  let rows = runs[form.run.value].completions.rows.filter(row => (form.step.value === "" || row.step === Number(form.step.value)) &&
+    (text === "" || row.pieces.join("").toLowerCase().includes(text)));
+  if (form.order.value === "best") rows = [...rows].sort((a, b) => value(b) - value(a));
+  if (form.order.value === "worst") rows = [...rows].sort((a, b) => value(a) - value(b));
+  if (form.order.value === "given") rows = [...rows].sort((a, b) => a.step - b.step || String(a.problem).localeCompare(String(b.problem)) || a.sample - b.sample);
+  const drawn = JSON.stringify([rows.slice(0, shown), form.shade.checked]);
+  byId("count").textContent = `${rows.length} completion${rows.length === 1 ? "" : "s"}${rows.length > shown ? `, ${shown} of them shown` : ""}`;
+  byId("more").hidden = rows.length <= shown;
+  if (drawn === shownRows) return;  // whoever reads there is not disturbed
+  shownRows = drawn;
+  byId("rows").replaceChildren(...rows.slice(0, shown).map(row => completionRow(row, form.shade.checked)));
+}
+
+function drawEvents(run) {
+  const events = (run.events || []).filter(event => event.event === "warning" || event.event === "stop" || event.event === "end");
+  if (events.length === 0) return;
+  const list = element("ul", {}, byId("configs"));
+  for (const event of events) element("li", {}, list, `after step ${event.step}: ${event.event === "warning" ? "warning: " : ""}${event.text}`);
 }
 
 function drawConfigs() {
+  const open = [...byId("configs").querySelectorAll("details")].map(details => details.open);
+  byId("configs").replaceChildren();
   const lines = runs.map(run => new Set(run.config.split("\n")));
   for (const [i, run] of runs.entries()) {
     // A run begins at step 1: a first start behind it is that of a run that wrote no events before.
@@ -176,7 +196,9 @@ function drawConfigs() {
     events.push(run.checkpoints.length ? `checkpoints of step ${run.checkpoints.join(", ")}` : "no checkpoint");
     if (run.starts && !resumes.length) events.push("no resume");
     element("p", {}, byId("configs"), `${run.label}: ${events.join("; ")}.`);
+    drawEvents(run);
     const details = element("details", {}, byId("configs"));
+    details.open = open[i] || false;
     element("summary", {}, details, `Config of ${run.label}${several ? ", with what differs marked" : ""}`);
     const text = element("pre", {tabindex: "0"}, details);
     for (const line of run.config.split("\n")) {
@@ -187,12 +209,46 @@ function drawConfigs() {
   }
 }
 
-labels();
-drawSummary();
-drawCharts();
-drawEvaluations();
-browseCompletions();
-drawConfigs();
+function drawPage(fresh) {
+  data = fresh;
+  runs = data.runs;
+  several = runs.length > 1;
+  document.querySelector("main").hidden = runs.length === 0;
+  if (runs.length === 0) return;
+  labels();
+  drawSummary();
+  drawCharts();
+  drawEvaluations();
+  fillRuns();
+  drawCompletions();
+  drawConfigs();
+}
+
+// cohort watch: asks for what is newer, and says so when nobody answers.
+async function follow() {
+  const status = byId("live"), say = text => { status.hidden = false; if (status.textContent !== text) status.textContent = text; };
+  for (;;) {
+    say(data.waiting ? `Waiting: ${data.waiting}` : "Live: the page follows the run.");
+    await new Promise(resolve => setTimeout(resolve, 2000));
+    try {
+      const answer = await fetch(`data${location.search}&have=${data.version}`);
+      if (answer.status === 200) drawPage(await answer.json());
+      else if (answer.status !== 204) throw new Error(`status ${answer.status}`);
+    } catch (error) {
+      say(`cohort watch does not answer any more (${error.message}): this is what the run was when it last did.`);
+      await new Promise(resolve => setTimeout(resolve, 5000));
+    }
+  }
+}
+
+const filter = byId("filter");
+filter.addEventListener("submit", event => event.preventDefault());
+filter.addEventListener("input", event => { shown = SHOWN_AT_FIRST; if (event.target === filter.run) fillSteps(false); drawCompletions(); });
+byId("more").addEventListener("click", () => { shown += 50; drawCompletions(); });
+byId("any-metric").addEventListener("change", drawAny);
+drawPage(JSON.parse(byId("data").textContent));
+if (data.live) follow();
 // For scripts/check_report.sh.
 document.documentElement.dataset.ready = "true";
+document.documentElement.dataset.readyMs = String(Math.round(performance.now()));  // since the page was asked for
 document.documentElement.dataset.overflow = String(document.documentElement.scrollWidth > window.innerWidth);

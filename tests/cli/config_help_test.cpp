@@ -140,6 +140,11 @@ TEST(Completion, FilesWhereAFileIsMeant) {
   write_all(folder / "my run.yaml", "");
   EXPECT_EQ(completed({"cohort", "train", folder / "my"}), Words{folder / "my run.yaml"});
   EXPECT_EQ(completed({"cohort", "eval", "c.yaml", "--model", folder / "my"}), Words{folder / "my run.yaml"});
+  EXPECT_EQ(completed({"cohort", "train", "c.yaml", "data.train", "=", folder / "my"}), Words{folder / "my run.yaml"});
+  for (const std::string& key : file_keys()) {
+    const std::vector<std::string> keys = key_paths();
+    EXPECT_NE(std::ranges::find(keys, key), keys.end()) << key;
+  }
 }
 
 TEST(Completion, ZshHasEveryCommandOptionAndKey) {
@@ -155,6 +160,39 @@ TEST(Completion, ZshHasEveryCommandOptionAndKey) {
   }
   for (const std::string& path : key_paths()) EXPECT_NE(outcome.out.find(" " + path), std::string::npos) << path;
   EXPECT_REFUSED(run_cohort({"completion", "fish"}), 2, "SHELL", "bash");
+}
+
+// What zsh offers behind the words: its own functions for files and options are stood in for, and say what they were asked.
+std::string completed_by_zsh(const Words& words) {
+  const TemporaryFolder folder;
+  std::string script = "compdef() { :; }\ncompadd() { print -r -- \"$@\"; }\n_files() { print -r -- FILES; }\n_describe() { print -r -- DESCRIBE; }\n"
+                       "compset() { [[ ${words[CURRENT]} == *=* ]]; }\n_arguments() { print -r -- \"$@\"; [[ \"$*\" == *_cohort_keys* ]] && _cohort_keys; }\n" +
+                       run_cohort({"completion", "zsh"}).out + "words=(";
+  for (const std::string& word : words) script += "'" + word + "' ";
+  script += ")\nCURRENT=$#words\n_cohort\n";
+  const Outcome outcome = run_program("zsh", {"-f", write_all(folder / "script", script)});
+  EXPECT_EQ(outcome.err, "");
+  return outcome.out;
+}
+
+TEST(Completion, ZshOffersWhatBashDoes) {
+  if (run_program("zsh", {"-c", "true"}).exit_code != 0) GTEST_SKIP() << "no zsh";
+  EXPECT_EQ(completed_by_zsh({"cohort", ""}), "DESCRIBE\n");
+  EXPECT_NE(completed_by_zsh({"cohort", "generate", "m", "--dtype", ""}).find("--dtype=[of weights and activations; auto\\: the checkpoint\x27s]:value:(auto float32 bfloat16)"), std::string::npos);
+  const auto last_line = [](const std::string& text) { return text.substr(text.rfind('\n', text.size() - 2) + 1); };
+  EXPECT_NE(last_line(completed_by_zsh({"cohort", "train", "c.yaml", "optim."})).find(" optim.adam_beta1 "), std::string::npos);
+  EXPECT_EQ(last_line(completed_by_zsh({"cohort", "train", "c.yaml", "run.device="})), "-- cpu cuda\n");
+  EXPECT_EQ(last_line(completed_by_zsh({"cohort", "train", "c.yaml", "data.train="})), "FILES\n");
+}
+
+TEST(Man, GroffHasNothingToSayAboutIt) {
+  const Outcome page = run_cohort({"man"});
+  const TemporaryFolder folder;
+  const Outcome outcome = run_program("groff", {"-man", "-ww", "-Tutf8", write_all(folder / "cohort.1", page.out)});
+  if (outcome.exit_code == 127) GTEST_SKIP() << "no groff";
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_EQ(outcome.err, "");
+  EXPECT_NE(outcome.out.find("trainer.max_steps"), std::string::npos);
 }
 
 TEST(AppTree, TellsFlagsFromOptionsAndArguments) {

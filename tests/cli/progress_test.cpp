@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "cli/eval_table.h"
 #include "cli/failure.h"
 #include "core/check.h"
@@ -64,26 +66,39 @@ TEST(Progress, TimeLeftHoldsTheEvaluationsToCome) {
 TEST(Progress, APlainLineHasNoEscapeCodes) {
   testing::internal::CaptureStderr();
   {
-    StatusLine line(/*live=*/false);
+    StatusLine line(Terminal(/*live=*/false, false, false));
     line.show("one");
     line.show("two");
   }
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "one\ntwo\n");
 }
 
-TEST(Progress, ALiveLineReplacesItselfAndEndsWithANewline) {
+TEST(Progress, ALiveLineReplacesItselfAndTheCursorWaitsBelow) {
   testing::internal::CaptureStderr();
   {
-    StatusLine line(/*live=*/true);
+    StatusLine line(Terminal(/*live=*/true, false, false));
     line.show("one");
     line.show("two");
   }
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "\rone\x1b[K\rtwo\x1b[K\n");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "one\x1b[K\n\x1b[J\x1b[1A\rtwo\x1b[K\n\x1b[J");
+}
+
+// Loading a large model tells nothing meanwhile.
+TEST(Progress, OnATerminalALongStageIsShownWhileNothingIsTold) {
+  testing::internal::CaptureStderr();
+  StatusLine line(Terminal(/*live=*/true, false, false));
+  StageProgress stage(line);
+  stage.update("loading", 0, 1);
+  std::this_thread::sleep_for(std::chrono::milliseconds(3000));  // that time passes is what it is about
+  stage.update("loading", 1, 1);
+  stage.close();
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(text.rfind("loading  2.", 0), 0u) << text;
 }
 
 TEST(Progress, AQuickStageIsNotShown) {
   testing::internal::CaptureStderr();
-  StatusLine line(/*live=*/false);
+  StatusLine line(Terminal(/*live=*/false, false, false));
   StageProgress stage(line);
   for (int i = 0; i <= 10; ++i) stage.update("evaluation", i, 10);
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");

@@ -117,6 +117,8 @@ TEST(MetricsCommand, IsATableWithAColumnForEveryMetric) {
   EXPECT_EQ(run_cohort({"metrics", folder.str(), "--output", folder / "m.csv"}).exit_code, 0);
   EXPECT_EQ(read_all(folder / "m.csv"), outcome.out);
   EXPECT_REFUSED(run_cohort({"metrics", folder / "absent"}), 3, "absent: no metrics");
+  write_all(folder / "metrics.jsonl", R"({"step":1,"rewards/a,b/mean":0.5,"say \"x\"":2})" "\n");
+  EXPECT_EQ(run_cohort({"metrics", folder.str()}).out, "step,\"rewards/a,b/mean\",\"say \"\"x\"\"\"\n1,0.5,2\n");
 }
 
 }  // namespace

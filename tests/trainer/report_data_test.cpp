@@ -9,7 +9,7 @@
 #include "tests/trainer/config_cases.h"
 #include "trainer/event_file.h"
 #include "trainer/report_bytes.h"
-#include "trainer/report_findings.h"
+#include "trainer/run_events.h"
 
 namespace cohort {
 namespace {
@@ -97,6 +97,14 @@ TEST_F(Report, KnowsStartsAndCheckpoints) {
   const Json data = run();
   EXPECT_EQ(data["starts"], Json::array({1, 3}));
   EXPECT_EQ(data["checkpoints"], Json::array({2}));
+  EXPECT_EQ(data["events"], Json::array());
+  // events.jsonl knows better.
+  append_run_event(folder, {0, "start", "1 rank"});
+  append_run_event(folder, {1, "warning", "the sky falls", "sky"});
+  append_run_event(folder, {1, "start", "2 ranks"});
+  const Json known = run();
+  EXPECT_EQ(known["starts"], Json::array({1, 2}));
+  EXPECT_EQ(known["events"][1], (Json{{"step", 1}, {"event", "warning"}, {"text", "the sky falls"}}));
 }
 
 TEST_F(Report, CompletionsHaveTheTextAndLogprobOfEachToken) {
@@ -278,36 +286,6 @@ TEST_F(Report, AFolderWithoutARunIsRefused) {
   write_completions(1, 1);
   append_file(folder / "completions/step_1.jsonl", "nonsense\n");
   EXPECT_ERROR(run(), kInput, "step_1.jsonl:2");
-}
-
-std::map<int64_t, Json> steps_with(const std::string& metric, const std::vector<double>& values) {
-  std::map<int64_t, Json> steps;
-  for (size_t i = 0; i < values.size(); ++i) steps[static_cast<int64_t>(i) + 1] = {{"step", i + 1}, {metric, values[i]}};
-  return steps;
-}
-std::string only_finding(const std::string& metric, const std::vector<double>& values) {
-  const Json findings = report_findings(steps_with(metric, values));
-  return findings.size() == 1 ? findings[0]["text"].get<std::string>() : fmt::format("{} findings", findings.size());
-}
-
-TEST(ReportFindings, TellWhatIsWrongAndWhatToChange) {
-  EXPECT_EQ(only_finding("frac_reward_zero_std", {0, 1, 1, 1, 1, 1, 1, 0}).find("steps 2 to 7: all rewards of every group were equal"), 0u);
-  EXPECT_NE(only_finding("completions/clipped_ratio", {1, 1, 1, 1, 1}).find("rollout.max_completion_length"), std::string::npos);
-  EXPECT_NE(only_finding("learning_rate", {1, 0, 0, 0, 0, 0}).find("learning rate was 0"), std::string::npos);
-  EXPECT_NE(only_finding("entropy", {2, 2, 1, 1, 1, 1, 1, 1, 0.1, 0.1}).find("the entropy fell from 2 to 0.1"), std::string::npos);
-  EXPECT_NE(only_finding("kl", {0, 0, 0, 0, 0, 0, 0, 1, 2, 3}).find("algorithm.beta"), std::string::npos);
-  EXPECT_NE(only_finding("rewards/code/timeout", {0, 2, 0, 3}).find("rewards/code/timeout: 5 scores are missing, from step 2 on"), std::string::npos);
-}
-
-TEST(ReportFindings, AreSilentAboutWhatIsUsual) {
-  EXPECT_EQ(only_finding("frac_reward_zero_std", {1, 1, 1, 1, 0.5, 1, 1, 1, 1}), "0 findings");
-  EXPECT_EQ(only_finding("completions/clipped_ratio", {0.9, 0.9, 0.9, 0.9, 0.9, 0.9}), "0 findings");
-  EXPECT_EQ(only_finding("entropy", {2, 2, 2, 2, 1, 1, 1, 1, 1, 1}), "0 findings");
-  EXPECT_EQ(only_finding("kl", {0, 0, 0, 0, 0, 0, 0, 0, 0, 0.5}), "0 findings");
-  std::map<int64_t, Json> tuned = steps_with("entropy", {2, 2, 1, 1, 1, 1, 1, 1, 0.1, 0.1});
-  for (auto& [step, metrics] : tuned) metrics["mean_token_accuracy"] = 0.9;
-  EXPECT_TRUE(report_findings(tuned).empty()) << "fine-tuning has no algorithm to change";
-  EXPECT_EQ(only_finding("rewards/code/error", {0, 0, 0}), "0 findings");
 }
 
 }  // namespace
