@@ -84,7 +84,9 @@ Action add_data(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("ACTION", o->action, "what to do: check")->required()->check(CLI::IsMember({"check"}));
   app.add_option("FILE", o->files, "JSONL that is trained on, also packed with gzip")->type_name("");
-  app.add_option("--eval", o->eval, "JSONL of evaluation, whose prompts training must not see")->type_name("FILE");
+  app.add_option("--eval", o->eval, "JSONL of evaluation, whose prompts training must not see; may be given several times")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   app.add_option("--config", o->config, "check data.train and data.eval of a config, with its columns, model and limits")->type_name("CONFIG");
   app.add_option("--columns", o->columns, "as data.columns: \"{prompt: question, answer: reward_model.ground_truth}\"")->type_name("MAP");
   app.add_option("--answer", o->answer, "the column that answers are in")->capture_default_str();

@@ -174,6 +174,7 @@ class DataCheck {
     if (!answer.empty()) answers.push_back(length_of(answer));
     checked.exact = fingerprint(problem.messages.empty() ? problem.prompt : dump_json(problem.messages));
     checked.normal = fingerprint(normalized_prompt(text));
+    if (text.empty()) checked.exact = checked.normal = where;  // a conversation that the assistant begins: like no other
     if (!answer.empty()) checked.answer = fingerprint(answer);
     rows_.push_back(std::move(checked));
   }

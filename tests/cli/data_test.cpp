@@ -13,7 +13,7 @@ TEST(DataCheckCommand, SaysWhatItFoundAndEndsWithItsCode) {
   const Outcome good = run_cohort({"data", "check", train, "--columns", columns});
   EXPECT_EQ(good.exit_code, 0) << good.err;
   EXPECT_NE(good.out.find("train.jsonl.gz: 2 rows\n  prompts        2 rows; characters: 3 to 3"), std::string::npos) << good.out;
-  const Outcome leak = run_cohort({"data", "check", train, "--eval", eval, "--columns", columns, "--format", "json"});
+  const Outcome leak = run_cohort({"data", "check", "--eval", eval, train, "--columns", columns, "--format", "json"});
   EXPECT_EQ(leak.exit_code, 3);
   EXPECT_EQ(leak.err, "");
   const Json report = parse_json(leak.out, "report");
