@@ -10,6 +10,7 @@
 #include "trainer/config_value.h"
 #include "trainer/data_check.h"
 #include "trainer/data_columns.h"
+#include "trainer/dataset.h"
 #include "trainer/model_setup.h"
 
 namespace cohort {

@@ -1,5 +1,6 @@
 # `cmake --install` and packages. Component runtime: the program and what it comes with; dev: find_package(cohort).
 include(GNUInstallDirs)
+set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)  # cpack would build the tests first
 set(COHORT_INCLUDES ${CMAKE_INSTALL_INCLUDEDIR}/cohort)
 set(COHORT_CMAKE ${CMAKE_INSTALL_LIBDIR}/cmake/cohort)
 
