@@ -1,4 +1,5 @@
 # Installs `headers` of the folder `source` and whatever they include, as `target` below the prefix.
+cmake_minimum_required(VERSION 3.25)
 while(headers)
   list(POP_FRONT headers header)
   if(header IN_LIST done)
