@@ -8,7 +8,7 @@ install(TARGETS cohort RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT run
 install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/cohort COMPONENT runtime)
 install(FILES scripts/slurm/train.sbatch DESTINATION ${CMAKE_INSTALL_DATADIR}/cohort/slurm COMPONENT runtime)
 install(PROGRAMS scripts/rewards/math_verify_server.py DESTINATION ${CMAKE_INSTALL_DATADIR}/cohort/rewards COMPONENT runtime)
-install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
+install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime USE_SOURCE_PERMISSIONS)
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright COMPONENT runtime)  # where Debian looks for it
 # What the program prints of itself, by the program that is installed.
