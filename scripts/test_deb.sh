@@ -2,15 +2,16 @@
 # Installs the Debian packages of a build folder in a fresh Debian 12 and runs them there as an ordinary user: doctor, the quickstart on one
 # and two ranks on a root that is read only but for the run's folder, and programs built with libcohort-dev.
 # usage: scripts/test_deb.sh BUILD_DIR [DEBIAN_ROOT]      as root; needs mmdebstrap and a Debian mirror
-# DEBIAN_ROOT: one that mmdebstrap made before, used as it is. --dev in DEB_TEST also installs libcohort-dev, which takes a compiler with it.
+# QUICKSTART: more arguments of its run, e.g. trainer.max_steps=20. DEBIAN_ROOT: one that mmdebstrap made before, used as it is. --dev in DEB_TEST also installs libcohort-dev, which takes a compiler with it.
 set -euo pipefail
 [[ $# -ge 1 && $(id -u) -eq 0 ]] || { sed -n '4,5s/^# //p' "$0" >&2; exit 2; }
 build=$(cd "$1" && pwd)
 root=${2:-}
 work=$(mktemp -d)
-cleanup() {
-  for place in "$work"/root/{dev/shm,dev,proc,tmp,data}; do mountpoint -q "$place" && umount -l "$place"; done
-  mountpoint -q "$work/root" && umount -l "$work/root"
+cleanup() {  # the root is mounted over itself: what lay below it comes to light again
+  for place in root/dev/shm root/dev root/proc root/tmp root/data root root/dev root/proc; do
+    if mountpoint -q "$work/$place"; then umount -l "$work/$place"; fi
+  done
   rm -rf --one-file-system "$work"
 }
 trap cleanup EXIT
@@ -38,7 +39,7 @@ mount -t proc proc "$work/root/proc"
 for place in tmp data dev/shm; do mount -t tmpfs -o mode=1777 tmpfs "$work/root/$place"; done
 user() { inside setpriv --reuid=1000 --regid=1000 --clear-groups sh -c "export HOME=/nonexistent; cd /data && $1"; }
 user 'cohort doctor'
-user 'cohort train /usr/share/cohort/configs/quickstart.yaml run.name=one --quiet'
+user "cohort train /usr/share/cohort/configs/quickstart.yaml run.name=one --quiet ${QUICKSTART:-}"
 user 'mpirun -n 2 --bind-to none --oversubscribe cohort train /usr/share/cohort/configs/quickstart.yaml run.name=two --quiet trainer.max_steps=5'
 user 'cohort generate runs/one/final --prompt "reverse table="'
 if [[ ${DEB_TEST:-} == --dev ]]; then
