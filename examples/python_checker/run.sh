@@ -10,6 +10,7 @@ model:
   dtype: float32
 data:
   task: {name: reverse, train_size: 64, eval_size: 8}
+  max_prompt_length: 32
 reward:
   - {name: command, label: letters, command: [python3, "$here/checker.py"]}
 rollout: {num_generations: 8, max_completion_length: 12}

@@ -198,7 +198,7 @@ TEST(Docs, TablesOfOtherProgramsAreWhatConvertConfigDoes) {
     const std::string theirs = line.substr(3, middle - 3), ours = line.substr(middle + 5, line.rfind('`') - middle - 5);
     const std::string path = ours.substr(0, ours.find(": ")), value = ours.substr(ours.find(": ") + 2);
     const ConvertedConfig converted = convert_config(yaml_file(theirs), "row");
-    EXPECT_NE(converted.yaml.find("# Converted from a config of " + program + "."), std::string::npos) << theirs;
+    EXPECT_NE(converted.yaml.find("# Converted from a config of " + program + ";"), std::string::npos) << theirs;
     EXPECT_EQ(value_at(parse_yaml(converted.yaml, "converted"), path), value) << theirs << "\n" << converted.yaml;
     ++rows;
   }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+
 #include "tests/core/expect_error.h"
 #include "tests/core/packed.h"
 
@@ -10,7 +12,7 @@ namespace {
 
 TEST(Gzip, UnpacksMembersOneAfterTheOther) {
   std::string large;  // more than one piece
-  for (int i = 0; i < 300'000; ++i) large += std::to_string(i * 7919 % 10007) + "\n";
+  for (int64_t i = 0; i < 300'000; ++i) large += std::to_string(i * 7919 % 10007) + "\n";
   for (const std::string& text : {std::string(), std::string("a"), large, std::string(1 << 20, 'x')}) {
     EXPECT_TRUE(is_gzip(packed(text)));
     EXPECT_TRUE(gunzip(packed(text), "f.gz", 1 << 24) == text) << text.size();
