@@ -9,7 +9,7 @@ build=$(cd "$1" && pwd)
 root=${2:-}
 work=$(mktemp -d)
 cleanup() {  # the root is mounted over itself: what lay below it comes to light again
-  for place in root/dev/shm root/dev root/proc root/tmp root/data root root/dev root/proc; do
+  for place in root/dev/shm root/dev root/proc root/sys root/tmp root/data root root/dev root/proc; do
     if mountpoint -q "$work/$place"; then umount -l "$work/$place"; fi
   done
   rm -rf --one-file-system "$work"
@@ -36,11 +36,12 @@ mkdir -p "$work/root/data"
 mount --bind "$work/root" "$work/root" && mount -o remount,ro,bind "$work/root"
 mount --bind /dev "$work/root/dev"
 mount -t proc proc "$work/root/proc"
+mount --bind /sys "$work/root/sys"  # which cores there are
 for place in tmp data dev/shm; do mount -t tmpfs -o mode=1777 tmpfs "$work/root/$place"; done
 user() { inside setpriv --reuid=1000 --regid=1000 --clear-groups sh -c "export HOME=/nonexistent; cd /data && $1"; }
 user 'cohort doctor'
 user "cohort train /usr/share/cohort/configs/quickstart.yaml run.name=one --quiet ${QUICKSTART:-}"
-user 'mpirun -n 2 --bind-to none --oversubscribe cohort train /usr/share/cohort/configs/quickstart.yaml run.name=two --quiet trainer.max_steps=5'
+user "mpirun -n 2 --bind-to none --oversubscribe cohort train /usr/share/cohort/configs/quickstart.yaml run.name=two --quiet ${QUICKSTART:-}"
 user 'cohort generate runs/one/final --prompt "reverse table="'
 if [[ ${DEB_TEST:-} == --dev ]]; then
   user '/usr/share/doc/cohort/examples/custom_reward/run.sh'
