@@ -31,11 +31,11 @@ void cohort_reward_close(void* reward) { delete static_cast<size_t*>(reward); }
 
 int cohort_reward_score(void* reward, const cohort_reward_input* input, cohort_reward_output* output) {
   const std::string_view completion = text_of(input->completion);
-  if (completion.empty()) return COHORT_REWARD_NONE;  // nothing to judge: it is left out, and no 0
   size_t vowels = 0;
   for (const char c : completion) vowels += std::strchr("aeiou", c) != nullptr ? 1 : 0;
+  // COHORT_REWARD_NONE in place of a score: what cannot be judged is left out of its group, and is no 0.
   const bool too_long = completion.size() > *static_cast<size_t*>(reward);
-  output->score = too_long ? 0 : static_cast<double>(vowels) / static_cast<double>(completion.size());
+  output->score = too_long || vowels == 0 ? 0 : static_cast<double>(vowels) / static_cast<double>(completion.size());
   std::snprintf(output->reason, sizeof output->reason, "%zu of %zu letters are vowels%s", vowels, completion.size(), too_long ? ", too long" : "");
   return COHORT_REWARD_SCORED;
 }

@@ -15,7 +15,7 @@ reward:
   - {name: command, label: letters, command: [python3, "$here/checker.py"]}
 rollout: {num_generations: 8, max_completion_length: 12}
 optim: {learning_rate: 1.0e-3}
-trainer: {max_steps: 20, prompts_per_step: 8}
+trainer: {warm_start: {steps: 100}, max_steps: 20, prompts_per_step: 8}
 CONFIG
 
 echo "== scores without a model"
