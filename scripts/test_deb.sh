@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages of a build folder in a fresh Debian 12 and runs them there as an ordinary user: doctor, the quickstart on one
 # and two ranks on a root that is read only but for the run's folder, and programs built with libcohort-dev.
-# usage: scripts/test_deb.sh BUILD_DIR [DEBIAN_ROOT]      as root; needs mmdebstrap and a Debian mirror
+# usage: scripts/test_deb.sh BUILD_DIR [DEBIAN_ROOT]      as root; needs mmdebstrap
 # QUICKSTART: more arguments of its run, e.g. trainer.max_steps=20. DEBIAN_ROOT: one that mmdebstrap made before, used as it is. --dev in DEB_TEST also installs libcohort-dev, which takes a compiler with it.
 set -euo pipefail
 [[ $# -ge 1 && $(id -u) -eq 0 ]] || { sed -n '4,5s/^# //p' "$0" >&2; exit 2; }
@@ -9,7 +9,7 @@ build=$(cd "$1" && pwd)
 root=${2:-}
 work=$(mktemp -d)
 cleanup() {  # the root is mounted over itself: what lay below it comes to light again
-  for place in root/dev/shm root/dev root/proc root/sys root/tmp root/data root root/dev root/proc; do
+  for place in debian/dev/shm debian/dev debian/proc debian/sys debian/tmp debian/data debian debian/dev debian/proc; do
     if mountpoint -q "$work/$place"; then umount -l "$work/$place"; fi
   done
   rm -rf --one-file-system "$work"
@@ -20,24 +20,24 @@ trap cleanup EXIT
 ls -l "$work"/packages/*.deb
 for package in "$work"/packages/*.deb; do dpkg-deb --field "$package" Package Version Depends Recommends; done
 
-mkdir "$work/root"
-if [[ -n $root ]]; then cp -a "$root/." "$work/root/"; else mmdebstrap --variant=minbase bookworm "$work/root" http://deb.debian.org/debian; fi
-cp "$work"/packages/*.deb "$work/root/var/cache/"
-cp /etc/resolv.conf "$work/root/etc/" 2> /dev/null || true
-inside() { chroot "$work/root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"; }
-mount --bind /dev "$work/root/dev"
-mount -t proc proc "$work/root/proc"
+mkdir "$work/debian"
+if [[ -n $root ]]; then cp -a "$root/." "$work/debian/"; else mmdebstrap --variant=minbase bookworm "$work/debian"; fi
+cp "$work"/packages/*.deb "$work/debian/var/cache/"
+cp /etc/resolv.conf "$work/debian/etc/" 2> /dev/null || true
+inside() { chroot "$work/debian" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"; }
+mount --bind /dev "$work/debian/dev"
+mount -t proc proc "$work/debian/proc"
 inside apt-get update -q
 inside sh -c 'apt-get install -q -y --no-install-recommends /var/cache/cohort_*.deb openmpi-bin'
 [[ ${DEB_TEST:-} == --dev ]] && inside sh -c 'apt-get install -q -y --no-install-recommends /var/cache/libcohort-dev_*.deb ninja-build'
 
 # From here on nothing can be written but /tmp, shared memory and the run's folder.
-mkdir -p "$work/root/data"
-mount --bind "$work/root" "$work/root" && mount -o remount,ro,bind "$work/root"
-mount --bind /dev "$work/root/dev"
-mount -t proc proc "$work/root/proc"
-mount --bind /sys "$work/root/sys"  # which cores there are
-for place in tmp data dev/shm; do mount -t tmpfs -o mode=1777 tmpfs "$work/root/$place"; done
+mkdir -p "$work/debian/data"
+mount --bind "$work/debian" "$work/debian" && mount -o remount,ro,bind "$work/debian"
+mount --bind /dev "$work/debian/dev"
+mount -t proc proc "$work/debian/proc"
+mount --bind /sys "$work/debian/sys"  # which cores there are
+for place in tmp data dev/shm; do mount -t tmpfs -o mode=1777 tmpfs "$work/debian/$place"; done
 user() { inside setpriv --reuid=1000 --regid=1000 --clear-groups sh -c "export HOME=/nonexistent; cd /data && $1"; }
 user 'cohort doctor'
 user "cohort train /usr/share/cohort/configs/quickstart.yaml run.name=one --quiet ${QUICKSTART:-}"
@@ -47,6 +47,6 @@ if [[ ${DEB_TEST:-} == --dev ]]; then
   user '/usr/share/doc/cohort/examples/custom_reward/run.sh'
   user '/usr/share/doc/cohort/examples/embed/run.sh -G Ninja'
 fi
-left=$(find "$work/root/tmp" "$work/root/dev/shm" -mindepth 1 -print)
+left=$(find "$work/debian/tmp" "$work/debian/dev/shm" -mindepth 1 -print)
 [[ -z $left ]] || { echo "left behind: $left" >&2; exit 1; }
 echo "the packages work on a clean Debian 12"
