@@ -29,6 +29,7 @@ Action add_logprobs(CLI::App& app);
 Action add_tokenize(CLI::App& app);
 Action add_render(CLI::App& app);
 Action add_inspect(CLI::App& app);
+Action add_data(CLI::App& app);
 Action add_import(CLI::App& app);
 Action add_compare(CLI::App& app);
 Action add_replay(CLI::App& app);

@@ -29,6 +29,7 @@ constexpr std::array kCommands = {
     Command{"tokenize", "text to token ids, and back", add_tokenize},
     Command{"render", "chat messages to text with the model's template", add_render},
     Command{"inspect", "what a model folder or a run directory holds", add_inspect},
+    Command{"data", "check data files: bad lines, lengths, repeated prompts, leaks", add_data},
     Command{"plan", "memory, bytes on the wire and step time of a run on N ranks", add_plan},
     Command{"compare", "the first step and field at which two runs differ", add_compare},
     Command{"replay", "run one step of a run again and compare its bits", add_replay},

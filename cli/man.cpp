@@ -92,6 +92,12 @@ With model.lora.save_merged: base and adapter as one model.
 .TP
 \fBruns/NAME/report.html\fR
 The page that cohort report makes.
+.TP
+\fBPREFIX/share/doc/cohort/docs/\fR
+Where cohort is installed: the pages that messages name as docs/..., with examples/ beside them.
+.TP
+\fBPREFIX/share/cohort/\fR
+Configs that run, the job script for SLURM, and a checker in Python to be copied.
 .SH EXIT STATUS
 .TP
 \fB0\fR

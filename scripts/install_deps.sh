@@ -13,6 +13,7 @@ packages=(
   libutf8proc-dev                  # Unicode categories and normal forms for tokenizers
   libpcre2-dev                     # the patterns of tokenizers
   libxxhash-dev                    # checksums of checkpoints
+  zlib1g-dev                       # data files packed with gzip
   libhwloc-dev                     # which cores there are, for placing threads
   libgmp-dev                       # exact numbers of the math reward
   libseccomp-dev                   # which system calls programs of the reward `code` may make

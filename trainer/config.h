@@ -66,6 +66,7 @@ struct DataSource {
   std::string name;   // in metrics, ids and messages
   std::string path;
   double weight = 1;  // of training: its share of the prompts, beside the others' weights
+  Json columns = Json::object();  // its names of columns; none: data.columns
   bool operator==(const DataSource&) const = default;
 };
 
@@ -95,6 +96,7 @@ struct DataSection {
   DataFiles train, eval;            // JSONL files; or
   std::optional<TaskConfig> task;   // a built-in generator
   std::optional<CurriculumConfig> curriculum;
+  Json columns = Json::object();    // what our columns are called in the files
   int64_t max_eval_samples = 0;     // 0: all
   int64_t max_prompt_length = 512;  // tokens; a longer prompt is an error that names it
   bool shuffle = true;

@@ -10,6 +10,7 @@
 #include "model/text/chat_template_input.h"
 #include "model/text/chat_template_time.h"
 #include "trainer/config_schema.h"
+#include "trainer/data_columns.h"
 #include "trainer/evaluate.h"
 
 namespace cohort {
@@ -138,6 +139,9 @@ struct Checker {
     if (!d.now.empty()) accept("data.now", [&] { parse_iso_time(d.now, "data.now"); });
     accept("data.chat_template_kwargs",
            [&] { check_template_kwargs(d.chat_template_kwargs, "chat_template_kwargs", "data"); });
+    require(!task || d.columns.empty(), {"data.columns"}, "data.columns: found {}, but the problems of data.task come from no file; remove one of the two",
+            d.columns.dump());
+    accept("data.columns", [&] { check_columns(d.columns, "data.columns"); });
     require(task || !config.trainer.warm_start, {"trainer.warm_start"},
             "trainer.warm_start needs the solutions of a built-in task; data.task is not given");
     require(task || eval || config.trainer.eval_steps == 0, {"trainer.eval_steps"},

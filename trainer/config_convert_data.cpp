@@ -88,6 +88,19 @@ void translate_files(Translator& t, std::initializer_list<const char*> names, co
   t.put(ours, yaml_of(sources_of(files, weighed ? weights_of(t, *entry, files.size()) : std::vector<double>())), *entry);
 }
 
+// What columns are called there. verl keeps the answer inside an object.
+void translate_columns(Translator& t) {
+  PeerEntry* prompt = t.take({"prompt_key", "input_key"});
+  PeerEntry* label = t.take({"label_key"});
+  const auto files = std::ranges::find_if(t.entries, [](const PeerEntry& entry) { return entry.path.ends_with("train_files"); });
+  Json columns = Json::object();
+  if (prompt != nullptr && prompt->text() != "prompt") columns["prompt"] = prompt->text();
+  if (label != nullptr) columns["answer"] = label->text();
+  else if (t.peer == Peer::verl && files != t.entries.end()) columns["answer"] = "reward_model.ground_truth";
+  if (columns.empty()) return;
+  t.put("data.columns", yaml_of(columns), prompt != nullptr && columns.contains("prompt") ? *prompt : label != nullptr ? *label : *files);
+}
+
 bool is_folder_name(const std::string& text) {
   return !text.empty() && text != "." && text != ".." && text.find('/') == std::string::npos && text.find("${") == std::string::npos;
 }
@@ -128,6 +141,7 @@ void translate_evaluation(Translator& t) {
 void translate_data_and_run(Translator& t) {
   translate_files(t, {"train_files", "prompt_data", "dataset_name", "train_dataset"}, "data.train");
   translate_files(t, {"val_files", "eval_dataset"}, "data.eval");
+  translate_columns(t);
   translate_run_directory(t);
   if (PeerEntry* cache = t.take({"kv_cache_memory_bytes"})) {
     if (const auto bytes = cache->number()) t.put("rollout.kv_cache_gb", fmt::format("{}", *bytes / 1e9), *cache);

@@ -82,7 +82,7 @@ std::vector<PeerName> peers_of(std::string_view path) {
 }
 
 KeyEffect key_effect(const KeyRow& key) {
-  if (key.has_weights) return KeyEffect::content;
+  if (key.has_weights || key.path() == "data.columns") return KeyEffect::content;
   if (key.path() == "run.device") return KeyEffect::from_there_on;
   return key.decides_bits ? KeyEffect::all : KeyEffect::none;
 }

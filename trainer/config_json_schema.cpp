@@ -37,7 +37,8 @@ struct ValueSchema {
     return {{"type", "array"}, {"maxItems", kLongestList}, {"items", range_of(key.bounds, "integer")}};
   }
   Json operator()(DataFiles*) const {
-    Json properties = {{"path", {{"type", "string"}, {"minLength", 1}}}, {"name", {{"type", "string"}, {"pattern", "^[A-Za-z0-9_.-]{1,64}$"}}}};
+    Json properties = {{"path", {{"type", "string"}, {"minLength", 1}}}, {"name", {{"type", "string"}, {"pattern", "^[A-Za-z0-9_.-]{1,64}$"}}},
+                       {"columns", {{"type", "object"}, {"additionalProperties", {{"type", "string"}, {"minLength", 1}}}}}};
     if (key.has_weights) properties["weight"] = {{"type", "number"}, {"exclusiveMinimum", 0}, {"maximum", 1000000}, {"default", 1.0}};
     const Json source = {{"type", "object"}, {"properties", properties}, {"required", Json::array({"path"})}, {"additionalProperties", false}};
     return {{"anyOf", Json::array({{{"type", Json::array({"string", "null"})}},

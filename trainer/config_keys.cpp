@@ -121,6 +121,8 @@ std::vector<KeyRow> make_keys() {
        .help = "JSONL: {\"prompt\": text or messages, \"answer\": ...}, or a list of such files with weights; or task. cohort sft: docs/sft.md"},
       {.section = "data", .name = "eval", .value = data<&D::eval>, .may_be_null = true, .decides_bits = false,
        .help = "JSONL, held back, or a list of such files with names"},
+      {.section = "data", .name = "columns", .value = data<&D::columns>, .decides_bits = false,
+       .help = "names of columns in the files, e.g. {prompt: question, answer: reward_model.ground_truth}; a source may have its own: docs/data.md"},
       {.section = "data", .name = "max_eval_samples", .value = data<&D::max_eval_samples>, .bounds = from(0, 1e9),
        .decides_bits = false, .help = "evaluate on the first so many of each set; 0: all"},
       {.section = "data", .name = "max_prompt_length", .value = data<&D::max_prompt_length>,

@@ -15,7 +15,7 @@ namespace {
 // A section whose keys all count, and single keys of the others. New keys are not read until they stand here.
 constexpr std::array kRead = {
     "run.*", "model.path", "model.dtype", "model.init.*", "optim.*", "sft.*", "data.task.*",
-    "data.train", "data.eval", "data.max_eval_samples", "data.shuffle", "data.chat_template_kwargs", "data.allow_special_tokens", "data.now",
+    "data.train", "data.eval", "data.columns", "data.max_eval_samples", "data.shuffle", "data.chat_template_kwargs", "data.allow_special_tokens", "data.now",
     "trainer.max_steps", "trainer.logical_ranks", "trainer.pack_tokens", "trainer.gradient_checkpointing", "trainer.eval_steps",
     "trainer.eval_before", "trainer.save_steps", "trainer.save_total_limit",
     "comm.timeout_s", "comm.update_timeout_s", "comm.load_timeout_s", "comm.checkpoint_timeout_s", "comm.interface",

@@ -9,6 +9,7 @@
 #include "core/text.h"
 #include "core/yaml.h"
 #include "trainer/config_value.h"
+#include "trainer/data_columns.h"
 
 namespace cohort {
 namespace {
@@ -21,6 +22,7 @@ DataSource read_source(const Json& entry, const KeyRow& key, const std::string& 
   CHECK_USAGE(entry.is_object(), "{}: found {} as an entry; allowed: {}", lead, excerpt(entry.dump()), key.allowed());
   std::vector<std::string> known = {"name", "path"};
   if (key.has_weights) known.emplace_back("weight");
+  known.emplace_back("columns");
   DataSource source;
   for (const auto& [name, value] : entry.items()) {
     if (std::ranges::find(known, name) == known.end()) {
@@ -35,6 +37,12 @@ DataSource read_source(const Json& entry, const KeyRow& key, const std::string& 
       const double weight = value.is_number() ? value.get<double>() : 0;
       require(weight > 0 && weight <= kLargestWeight, "a number above 0 and at most 1000000");
       source.weight = weight;
+      continue;
+    }
+    if (name == "columns") {
+      require(value.is_object(), "a map like {prompt: question}");
+      check_columns(value, fmt::format("{}: columns of a source", lead));
+      source.columns = value;
       continue;
     }
     const std::string text = value.is_string() ? value.get<std::string>() : "";
@@ -73,6 +81,7 @@ std::vector<DataSource> read_sources(const Json& list, const KeyRow& key, const 
 Json source_entry(const DataSource& source, bool weight) {
   Json entry = {{"name", source.name}, {"path", source.path}};
   if (weight) entry["weight"] = source.weight;
+  if (!source.columns.empty()) entry["columns"] = source.columns;
   return entry;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include "core/check.h"
 #include "core/hash.h"
@@ -9,6 +10,7 @@
 #include "model/text/chat_template_input.h"
 #include "model/text/chat_template_time.h"
 #include "model/text/chat_template_tokens.h"
+#include "trainer/data_columns.h"
 #include "trainer/jsonl_rows.h"
 #include "trainer/model_setup.h"
 
@@ -31,26 +33,6 @@ void check_conversation(const Json& messages, const Json& row, const std::string
   if (row.contains(kKwargs)) check_template_kwargs(row[kKwargs], kKwargs, where);
 }
 
-Problem read_problem(Json row, const std::string& id, const std::string& where) {
-  const auto prompt = row.find("prompt");
-  CHECK_INPUT(prompt != row.end(), "{}: the row has no 'prompt'", where);
-  CHECK_INPUT(prompt->is_string() || prompt->is_array(),
-              "{}: 'prompt' is a text or a list of messages, found {}", where, prompt->type_name());
-  Problem problem{.id = id};
-  if (prompt->is_array()) {
-    check_conversation(*prompt, row, where);
-    problem.messages = std::move(*prompt);
-  } else {
-    problem.prompt = prompt->get<std::string>();
-    CHECK_INPUT(!problem.prompt.empty(), "{}: 'prompt' is empty", where);
-    check_no_nul(problem.prompt, where, "'prompt'");
-  }
-  row.erase("prompt");
-  row.erase("id");
-  problem.columns = std::move(row);
-  return problem;
-}
-
 Dataset first_problems(Dataset data, int64_t count) {
   if (count > 0 && count < static_cast<int64_t>(data.problems.size())) {
     data.problems.resize(count);
@@ -59,23 +41,13 @@ Dataset first_problems(Dataset data, int64_t count) {
   return data;
 }
 
-EncodedChat encode_problem(const ChatTemplate& chat_template, const Tokenizer& tokenizer,
-                           const ChatInput& chat, const ChatSetting& setting,
-                           const std::string& where) {
-  try {
-    return encode_chat(chat_template, tokenizer, chat, setting);
-  } catch (const Error& error) {
-    throw Error(error.code(), fmt::format("{}: {}", where, error.what()));
-  }
-}
-
 // Each source's problems behind the others'.
-Dataset load_sources(const DataFiles& files, int64_t max_samples) {
-  if (files.sources.empty()) return load_jsonl(files.path, max_samples);
+Dataset load_sources(const DataFiles& files, int64_t max_samples, const DataSection& data) {
+  if (files.sources.empty()) return load_jsonl(files.path, max_samples, data.columns);
   Dataset all;
   std::string fingerprints;
   for (const DataSource& source : files.sources) {
-    Dataset one = load_jsonl(source.path, max_samples);
+    Dataset one = load_jsonl(source.path, max_samples, columns_of(source, data));
     DataPart part{.name = source.name, .file = source.path, .weight = source.weight, .begin = static_cast<int64_t>(all.problems.size())};
     for (Problem& problem : one.problems) {
       problem.id = source.name + "/" + problem.id;
@@ -119,11 +91,33 @@ std::string fingerprint_problems(const std::vector<Problem>& problems) {
   return fingerprint(text);
 }
 
-Dataset load_jsonl(const std::filesystem::path& file, int64_t max_samples) {
+const Json& columns_of(const DataSource& source, const DataSection& data) { return source.columns.empty() ? data.columns : source.columns; }
+
+Problem read_problem(Json row, const std::string& id, const std::string& where) {
+  const auto prompt = row.find("prompt");
+  CHECK_INPUT(prompt != row.end(), "{}: the row has no 'prompt'{}", where, columns_hint(row, "prompt"));
+  CHECK_INPUT(prompt->is_string() || prompt->is_array(),
+              "{}: 'prompt' is a text or a list of messages, found {}", where, prompt->type_name());
+  Problem problem{.id = id};
+  if (prompt->is_array()) {
+    check_conversation(*prompt, row, where);
+    problem.messages = std::move(*prompt);
+  } else {
+    problem.prompt = prompt->get<std::string>();
+    CHECK_INPUT(!problem.prompt.empty(), "{}: 'prompt' is empty", where);
+    check_no_nul(problem.prompt, where, "'prompt'");
+  }
+  row.erase("prompt");
+  row.erase("id");
+  problem.columns = std::move(row);
+  return problem;
+}
+
+Dataset load_jsonl(const std::filesystem::path& file, int64_t max_samples, const Json& columns) {
   Dataset data{.name = file.string()};
   read_rows(file, max_samples, "'prompt'", RowIds::unique, [&](Json row, const std::string& id, const std::string& where) {
     data.problems.push_back(read_problem(std::move(row), id, where));
-  });
+  }, columns);
   data.fingerprint = fingerprint_problems(data.problems);
   return data;
 }
@@ -140,35 +134,42 @@ TaskData load_data(const DataSection& data) {
   }
   CHECK_USAGE(!data.train.empty(),
               "the config names no training data: set data.train or data.task");
-  TaskData files{.train = load_sources(data.train, 0)};
-  if (!data.eval.empty()) files.eval = load_sources(data.eval, data.max_eval_samples);
+  TaskData files{.train = load_sources(data.train, 0, data)};
+  if (!data.eval.empty()) files.eval = load_sources(data.eval, data.max_eval_samples, data);
   return files;
+}
+
+ChatSetting prompt_setting(const Tokenizer& tokenizer, const DataSection& config) {
+  std::optional<std::tm> now;
+  if (!config.now.empty()) now = parse_iso_time(config.now, "data.now");
+  return chat_setting(tokenizer, config.allow_special_tokens, now);
+}
+
+void encode_prompt(Problem& problem, const Tokenizer& tokenizer, const ChatTemplate& chat_template, const DataSection& config,
+                   const ChatSetting& setting, const std::string& where) {
+  if (problem.messages.empty()) {
+    problem.tokens = tokenizer.encode(problem.prompt, /*add_special_tokens=*/true);
+    return;
+  }
+  CHECK_INPUT(chat_template.has_template(), "{} has messages as its prompt, but the model has no chat template; give prompts as text", where);
+  ChatInput chat{.messages = problem.messages, .tools = problem.columns.value(kTools, Json()), .kwargs = config.chat_template_kwargs};
+  if (problem.columns.contains(kKwargs)) chat.kwargs.update(problem.columns[kKwargs]);
+  try {
+    EncodedChat encoded = encode_chat(chat_template, tokenizer, chat, setting);
+    problem.tokens = std::move(encoded.tokens);
+    problem.opens_thinking = encoded.opens_thinking;
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("{}: {}", where, error.what()));
+  }
 }
 
 void encode_prompts(Dataset& data, const Tokenizer& tokenizer, const ChatTemplate& chat_template,
                     const DataSection& config, int64_t vocab_size) {
   const int64_t max_prompt_length = config.max_prompt_length;
   CHECK(max_prompt_length > 0, "encode_prompts of at most {} tokens", max_prompt_length);
-  std::optional<std::tm> now;
-  if (!config.now.empty()) now = parse_iso_time(config.now, "data.now");
-  const ChatSetting setting = chat_setting(tokenizer, config.allow_special_tokens, now);
+  const ChatSetting setting = prompt_setting(tokenizer, config);
   for (Problem& problem : data.problems) {
-    if (problem.messages.empty()) {
-      problem.tokens = tokenizer.encode(problem.prompt, /*add_special_tokens=*/true);
-    } else {
-      CHECK_INPUT(chat_template.has_template(),
-                  "{}: problem {} has messages as its prompt, but the model has no chat "
-                  "template; give prompts as text",
-                  data.name, shown(problem.id));
-      ChatInput chat{.messages = problem.messages,
-                     .tools = problem.columns.value(kTools, Json()),
-                     .kwargs = config.chat_template_kwargs};
-      if (problem.columns.contains(kKwargs)) chat.kwargs.update(problem.columns[kKwargs]);
-      EncodedChat encoded = encode_problem(chat_template, tokenizer, chat, setting,
-                                           fmt::format("{}: problem {}", data.name, shown(problem.id)));
-      problem.tokens = std::move(encoded.tokens);
-      problem.opens_thinking = encoded.opens_thinking;
-    }
+    encode_prompt(problem, tokenizer, chat_template, config, setting, fmt::format("{}: problem {}", data.name, shown(problem.id)));
     check_text_ids(problem.tokens, tokenizer, vocab_size,
                    fmt::format("{}: the prompt of problem {}", data.name, shown(problem.id)));
     const auto length = static_cast<int64_t>(problem.tokens.size());

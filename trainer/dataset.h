@@ -43,12 +43,14 @@ struct Dataset {
 std::string fingerprint_problems(const std::vector<Problem>& problems);
 
 // One problem a line: {"prompt": text or messages, "id"?: text or whole number ("line N"), any
-// other columns}, with LF or CRLF. The columns "tools" and "chat_template_kwargs" of a row with
+// other columns}, with LF or CRLF, also packed with gzip; `columns`: names of columns (data_columns.h). The columns "tools" and "chat_template_kwargs" of a row with
 // messages go to the template as well. Blank lines are skipped. max_samples > 0: only the first so
 // many; lines behind them are not read. Errors have exit code 3 and the line's number: broken JSON,
 // no prompt, no conversation (chat_template_input.h), a message of the assistant at the end,
 // duplicate id, a BOM, NUL, a line of more than 16 MB; also an empty data set.
-Dataset load_jsonl(const std::filesystem::path& file, int64_t max_samples = 0);
+Dataset load_jsonl(const std::filesystem::path& file, int64_t max_samples = 0, const Json& columns = Json::object());
+// A row of it, whose columns have our names.
+Problem read_problem(Json row, const std::string& id, const std::string& where);
 
 // Built-in tasks (tasks.cpp): a pure function of the config. Train and eval never share a problem,
 // nor the same one turned round (a + b and b + a, a word and its reverse). Exit code 2: an unknown
@@ -58,6 +60,9 @@ struct TaskData {
 };
 TaskData make_task(const TaskConfig& task);
 std::vector<std::string> task_names();
+
+// The names of the columns of a source: its own, or those of all.
+const Json& columns_of(const DataSource& source, const DataSection& data);
 
 // What the config names: files or a task. `eval` has no problems when data.eval is not given;
 // max_eval_samples > 0 keeps the first so many of each set. Of a list of sources a problem's id begins with the source's name:
@@ -70,6 +75,11 @@ TaskData load_data(const DataSection& data);
 // naming data set, problem and both lengths; so is what the template refuses, messages for a model
 // without a template, a template that asks for the time when `now` is not set, and a token that a model of `vocab_size`
 // tokens does not have.
+// One of them, of any length; `where` leads the messages.
+void encode_prompt(Problem& problem, const Tokenizer& tokenizer, const ChatTemplate& chat_template, const DataSection& config,
+                   const ChatSetting& setting, const std::string& where);
+// What a template gets of the config beside a problem.
+ChatSetting prompt_setting(const Tokenizer& tokenizer, const DataSection& config);
 void encode_prompts(Dataset& data, const Tokenizer& tokenizer, const ChatTemplate& chat_template,
                     const DataSection& config, int64_t vocab_size);
 

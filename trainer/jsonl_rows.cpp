@@ -1,10 +1,11 @@
 #include "trainer/jsonl_rows.h"
 
 #include <algorithm>
-#include <unordered_map>
 
 #include "core/check.h"
 #include "core/files.h"
+#include "core/gzip.h"
+#include "trainer/data_columns.h"
 
 namespace cohort {
 namespace {
@@ -43,31 +44,50 @@ void check_no_nul_inside(const Json& value, std::string_view where) {
   }
 }
 
-void read_rows(const std::filesystem::path& file, int64_t max_rows, std::string_view needs, RowIds ids,
-               const std::function<void(Json, const std::string&, const std::string&)>& row) {
-  CHECK(max_rows >= 0, "at most {} rows of a file", max_rows);
-  const std::string content = read_file(file, kMaxFileBytes), name = file.string();
-  std::unordered_map<std::string, int64_t> line_of_id;
-  std::string_view rest = content;
-  int64_t rows = 0;
-  for (int64_t number = 1; !rest.empty(); ++number) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-    if (is_blank(line)) continue;
-    const std::string where = fmt::format("{}:{}", name, number);
-    CHECK_INPUT(line.size() <= kMaxLineBytes, "{}: a line of {} bytes; allowed are {}", where,
-                line.size(), kMaxLineBytes);
-    CHECK_INPUT(!line.starts_with(kBom), "{}: a byte order mark; save the file without it", where);
-    check_no_nul(line, where, "the line");
-    Json object = parse_json(line, where);
-    CHECK_INPUT(object.is_object(), "{}: a row is an object with {}, found {}", where, needs, object.type_name());
-    const auto given = object.find("id");
-    const std::string id = given != object.end() ? read_id(*given, where) : fmt::format("line {}", number);
-    row(std::move(object), id, where);
-    const auto [first, is_new] = line_of_id.emplace(id, number);
-    CHECK_INPUT(is_new || ids == RowIds::any, "{}: the id {} is already that of line {}", where, shown(id), first->second);
-    if (++rows == max_rows) break;
+std::string read_lines_text(const std::filesystem::path& file) {
+  std::string text = read_file(file, kMaxFileBytes);
+  return is_gzip(text) ? gunzip(text, file.string(), kMaxFileBytes) : text;
+}
+
+void each_line(std::string_view text, const std::function<bool(std::string_view, int64_t)>& line) {
+  for (int64_t number = 1; !text.empty(); ++number) {
+    const std::string_view one = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(one.size() + 1, text.size()));
+    if (!is_blank(one) && !line(one, number)) return;
   }
+}
+
+ParsedRow parse_row(std::string_view line, int64_t number, const std::string& where, std::string_view needs, const Json& columns) {
+  CHECK_INPUT(line.size() <= kMaxLineBytes, "{}: a line of {} bytes; allowed are {}", where,
+              line.size(), kMaxLineBytes);
+  CHECK_INPUT(!line.starts_with(kBom), "{}: a byte order mark; save the file without it", where);
+  check_no_nul(line, where, "the line");
+  Json object = parse_json(line, where);
+  CHECK_INPUT(object.is_object(), "{}: a row is an object with {}, found {}", where, needs, object.type_name());
+  object = map_columns(std::move(object), columns, where);
+  const auto given = object.find("id");
+  std::string id = given != object.end() ? read_id(*given, where) : fmt::format("line {}", number);
+  return {std::move(object), std::move(id)};
+}
+
+void take_id(std::unordered_map<std::string, int64_t>& line_of_id, const std::string& id, int64_t number, RowIds ids, const std::string& where) {
+  const auto [first, is_new] = line_of_id.emplace(id, number);
+  CHECK_INPUT(is_new || ids == RowIds::any, "{}: the id {} is already that of line {}", where, shown(id), first->second);
+}
+
+void read_rows(const std::filesystem::path& file, int64_t max_rows, std::string_view needs, RowIds ids,
+               const std::function<void(Json, const std::string&, const std::string&)>& row, const Json& columns) {
+  CHECK(max_rows >= 0, "at most {} rows of a file", max_rows);
+  const std::string content = read_lines_text(file), name = file.string();
+  std::unordered_map<std::string, int64_t> line_of_id;
+  int64_t rows = 0;
+  each_line(content, [&](std::string_view line, int64_t number) {
+    const std::string where = fmt::format("{}:{}", name, number);
+    ParsedRow parsed = parse_row(line, number, where, needs, columns);
+    row(std::move(parsed.object), parsed.id, where);
+    take_id(line_of_id, parsed.id, number, ids, where);
+    return ++rows != max_rows;
+  });
   CHECK_INPUT(rows > 0, "{}: the data set is empty", name);
 }
 

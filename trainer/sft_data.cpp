@@ -28,46 +28,6 @@ std::string read_text(const Json& value, const char* column, const std::string& 
   return text;
 }
 
-ExampleRow read_example(const Json& row, const std::string& id, const std::string& where) {
-  const bool conversation = row.contains("messages"), pair = row.contains("prompt") || row.contains("completion");
-  CHECK_INPUT(conversation != pair, "{}: the row has {} 'prompt' and 'completion' {} 'messages'; allowed: one of the two", where,
-              pair ? "both" : "neither", pair ? "and" : "nor");
-  ExampleRow example{.id = id};
-  if (conversation) {
-    CHECK_INPUT(row["messages"].is_array(), "{}: 'messages' is a list of messages, found {}", where, row["messages"].type_name());
-    check_conversation(row["messages"], "messages", where);
-    example.messages = row["messages"];
-    CHECK_INPUT(std::ranges::any_of(example.messages, [](const Json& message) { return message["role"] == "assistant"; }),
-                "{}: 'messages' has no message of the assistant, and there is nothing to learn", where);
-  } else {
-    for (const char* column : {"prompt", "completion"}) CHECK_INPUT(row.contains(column), "{}: the row has no '{}'", where, column);
-    const Json &prompt = row["prompt"], &completion = row["completion"];
-    if (prompt.is_array()) {
-      check_conversation(prompt, "prompt", where);
-      CHECK_INPUT(prompt.back()["role"] != "assistant", "{}: the last message of 'prompt' is the assistant's; what is to be learnt is 'completion'", where);
-      example.messages = prompt;
-    } else {
-      example.prompt = read_text(prompt, "prompt", where);
-    }
-    if (completion.is_array()) {
-      CHECK_INPUT(prompt.is_array(), "{}: 'completion' is a list of messages, but 'prompt' is a text; allowed: a text behind a text", where);
-      check_conversation(completion, "completion", where);
-      CHECK_INPUT(completion.front()["role"] == "assistant" && completion.back()["role"] == "assistant",
-                  "{}: 'completion' begins and ends with a message of the assistant, found '{}' and '{}'", where,
-                  completion.front()["role"].get<std::string>(), completion.back()["role"].get<std::string>());
-      example.first = example.messages.size();
-      for (const Json& message : completion) example.messages.push_back(message);
-    } else {
-      example.completion = read_text(completion, "completion", where);
-    }
-  }
-  if (row.contains("tools")) check_objects(row["tools"], "tools", where);
-  if (row.contains("chat_template_kwargs")) check_template_kwargs(row["chat_template_kwargs"], "chat_template_kwargs", where);
-  example.tools = row.value("tools", Json());
-  example.kwargs = row.value("chat_template_kwargs", Json::object());
-  return example;
-}
-
 // How rows become tokens with one model.
 struct Encoder {
   const LoadedModel& model;
@@ -168,11 +128,51 @@ int64_t Example::targets() const {
   return count;
 }
 
-std::vector<ExampleRow> load_example_rows(const std::filesystem::path& file, int64_t max_rows) {
+ExampleRow read_example(const Json& row, const std::string& id, const std::string& where) {
+  const bool conversation = row.contains("messages"), pair = row.contains("prompt") || row.contains("completion");
+  CHECK_INPUT(conversation != pair, "{}: the row has {} 'prompt' and 'completion' {} 'messages'; allowed: one of the two", where,
+              pair ? "both" : "neither", pair ? "and" : "nor");
+  ExampleRow example{.id = id};
+  if (conversation) {
+    CHECK_INPUT(row["messages"].is_array(), "{}: 'messages' is a list of messages, found {}", where, row["messages"].type_name());
+    check_conversation(row["messages"], "messages", where);
+    example.messages = row["messages"];
+    CHECK_INPUT(std::ranges::any_of(example.messages, [](const Json& message) { return message["role"] == "assistant"; }),
+                "{}: 'messages' has no message of the assistant, and there is nothing to learn", where);
+  } else {
+    for (const char* column : {"prompt", "completion"}) CHECK_INPUT(row.contains(column), "{}: the row has no '{}'", where, column);
+    const Json &prompt = row["prompt"], &completion = row["completion"];
+    if (prompt.is_array()) {
+      check_conversation(prompt, "prompt", where);
+      CHECK_INPUT(prompt.back()["role"] != "assistant", "{}: the last message of 'prompt' is the assistant's; what is to be learnt is 'completion'", where);
+      example.messages = prompt;
+    } else {
+      example.prompt = read_text(prompt, "prompt", where);
+    }
+    if (completion.is_array()) {
+      CHECK_INPUT(prompt.is_array(), "{}: 'completion' is a list of messages, but 'prompt' is a text; allowed: a text behind a text", where);
+      check_conversation(completion, "completion", where);
+      CHECK_INPUT(completion.front()["role"] == "assistant" && completion.back()["role"] == "assistant",
+                  "{}: 'completion' begins and ends with a message of the assistant, found '{}' and '{}'", where,
+                  completion.front()["role"].get<std::string>(), completion.back()["role"].get<std::string>());
+      example.first = example.messages.size();
+      for (const Json& message : completion) example.messages.push_back(message);
+    } else {
+      example.completion = read_text(completion, "completion", where);
+    }
+  }
+  if (row.contains("tools")) check_objects(row["tools"], "tools", where);
+  if (row.contains("chat_template_kwargs")) check_template_kwargs(row["chat_template_kwargs"], "chat_template_kwargs", where);
+  example.tools = row.value("tools", Json());
+  example.kwargs = row.value("chat_template_kwargs", Json::object());
+  return example;
+}
+
+std::vector<ExampleRow> load_example_rows(const std::filesystem::path& file, int64_t max_rows, const Json& columns) {
   std::vector<ExampleRow> rows;
   read_rows(file, max_rows, "'prompt' and 'completion', or 'messages'", RowIds::any, [&](const Json& row, const std::string& id, const std::string& where) {
     rows.push_back(read_example(row, id, where));
-  });
+  }, columns);
   return rows;
 }
 
@@ -240,8 +240,8 @@ SftData load_sft_data(const Config& config, const LoadedModel& model, const Exec
     if (!task.eval.problems.empty()) sets.eval = encode_examples(task.eval.name, example_rows(task.eval), model, config, ex);
     return sets;
   }
-  sets.train = encode_examples(data.train.path, load_example_rows(data.train.path), model, config, ex);
-  if (!data.eval.empty()) sets.eval = encode_examples(data.eval.path, load_example_rows(data.eval.path, data.max_eval_samples), model, config, ex);
+  sets.train = encode_examples(data.train.path, load_example_rows(data.train.path, 0, data.columns), model, config, ex);
+  if (!data.eval.empty()) sets.eval = encode_examples(data.eval.path, load_example_rows(data.eval.path, data.max_eval_samples, data.columns), model, config, ex);
   return sets;
 }
 

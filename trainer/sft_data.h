@@ -28,7 +28,9 @@ struct ExampleRow {
 // {"prompt": text, "completion": text}, {"prompt": messages, "completion": messages or text} or {"messages": [...]}, and for messages
 // "tools" and "chat_template_kwargs"; further columns are not read. Errors as of read_rows, with the line's number; also neither or
 // both of 'completion' and 'messages', an empty text, no conversation, and completions that do not begin or end with the assistant.
-std::vector<ExampleRow> load_example_rows(const std::filesystem::path& file, int64_t max_rows = 0);
+std::vector<ExampleRow> load_example_rows(const std::filesystem::path& file, int64_t max_rows = 0, const Json& columns = Json::object());
+// A row of it, whose columns have our names.
+ExampleRow read_example(const Json& row, const std::string& id, const std::string& where);
 // Prompts and solutions of a built-in task.
 std::vector<ExampleRow> example_rows(const Dataset& task);
 

@@ -146,6 +146,7 @@ trainer:
   const Config config = parse_config(converted.yaml, "converted");
   EXPECT_EQ(config.model.path, "Qwen/Qwen3-8B") << "not the critic's";
   EXPECT_EQ(config.data.train, "data/gsm8k/train.jsonl");
+  EXPECT_EQ(config.data.columns, Json({{"answer", "reward_model.ground_truth"}}));
   EXPECT_EQ(config.data.eval, "data/gsm8k/test.jsonl");
   EXPECT_EQ(config.data.max_prompt_length, 512);
   EXPECT_EQ(config.rollout.num_generations, 5);

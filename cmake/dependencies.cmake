@@ -1,0 +1,20 @@
+# What cohort's libraries are linked with. find_package(cohort) reads it as well: they are static, and whoever links them needs the same.
+get_property(languages GLOBAL PROPERTY ENABLED_LANGUAGES)
+if(NOT C IN_LIST languages)
+  enable_language(C)  # FindMPI looks for the C interface with it
+endif()
+find_package(Threads REQUIRED)
+find_package(MPI REQUIRED COMPONENTS C)
+find_package(yaml-cpp REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(fmt REQUIRED)
+find_package(CURL REQUIRED)
+find_package(ZLIB REQUIRED)
+# Libraries without a CMake package.
+foreach(library utf8proc pcre2-8 xxhash hwloc gmp seccomp)
+  if(NOT TARGET cohort::${library})
+    find_library(COHORT_LIB_${library} ${library} REQUIRED)
+    add_library(cohort::${library} UNKNOWN IMPORTED)
+    set_target_properties(cohort::${library} PROPERTIES IMPORTED_LOCATION ${COHORT_LIB_${library}})
+  endif()
+endforeach()
