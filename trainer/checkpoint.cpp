@@ -10,6 +10,7 @@
 #include "core/hash.h"
 #include "trainer/build_info.h"
 #include "trainer/checkpoint_layout.h"
+#include "trainer/step_batch.h"
 
 namespace cohort {
 namespace {
@@ -92,6 +93,10 @@ void check_manifest(const Json& manifest, std::string_view where, const RunIdent
   CHECK_USAGE(by_epochs || step <= config.trainer.max_steps,
               "{}: the checkpoint is of step {}, trainer.max_steps is {}; raise it, or resume from an earlier checkpoint", where,
               step, config.trainer.max_steps);
+  CHECK_USAGE(!samples_ahead(config, step) || (manifest.contains("files") && manifest["files"].contains("batch")),
+              "{}: the run ended with step {}, and with rollout.staleness 1 the completions of step {} are of the weights before it: they were not "
+              "sampled; resume from an earlier checkpoint (run.resume: PATH), or begin another run with the model in final/",
+              where, step, step + 1);
 }
 
 }  // namespace
