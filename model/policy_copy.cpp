@@ -1,6 +1,8 @@
 #include "model/policy_copy.h"
 
 #include "core/check.h"
+#include "model/device.h"
+#include "model/ops/merge.h"
 
 namespace cohort {
 

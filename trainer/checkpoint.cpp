@@ -156,6 +156,7 @@ void CheckpointWriter::commit() {
                      {"data", identity_.data},
                      {"reference", identity_.reference},
                      {"base", identity_.base},
+                     {"teacher", identity_.teacher},
                      {"ranks", comm_.size()},
                      {"build", build_info()},
                      {"config", identity_.config},
@@ -215,6 +216,10 @@ CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& i
   CHECK_INPUT(get_string_or(manifest, "base", where, "") == identity.base,
               "{}: the base model under the adapter has other weights than when the checkpoint was written; put back the files that the run "
               "began with, or start anew with run.resume=never", where);
+
+  CHECK_INPUT(get_string_or(manifest, "teacher", where, "") == identity.teacher,
+              "{}: the teacher (algorithm.teacher) has other weights than when the checkpoint was written; put back the files that the run began with, or "
+              "start anew with run.resume=never", where);
 
   for (int k = optimizer.owned_shards().first; k < optimizer.owned_shards().last; ++k) {
     const fs::path path = shard_file(checkpoint, k);

@@ -149,6 +149,9 @@ struct AlgorithmSection {
   std::string filter_groups_metric = "reward";
   int64_t filter_groups_max_batches = 10;
 
+  std::string teacher;  // a Hugging Face folder; "": none (distillation.h)
+  float teacher_coef = 1.0f;
+
   std::string old_policy = "auto";          // auto | recorded | proximal (rollout_correction.h)
   std::string rollout_correction = "none";  // none | token_truncate | token_mask | sequence_truncate | sequence_mask
   float rollout_correction_max = 2.0f, rollout_correction_min = 0.0f;

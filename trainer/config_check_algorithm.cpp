@@ -171,6 +171,7 @@ void check_switched_off(const Config& config, const Refuse& refuse) {
         "with a rollout_correction");
   needs(a.rollout_correction != "none", &AlgorithmSection::rollout_correction_min, "rollout_correction_min", "algorithm.rollout_correction is none",
         "with a rollout_correction");
+  needs(!a.teacher.empty(), &AlgorithmSection::teacher_coef, "teacher_coef", "algorithm.teacher is null", "with a teacher");
   needs(a.select_completions != "all", &AlgorithmSection::num_selected, "num_selected", "algorithm.select_completions is all",
         "select_completions: best or max_variance");
 }

@@ -28,6 +28,9 @@ void check_staleness(const Config& config, const Refuse& refuse) {
 }  // namespace
 
 void check_off_policy(const Config& config, const Refuse& refuse) {
+  if (!config.algorithm.teacher.empty() && config.run.device != "cpu")
+    refuse({"algorithm.teacher", "run.device"},
+           fmt::format("algorithm.teacher: found a teacher with run.device {}; allowed: run.device: cpu, where a teacher is computed", config.run.device));
   check_staleness(config, refuse);
   const AlgorithmSection& a = config.algorithm;
   const bool older = config.rollout.staleness > 0 || a.filter_groups;

@@ -73,6 +73,11 @@ void TrainRun::set_advantages(std::vector<Group>& groups) {
   }
   select_completions(groups, config_.algorithm);
   for (const bool constant : set_group_advantages(groups, config_)) zero_std.add(constant ? 1 : 0);
+  if (teacher_) {
+    enter("update", next_step(), config_.comm.update_timeout_s);
+    const auto logprobs = teacher_->logprobs(groups, names_, next_step(), comm_, exec());
+    metrics_.set("teacher/reverse_kl", add_teacher_advantages(groups, logprobs, config_.algorithm));
+  }
   for (const Group& group : groups) {
     group_totals.clear();
     for (size_t i = 0; i < group.scores.size(); ++i) {

@@ -9,6 +9,7 @@
 
 #include "trainer/curriculum.h"
 #include "trainer/dataset.h"
+#include "trainer/distillation.h"
 #include "trainer/evaluate.h"
 #include "trainer/experience.h"
 #include "trainer/generator_setup.h"
@@ -68,6 +69,7 @@ class TrainRun : public RunFrame {
   TaskData data_;
   RewardSet rewards_;
   std::unique_ptr<Policy> reference_;  // only with algorithm.beta > 0 and no adapter; follows the policy with ref_model_sync_steps
+  std::optional<Teacher> teacher_;     // with algorithm.teacher
   std::unique_ptr<Updater> updater_;
   std::unique_ptr<Generator> generator_;
   std::optional<StepBatch> next_;  // of the next step, where it was made or begun before that

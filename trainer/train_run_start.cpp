@@ -26,6 +26,10 @@ void TrainRun::load() {
   for (Dataset* data : {&data_.train, &data_.eval})
     encode_prompts(*data, model_->tokenizer, model_->chat_template, config_.data, model_->policy->config.vocab_size);
   identify(data_.train.fingerprint);
+  if (!config_.algorithm.teacher.empty()) {
+    teacher_.emplace(config_, *model_, ex_);
+    identity_.teacher = weights_fingerprint(teacher_->policy());
+  }
   CHECK_USAGE(!stop_tokens(*model_).empty(), "{}: neither config.json nor the tokenizer names a token that ends a completion",
               model_->source.string());
   make_generator(Sampling::training, data_.train)->cache_size().require_free();
