@@ -22,7 +22,7 @@ TEST(Distillation, AStudentComesToItsTeacher) {
   ASSERT_EQ(run_cohort({"train", config, "--quiet", "run.name=teacher"}).exit_code, 0);
   const std::string teacher = folder / "runs/teacher/final";
   // A smaller model from scratch. Its rewards do not count: all that teaches is the teacher.
-  const std::vector<std::string> student = {"trainer.warm_start=null", "algorithm.teacher=" + teacher, "run.seed=7", "model.init.hidden_size=16",
+  const std::vector<std::string> student = {"trainer.warm_start=null", "algorithm.teacher=" + teacher, "run.seed=7", "model.init.num_layers=1",
                                             "reward=[{name: last_number, weight: 0}]", "trainer.max_steps=24", "trainer.save_steps=12",
                                             "optim.learning_rate=1.0e-2", "rollout.staleness=1", "algorithm.rollout_correction=token_truncate"};
   const auto train = [&](int ranks, const std::string& name, std::vector<std::string> more = {}) {
@@ -47,7 +47,7 @@ TEST(Distillation, AStudentComesToItsTeacher) {
   const std::string weights = read_all(other + "/model.safetensors");
   write_all(other + "/model.safetensors", weights.substr(0, weights.size() - 1) + static_cast<char>(weights.back() ^ 1));
   const auto with_teacher = [&](const std::string& path, const std::string& name) {
-    return run_cohort({"train", config, "--quiet", "trainer.warm_start=null", "model.init.hidden_size=16", "run.seed=7", "reward=[{name: last_number, weight: 0}]",
+    return run_cohort({"train", config, "--quiet", "trainer.warm_start=null", "model.init.num_layers=1", "run.seed=7", "reward=[{name: last_number, weight: 0}]",
                        "trainer.max_steps=24", "trainer.save_steps=12", "optim.learning_rate=1.0e-2", "rollout.staleness=1",
                        "algorithm.rollout_correction=token_truncate", "algorithm.teacher=" + path, "run.name=" + name,
                        "run.resume=" + (name == "one" ? folder / "runs/one/checkpoints/step_12" : std::string("auto"))});
