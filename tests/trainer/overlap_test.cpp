@@ -10,6 +10,13 @@
 namespace cohort {
 namespace {
 
+// Without the end of the table, which only evens out its shards.
+std::vector<std::byte> weights_of(const Policy& policy) {
+  std::vector<std::byte> bytes = FlatWeights(policy).bytes;
+  bytes.resize(static_cast<size_t>(policy.table.entries.back().offset + policy.table.entries.back().size()) * dtype_size(policy.dtype));
+  return bytes;
+}
+
 TEST(Overlap, TheRanksThreadsAreSharedOut) {
   for (const auto& [threads, sampling, training] : {std::tuple(1, 1, 1), {2, 1, 1}, {3, 2, 1}, {8, 4, 4}}) {
     EXPECT_EQ(sampling_threads(threads), sampling);
@@ -22,13 +29,13 @@ TEST(Overlap, TheCopyIsThePolicyOfThatMomentBitForBit) {
     TinyRun run(dtype, 2);
     Overlap overlap(*run.policy, run.owner.exec());
     const std::string before = weights_fingerprint(*run.policy);
-    EXPECT_EQ(FlatWeights(overlap.policy()).bytes, run.weights());
+    EXPECT_EQ(weights_of(overlap.policy()), weights_of(*run.policy));
     run.update(run.sample(1, {{1, 0, 0, 1}}), 1);
-    EXPECT_NE(FlatWeights(overlap.policy()).bytes, run.weights()) << "it does not learn";
+    EXPECT_NE(weights_of(overlap.policy()), weights_of(*run.policy)) << "it does not learn";
     EXPECT_EQ(overlap.policy().version, 0);
     overlap.begin(*run.policy, [](const auto&, const auto&) {});
     overlap.wait([](Overlap::Stage) {});
-    EXPECT_EQ(FlatWeights(overlap.policy()).bytes, run.weights());
+    EXPECT_EQ(weights_of(overlap.policy()), weights_of(*run.policy));
     EXPECT_EQ(overlap.policy().version, 1);
     EXPECT_NE(weights_fingerprint(*run.policy), before);
   }
