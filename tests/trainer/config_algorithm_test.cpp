@@ -45,8 +45,8 @@ TEST(ConfigAlgorithm, CompletionsOfAnOlderPolicy) {
       {"algorithm: {rollout_correction: token_truncate, old_policy: recorded}\nrollout: {staleness: 1}",
        "would be counted twice; allowed: token_mask, sequence_mask, or old_policy: auto"},
       {"algorithm: {rollout_correction_max: 3.0}\nrollout: {staleness: 1}", "algorithm.rollout_correction_max: found 3, but algorithm.rollout_correction is none"},
-      {"algorithm: {rollout_correction: token_mask, rollout_correction_max: 0.5}\nrollout: {staleness: 1}", "algorithm.rollout_correction_max: found 0.5"},
-      {"algorithm: {rollout_correction: token_mask, rollout_correction_min: 1.5}\nrollout: {staleness: 1}", "algorithm.rollout_correction_min: found 1.5"},
+      {"algorithm: {rollout_correction: token_mask, rollout_correction_max: 0.5}\nrollout: {staleness: 1}", "algorithm.rollout_correction_max: found the number 0.5"},
+      {"algorithm: {rollout_correction: token_mask, rollout_correction_min: 1.5}\nrollout: {staleness: 1}", "algorithm.rollout_correction_min: found the number 1.5"},
   });
   EXPECT_NO_THROW(with("algorithm: {loss_type: reinforce, rollout_correction: sequence_truncate}\nrollout: {staleness: 1}"));
   EXPECT_NO_THROW(with("algorithm: {old_policy: recorded, rollout_correction: token_mask}\nrollout: {staleness: 1}"));

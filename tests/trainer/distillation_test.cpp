@@ -1,5 +1,5 @@
-// On-policy distillation: the advantages are the formula's, their mean gradient is that of the reverse KL over the whole vocabulary, and a
-// student comes to its teacher.
+// On-policy distillation: the advantages are the formula's, their mean gradient is that of the reverse KL over the whole vocabulary.
+// Whole runs: tests/cli/distillation_test.cpp.
 #include "trainer/distillation.h"
 
 #include <cmath>
@@ -91,7 +91,7 @@ TEST(Distillation, TheTeachersPartComesToThoseOfTheRewards) {
   EXPECT_EQ(add_teacher_advantages(groups, teacher, {.teacher_coef = 2}), 1.0 / 3);
   EXPECT_EQ(groups[0].token_advantages, (std::vector<std::vector<float>>{{0.5f, 2.5f}, {-4.5f}}));
   // A group without a signal of its own has the teacher's, if that differs.
-  groups[0].advantages = {0, 0}, groups[0].token_advantages.clear();
+  groups[0].advantages = {0, 0}, groups[0].token_advantages.clear(), groups[0].has_signal = false;
   add_teacher_advantages(groups, std::vector<std::vector<std::vector<float>>>{{{-1, -2}, {-3}}}, {});
   EXPECT_FALSE(groups[0].has_signal) << "what is not selected teaches nothing";
 }

@@ -6,8 +6,8 @@
 
 #include <cmath>
 #include <limits>
-#include <set>
 
+#include "core/hash.h"
 #include "tests/core/expect_error.h"
 #include "tests/trainer/loss_goldens.h"
 #include "tests/trainer/tiny_run.h"
@@ -173,8 +173,12 @@ TEST(RolloutCorrection, EveryKeyChangesTheResultOfOlderCompletions) {
                                     {.rollout_correction = "token_mask", .rollout_correction_max = 1.05f, .num_iterations = 2},
                                     {.rollout_correction = "sequence_mask", .rollout_correction_max = 1.05f, .num_iterations = 2},
                                     {.old_policy = "recorded", .rollout_correction = "token_mask", .rollout_correction_max = 1.05f, .num_iterations = 2}};
-  std::set<std::vector<std::byte>> seen;
-  for (const A& algorithm : different) EXPECT_TRUE(seen.insert(weights(algorithm)).second) << algorithm.rollout_correction << algorithm.old_policy;
+  std::vector<std::string> seen;
+  for (const A& algorithm : different) {
+    const std::vector<std::byte> bytes = weights(algorithm);
+    seen.push_back(fingerprint(bytes));
+    EXPECT_EQ(std::ranges::count(seen, seen.back()), 1) << algorithm.rollout_correction << algorithm.old_policy;
+  }
 }
 
 TEST(RolloutCorrection, OfThePolicyThatLearnsChangesNoBit) {
