@@ -6,6 +6,7 @@
 #include "rollout/cache_size.h"
 #include "trainer/adapter.h"
 #include "trainer/loss.h"
+#include "trainer/rollout_correction.h"
 
 namespace cohort {
 namespace {
@@ -69,7 +70,8 @@ StepTime predict_step(const TrainingPlan& plan, const StepShape& shape, const Ra
   // The first update alone is of the policy that sampled.
   const double forwards = iterations - (shape.reused ? 1 / parts : 0) + (config.trainer.gradient_checkpointing ? iterations : 0);
   // Passes before the gradient: every token's entropy for its quantile; or what the later updates' ratios of sequences need.
-  const double looks = a.top_entropy_quantile < 1 ? iterations : make_loss_config(a).sequence_level ? (updates - 1) / parts : 0;
+  const double looks = (a.top_entropy_quantile < 1 ? iterations : make_loss_config(a).sequence_level ? (updates - 1) / parts : 0) +
+                       (old_policy_takes_a_pass(a) ? 1 : 0);
   const double layers = rows * (2 * m.layers + attention);  // one pass forward; backward is two of them
   // An adapter's own products are thin; frozen weights have no gradient, but a frozen head's logits are computed twice.
   const bool frozen = config.model.lora.has_value();

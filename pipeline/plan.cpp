@@ -203,7 +203,7 @@ void check_kinds(const Stage& stage, const std::vector<Stage>& earlier) {
   check(stage.filter.input, false, kRows), check(stage.input, false, kRows);
   for (const auto& [key, value] : stage.set) {
     if (!value.is_string()) continue;
-    if (key == "model.path") check(value.get<std::string>(), true, kModel);
+    if (key == "model.path" || key == "algorithm.teacher") check(value.get<std::string>(), true, kModel);
     if (key == "data.train" || key == "data.eval") check(value.get<std::string>(), false, kRows);
   }
 }

@@ -58,6 +58,7 @@ std::vector<fs::path> files_of(const ReadyStage& ready) {
     if (is_adapter_folder(config.model.path))
       files.push_back(adapter_base(config.model.path, read_adapter_config(config.model.path), {}));
   }
+  if (ready.stage.kind == StageKind::train && !config.algorithm.teacher.empty()) files.emplace_back(config.algorithm.teacher);
   for (const DataFiles* data : {&config.data.train, &config.data.eval}) {
     if (!data->path.empty()) files.emplace_back(data->path);
     for (const DataSource& source : data->sources) files.emplace_back(source.path);

@@ -10,6 +10,7 @@
 #include "core/hash.h"
 #include "trainer/build_info.h"
 #include "trainer/checkpoint_layout.h"
+#include "trainer/step_batch.h"
 
 namespace cohort {
 namespace {
@@ -92,6 +93,10 @@ void check_manifest(const Json& manifest, std::string_view where, const RunIdent
   CHECK_USAGE(by_epochs || step <= config.trainer.max_steps,
               "{}: the checkpoint is of step {}, trainer.max_steps is {}; raise it, or resume from an earlier checkpoint", where,
               step, config.trainer.max_steps);
+  CHECK_USAGE(!samples_ahead(config, step) || (manifest.contains("files") && manifest["files"].contains("batch")),
+              "{}: the run ended with step {}, and with rollout.staleness 1 the completions of step {} are of the weights before it: they were not "
+              "sampled; resume from an earlier checkpoint (run.resume: PATH), or begin another run with the model in final/",
+              where, step, step + 1);
 }
 
 }  // namespace
@@ -151,6 +156,7 @@ void CheckpointWriter::commit() {
                      {"data", identity_.data},
                      {"reference", identity_.reference},
                      {"base", identity_.base},
+                     {"teacher", identity_.teacher},
                      {"ranks", comm_.size()},
                      {"build", build_info()},
                      {"config", identity_.config},
@@ -210,6 +216,10 @@ CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& i
   CHECK_INPUT(get_string_or(manifest, "base", where, "") == identity.base,
               "{}: the base model under the adapter has other weights than when the checkpoint was written; put back the files that the run "
               "began with, or start anew with run.resume=never", where);
+
+  CHECK_INPUT(get_string_or(manifest, "teacher", where, "") == identity.teacher,
+              "{}: the teacher (algorithm.teacher) has other weights than when the checkpoint was written; put back the files that the run began with, or "
+              "start anew with run.resume=never", where);
 
   for (int k = optimizer.owned_shards().first; k < optimizer.owned_shards().last; ++k) {
     const fs::path path = shard_file(checkpoint, k);

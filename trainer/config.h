@@ -115,13 +115,14 @@ struct RolloutSection {
   float eval_temperature = 0.0f;  // 0: greedy
   float eval_top_p = -1.0f, eval_min_p = -1.0f;  // -1: as in training
   int64_t eval_top_k = -1, num_generations_eval = 1;
+  int64_t staleness = 0;  // 1: the next step's completions are sampled while this step's are learnt from
   std::string load_balancing = "static";  // static | work_stealing: which rank makes which completions; changes no bit
   std::vector<std::string> stop;        // a completion ends when its text holds one
   std::vector<int64_t> stop_token_ids;  // beside EOS
   bool operator==(const RolloutSection&) const = default;
 };
 
-// Formulas: policy_loss.h, kl.h, loss.h, advantage.h, entropy.h. docs/algorithms.md has them beside the peers' names.
+// Formulas: policy_loss.h, kl.h, loss.h, advantage.h, entropy.h, rollout_correction.h. docs/algorithms.md has them beside the peers' names.
 struct AlgorithmSection {
   std::string loss_type = "dapo";  // grpo | bnpo | dapo | dr_grpo | cispo | sapo | gspo | reinforce
   std::string loss_agg_mode = "auto", importance_sampling_level = "auto";  // auto: the loss_type's own
@@ -149,6 +150,13 @@ struct AlgorithmSection {
   bool filter_groups = false;
   std::string filter_groups_metric = "reward";
   int64_t filter_groups_max_batches = 10;
+
+  std::string teacher;  // a Hugging Face folder; "": none (distillation.h)
+  float teacher_coef = 1.0f;
+
+  std::string old_policy = "auto";          // auto | recorded | proximal (rollout_correction.h)
+  std::string rollout_correction = "none";  // none | token_truncate | token_mask | sequence_truncate | sequence_mask
+  float rollout_correction_max = 2.0f, rollout_correction_min = 0.0f;
 
   int64_t num_iterations = 1, steps_per_generation = 1;
   bool mask_truncated_completions = false;

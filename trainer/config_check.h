@@ -21,6 +21,8 @@ void check_config(const Config& config, const std::string& file, const KeyPlaces
 // The part of it that is about losses, advantages, KL and entropy: refuse(keys at fault, why) throws.
 using Refuse = std::function<void(std::initializer_list<const char*> keys, const std::string& why)>;
 void check_algorithm(const Config& config, const Refuse& refuse);
+// Of completions of an older policy, and of a teacher.
+void check_off_policy(const Config& config, const Refuse& refuse);
 
 // The part that is about `cohort sft`: refuses by name every key that is given and not read.
 void check_sft(const Config& config, const KeyPlaces& places, const Refuse& refuse);

@@ -32,10 +32,10 @@ void check_ratio(const AlgorithmSection& a, const Refuse& refuse) {
            fmt::format("algorithm.loss_type reinforce has no ratio to correct for completions of an older policy, found num_iterations {} and "
                        "steps_per_generation {}; allowed: 1 and 1; to use completions again take loss_type cispo or dapo, with any advantage",
                        a.num_iterations, a.steps_per_generation));
-  if (a.loss_type == "reinforce" && a.filter_groups)
+  if (a.loss_type == "reinforce" && a.filter_groups && a.rollout_correction == "none")
     refuse({"algorithm.filter_groups", "algorithm.loss_type"},
            "algorithm.filter_groups: found true with loss_type reinforce, which has no ratio to correct for groups that are carried over from an "
-           "older policy; allowed: false; to filter take loss_type cispo or dapo, with any advantage");
+           "older policy; allowed: false; to filter take rollout_correction, or loss_type cispo or dapo, with any advantage");
   if (a.loss_type == "cispo" && a.epsilon_high <= 1)
     refuse({"algorithm.epsilon_high", "algorithm.loss_type"},
            fmt::format("algorithm.epsilon_high: found {}; with loss_type cispo it is the cap of the ratio itself, not of its distance from 1; "
@@ -167,6 +167,11 @@ void check_switched_off(const Config& config, const Refuse& refuse) {
         "with filter_groups: true");
   needs(a.filter_groups, &AlgorithmSection::filter_groups_max_batches, "filter_groups_max_batches", "algorithm.filter_groups is false",
         "with filter_groups: true");
+  needs(a.rollout_correction != "none", &AlgorithmSection::rollout_correction_max, "rollout_correction_max", "algorithm.rollout_correction is none",
+        "with a rollout_correction");
+  needs(a.rollout_correction != "none", &AlgorithmSection::rollout_correction_min, "rollout_correction_min", "algorithm.rollout_correction is none",
+        "with a rollout_correction");
+  needs(!a.teacher.empty(), &AlgorithmSection::teacher_coef, "teacher_coef", "algorithm.teacher is null", "with a teacher");
   needs(a.select_completions != "all", &AlgorithmSection::num_selected, "num_selected", "algorithm.select_completions is all",
         "select_completions: best or max_variance");
 }
@@ -182,6 +187,7 @@ void check_algorithm(const Config& config, const Refuse& refuse) {
   check_filter(config, refuse);
   check_selection(config, refuse);
   check_switched_off(config, refuse);
+  check_off_policy(config, refuse);
   const int64_t prompts = config.trainer.prompts_per_step;
   if (prompts % a.steps_per_generation != 0)
     refuse({"algorithm.steps_per_generation", "trainer.prompts_per_step"},

@@ -190,6 +190,8 @@ std::vector<KeyRow> make_keys() {
       {.section = "rollout", .name = "max_num_batched_tokens", .value = rollout<&G::max_num_batched_tokens>,
        .bounds = from(1, kMaxSize), .decides_bits = false,
        .help = "rows of one forward pass: memory and speed, not the result"},
+      {.section = "rollout", .name = "staleness", .value = rollout<&G::staleness>, .bounds = from(0, 1),
+       .help = "1: the next step's completions are sampled while this step's are learnt from, by the weights before its update; 0: one after the other"},
       {.section = "rollout", .name = "load_balancing", .value = rollout<&G::load_balancing>, .words = {"static", "work_stealing"},
        .decides_bits = false,
        .help = "static: each rank samples its share; work_stealing: one that has room takes what others have not begun"},

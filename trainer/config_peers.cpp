@@ -11,6 +11,8 @@ const std::vector<PeerName>& peer_names() {
       "micro-batches change nothing here; trainer.pack_tokens bounds the rows of one training pass";
   static const std::string no_engine =
       "sampling and training are one engine here, and nothing needs to be set";
+  static const std::string older =
+      "sampling and training are one engine here; for completions of an older policy (rollout.staleness) there is algorithm.rollout_correction";
   static const std::string absent = "cohort does not have it";
   static const std::vector<PeerName> names = {
       // Sections.
@@ -56,6 +58,13 @@ const std::vector<PeerName>& peer_names() {
       {"include_stop_str_in_output", "", "the text always holds the stop string that ended it"},
       {"min_tokens", "rollout.min_completion_length", ""},
       {"vllm_importance_sampling_correction", "", no_engine},
+      {"vllm_importance_sampling_mode", "", older},
+      {"vllm_importance_sampling_clip_max", "", older},
+      {"vllm_importance_sampling_clip_min", "", older},
+      {"vllm_importance_sampling_cap", "", older},
+      {"rollout_is", "", older},
+      {"rollout_is_threshold", "", older},
+      {"max_staleness", "rollout.staleness", "0 or 1"},
       {"enable_prefix_caching", "", "a group's prompt is always run once"},
       {"full_determinism", "run.numerics", "strict, the default, is deterministic"},
 

@@ -3,8 +3,7 @@
 #include <algorithm>
 
 #include "core/check.h"
-#include "core/files.h"
-#include "core/hash.h"
+#include "trainer/group_json.h"
 
 namespace cohort {
 
@@ -68,18 +67,12 @@ double Curriculum::set_aside() const {
 Json Curriculum::save(const std::filesystem::path& folder) const {
   Json problems = Json::array();
   for (const State& s : states_) problems.push_back(s.judged == 0 ? Json() : Json::array({s.passed, s.judged, s.skips}));
-  const std::string text = dump_json({{"position", position_}, {"problems", problems}});
-  write_file_atomic(folder / "curriculum.json", text);
-  return {{"hash", fingerprint(text)}};
+  return write_checkpoint_json(folder, "curriculum.json", {{"position", position_}, {"problems", problems}});
 }
 
 void Curriculum::load(const std::filesystem::path& folder, const Json& record) {
   const std::string where = (folder / "curriculum.json").string();
-  const std::string text = read_file(where);
-  CHECK_INPUT(record.is_object() && fingerprint(text) == get_string(record, "hash", where),
-              "{}: the content does not match the hash in manifest.json: the file is corrupted; resume from another checkpoint with run.resume: PATH",
-              where);
-  const Json json = parse_json(text, where);
+  const Json json = read_checkpoint_json(folder, "curriculum.json", record);
   position_ = get_int(json, "position", where, 0, INT64_MAX);
   const Json& problems = json.at("problems");
   CHECK_INPUT(problems.size() == states_.size(), "{}: {} problems, the training data have {}", where, problems.size(), states_.size());

@@ -175,9 +175,27 @@ void ExpectedLengths::learn(std::span<const Problem* const> problems, int64_t sa
   if (!rollouts.empty()) mean_ = all / static_cast<double>(rollouts.size());
 }
 
+// What one rank has made of a call, before the others know of it.
+struct ExperienceMaker::Share {
+  std::vector<const Problem*> problems;
+  int64_t samples = 0, total = 0;  // completions of each problem; of all
+  std::vector<size_t> made;        // by this rank
+  std::vector<Rollout> rollouts;   // of all, those of others empty; or none
+  std::vector<std::string> texts;
+  Scores scores;
+  std::unique_ptr<WorkStealing> stealing;
+};
+
 std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const> problems, int64_t samples, uint32_t step,
                                                  const std::function<void(int64_t, int64_t)>& progress,
                                                  const std::function<void(Stage)>& entering) {
+  return exchange(sample(problems, samples, step, progress, entering), entering);
+}
+
+std::shared_ptr<ExperienceMaker::Share> ExperienceMaker::sample(std::span<const Problem* const> problems, int64_t samples, uint32_t step,
+                                                                const std::function<void(int64_t, int64_t)>& progress,
+                                                                const std::function<void(Stage)>& entering,
+                                                                const std::function<bool()>& cancelled) {
   stats = {};
   Clock::time_point start = Clock::now();
   // Shares are cut between completions, not between groups, so that few prompts still keep all ranks busy.
@@ -185,13 +203,15 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
   const int64_t begin = total * comm.rank() / comm.size(), end = total * (comm.rank() + 1) / comm.size();
   RequestShare share;
   for (int64_t i = begin; i < end; ++i) share.mine.push_back(static_cast<size_t>(i));
-  std::optional<WorkStealing> stealing;
+  auto result = std::make_shared<Share>();
+  result->problems.assign(problems.begin(), problems.end());
+  result->samples = samples, result->total = total;
   if (work_stealing && comm.size() > 1) {
-    stealing.emplace(comm, [&](bool waits) {
+    result->stealing = std::make_unique<WorkStealing>(comm, [&](bool waits) {
       if (entering) entering(waits ? Stage::idle : Stage::sampling);
     });
     share.exchange = [&](std::deque<size_t>& waiting, size_t movable, size_t room, bool idle) {
-      return stealing->exchange(waiting, movable, room, idle);
+      return result->stealing->exchange(waiting, movable, room, idle);
     };
   }
   std::vector<GenerateRequest> requests;
@@ -205,26 +225,25 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
   const auto report = [&](int64_t done) {
     if (progress) progress(done == end - begin ? total : std::min(total, done * comm.size()), total);
   };
-  std::vector<Rollout> rollouts;
-  std::vector<std::string> texts(requests.size());
-  std::vector<size_t> made;  // by this rank
+  result->texts.resize(requests.size());
   Scorer scorer(rewards, *ex.pool, total, reward_timeout_s);
   const auto completed = [&](size_t i, const Rollout& rollout) {
     const Problem& problem = *problems[i / static_cast<size_t>(samples)];
-    made.push_back(i);
-    texts[i] = tokenizer.decode(rollout.tokens, /*skip_special_tokens=*/true);
+    result->made.push_back(i);
+    std::string& text = result->texts[i];
+    text = tokenizer.decode(rollout.tokens, /*skip_special_tokens=*/true);
     scorer.add(static_cast<int64_t>(i), {.prompt = problem.prompt,
-                                         .completion = texts[i],
+                                         .completion = text,
                                          .finish_reason = finish_reason_name(rollout.finish_reason),
                                          .columns = &problem.columns,
                                          .opens_thinking = problem.opens_thinking,
                                          .ids = rollout.tokens,
                                          .messages = problem.messages.empty() ? nullptr : &problem.messages});
   };
-  if (begin < end || stealing) {
+  if (begin < end || result->stealing) {
     const Span span(ex.trace, "rollout");
     try {
-      rollouts = generator.generate(requests, step, ex, report, {}, tape, completed, &share);
+      result->rollouts = generator.generate(requests, step, ex, report, cancelled, tape, completed, &share);
     } catch (const NonFiniteLogits& error) {
       const int64_t at = error.sequence();
       fail(error.code(),
@@ -233,14 +252,22 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
            problems[static_cast<size_t>(at / samples)]->id, at % samples, error.what());
     }
   }
-  for (const Rollout& rollout : rollouts) stats.decode_tokens += static_cast<int64_t>(rollout.tokens.size());
+  for (const Rollout& rollout : result->rollouts) stats.decode_tokens += static_cast<int64_t>(rollout.tokens.size());
   stats.rollout_seconds = seconds_since(start);
 
+  if (cancelled && cancelled()) return result;
   if (entering) entering(Stage::scoring);
   start = Clock::now();
-  std::optional<Span> span(std::in_place, ex.trace, "reward");
-  Scores scores = scorer.finish();
-  stats.judging_seconds = scores.seconds;
+  const Span span(ex.trace, "reward");
+  result->scores = scorer.finish();
+  stats.judging_seconds = result->scores.seconds;
+  stats.reward_seconds = seconds_since(start);
+  return result;
+}
+
+std::vector<ScoredRollout> ExperienceMaker::exchange(std::shared_ptr<Share> share, const std::function<void(Stage)>& entering) {
+  auto& [problems, samples, total, made, rollouts, texts, scores, stealing] = *share;
+  const Clock::time_point start = Clock::now();
   Writer mine;
   const GenerateStats& generated = generator.stats();
   mine.put(rollouts.empty() ? 0.0 : generated.pass_seconds);
@@ -258,9 +285,9 @@ std::vector<ScoredRollout> ExperienceMaker::make(std::span<const Problem* const>
     put_rollout(mine, scored);
     slots.push_back(std::move(scored.rollout.slots));
   }
-  stats.reward_seconds = seconds_since(start);
+  stats.reward_seconds += seconds_since(start);
   if (entering) entering(Stage::exchange);
-  span.emplace(ex.trace, "comm");
+  const Span span(ex.trace, "comm");
 
   std::vector<ScoredRollout> all(static_cast<size_t>(total));
   std::vector<bool> arrived(all.size());

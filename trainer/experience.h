@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -79,6 +80,15 @@ struct ExperienceMaker {
   std::vector<ScoredRollout> make(std::span<const Problem* const> problems, int64_t samples, uint32_t step,
                                   const std::function<void(int64_t done, int64_t total)>& progress = {},
                                   const std::function<void(Stage)>& entering = {});
+  // make() in its two halves, for who samples on another thread than the one that meets the other ranks (trainer/overlap.h). sample() makes
+  // and scores this rank's completions and exchanges nothing, so it is not for work_stealing; when `cancelled`, asked between passes,
+  // says true it returns early, and what it returns is of no use. exchange() gives what make() would.
+  struct Share;
+  std::shared_ptr<Share> sample(std::span<const Problem* const> problems, int64_t samples, uint32_t step,
+                                const std::function<void(int64_t done, int64_t total)>& progress = {},
+                                const std::function<void(Stage)>& entering = {}, const std::function<bool()>& cancelled = {});
+  std::vector<ScoredRollout> exchange(std::shared_ptr<Share> share, const std::function<void(Stage)>& entering = {});
+
   ExpectedLengths* lengths = nullptr;  // asked and told; outlives the maker
   ActivationTape* tape = nullptr;      // keeps rows of what this rank generates: those rollouts have slots
   bool work_stealing = false;          // completions that no rank has begun go to ranks that have room (work_stealing.h)

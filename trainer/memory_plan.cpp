@@ -22,7 +22,9 @@
 #include "trainer/loss.h"
 #include "trainer/model_setup.h"
 #include "trainer/optimizer.h"
+#include "trainer/overlap.h"
 #include "trainer/pack_runner.h"
+#include "trainer/rollout_correction.h"
 
 namespace cohort {
 namespace {
@@ -194,6 +196,8 @@ std::vector<MemoryPiece> loaded_memory(const TrainingPlan& plan) {
   } else if (plan.config.algorithm.beta > 0) {
     add_weights(pieces, table, s.act, "reference ");
   }
+  if (!plan.config.algorithm.teacher.empty()) add_weights(pieces, make_param_table(load_model_config(plan.config.algorithm.teacher), 1), s.act, "teacher's ");
+  if (plan.config.rollout.staleness > 0) add_weights(pieces, table, s.act, "sampler's ");
   // A bfloat16 weight keeps the lower half of its master beside it; a float32 weight is its own.
   add(pieces, "optimizer (own span)", own_span(plan) * (8 + (trained_dtype(plan.config, plan.dtype()) == DType::bf16 ? 2 : 0)));
   add(pieces, "program", kProgram);
@@ -203,15 +207,19 @@ std::vector<MemoryPiece> loaded_memory(const TrainingPlan& plan) {
 // What an update knows of its tokens before their gradient (trainer/update.cpp): a rank of its own, and of all where they compete.
 int64_t known_of_tokens(const TrainingPlan& plan, int64_t owned) {
   const AlgorithmSection& a = plan.config.algorithm;
+  const RolloutCorrection correction = make_rollout_correction(a);
   const bool quantile = a.top_entropy_quantile < 1, sequences = make_loss_config(a).sequence_level;
-  if (!quantile && !sequences) return 0;
+  const bool old = old_policy_takes_a_pass(a);
+  if (!quantile && !sequences && !old) return 0;
   const int64_t completions = a.select_completions == "all" ? plan.config.rollout.num_generations : a.num_selected;
   const int64_t prompts = plan.config.trainer.prompts_per_step / a.steps_per_generation;
   const int64_t all = prompts * completions * plan.config.rollout.max_completion_length, logical = plan.config.trainer.logical_ranks;
   const int64_t own = (all + logical - 1) / logical * owned;
+  // Of all of a step's updates: log-probs of the policy that they begin with, and what each token counts.
+  const int64_t of_old = old ? own * a.steps_per_generation * (1 + (correction.of_sequences() ? 1 : 0)) : 0;
   constexpr int64_t kNumber = sizeof(float);
   // Log-probs; with a quantile two copies of the entropies and what is sent of them, and of all ranks what arrives, in order and sorted.
-  return own * (kNumber + (sequences ? static_cast<int64_t>(sizeof(SequenceTerm)) : 0) + (quantile ? 3 * kNumber : 0)) +
+  return of_old * kNumber + own * (kNumber + (sequences ? static_cast<int64_t>(sizeof(SequenceTerm)) : 0) + (quantile ? 3 * kNumber : 0)) +
          (quantile ? 3 * all * kNumber : 0);
 }
 
@@ -261,6 +269,15 @@ std::vector<MemoryPiece> training_memory(const TrainingPlan& plan, const std::op
   const int64_t owned = Shares(config.trainer.logical_ranks, plan.ranks).owned;
   if (const int64_t known = known_of_tokens(plan, owned); known > 0) add(pieces, "log-probs and entropies of tokens", known);
   add_update(pieces, plan, largest_pass(plan, owned, config.trainer.prompts_per_step, group, plan.prompt() + completion), layers);
+  if (!a.teacher.empty()) {
+    const Passes passes = largest_pass(plan, owned, config.trainer.prompts_per_step, group, plan.prompt() + completion);
+    add(pieces, fmt::format("teacher's activations ({} rows)", passes.rows),
+        training_activations(Sizes(load_model_config(a.teacher), plan.dtype()), passes.rows, Kept::inputs_and_one_layer));
+  }
+  if (config.rollout.staleness > 0) {  // sampling has threads, and so a workspace, of its own
+    const int64_t threads = sampling_threads(static_cast<int>(threads_of(plan)));
+    add(pieces, fmt::format("sampler's workspace ({} threads)", threads), workspace(Sizes(plan.model, plan.dtype()), config.rollout.max_num_seqs, 0, threads, true));
+  }
   return pieces;
 }
 
@@ -277,6 +294,7 @@ std::vector<MemoryPiece> sft_memory(const TrainingPlan& plan) {
 std::vector<MemoryPiece> warm_start_memory(const TrainingPlan& plan) {
   if (!plan.config.trainer.warm_start || plan.config.trainer.warm_start->steps == 0) return {};
   Config config = plan.config;
+  config.rollout.staleness = 0;  // sampling begins after it
   config.algorithm.beta = 0;  // the reference is the model that comes out of it
   config.model.lora.reset();  // so is the base of an adapter: all weights are trained
   const TrainingPlan warm{plan.model, config, plan.ranks, plan.longest_prompt, plan.eval_problems, plan.dtype(), plan.threads};

@@ -15,6 +15,7 @@ class Metrics {
  public:
   void set(const std::string& name, double value) { values_[name] = value; }
   void set(const std::string& name, int64_t value) { values_[name] = value; }
+  void set_all(const Json& values) { values_.update(values); }  // numbers by name, as values() gives
   const Json& values() const { return values_; }
   double get(const std::string& name) const;  // throws when absent
   // Appends one line; a non-finite value throws (exit code 5) naming it.

@@ -70,6 +70,7 @@ double RunFrame::checkpoint_meeting() const { return meeting_timeout(config_, co
 
 // The rest is written while the run goes on.
 void RunFrame::begin_save() {
+  if (before_save_) before_save_();
   commit_saved(/*wait=*/true);
   enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
   const Span span(ex_.trace, "checkpoint");

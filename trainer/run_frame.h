@@ -76,6 +76,7 @@ class RunFrame {
   ModelFiles model_files_;
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<CheckpointWriter> checkpoints_;  // reads the optimizer's state
+  std::function<void()> before_save_;  // called by all ranks, before a checkpoint of the step done; may be empty
   std::function<Json(const std::filesystem::path& folder)> checkpoint_files_;  // further ones (CheckpointWriter::begin); may be empty
   RunIdentity identity_;
   CheckpointState state_;

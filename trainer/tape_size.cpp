@@ -18,7 +18,7 @@ TapeSize choose_tape_size(const Config& config, const ModelConfig& model, DType 
   TapeSize size{.needed = sequences * config.rollout.max_completion_length + groups * prompt,
                 .slots = 0,
                 .slot_bytes = ActivationTape::slot_bytes(model, dtype, tape_rows(config))};
-  if (!config.trainer.reuse_activations) return size;
+  if (!config.trainer.reuse_activations || config.rollout.staleness > 0) return size;  // rows of older weights are of no use
   size.slots = size.needed;
   if (free_bytes) {
     const double most = static_cast<double>(*free_bytes) * kTapeFreeShare / static_cast<double>(size.slot_bytes);

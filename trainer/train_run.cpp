@@ -1,4 +1,3 @@
-#include "trainer/adapter.h"
 #include "trainer/train_run.h"
 
 #include <algorithm>
@@ -29,11 +28,16 @@ struct Moments {
 TrainRun::TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals* signals, TrainObserver& observer,
                    const Exec& ex)
     : RunFrame(config, comm, watchdog, signals, observer, ex), rewards_(config.reward) {
+  // What is sampled for the next step comes of older weights than a checkpoint holds, so the checkpoint holds the completions.
+  before_save_ = [this] {
+    if (samples_ahead(config_, state_.step)) complete_batch();
+  };
   checkpoint_files_ = [this](const std::filesystem::path& folder) {
     Json files = Json::object();
     if (config_.algorithm.ref_model_sync_steps > 0) files["reference"] = write_reference(*reference_, folder);
     if (filter_) files["groups"] = filter_->save(folder);
     if (curriculum_) files["curriculum"] = curriculum_->save(folder);
+    if (next_) files["batch"] = save_batch(*next_, folder);
     return files;
   };
   enter("load", 0, config_.comm.load_timeout_s);
@@ -43,94 +47,6 @@ TrainRun::TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, const S
 }
 
 TrainRun::~TrainRun() = default;
-
-std::vector<Group> TrainRun::sample_groups() {
-  missing_.clear();
-  step_tokens_ = 0, step_seconds_ = 0, curriculum_skipped_ = 0;
-  std::vector<Group> groups;
-  if (!filter_) {
-    groups = draw_groups(next_step());
-  } else {
-    const int64_t wanted = config_.trainer.prompts_per_step;
-    double draws = 0;
-    while (filter_->mixed() < wanted && draws < static_cast<double>(config_.algorithm.filter_groups_max_batches)) {
-      filter_->add(draw_groups(++filter_->draws));
-      draws += 1;
-    }
-    metrics_.set("filter_groups/batches", draws);
-    metrics_.set("filter_groups/mixed", filter_->mixed());
-    groups = filter_->take(wanted);
-    metrics_.set("filter_groups/carried_over", filter_->mixed());
-  }
-  if (curriculum_) {
-    metrics_.set("curriculum/skipped", curriculum_skipped_);
-    metrics_.set("curriculum/measured", curriculum_->measured());
-    metrics_.set("curriculum/pass_rate", curriculum_->mean_pass_rate());
-    metrics_.set("curriculum/set_aside", curriculum_->set_aside());
-  }
-  names_.clear();
-  for (const Group& group : groups) names_.push_back(data_.train.problems[static_cast<size_t>(group.problem)].id);
-  return groups;
-}
-
-// The groups of the `draw`-th part of the training data, scored.
-std::vector<Group> TrainRun::draw_groups(int64_t draw) {
-  enter("rollout", next_step(), config_.comm.rollout_timeout_s);
-  const int64_t samples = config_.rollout.num_generations;
-  std::vector<const Problem*> problems;
-  std::vector<Group> groups;
-  const int64_t prompts = config_.trainer.prompts_per_step;
-  for (const int64_t index : curriculum_ ? curriculum_->next(prompts, [&](int64_t at) { return order_->at(at); }) : order_->step(draw, prompts)) {
-    const Problem& problem = data_.train.problems[static_cast<size_t>(index)];
-    problems.push_back(&problem);
-    groups.push_back({.problem = index, .prompt = problem.tokens});
-  }
-  ExperienceMaker maker{*generator_, model_->tokenizer, rewards_, comm_, ex_, &lengths_,
-                        tape_ ? &*tape_ : nullptr};
-  if (tape_) tape_->begin(model_->policy->version);
-  if (tape_ && tape_->kept() == TapeRows::inputs && model_->policy->device == Device::cpu && !model_->policy->lora)
-    tape_->lie_in_gradient(optimizer_->gradients().next_buffer(), model_->policy->table);
-  const Clock::time_point start = Clock::now();
-  maker.reward_timeout_s = config_.comm.reward_timeout_s;
-  maker.work_stealing = config_.rollout.load_balancing == "work_stealing";
-  const MeetingDeadline meeting(comm_, config_, rollout_meeting_timeout(config_));
-  std::vector<ScoredRollout> scored =
-      maker.make(problems, samples, static_cast<uint32_t>(draw), {}, [&](ExperienceMaker::Stage stage) {
-        // However often a rank has waited for others, it samples no longer than one that has not.
-        if (stage == ExperienceMaker::Stage::sampling)
-          return enter("rollout", next_step(), std::max(0.001, config_.comm.rollout_timeout_s - seconds_since(start)));
-        if (stage == ExperienceMaker::Stage::scoring) return enter("reward", next_step(), with_grace(config_.comm.reward_timeout_s));
-        enter("collective", next_step(), with_grace(rollout_meeting_timeout(config_)));
-      });
-  const double seconds = seconds_since(start);
-  int64_t tokens = 0;
-  for (size_t i = 0; i < scored.size(); ++i) {
-    Group& group = groups[i / static_cast<size_t>(samples)];
-    tokens += static_cast<int64_t>(scored[i].rollout.tokens.size());
-    state_.num_tokens += static_cast<int64_t>(scored[i].rollout.tokens.size() + group.prompt.size());
-    group.rollouts.push_back(std::move(scored[i].rollout));
-    group.texts.push_back(std::move(scored[i].text));
-    group.scores.push_back(std::move(scored[i].scores));
-  }
-  if (curriculum_) {
-    curriculum_->learn(groups);
-    curriculum_skipped_ += curriculum_->skipped();
-  }
-  const auto add = [&](const std::string& name, double value) {  // to what earlier draws of the step took
-    metrics_.set(name, value + (metrics_.values().contains(name) ? metrics_.get(name) : 0));
-  };
-  add("timing_s/rollout", seconds - maker.stats.reward_seconds);
-  add("timing_s/reward", maker.stats.reward_seconds);
-  for (size_t r = 0; r < rewards_.size(); ++r) add("timing_s/rewards/" + rewards_.specs()[r].name, maker.stats.judging_seconds[r]);
-  step_tokens_ += tokens, step_seconds_ += seconds;
-  metrics_.set("perf/rollout_tokens_per_s", static_cast<double>(step_tokens_) / std::max(1e-9, step_seconds_));
-  metrics_.set("perf/rollout_batch_occupancy", maker.stats.occupancy);
-  metrics_.set("perf/rollout_rank_skew", maker.stats.rank_skew);
-  if (maker.work_stealing) add("perf/stolen_completions", static_cast<double>(maker.stats.stolen));
-  warn_of_missing(maker.stats.missing);
-  std::ranges::move(maker.stats.missing, std::back_inserter(missing_));
-  return groups;
-}
 
 // Each reward and kind once in a run: the metrics count the rest.
 void TrainRun::warn_of_missing(const std::vector<MissingScores>& missing) {
@@ -150,13 +66,18 @@ void TrainRun::set_advantages(std::vector<Group>& groups) {
   double shortest = INFINITY, longest = 0;
   if (config_.algorithm.use_kl_in_reward) {
     enter("update", next_step(), config_.comm.update_timeout_s);
-    updater_->set_reference_logprobs(groups, names_, next_step(), ex_);
+    updater_->set_reference_logprobs(groups, names_, next_step(), exec());
     for (const std::vector<double>& tokens : kl_penalties(groups, config_.algorithm))
       for (const double penalty : tokens) kl.add(penalty / static_cast<double>(config_.algorithm.beta));
     metrics_.set("kl", kl.mean());
   }
   select_completions(groups, config_.algorithm);
   for (const bool constant : set_group_advantages(groups, config_)) zero_std.add(constant ? 1 : 0);
+  if (teacher_) {
+    enter("update", next_step(), config_.comm.update_timeout_s);
+    const auto logprobs = teacher_->logprobs(groups, names_, next_step(), comm_, exec());
+    metrics_.set("teacher/reverse_kl", add_teacher_advantages(groups, logprobs, config_.algorithm));
+  }
   for (const Group& group : groups) {
     group_totals.clear();
     for (size_t i = 0; i < group.scores.size(); ++i) {
@@ -211,18 +132,16 @@ void TrainRun::set_part_metrics(const std::vector<Group>& groups) {
 void TrainRun::update(const std::vector<Group>& groups) {
   enter("update", next_step(), config_.comm.update_timeout_s);
   const Clock::time_point start = Clock::now();
-  updater_->update(groups, names_, state_.step + 1, metrics_, ex_, tape_ ? &*tape_ : nullptr);
+  updater_->update(groups, names_, state_.step + 1, metrics_, exec(), tape_ ? &*tape_ : nullptr);
   const double seconds = seconds_since(start);
   end_update();
   const AlgorithmSection& a = config_.algorithm;
   if (a.ref_model_sync_steps > 0 && state_.step % a.ref_model_sync_steps == 0)
-    mix_reference(*reference_, *model_->policy, a.ref_model_mixup_alpha, ex_);
+    mix_reference(*reference_, *model_->policy, a.ref_model_mixup_alpha, exec());
   if (a.use_adaptive_entropy)
     state_.extra["entropy_bonus"] = {updater_->entropy_bonus().coefficient, updater_->entropy_bonus().last_entropy};
   metrics_.set("num_tokens", state_.num_tokens);
-  const auto problems = static_cast<int64_t>(data_.train.problems.size());
-  metrics_.set("epoch", curriculum_ ? static_cast<double>(curriculum_->position()) / static_cast<double>(problems)
-                                    : epoch_at((filter_ ? filter_->draws : state_.step) + 1, config_.trainer.prompts_per_step, problems));
+  metrics_.set("epoch", epoch_);
   metrics_.set("timing_s/update", seconds);
   metrics_.set("timing_s/comm", updater_->trained_tokens() > 0 ? optimizer_->comm_seconds() : 0.0);
   metrics_.set("perf/update_tokens_per_s", static_cast<double>(updater_->trained_tokens()) / std::max(1e-9, seconds));

@@ -9,13 +9,16 @@
 
 #include "trainer/curriculum.h"
 #include "trainer/dataset.h"
+#include "trainer/distillation.h"
 #include "trainer/evaluate.h"
 #include "trainer/experience.h"
 #include "trainer/generator_setup.h"
 #include "trainer/group_filter.h"
 #include "trainer/grpo.h"
+#include "trainer/overlap.h"
 #include "trainer/problem_order.h"
 #include "trainer/run_frame.h"
+#include "trainer/step_batch.h"
 #include "trainer/update.h"
 
 namespace cohort {
@@ -28,7 +31,7 @@ class TrainRun : public RunFrame {
            const Exec& ex);
   ~TrainRun();
 
-  std::vector<Group> sample_groups();
+  std::vector<Group> sample_groups();  // with rollout.staleness 1 those that were sampled beside the last step; the next ones are begun
   void set_advantages(std::vector<Group>& groups);
   void update(const std::vector<Group>& groups);  // and of the reference, when it follows the policy
   void evaluate_if_due();
@@ -45,7 +48,15 @@ class TrainRun : public RunFrame {
   void take_up_base(bool warm);
   void write_trained(const std::filesystem::path& target, const std::filesystem::path& merged = {});
   void take_up_algorithm_state();
-  std::vector<Group> draw_groups(int64_t draw);
+  // A draw of prompts_per_step prompts: the completions of a step, or with filter_groups some of them.
+  struct Draw;
+  std::shared_ptr<Draw> begin_draw(int64_t step, const Exec& ex);
+  std::vector<Group> finish_draw(Draw& draw, StepBatch& batch);
+  void begin_batch(int64_t step);
+  void complete_batch();
+  void wait_for_sampling();
+  void enter_stage(ExperienceMaker::Stage stage, Clock::time_point since);
+  Exec exec() const { return overlap_ ? overlap_->training() : ex_; }  // for all work but sampling
   std::optional<double> measure(const char* stage, const std::string& file);
   EvalResult measure_set(const char* stage, const DataPart& part, Generator& generator);
   void remember_evaluation(const char* stage);
@@ -58,11 +69,11 @@ class TrainRun : public RunFrame {
   TaskData data_;
   RewardSet rewards_;
   std::unique_ptr<Policy> reference_;  // only with algorithm.beta > 0 and no adapter; follows the policy with ref_model_sync_steps
+  std::optional<Teacher> teacher_;     // with algorithm.teacher
   std::unique_ptr<Updater> updater_;
   std::unique_ptr<Generator> generator_;
-  int64_t step_tokens_ = 0;  // sampled in this step, in so many seconds
-  double step_seconds_ = 0;
-  int64_t curriculum_skipped_ = 0;  // in this step
+  std::optional<StepBatch> next_;  // of the next step, where it was made or begun before that
+  double epoch_ = 0;               // of the step's batch
   std::optional<ActivationTape> tape_;  // of a step's rows, for its update
   ExpectedLengths lengths_;
   std::optional<ProblemOrder> order_;
@@ -75,6 +86,10 @@ class TrainRun : public RunFrame {
   std::optional<double> last_accuracy_;
   std::vector<EvalMetric> evaluated_;  // of the last evaluation, at that step
   int64_t evaluated_step_ = -1;
+
+  // With rollout.staleness 1. Last, as what is sampled uses the others until it is destroyed.
+  std::shared_ptr<Draw> draw_;  // that is being sampled
+  std::optional<Overlap> overlap_;
 };
 
 }  // namespace cohort

@@ -93,6 +93,7 @@ void TrainRun::take_up_best() {
 
 void TrainRun::evaluate_if_due() {
   if (config_.trainer.eval_steps == 0 || state_.step % config_.trainer.eval_steps != 0) return;
+  wait_for_sampling();  // an evaluation has all threads, and the rewards for itself
   const Clock::time_point start = Clock::now();
   if (!measure("evaluation", fmt::format("step_{}", state_.step))) return;
   keep_best();

@@ -26,6 +26,10 @@ void TrainRun::load() {
   for (Dataset* data : {&data_.train, &data_.eval})
     encode_prompts(*data, model_->tokenizer, model_->chat_template, config_.data, model_->policy->config.vocab_size);
   identify(data_.train.fingerprint);
+  if (!config_.algorithm.teacher.empty()) {
+    teacher_.emplace(config_, *model_, ex_);
+    identity_.teacher = weights_fingerprint(teacher_->policy());
+  }
   CHECK_USAGE(!stop_tokens(*model_).empty(), "{}: neither config.json nor the tokenizer names a token that ends a completion",
               model_->source.string());
   make_generator(Sampling::training, data_.train)->cache_size().require_free();
@@ -42,7 +46,8 @@ std::unique_ptr<Generator> TrainRun::make_generator(Sampling sampling, const Dat
                                                              : config_.trainer.prompts_per_step * config_.rollout.num_generations;
   GeneratorConfig generator = generator_config(config_, *model_, sampling, sequences, comm_, host_ranks_);
   if (limit) generator.kv_cache = *limit;
-  return std::make_unique<Generator>(*model_->policy, generator, longest_prompt(data));
+  const Policy& policy = overlap_ && sampling == Sampling::training ? overlap_->policy() : *model_->policy;
+  return std::make_unique<Generator>(policy, generator, longest_prompt(data));
 }
 
 // Where the model after the warm start lies: with the checkpoint, which may be of a run under another name.
@@ -78,6 +83,8 @@ void TrainRun::take_up_algorithm_state() {
   if (filter_)
     filter_->load(*dir_.resume_from(), state_.files.value("groups", Json()), data_.train, model_->tokenizer);
   if (curriculum_) curriculum_->load(*dir_.resume_from(), state_.files.value("curriculum", Json()));
+  if (samples_ahead(config_, state_.step))
+    next_ = load_batch(*dir_.resume_from(), state_.files.value("batch", Json()), data_.train, model_->tokenizer);
   take_up_best();
   if (!config_.algorithm.use_adaptive_entropy) return;
   const std::string where = (*dir_.resume_from() / "manifest.json").string();
@@ -146,6 +153,7 @@ void TrainRun::start_policy() {
   const std::optional<GpuMemory> on_gpu = gpu_memory();
   if (free_bytes) *free_bytes += on_gpu ? on_gpu->total - on_gpu->free : taken_memory();
   const MemoryRoom room = memory_room(plan, free_bytes);
+  if (config_.rollout.staleness > 0) overlap_.emplace(*model_->policy, ex_);
   generator_ = make_generator(Sampling::training, data_.train, planned_cache_limit(plan, room));
   generator_->cache_size().require_free();
   const TapeSize tape = planned_tape(plan, room, generator_->cache_size());

@@ -21,11 +21,18 @@ void require_finite_reference(const TrainPack& pack, std::span<const float> logp
   }
 }
 
+// A completion's targets follow each other in one pack: where those of `begin`'s end.
+size_t end_of_completion(const TrainPack& pack, size_t begin) {
+  size_t end = begin;
+  while (end < pack.refs.size() && pack.refs[end].group == pack.refs[begin].group && pack.refs[end].sample == pack.refs[begin].sample) ++end;
+  return end;
+}
+
 }  // namespace
 
 Updater::Updater(Policy& policy, const Policy* reference, Optimizer& optimizer, const Config& config, Comm& comm)
     : policy_(policy), reference_(reference), optimizer_(optimizer), config_(config), comm_(comm),
-      loss_(make_loss_config(config.algorithm)), bonus_(config.algorithm),
+      loss_(make_loss_config(config.algorithm)), correction_(make_rollout_correction(config.algorithm)), bonus_(config.algorithm),
       runner_(policy, optimizer, config.trainer.gradient_checkpointing) {
   CHECK(config.algorithm.beta == 0 || reference != nullptr, "algorithm.beta {} without a reference", config.algorithm.beta);
 }
@@ -71,6 +78,36 @@ void Updater::find_threshold(const UpdateBatch& batch, Known& known, const Exec&
       std::ranges::count_if(all, [&](float entropy) { return static_cast<double>(entropy) >= known.threshold; }));
 }
 
+// Of what the policy is before the step's first update; for corrections of completions also their weights.
+void Updater::find_old(UpdateBatch& batch, const Exec& ex, ActivationTape* tape) {
+  const bool recorded = batch.is_on_policy(policy_.version);
+  runner_.for_each(batch.packs, [&](size_t p, TrainState& state) {
+    const TrainPack& pack = batch.packs[p];
+    std::vector<float>& logprobs = batch.old_logprobs[p];
+    std::vector<float> then;
+    for (const TargetRef& ref : pack.refs) then.push_back(batch.rollout_of(ref).logprobs[static_cast<size_t>(ref.position)]);
+    logprobs = then;
+    if (!recorded) pack_logprobs(policy_, state, pack.tokens, config_.rollout.temperature, logprobs, {}, ex);
+    if (!correction_.of_sequences()) return;
+    for (size_t begin = 0, end = 0; begin < pack.refs.size(); begin = end) {
+      end = end_of_completion(pack, begin);
+      const double weight = correction_weight(sequence_log_ratio(std::span(logprobs).subspan(begin, end - begin), std::span(then).subspan(begin, end - begin)), correction_);
+      batch.corrections[p].insert(batch.corrections[p].end(), end - begin, static_cast<float>(weight));
+    }
+  }, tape);
+}
+
+// What the policy term of a token counts. Without log-probs of the policy that the update began with, that is the policy as it is.
+double Updater::correction_of(const UpdateBatch& batch, size_t pack, int64_t row, float logprob) const {
+  if (!correction_.is_on()) return 1;
+  const auto at = static_cast<size_t>(row);
+  if (correction_.of_sequences()) return static_cast<double>(batch.corrections[pack][at]);
+  const TargetRef& ref = batch.packs[pack].refs[at];
+  const float old = batch.old_logprobs[pack].empty() ? logprob : batch.old_logprobs[pack][at];
+  const float recorded = batch.rollout_of(ref).logprobs[static_cast<size_t>(ref.position)];
+  return correction_weight(static_cast<double>(old) - static_cast<double>(recorded), correction_);
+}
+
 TokenInput Updater::input_of(const UpdateBatch& batch, const Known& known, size_t pack, int64_t row, float logprob, float entropy) const {
   const TargetRef& ref = batch.packs[pack].refs[static_cast<size_t>(row)];
   const Group& group = batch.group_of(ref);
@@ -81,13 +118,15 @@ TokenInput Updater::input_of(const UpdateBatch& batch, const Known& known, size_
                    .advantage = group.token_advantages.empty() ? group.advantages[sample] : group.token_advantages[sample][position]};
   if (!group.token_weights.empty()) token.weight = group.token_weights[sample][position];
   if (static_cast<double>(entropy) < known.threshold) token.weight = 0;
+  if (correction_.proximal) token.old_logprob = batch.old_logprobs[pack].empty() ? logprob : batch.old_logprobs[pack][static_cast<size_t>(row)];
+  if (correction_.is_on()) token.weight *= static_cast<float>(correction_of(batch, pack, row, logprob));
   return token;
 }
 
-// A completion's tokens follow each other in one pack.
 void Updater::find_sequences(const UpdateBatch& batch, size_t p, Known& known, TrainState& state, const Exec& ex) {
   const TrainPack& pack = batch.packs[p];
   std::vector<float>& logprobs = known.logprobs[p];
+  if (logprobs.empty() && policy_.version == first_version_) logprobs = batch.old_logprobs[p];
   if (logprobs.empty() && batch.is_on_policy(policy_.version)) {
     for (const TargetRef& ref : pack.refs) logprobs.push_back(batch.rollout_of(ref).logprobs[static_cast<size_t>(ref.position)]);
   } else if (logprobs.empty()) {
@@ -97,8 +136,7 @@ void Updater::find_sequences(const UpdateBatch& batch, size_t p, Known& known, T
   std::vector<TokenInput> tokens;
   for (size_t begin = 0; begin < pack.refs.size(); begin += tokens.size()) {
     tokens.clear();
-    for (size_t row = begin; row < pack.refs.size(); ++row) {
-      if (pack.refs[row].group != pack.refs[begin].group || pack.refs[row].sample != pack.refs[begin].sample) break;
+    for (size_t row = begin, end = end_of_completion(pack, begin); row < end; ++row) {
       const float entropy = known.entropies[p].empty() ? 0.0f : known.entropies[p][row];
       tokens.push_back(input_of(batch, known, p, static_cast<int64_t>(row), logprobs[row], entropy));
     }
@@ -134,13 +172,14 @@ double Updater::optimizer_step(UpdateBatch& batch, int64_t step, double learning
   const auto gradient = [&](size_t p, int64_t row, float logprob, float entropy) {
     const TargetRef& ref = packs[p].refs[static_cast<size_t>(row)];
     const TokenInput input = input_of(batch, known, p, row, logprob, entropy);
+    const float recorded = batch.rollout_of(ref).logprobs[static_cast<size_t>(ref.position)];
     const TokenLoss token = token_loss(input, loss_, loss_.sequence_level ? &known.sequences[p][static_cast<size_t>(row)] : nullptr);
     if (!std::isfinite(logprob) || !std::isfinite(entropy) || !std::isfinite(token.ratio) || !std::isfinite(token.loss) ||
         !std::isfinite(token.dlogprob)) {
       fail(ExitCode::kNonFinite,
            "step {}, problem '{}', completion {}, token {}: log-prob {}, at sampling {}, loss {}; the weights are unchanged. Lower "
            "optim.learning_rate, or look at the prompt",
-           step, batch.names[static_cast<size_t>(ref.group)], ref.sample, ref.position, logprob, input.old_logprob, token.loss);
+           step, batch.names[static_cast<size_t>(ref.group)], ref.sample, ref.position, logprob, recorded, token.loss);
     }
     const double weight = token_weight(loss_, batch.normalisers, static_cast<int64_t>(batch.rollout_of(ref).tokens.size()));
     const bool active = static_cast<double>(entropy) >= known.threshold;
@@ -154,11 +193,14 @@ double Updater::optimizer_step(UpdateBatch& batch, int64_t step, double learning
     s.bonus += bonus * static_cast<double>(entropy);
     s.clipped_low += token.clipped_low;
     s.clipped_high += token.clipped_high;
-    const double difference = std::abs(static_cast<double>(logprob) - static_cast<double>(input.old_logprob));
+    const double difference = std::abs(static_cast<double>(logprob) - static_cast<double>(recorded));
     s.logp_difference += difference;
     s.max_logp_difference = std::max(s.max_logp_difference, difference);
-    s.min_ratio = std::min(s.min_ratio, static_cast<double>(token.ratio));
-    s.max_ratio = std::max(s.max_ratio, static_cast<double>(token.ratio));
+    const double ratio = correction_.is_on() ? correction_of(batch, p, row, logprob) : static_cast<double>(token.ratio);
+    s.min_ratio = std::min(s.min_ratio, ratio);
+    s.max_ratio = std::max(s.max_ratio, ratio);
+    s.correction += ratio;
+    s.masked += ratio == 0;
     return RowGradient(static_cast<float>(weight * static_cast<double>(token.dlogprob)), static_cast<float>(-bonus));
   };
   const double norm = runner_.step(packs, temperature, learning_rate, gradient, prepare, ex, tape);
@@ -177,14 +219,17 @@ void Updater::update(std::span<const Group> groups, std::span<const std::string>
   };
   metrics.set("learning_rate", rate(0));
   trained_tokens_ = 0;
-  const int64_t sampled_version = policy_.version;
+  first_version_ = policy_.version;
+  if (old_policy_takes_a_pass(config_.algorithm))
+    for (UpdateBatch& batch : batches)
+      if (!batch.packs.empty()) find_old(batch, ex, tape);
   PackStats sum, first;
   double norm = 0, times = 0;
   for (int64_t update = 0; update < updates; ++update) {
     UpdateBatch& batch = batches[static_cast<size_t>(update) % batches.size()];
     if (batch.packs.empty()) continue;
     PackStats total;
-    norm += optimizer_step(batch, step, rate(update), total, ex, policy_.version == sampled_version ? tape : nullptr);
+    norm += optimizer_step(batch, step, rate(update), total, ex, policy_.version == first_version_ ? tape : nullptr);
     if (times == 0) first = total;
     times += 1;
     sum.add(total);
@@ -214,11 +259,15 @@ void Updater::set_metrics(Metrics& metrics, const PackStats& sum, const PackStat
     metrics.set("clip_ratio/high_mean", sum.clipped_high / sum.tokens);
     metrics.set("clip_ratio/region_mean", (sum.clipped_low + sum.clipped_high) / sum.tokens);
   }
-  // Of the first update, when the policy is still the one that sampled: 0 and 1 exactly, or promise P2 is broken.
+  // Of the first update. When the policy is still the one that sampled: 0 and 1 exactly, or promise P2 is broken. With rollout_correction the ratio
+  // is what tokens count by it, as TRL has it.
   metrics.set("sampling/sampling_logp_difference/mean", first.logp_difference / first.tokens);
   metrics.set("sampling/sampling_logp_difference/max", first.max_logp_difference);
   metrics.set("sampling/importance_sampling_ratio/min", first.min_ratio);
   metrics.set("sampling/importance_sampling_ratio/max", first.max_ratio);
+  if (!correction_.is_on()) return;
+  metrics.set("sampling/importance_sampling_ratio/mean", first.correction / first.tokens);
+  metrics.set("sampling/importance_sampling_ratio/masked", first.masked / first.tokens);
 }
 
 }  // namespace cohort

@@ -11,6 +11,7 @@
 #include "trainer/loss.h"
 #include "trainer/metrics.h"
 #include "trainer/pack_runner.h"
+#include "trainer/rollout_correction.h"
 #include "trainer/update_batch.h"
 
 namespace cohort {
@@ -48,6 +49,8 @@ class Updater {
   };
   double optimizer_step(UpdateBatch& batch, int64_t step, double learning_rate, PackStats& total, const Exec& ex, ActivationTape* tape);
   void find_threshold(const UpdateBatch& batch, Known& known, const Exec& ex, ActivationTape* tape);
+  void find_old(UpdateBatch& batch, const Exec& ex, ActivationTape* tape);
+  double correction_of(const UpdateBatch& batch, size_t pack, int64_t row, float logprob) const;
   void find_sequences(const UpdateBatch& batch, size_t pack, Known& known, TrainState& state, const Exec& ex);
   TokenInput input_of(const UpdateBatch& batch, const Known& known, size_t pack, int64_t row, float logprob, float entropy) const;
   void set_metrics(Metrics& metrics, const PackStats& sum, const PackStats& first, double norm, double times) const;
@@ -58,6 +61,8 @@ class Updater {
   const Config& config_;
   Comm& comm_;
   LossConfig loss_;
+  RolloutCorrection correction_;
+  int64_t first_version_ = 0;  // of the policy, when the step's update began
   EntropyBonus bonus_;
   double applied_bonus_ = 0;  // the coefficient of the last optimizer step
   PackRunner runner_;

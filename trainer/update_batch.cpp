@@ -66,7 +66,7 @@ std::vector<UpdateBatch> make_batches(std::span<const Group> groups, std::span<c
     if (moves_always || std::ranges::any_of(batch.groups, &Group::has_signal))
       batch.packs = build_packs(pack_inputs(batch.groups, /*everything=*/false, all_groups, a.mask_truncated_completions), config.trainer.pack_tokens,
                                 config.trainer.logical_ranks);
-    batch.references.resize(batch.packs.size());
+    for (auto* of_packs : {&batch.references, &batch.old_logprobs, &batch.corrections}) of_packs->resize(batch.packs.size());
     batches.push_back(std::move(batch));
   }
   return batches;
@@ -83,6 +83,7 @@ void PackStats::add(const PackStats& o) {
   rows += o.rows, reused_rows += o.reused_rows;
   tokens += o.tokens, logp_difference += o.logp_difference;
   max_logp_difference = std::max(max_logp_difference, o.max_logp_difference);
+  correction += o.correction, masked += o.masked;
   min_ratio = std::min(min_ratio, o.min_ratio), max_ratio = std::max(max_ratio, o.max_ratio);
 }
 

@@ -20,6 +20,8 @@ struct UpdateBatch {
   Normalisers normalisers;
   std::vector<TrainPack> packs;                // none: there is nothing to learn from
   std::vector<std::vector<float>> references;  // of each pack of this rank, once they are known: the reference's log-probs
+  std::vector<std::vector<float>> old_logprobs;  // and those of the policy that the step's update begins with (rollout_correction.h)
+  std::vector<std::vector<float>> corrections;   // and what the policy term of each token counts, where its completion decides that
 
   const Group& group_of(const TargetRef& ref) const { return groups[static_cast<size_t>(ref.group)]; }
   const Rollout& rollout_of(const TargetRef& ref) const { return group_of(ref).rollouts[static_cast<size_t>(ref.sample)]; }
@@ -40,6 +42,7 @@ struct PackStats {
   double rows = 0, reused_rows = 0;
   double logp_difference = 0, max_logp_difference = 0;
   double min_ratio = std::numeric_limits<double>::infinity(), max_ratio = 0;
+  double correction = 0, masked = 0;  // sum of rollout_correction's weights, and how many of them are 0
 
   void add(const PackStats& other);
 };

@@ -94,8 +94,8 @@ def is_sequence_level(keys):
     return keys["importance_sampling_level"] == "sequence" or keys["loss_type"] == "gspo"
 
 
-def formulas(batch, keys):
-    """(loss, dlogprobs, dentropies, metrics) by the papers' formulas."""
+def formulas(batch, keys, weights=None):
+    """(loss, dlogprobs, dentropies, metrics) by the papers' formulas. weights: of each token's policy term, one tensor a sequence; none: 1."""
     sequences = [s for s in batch["sequences"] if not s["masked"]]
     tokens = sum(len(s["logprobs"]) for s in sequences)
     threshold = -1.0
@@ -105,7 +105,7 @@ def formulas(batch, keys):
     low, high = 1 - keys["epsilon"], 1 + (keys["epsilon"] if keys["epsilon_high"] < 0 else keys["epsilon_high"])
     total, active_entropy, active, sums = 0, 0, 0, collections.Counter()
     leaves = []
-    for s in batch["sequences"]:
+    for i, s in enumerate(batch["sequences"]):
         logp, entropy = (torch.tensor(s[k], dtype=torch.float64, requires_grad=True) for k in ("logprobs", "entropies"))
         leaves.append((logp, entropy))
         if s["masked"]:
@@ -128,7 +128,7 @@ def formulas(batch, keys):
             sums["low"] += ((ratio < low) & (a < 0)).sum().item()
             sums["high"] += ((ratio > high) & (a > 0)).sum().item()
         keep = (entropy.detach() >= threshold).double()
-        loss = policy * keep
+        loss = policy * keep * (1 if weights is None else weights[i])
         if keys["beta"]:
             d = torch.tensor(s["ref_logprobs"], dtype=torch.float64) - logp
             if keys["kl_input_clamp_value"]:
@@ -153,8 +153,8 @@ def formulas(batch, keys):
     return total.item(), [g[0] for g in grads], [g[1] for g in grads], {name: sums[name] / tokens for name in ("kl", "low", "high")}
 
 
-def trl(batch, keys):
-    """The same by TRL, or None where it has no such loss. No model is run: log-probs and entropies are given."""
+def trl(batch, keys, weights=None):
+    """The same by TRL, or None where it has no such loss. No model is run: log-probs and entropies are given. weights: padded."""
     default_kl = keys["kl_estimator"] == "k3" and not keys["kl_input_clamp_value"] and not keys["kl_output_clamp_value"]
     if keys["loss_type"] == "reinforce" or keys["clip_ratio_c"] or not default_kl:
         return None
@@ -168,7 +168,8 @@ def trl(batch, keys):
         _get_per_token_logps_and_entropies=lambda *_, **__: (logprobs, entropies, None),
         aux_loss_enabled=False, top_entropy_quantile=keys["top_entropy_quantile"], off_policy_mask_threshold=None,
         importance_sampling_level="sequence" if is_sequence_level(keys) else "token", beta=keys["beta"], epsilon_low=keys["epsilon"],
-        epsilon_high=keys["epsilon"] if keys["epsilon_high"] < 0 else keys["epsilon_high"], loss_type=loss_type, use_vllm=False,
+        epsilon_high=keys["epsilon"] if keys["epsilon_high"] < 0 else keys["epsilon_high"], loss_type=loss_type, use_vllm=weights is not None,
+        vllm_importance_sampling_correction=True,
         max_completion_length=batch["max_completion_length"], current_gradient_accumulation_steps=1,
         _entropy_bonus_enabled=keys["entropy_coef"] != 0, entropy_coef=keys["entropy_coef"], use_adaptive_entropy=False,
         model=types.SimpleNamespace(training=True),
@@ -183,7 +184,7 @@ def trl(batch, keys):
         "prompt_ids": ones, "prompt_mask": ones, "completion_ids": torch.ones_like(logprobs, dtype=torch.long),
         "completion_mask": mask, "advantages": torch.tensor([s["advantage"] for s in batch["sequences"]], dtype=torch.float64),
         "old_per_token_logps": padded(batch, "old_logprobs"), "ref_per_token_logps": padded(batch, "ref_logprobs"),
-        "num_items_in_batch": mask.sum()})
+        "num_items_in_batch": mask.sum(), "importance_sampling_ratio": weights})
     loss.backward()
     rows = lambda grad: [(torch.zeros_like(logprobs) if grad is None else grad)[i, :len(s["logprobs"])] for i, s in enumerate(batch["sequences"])]
     return loss.item(), rows(logprobs.grad), rows(entropies.grad)

@@ -79,6 +79,13 @@ TEST(MemoryPlan, AgreesWithWhatIsAllocated) {
     expect_near(piece(training_memory({model, config}), "training activations"), TrainState(*policy, {512, 512, 0, true}, true).bytes());
     EXPECT_EQ(piece(training_memory({model, config}), "activations of sampled rows (464)"),
               static_cast<uint64_t>(464 * ActivationTape::slot_bytes(model, dtype, TapeRows::inputs)));
+    // Sampling beside training has a copy of the weights, and what it computes is of no use to an update.
+    config.trainer.gradient_checkpointing = false, config.rollout.staleness = 1;
+    const auto beside = training_memory({model, config});
+    EXPECT_EQ(piece(beside, "sampler's packed weights") + piece(beside, "sampler's vectors"), all);
+    EXPECT_GT(piece(beside, "sampler's workspace"), 0u);
+    EXPECT_TRUE(std::ranges::none_of(beside, [](const MemoryPiece& p) { return p.name.starts_with("activations of sampled rows"); }));
+    expect_near(piece(beside, "training activations"), TrainState(*policy, 512, 512).bytes());
     const uint64_t sampling = 16 * 64 * dtype_size(dtype);  // without filters, logits are nowhere as a whole
     expect_near(piece(plan, "rollout activations") - sampling, ForwardState(*policy, 256).bytes());
   }

@@ -123,5 +123,49 @@ TEST(SamplingPolicy, BestOfNForAnyRanksAndAcrossResume) {
   EXPECT_NE(weights["best"], weights["variance"]);
 }
 
+// What a run that samples a step ahead says of a step: how far the policy has gone since.
+double furthest(const Json& step) { return step["sampling/sampling_logp_difference/max"].get<double>(); }
+
+TEST(SamplingPolicy, AStepAheadForAnyRanksAndThreadsAndAcrossResume) {
+  const Runs runs;
+  const std::vector<std::string> keys = {"rollout.staleness=1"};
+  const std::vector<Json> steps = runs.expect_same("ahead", keys);
+  ASSERT_EQ(steps.size(), 5u);
+  EXPECT_EQ(furthest(steps[0]), 0) << "the first batch is of the policy that learns from it";
+  for (size_t i = 1; i < steps.size(); ++i) EXPECT_GT(furthest(steps[i]), 0) << "step " << i + 1;
+  ASSERT_EQ(runs.train(1, "threads", {"rollout.staleness=1", "run.threads=4"}).exit_code, 0);
+  EXPECT_TRUE(result_of(runs.run("threads")) == result_of(runs.run("ahead1")));
+  // The first completions are those of a run that samples in step; later ones are of older weights.
+  ASSERT_EQ(runs.train(1, "now", {"log.completions_steps=1"}).exit_code, 0);
+  ASSERT_EQ(runs.train(1, "later", {"log.completions_steps=1", "rollout.staleness=1"}).exit_code, 0);
+  const auto completions = [&](const char* name, int step) { return read_all(runs.run(name) + fmt::format("/completions/step_{}.jsonl", step)); };
+  EXPECT_EQ(completions("later", 1), completions("now", 1));
+  EXPECT_NE(completions("later", 3), completions("now", 3));
+  // What the checkpoint holds of the batch in flight is asked for, and so is a batch that was never sampled.
+  fs::remove_all(runs.run("ahead1/final"));
+  const std::string batch = runs.run("ahead1/checkpoints/step_3/batch.json");
+  write_all(batch, read_all(batch) + " ");
+  EXPECT_REFUSED(runs.train(1, "ahead1", keys), 3, "step_3/batch.json: the content does not match the hash in manifest.json");
+  fs::remove(batch);
+  EXPECT_REFUSED(runs.train(1, "ahead1", keys), 3, "batch.json");
+  ASSERT_EQ(runs.train(1, "short", {"rollout.staleness=1", "trainer.max_steps=3"}).exit_code, 0);
+  EXPECT_REFUSED(runs.train(1, "short", keys), 2, "the run ended with step 3, and with rollout.staleness 1 the completions of step 4 are of the weights before it");
+  EXPECT_REFUSED(runs.train(1, "now", {"rollout.staleness=1", "run.resume=" + runs.run("now/checkpoints/step_3")}), 2, "rollout.staleness (now 1, was 0)");
+}
+
+// All that has a say in what is sampled, or in what it counts, on top of each other.
+TEST(SamplingPolicy, AStepAheadWithAllThatChoosesAndCorrects) {
+  const Runs runs;
+  const std::vector<std::string> keys = {"rollout.staleness=1", "data.curriculum={min_pass_rate: 0.1, max_pass_rate: 0.7, skip_epochs: 1}",
+                                         "data.task.train_size=5", "trainer.prompts_per_step=2", "algorithm.filter_groups=true",
+                                         "algorithm.filter_groups_max_batches=3", "algorithm.num_iterations=2", "algorithm.steps_per_generation=2",
+                                         "algorithm.rollout_correction=sequence_truncate", "trainer.eval_steps=2", "algorithm.beta=0.01"};
+  const std::vector<Json> steps = runs.expect_same("all", keys);
+  double older = 0;
+  for (const Json& step : steps) older = std::max(older, std::abs(step["sampling/importance_sampling_ratio/mean"].get<double>() - 1));
+  EXPECT_GT(older, 0);
+  runs.expect_same("lora", {"rollout.staleness=1", "model.lora={rank: 4, alpha: 8}", "algorithm.rollout_correction=token_mask", "algorithm.loss_type=gspo"});
+}
+
 }  // namespace
 }  // namespace cohort

@@ -22,14 +22,15 @@ inline std::string host_name() {
 }
 
 // Work in every step, a checkpoint after each, any number of ranks up to 8.
-inline std::string faults_config(const std::string& runs, int max_steps) {
+// `rollout`: more keys of that section.
+inline std::string faults_config(const std::string& runs, int max_steps, const std::string& rollout = "") {
   return "run: {name: whole, threads: 1, dir: " + runs + R"(}
 model:
   init: {hidden_size: 32, intermediate_size: 64, num_layers: 2, num_heads: 2, num_kv_heads: 1, max_positions: 64}
   dtype: bfloat16
 data: {task: {name: addition, seed: 1, train_size: 4, eval_size: 8}, max_prompt_length: 32}
 reward: [{name: last_number}]
-rollout: {num_generations: 4, max_completion_length: 8}
+rollout: {)" + rollout + R"(num_generations: 4, max_completion_length: 8}
 optim: {learning_rate: 1.0e-4}
 trainer:
   max_steps: )" + std::to_string(max_steps) + R"(
@@ -93,7 +94,8 @@ struct World {
   TemporaryFolder folder;
   std::string config;
 
-  explicit World(int max_steps) : config(write_all(folder / "config.yaml", faults_config(folder / "runs", max_steps))) {
+  explicit World(int max_steps, const std::string& rollout = "")
+      : config(write_all(folder / "config.yaml", faults_config(folder / "runs", max_steps, rollout))) {
     setenv("PMIX_MCA_gds", "hash", 0);  // docs/cluster.md: ranks that are killed while they start
     const Outcome whole = train(COHORT_BINARY, 1, config, {"--quiet"});
     if (whole.exit_code != 0) throw std::runtime_error("the reference run failed: " + whole.err);

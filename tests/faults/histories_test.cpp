@@ -19,7 +19,7 @@ int64_t from_environment(const char* name, int64_t otherwise) {
 
 class History {
  public:
-  History(const World& world, int64_t seed) : world_(world), name_("history" + std::to_string(seed)), random_(static_cast<uint64_t>(seed)) {}
+  History(const World& world, int64_t seed, bool ahead) : world_(world), ahead_(ahead), name_("history" + std::to_string(seed)), random_(static_cast<uint64_t>(seed)) {}
 
   // What happened, for the message; `failed` where a process ended in a way that it should not have.
   std::string text, failed;
@@ -40,7 +40,7 @@ class History {
     std::vector<std::string> overrides = {"run.name=" + name_, "run.threads=" + std::to_string(draw(1, 2)),
                                           "trainer.save_steps=" + std::to_string(kSaves[draw(0, 4)]),
                                           "trainer.reuse_activations=" + std::string(draw(0, 1) ? "true" : "false"),
-                                          "rollout.load_balancing=" + std::string(draw(0, 1) ? "static" : "work_stealing"),
+                                          "rollout.load_balancing=" + std::string(draw(0, 1) || ahead_ ? "static" : "work_stealing"),
                                           "rollout.max_num_seqs=" + std::to_string(draw(1, 3)),
                                           "trainer.gradient_checkpointing=" + std::string(draw(0, 3) ? "false" : "true")};
     const int64_t how = last ? 0 : draw(0, 5);
@@ -75,14 +75,16 @@ class History {
   }
 
   const World& world_;
+  bool ahead_;
   std::string name_;
   std::mt19937_64 random_;
 };
 
-void histories(int64_t first, int64_t count) {
-  const World world(kSteps);
+// ahead: each step is sampled beside the one before (rollout.staleness).
+void histories(int64_t first, int64_t count, bool ahead = false) {
+  const World world(kSteps, ahead ? "staleness: 1, " : "");
   for (int64_t seed = first; seed < first + count; ++seed) {
-    History history(world, seed);
+    History history(world, seed, ahead);
     history.run();
     EXPECT_EQ(history.failed, "") << "seed " << seed;
     EXPECT_EQ(world.difference(history.name()), "") << "seed " << seed << "\n" << history.text;
@@ -94,6 +96,7 @@ void histories(int64_t first, int64_t count) {
 
 TEST(QuickHistories, EndWithTheSameBits) { histories(1, 3); }
 TEST(Histories, EndWithTheSameBits) { histories(from_environment("COHORT_SEED", 1000), from_environment("COHORT_HISTORIES", 60)); }
+TEST(Histories, OfAStepAheadEndWithTheSameBits) { histories(from_environment("COHORT_SEED", 1000), from_environment("COHORT_HISTORIES", 60), true); }
 
 // More ranks than cores: the small test run, on 16 and on 32.
 TEST(ManyRanks, EndWithTheSameBits) {

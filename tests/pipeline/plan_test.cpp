@@ -101,7 +101,7 @@ TEST(PipelinePlan, RefusesWithTheLineAndTheRemedy) {
 TEST(PipelinePlan, EveryFileOfConfigsIsValid) {
   const std::filesystem::path folder = std::filesystem::path(SOURCE_DIR) / "configs/pipelines";
   int stages = 0;
-  for (const char* name : {"r1-zero.yaml", "r1.yaml"}) {
+  for (const char* name : {"r1-zero.yaml", "r1.yaml", "distill.yaml"}) {
     const Pipeline pipeline = read_pipeline(folder / name);
     Outputs outputs;
     for (const Stage& stage : pipeline.stages) {

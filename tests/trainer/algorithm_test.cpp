@@ -272,7 +272,8 @@ TEST(Algorithm, BitsDoNotDependOnThreadsOrTheTape) {
 }
 
 // Of each key a change that must change the weights after two steps. Elsewhere: the reference's refresh and dynamic sampling in
-// tests/cli/algorithm_bits_test.cpp and group_filter_test.cpp, the lower bound of the adaptive bonus in entropy_test.cpp.
+// tests/cli/algorithm_bits_test.cpp and group_filter_test.cpp, the lower bound of the adaptive bonus in entropy_test.cpp, what older
+// completions count in rollout_correction_test.cpp, the teacher in distillation_test.cpp.
 TEST(Algorithm, EveryKeyChangesTheResult) {
   using A = AlgorithmSection;
   const A off{.num_iterations = 3}, kl{.beta = 0.5f, .num_iterations = 3};
@@ -326,7 +327,8 @@ TEST(Algorithm, EveryKeyChangesTheResult) {
       {"mask_truncated_completions", off, changed(off, [](A& a) { a.mask_truncated_completions = true; })},
   };
   std::set<std::string> seen = {"ref_model_sync_steps", "ref_model_mixup_alpha", "entropy_coef_min",
-                                "filter_groups", "filter_groups_metric", "filter_groups_max_batches"};
+                                "filter_groups", "filter_groups_metric", "filter_groups_max_batches", "old_policy", "rollout_correction",
+                                "rollout_correction_max", "rollout_correction_min", "teacher", "teacher_coef"};
   for (const Row& row : rows) {
     EXPECT_NE(weights_after(row.before, 2), weights_after(row.after, 2)) << row.key;
     seen.insert(row.key);

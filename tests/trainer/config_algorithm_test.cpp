@@ -30,6 +30,29 @@ TEST(ConfigAlgorithm, RatiosAndClips) {
   EXPECT_NO_THROW(with("algorithm: {loss_type: gspo, importance_sampling_level: sequence, delta: 4.0}"));
 }
 
+TEST(ConfigAlgorithm, CompletionsOfAnOlderPolicy) {
+  const char* older = "algorithm.rollout_correction: found token_mask, but all completions are of the policy that the update begins with: it would do "
+                      "nothing; allowed: with rollout.staleness: 1 or algorithm.filter_groups: true";
+  expect_refused({
+      {"rollout: {staleness: 2}", "rollout.staleness"},
+      {"rollout: {staleness: 1}\nrun: {device: cuda}", "found 1 with run.device cuda, whose one stream samples or trains; allowed: 0, or run.device: cpu"},
+      {"rollout: {staleness: 1, load_balancing: work_stealing}", "found 1 with load_balancing work_stealing, where ranks exchange completions"},
+      {"rollout: {staleness: 1}\nalgorithm: {loss_type: reinforce}", "found 1 with loss_type reinforce, which has no ratio to correct"},
+      {"algorithm: {rollout_correction: token_mask}", older},
+      {"algorithm: {old_policy: proximal}", "algorithm.old_policy: found proximal, but all completions are of the policy"},
+      {"algorithm: {loss_type: reinforce, rollout_correction: token_mask, old_policy: proximal}\nrollout: {staleness: 1}",
+       "algorithm.old_policy: found proximal with loss_type reinforce, which has no ratio; allowed: auto, recorded"},
+      {"algorithm: {rollout_correction: token_truncate, old_policy: recorded}\nrollout: {staleness: 1}",
+       "would be counted twice; allowed: token_mask, sequence_mask, or old_policy: auto"},
+      {"algorithm: {rollout_correction_max: 3.0}\nrollout: {staleness: 1}", "algorithm.rollout_correction_max: found 3, but algorithm.rollout_correction is none"},
+      {"algorithm: {rollout_correction: token_mask, rollout_correction_max: 0.5}\nrollout: {staleness: 1}", "algorithm.rollout_correction_max: found the number 0.5"},
+      {"algorithm: {rollout_correction: token_mask, rollout_correction_min: 1.5}\nrollout: {staleness: 1}", "algorithm.rollout_correction_min: found the number 1.5"},
+  });
+  EXPECT_NO_THROW(with("algorithm: {loss_type: reinforce, rollout_correction: sequence_truncate}\nrollout: {staleness: 1}"));
+  EXPECT_NO_THROW(with("algorithm: {old_policy: recorded, rollout_correction: token_mask}\nrollout: {staleness: 1}"));
+  EXPECT_NO_THROW(with("algorithm: {filter_groups: true, loss_type: reinforce, rollout_correction: token_truncate}"));
+}
+
 TEST(ConfigAlgorithm, TheKlTermNeedsAWeight) {
   expect_refused({
       {"algorithm: {use_bias_correction_kl: true}", "algorithm.use_bias_correction_kl: found true, but algorithm.beta is 0"},
