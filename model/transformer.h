@@ -122,5 +122,10 @@ struct TapedRows {
 void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
                const TokenGradient& gradient, Tensor gradients, const Exec& ex,
                std::span<const PackPart> parts = {}, const TapedRows& taped = {}, std::span<float> best = {});
+// The same of a classifier. A loss of scores may be of several of them: gradient(scores, dscores) is called once, and writes dL/dscore of
+// each of pack.rows. On the CPU, without an adapter.
+using ScoreGradient = std::function<void(std::span<const float> scores, std::span<float> dscores)>;
+void pack_score_loss(const Policy& policy, TrainState& state, const TokenPack& pack, const ScoreGradient& gradient, Tensor gradients,
+                     const Exec& ex, std::span<const PackPart> parts = {});
 
 }  // namespace cohort

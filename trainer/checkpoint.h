@@ -26,6 +26,7 @@ struct RunIdentity {
   std::string model;   // fingerprint of the parameter table, the dtype and the files beside the weights
   std::string reference;  // fingerprint of the reference's weights; "" without one
   std::string base;       // fingerprint of the weights under an adapter; "" without one
+  std::string rewards;    // of rewards that are models (rewards_fingerprint); "" without any
 };
 
 struct CheckpointState {

@@ -23,6 +23,7 @@
 #include "trainer/model_setup.h"
 #include "trainer/optimizer.h"
 #include "trainer/pack_runner.h"
+#include "trainer/reward_memory.h"
 
 namespace cohort {
 namespace {
@@ -196,6 +197,7 @@ std::vector<MemoryPiece> loaded_memory(const TrainingPlan& plan) {
   }
   // A bfloat16 weight keeps the lower half of its master beside it; a float32 weight is its own.
   add(pieces, "optimizer (own span)", own_span(plan) * (8 + (trained_dtype(plan.config, plan.dtype()) == DType::bf16 ? 2 : 0)));
+  for (MemoryPiece& piece : reward_memory(plan.config)) pieces.push_back(std::move(piece));
   add(pieces, "program", kProgram);
   return pieces;
 }

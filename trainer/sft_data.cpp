@@ -9,6 +9,7 @@
 #include "model/text/chat_template_input.h"
 #include "model/text/chat_template_time.h"
 #include "model/text/chat_template_tokens.h"
+#include "trainer/guarded_text.h"
 #include "trainer/jsonl_rows.h"
 
 namespace cohort {
@@ -72,17 +73,15 @@ ExampleRow read_example(const Json& row, const std::string& id, const std::strin
 struct Encoder {
   const LoadedModel& model;
   const Config& config;
-  ChatSetting setting, text_setting;
-  ChatTemplate text_alone = ChatTemplate::parse("{{ messages[0].content }}", "completion");
+  ChatSetting setting;
+  std::optional<TextGuard> guard;
   std::vector<int32_t> stops;
 
   Encoder(const LoadedModel& model, const Config& config) : model(model), config(config), stops(stop_tokens(model)) {
     std::optional<std::tm> now;
     if (!config.data.now.empty()) now = parse_iso_time(config.data.now, "data.now");
     setting = chat_setting(model.tokenizer, config.data.allow_special_tokens, now);
-    text_setting = setting;
-    for (const std::string& marker : setting.markers)  // guarded where the model's template has them
-      if (model.chat_template.source().find(marker) != std::string_view::npos) text_setting.special_tokens.push_back(marker);
+    guard.emplace(setting, model.chat_template.source());
     for (const int64_t id : config.sft->stop_token_ids) {
       CHECK_USAGE(id < model.policy->config.vocab_size, "sft.stop_token_ids: found {}; the model's tokens are 0 to {}", id,
                   model.policy->config.vocab_size - 1);
@@ -97,12 +96,6 @@ struct Encoder {
     return chat;
   }
 
-  // A text that answers a conversation: what it spells like a special token stays text.
-  RenderedChat guarded(const std::string& text) const {
-    ChatInput chat{.messages = Json::array({{{"role", "assistant"}, {"content", text}}})};
-    return text_alone.render(chat, text_setting);
-  }
-
   // The tokens that spell `text` behind the prompt's. A tokenizer may put a space before a text of its own, or change it (SentencePiece,
   // NFC): then they are taken from prompt and text together.
   std::vector<int32_t> behind(const std::vector<int32_t>& prompt, const RenderedChat& before, const RenderedChat& text, bool add_special_tokens) const {
@@ -110,9 +103,7 @@ struct Encoder {
     std::vector<int32_t> alone = tokenizer.encode(text.text, false, text.guards), all = prompt;
     all.insert(all.end(), alone.begin(), alone.end());
     if (tokenizer.decode(all) == tokenizer.decode(prompt) + text.text) return alone;
-    RenderedChat both = before;
-    for (const size_t guard : text.guards) both.guards.push_back(before.text.size() + guard);
-    both.text += text.text;
+    const RenderedChat both = joined(before, text);
     const std::vector<int32_t> together = tokenizer.encode(both.text, add_special_tokens, both.guards);
     CHECK_INPUT(together.size() > prompt.size() && std::equal(prompt.begin(), prompt.end(), together.begin()),
                 "one token reaches across the end of 'prompt' and the beginning of 'completion', so that the model would see other tokens there; "
@@ -134,7 +125,7 @@ struct Encoder {
     } else {
       const ChatInput asked = chat(row);
       before = model.chat_template.render(asked, setting);
-      text = guarded(row.completion);
+      text = (*guard)(row.completion);
       stop = end_of_answer(model.chat_template, tokenizer, asked, setting, stops);
     }
     const std::vector<int32_t> prompt = tokenizer.encode(before.text, /*add_special_tokens=*/plain, before.guards);

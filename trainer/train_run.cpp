@@ -28,7 +28,7 @@ struct Moments {
 
 TrainRun::TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals* signals, TrainObserver& observer,
                    const Exec& ex)
-    : RunFrame(config, comm, watchdog, signals, observer, ex), rewards_(config.reward) {
+    : RunFrame(config, comm, watchdog, signals, observer, ex) {
   checkpoint_files_ = [this](const std::filesystem::path& folder) {
     Json files = Json::object();
     if (config_.algorithm.ref_model_sync_steps > 0) files["reference"] = write_reference(*reference_, folder);
