@@ -21,6 +21,7 @@ namespace {
 constexpr std::array kCommands = {
     Command{"train", "train a model with GRPO, as CONFIG says", add_train},
     Command{"sft", "fine-tune a model on examples, as CONFIG says", add_sft},
+    Command{"rm", "train a reward model from pairs of answers, as CONFIG says", add_rm},
     Command{"eval", "accuracy of a model on a config's evaluation data", add_eval},
     Command{"pipeline", "a recipe: stages of sft, train, sample, score, filter, merge and eval", add_pipeline},
     Command{"generate", "complete prompts", add_generate},

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "trainer/grpo.h"
+#include "trainer/rm.h"
 #include "trainer/sft.h"
 
 namespace cohort {
@@ -89,5 +90,6 @@ std::string step_line(int64_t step, int64_t max_steps, const Metrics& metrics, d
 std::string summary_table(const TrainSummary& summary);
 // Losses, steps, time and where the run lies: those of `cohort sft`.
 std::string summary_table(const SftSummary& summary);
+std::string summary_table(const RmSummary& summary);
 
 }  // namespace cohort

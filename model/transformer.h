@@ -64,6 +64,8 @@ struct TokenPack {
 
 // Appends a text as a run of its own, and (append_text) every token but the first as the target of the row before it.
 void append_run(TokenPack& pack, std::span<const int32_t> tokens);
+// The same behind `prefix` rows of the pack from prefix_begin on, which begin at position 0. No tokens: no run.
+void append_run_behind(TokenPack& pack, std::span<const int32_t> tokens, int64_t prefix_begin, int64_t prefix);
 void append_text(TokenPack& pack, std::span<const int32_t> tokens);
 
 // Puts `from` behind what `to` holds.

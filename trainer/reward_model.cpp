@@ -41,17 +41,6 @@ Alike find_alike(Conversations conversations, size_t first) {
   return alike.last == first + 1 ? Alike{alike.last, 0} : alike;
 }
 
-// A run of tokens behind the `prefix` ones that lie at prefix_begin.
-void append_behind(TokenPack& pack, std::span<const int32_t> tokens, int64_t prefix_begin, int64_t prefix) {
-  const auto begin = static_cast<int64_t>(pack.tokens.size());
-  if (tokens.empty()) return;
-  pack.runs.push_back({begin, static_cast<int64_t>(tokens.size()), prefix_begin, prefix});
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    pack.tokens.push_back(tokens[i]);
-    pack.positions.push_back(static_cast<int32_t>(prefix + static_cast<int64_t>(i)));
-  }
-}
-
 }  // namespace
 
 ScorePass next_score_pass(const ModelConfig& config, Conversations conversations, size_t first) {
@@ -66,12 +55,12 @@ ScorePass next_score_pass(const ModelConfig& config, Conversations conversations
     const std::span<const int32_t> prefix = std::span(conversations[pass.last]).first(alike.prefix);
     if (full(conversations[pass.last].size())) return pass;
     const auto prefix_begin = static_cast<int64_t>(pack.tokens.size()), shared = std::ssize(prefix);
-    append_behind(pack, prefix, prefix_begin, 0);
+    append_run_behind(pack, prefix, prefix_begin, 0);
     for (const size_t begun = pass.last; pass.last < alike.last; ++pass.last) {
       const std::vector<int32_t>& tokens = conversations[pass.last];
       if (pass.last > begun && full(tokens.size() - alike.prefix)) return pass;
       const auto own_begin = static_cast<int64_t>(pack.tokens.size()), at = static_cast<int64_t>(score_position(config, tokens));
-      append_behind(pack, std::span(tokens).subspan(alike.prefix), prefix_begin, shared);
+      append_run_behind(pack, std::span(tokens).subspan(alike.prefix), prefix_begin, shared);
       pack.rows.push_back(static_cast<int32_t>(at < shared ? prefix_begin + at : own_begin + at - shared));
       pack.targets.push_back(0);
     }

@@ -1,7 +1,6 @@
 #include "trainer/sft_data.h"
 
 #include <algorithm>
-#include <exception>
 #include <optional>
 
 #include "core/check.h"
@@ -11,23 +10,10 @@
 #include "model/text/chat_template_tokens.h"
 #include "trainer/guarded_text.h"
 #include "trainer/jsonl_rows.h"
+#include "trainer/row_texts.h"
 
 namespace cohort {
 namespace {
-
-void check_conversation(const Json& messages, const char* column, const std::string& where) {
-  CHECK_INPUT(!messages.empty(), "{}: '{}' is an empty list of messages", where, column);
-  check_messages(messages, fmt::format("{}: '{}'", where, column));
-  for (size_t i = 0; i < messages.size(); ++i) check_no_nul_inside(messages[i], fmt::format("{}: '{}': message {}", where, column, i + 1));
-}
-
-std::string read_text(const Json& value, const char* column, const std::string& where) {
-  CHECK_INPUT(value.is_string(), "{}: '{}' is a text or a list of messages, found {}", where, column, value.type_name());
-  const std::string& text = value.get_ref<const std::string&>();
-  CHECK_INPUT(!text.empty(), "{}: '{}' is empty", where, column);
-  check_no_nul(text, where, fmt::format("'{}'", column));
-  return text;
-}
 
 ExampleRow read_example(const Json& row, const std::string& id, const std::string& where) {
   const bool conversation = row.contains("messages"), pair = row.contains("prompt") || row.contains("completion");
@@ -189,34 +175,21 @@ ExampleSet encode_examples(const std::string& name, const std::vector<ExampleRow
   ExampleSet set{.name = name};
   const Encoder encoder(model, config);
   std::vector<Example> examples(rows.size());
-  std::vector<std::exception_ptr> errors(rows.size());  // of which the first row's is told, whichever thread is first
-  ex.pool->run(std::ssize(rows), [&](int64_t i, int) {
-    const auto at = static_cast<size_t>(i);
-    try {
-      examples[at] = encoder.encode(rows[at]);
-      check_example(examples[at], model);
-    } catch (...) {
-      errors[at] = std::current_exception();
-    }
-  });
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const ExampleRow& row = rows[i];
-    Example& example = examples[i];
-    try {
-      if (errors[i]) std::rethrow_exception(errors[i]);
-      const auto length = static_cast<int64_t>(example.tokens.size());
-      if (length > longest && config.sft->filter_overlong) {
-        set.filtered += 1;
-        continue;
-      }
-      CHECK_INPUT(length <= longest,
-                  "it has {} tokens; sft.max_length allows {}. Raise it, or set sft.filter_overlong: true to leave such rows out", length, longest);
-      set.examples.push_back(std::move(example));
-    } catch (const Error& error) {
-      if (error.code() != ExitCode::kInput) throw;
-      throw Error(error.code(), fmt::format("{}: row {}: {}", name, shown(row.id), error.what()));
-    }
-  }
+  encode_rows(name, rows.size(), [&](size_t i) -> const std::string& { return rows[i].id; }, *ex.pool,
+              [&](size_t i) {
+                examples[i] = encoder.encode(rows[i]);
+                check_example(examples[i], model);
+              },
+              [&](size_t i) {
+                const auto length = static_cast<int64_t>(examples[i].tokens.size());
+                if (length > longest && config.sft->filter_overlong) {
+                  set.filtered += 1;
+                  return;
+                }
+                CHECK_INPUT(length <= longest,
+                            "it has {} tokens; sft.max_length allows {}. Raise it, or set sft.filter_overlong: true to leave such rows out", length, longest);
+                set.examples.push_back(std::move(examples[i]));
+              });
   CHECK_INPUT(!set.examples.empty(), "{}: all {} rows are longer than sft.max_length {}", name, rows.size(), longest);
   set.fingerprint = fingerprint_examples(set.examples);
   return set;
