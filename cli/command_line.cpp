@@ -25,7 +25,7 @@ constexpr std::array kCommands = {
     Command{"eval", "accuracy of a model on a config's evaluation data", add_eval},
     Command{"pipeline", "a recipe: stages of sft, train, sample, score, filter, merge and eval", add_pipeline},
     Command{"generate", "complete prompts", add_generate},
-    Command{"score", "rewards of given completions, without a model", add_score},
+    Command{"score", "rewards of given completions; nothing is sampled", add_score},
     Command{"logprobs", "log-probability of each token of given texts", add_logprobs},
     Command{"tokenize", "text to token ids, and back", add_tokenize},
     Command{"render", "chat messages to text with the model's template", add_render},

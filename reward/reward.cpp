@@ -39,6 +39,7 @@ constexpr std::array kRewards = {
     Entry{"http", make_http, check_http},
     Entry{"library", make_library, check_library},
     Entry{"model", nullptr, check_model_reward},
+    Entry{"judge", nullptr, check_judge},
 };
 
 const Entry& find_entry(const std::string& name) {

@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "reward/model_options.h"
+#include "trainer/judge_reward.h"
 #include "trainer/reward_model.h"
 #include "trainer/score_text.h"
 
@@ -82,11 +83,31 @@ class ModelReward final : public Reward {
   ScoreEncoder encoder_;
 };
 
+struct JudgeModel {
+  std::shared_ptr<const LoadedModel> model;
+  std::string fingerprint;
+};
+
+JudgeModel load_judge(const JudgeOptions& options, const Exec& ex) {
+  LoadedModel model = load_model(options.path, options.dtype, 1, ex, PolicyUse::inference);
+  require_language_model(model.policy->config);
+  const std::string fingerprint = fmt::format("{} {}", dtype_name(model.policy->dtype), weights_fingerprint(*model.policy));
+  return {std::make_shared<const LoadedModel>(std::move(model)), fingerprint};
+}
+
 }  // namespace
 
 RewardSet make_rewards(const Config& config, const Exec& ex) {
-  std::map<std::pair<std::filesystem::path, std::string>, std::shared_ptr<RewardModel>> models;
+  using Key = std::pair<std::filesystem::path, std::string>;  // folder, dtype
+  std::map<Key, std::shared_ptr<RewardModel>> models;
+  std::map<Key, JudgeModel> judges;
   return RewardSet(config.reward, [&](const RewardSpec& spec) -> std::unique_ptr<Reward> {
+    if (spec.reward() == "judge") {
+      const JudgeOptions options = read_judge(spec);
+      JudgeModel& judge = judges[{std::filesystem::weakly_canonical(options.path), options.dtype}];
+      if (!judge.model) judge = load_judge(options, ex);
+      return make_judge(spec, config, judge.model, judge.fingerprint, ex);
+    }
     const ModelRewardOptions options = read_model_reward(spec);
     std::shared_ptr<RewardModel>& model = models[{std::filesystem::weakly_canonical(options.path), options.dtype}];
     if (!model) model = std::make_shared<RewardModel>(options.path, options.dtype, ex);

@@ -43,7 +43,7 @@ std::string refusal(Action action) {
 // `code` is off without one; the others need a checker of the user's, or a model, and have tests of their own.
 std::vector<std::string> names_without_options() {
   std::vector<std::string> names = reward_names();
-  for (const char* name : {"code", "command", "http", "library", "model"}) std::erase(names, name);
+  for (const char* name : {"code", "command", "http", "library", "model", "judge"}) std::erase(names, name);
   return names;
 }
 
@@ -51,7 +51,7 @@ TEST(Rewards, EveryNameMakesOne) {
   EXPECT_EQ(reward_names(), (std::vector<std::string>{
                                 "last_number", "exact", "format", "math", "length", "soft_overlong",
                                 "cosine_length", "repetition", "keywords", "language", "json", "similarity",
-                                "reasoning_gym", "code", "command", "http", "library", "model"}));
+                                "reasoning_gym", "code", "command", "http", "library", "model", "judge"}));
   const Json needed = needed_options();
   for (const std::string& name : names_without_options())
     EXPECT_NE(make_reward({.name = name, .options = needed.value(name, Json::object())}), nullptr);
