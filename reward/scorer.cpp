@@ -70,7 +70,7 @@ void Scorer::add(int64_t index, const RewardInput& input) {
 }
 
 // In the order of their numbers. What a batch took is shared out evenly, as nobody knows better.
-void Scorer::judge_batches() {
+void Scorer::judge_batches(Clock::time_point end) {
   std::vector<RewardInput> inputs;
   std::vector<int64_t> numbers;
   for (size_t i = 0; i < inputs_.size(); ++i)
@@ -78,15 +78,15 @@ void Scorer::judge_batches() {
   if (inputs.empty()) return;
   for (const size_t reward : in_batches_) {
     const Clock::time_point start = Clock::now();
-    std::vector<Verdict> verdicts = rewards_.verdicts(reward, inputs, deadline());
+    std::vector<Verdict> verdicts = rewards_.verdicts(reward, inputs, end);
     const double each = seconds_since(start) / static_cast<double>(inputs.size());
     for (size_t i = 0; i < inputs.size(); ++i) put(reward, numbers[i], std::move(verdicts[i]), each);
   }
 }
 
 Scores Scorer::finish() {
+  const Clock::time_point end = deadline();
   if (!here_.empty() && !inputs_.empty()) {
-    const Clock::time_point end = deadline();
     pool_.run(static_cast<int64_t>(inputs_.size()), [&](int64_t index, int) {
       if (!added_[static_cast<size_t>(index)]) return;
       for (const size_t reward : here_) {
@@ -96,7 +96,7 @@ Scores Scorer::finish() {
       }
     });
   }
-  judge_batches();
+  judge_batches(end);
   for (const Lane& lane : lanes_) lane.queue->finish();
   finished_ = true;
   Scores scores;

@@ -47,7 +47,7 @@ class Scorer {
   Clock::time_point deadline() const;
   void put(size_t reward, int64_t index, Verdict verdict, double seconds);
   void abandon();
-  void judge_batches();
+  void judge_batches(Clock::time_point end);
 
   const RewardSet& rewards_;
   ThreadPool& pool_;

@@ -27,7 +27,7 @@ void head_scores_backward(Tensor dh, Tensor dw, std::span<const float> dscores, 
   ex.pool->run((C + kColumns - 1) / kColumns, [&](int64_t task, int) {
     for (int64_t c = task * kColumns; c < std::min(C, (task + 1) * kColumns); ++c) {
       const float w_c = number(flat, c);
-      std::array<float, kMaxOpenSums> sums;  // of parts, which meet as row_parts.h says
+      std::array<float, kMaxOpenSums> sums{};  // of parts, which meet as row_parts.h says
       int depth = 0;
       for (const RowPart& part : all) {
         float sum = 0;

