@@ -141,7 +141,7 @@ Verdict RewardSet::verdict(size_t reward, const RewardInput& input, Clock::time_
 
 std::vector<Verdict> RewardSet::verdicts(size_t reward, std::span<const RewardInput> inputs, Clock::time_point deadline) const {
   try {
-    std::vector<Verdict> verdicts = rewards_.at(reward)->judge(inputs, deadline);
+    std::vector<Verdict> verdicts = rewards_.at(reward)->judge_batch(inputs, deadline);
     CHECK(verdicts.size() == inputs.size(), "{} verdicts of {} completions", verdicts.size(), inputs.size());
     for (Verdict& verdict : verdicts) verdict = with_finite_score(std::move(verdict));
     return verdicts;

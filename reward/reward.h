@@ -57,7 +57,7 @@ class Reward {
   // scores, one call at a time; a verdict a completion, in order, and none depends on what else is in the call. What is not judged at
   // `deadline` goes without (Missing::timeout). A single completion is judged by score(), as ever.
   virtual bool takes_batches() const { return false; }
-  virtual std::vector<Verdict> judge(std::span<const RewardInput> /*inputs*/, Clock::time_point /*deadline*/) const { return {}; }
+  virtual std::vector<Verdict> judge_batch(std::span<const RewardInput> /*inputs*/, Clock::time_point /*deadline*/) const { return {}; }
   // What decides the scores beside the options, for checkpoints: the weights of a model. "": nothing.
   virtual std::string fingerprint() const { return ""; }
   // The run is failing, and nobody waits for verdicts any more: those in progress end within seconds, later ones at once.

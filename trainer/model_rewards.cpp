@@ -30,10 +30,10 @@ class ModelReward final : public Reward {
 
   bool takes_batches() const override { return true; }
   std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
-  Verdict explain(const RewardInput& input) const override { return judge({&input, 1}, Clock::time_point::max()).front(); }
+  Verdict explain(const RewardInput& input) const override { return judge_batch({&input, 1}, Clock::time_point::max()).front(); }
   std::string fingerprint() const override { return model_->fingerprint(); }
 
-  std::vector<Verdict> judge(std::span<const RewardInput> inputs, Clock::time_point deadline) const override {
+  std::vector<Verdict> judge_batch(std::span<const RewardInput> inputs, Clock::time_point deadline) const override {
     std::vector<Verdict> verdicts(inputs.size());
     std::vector<std::vector<int32_t>> all(inputs.size()), conversations;
     model_->exec().pool->run(std::ssize(inputs), [&](int64_t i, int) {

@@ -224,7 +224,7 @@ class Batched : public Reward {
   explicit Batched(Judge judge) : judge_(std::move(judge)) {}
   std::optional<double> score(const RewardInput&) const override { return std::nullopt; }
   bool takes_batches() const override { return true; }
-  std::vector<Verdict> judge(std::span<const RewardInput> inputs, Clock::time_point) const override { return judge_(inputs); }
+  std::vector<Verdict> judge_batch(std::span<const RewardInput> inputs, Clock::time_point) const override { return judge_(inputs); }
 
  private:
   Judge judge_;
