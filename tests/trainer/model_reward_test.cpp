@@ -154,7 +154,7 @@ TEST(ModelReward, SpecialTokensInACompletionStayText) {
 
 TEST(ModelReward, WhatCannotBeScoredHasNoScore) {
   ExecOwner owner(2);
-  const RewardSet rewards = make_rewards(config_of("llama", {{"max_length", 40}, {"prompt", "user_message"}}), owner.exec());
+  const RewardSet rewards = make_rewards(config_of("llama", {{"max_length", 64}, {"prompt", "user_message"}}), owner.exec());
   const std::string longer(200, 'x');
   const Json odd = {{{"role", "user"}, {"content", "Hi"}}, {{"role", "developer"}, {"content", "?"}}};
   const std::vector<RewardInput> inputs = {{.prompt = "Hi", .completion = "yes", .columns = nullptr},
@@ -164,7 +164,7 @@ TEST(ModelReward, WhatCannotBeScoredHasNoScore) {
   EXPECT_TRUE(verdicts[0].score.has_value());
   EXPECT_NE(verdicts[0].reason.find("the logit at token"), std::string::npos) << verdicts[0].reason;
   for (const size_t i : {1, 2}) EXPECT_EQ(verdicts[i].missing, Missing::row);
-  EXPECT_NE(verdicts[1].reason.find("the reward model reads 40"), std::string::npos) << verdicts[1].reason;
+  EXPECT_NE(verdicts[1].reason.find("the reward model reads 64"), std::string::npos) << verdicts[1].reason;
   EXPECT_NE(verdicts[2].reason.find("unknown role"), std::string::npos) << verdicts[2].reason;
   const std::vector<Verdict> late = rewards.verdicts(0, {inputs.data(), 1}, Clock::now());
   EXPECT_EQ(late[0].missing, Missing::timeout);

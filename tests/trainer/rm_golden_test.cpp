@@ -11,6 +11,7 @@
 #include "core/rng.h"
 #include "model/formats/safetensors.h"
 #include "model/load_weights.h"
+#include "model/ops/score.h"
 #include "tests/core/expect_error.h"
 #include "tests/model/tiny_model.h"
 #include "tests/trainer/thread_comm.h"
@@ -61,12 +62,13 @@ TEST_P(RmGolden, LossMetricsAndGradientsAreThoseOfTorch) {
   const PairSums evaluated = updater.evaluate(pairs, "test", owner.exec());
   const PairSums sums = updater.step(pointers(pairs), 1e-3, "test", owner.exec());
 
+  // The model itself is computed in float32: torch's float32 is as far from its float64 (scores 3.5e-6, gradient 3.4e-6, head 1.6e-6).
   for (const auto& [name, value] : sums.means()) {
     const double expected = golden[name];
-    EXPECT_NEAR(value, expected, 1e-6 * std::max(1.0, std::abs(expected))) << name;
+    EXPECT_NEAR(value, expected, 2e-6 * std::max(1.0, std::abs(expected))) << name;
   }
   const double norm = golden["grad_norm"];
-  EXPECT_NEAR(updater.grad_norm(), norm, 1e-6 * norm);
+  EXPECT_NEAR(updater.grad_norm(), norm, 2e-6 * norm);
   EXPECT_EQ(evaluated.means(), sums.means()) << "an evaluation computes the same bits";
 
   const std::string image = read_file(kGolden / "reward_model" / (GetParam() + ".safetensors"));
@@ -86,11 +88,35 @@ TEST_P(RmGolden, LossMetricsAndGradientsAreThoseOfTorch) {
     }
   }
   EXPECT_EQ(expected.size(), policy->table.entries.size());
-  EXPECT_LE(std::sqrt(head_difference), 1e-6 * std::sqrt(head_norm));
-  EXPECT_LE(std::sqrt(difference), 2e-6 * norm);
+  EXPECT_LE(std::sqrt(head_difference), 2e-6 * std::sqrt(head_norm));
+  EXPECT_LE(std::sqrt(difference), 4e-6 * norm);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, RmGolden, testing::Values("llama_score", "qwen2_score"), [](const auto& info) { return info.param; });
+
+// The head's own gradient, from hidden states as they are: against sums in float64.
+TEST(HeadScores, GradientIsThatOfDoubles) {
+  constexpr int64_t n = 12, C = 48;
+  ExecOwner owner(2);
+  Random random(4, Stream::kTest);
+  std::vector<float> h(n * C), w(C), dscores(n), dh(n * C), dw(C);
+  for (std::vector<float>* numbers : {&h, &w, &dscores})
+    for (float& number : *numbers) number = random.normal();
+  PackedWeight packed;
+  pack_weight(packed, {w.data(), DType::f32, {1, C}}, owner.exec());
+  const std::vector<RowPart> parts = {{0, 5, 0}, {5, 3, 1}, {8, 4, 1}};
+  head_scores_backward({dh.data(), DType::f32, {n, C}}, {dw.data(), DType::f32, {1, C}}, dscores, {h.data(), DType::f32, {n, C}}, packed, owner.exec(), parts);
+  double difference = 0, norm = 0;
+  for (int64_t c = 0; c < C; ++c) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      sum += static_cast<double>(dscores[i]) * static_cast<double>(h[i * C + c]);
+      EXPECT_EQ(dh[i * C + c], dscores[i] * w[c]);
+    }
+    difference += std::pow(static_cast<double>(dw[c]) - sum, 2), norm += sum * sum;
+  }
+  EXPECT_LE(std::sqrt(difference), 1e-6 * std::sqrt(norm));
+}
 
 // Against differences of the loss, also far where exp overflows.
 TEST(PairLoss, DerivativesAreThoseOfTheLoss) {
