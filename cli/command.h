@@ -21,6 +21,7 @@ std::span<const Command> commands();
 
 Action add_train(CLI::App& app);
 Action add_sft(CLI::App& app);
+Action add_rm(CLI::App& app);
 Action add_eval(CLI::App& app);
 Action add_pipeline(CLI::App& app);
 Action add_generate(CLI::App& app);

@@ -21,10 +21,11 @@ namespace {
 constexpr std::array kCommands = {
     Command{"train", "train a model with GRPO, as CONFIG says", add_train},
     Command{"sft", "fine-tune a model on examples, as CONFIG says", add_sft},
+    Command{"rm", "train a reward model from pairs of answers, as CONFIG says", add_rm},
     Command{"eval", "accuracy of a model on a config's evaluation data", add_eval},
     Command{"pipeline", "a recipe: stages of sft, train, sample, score, filter, merge and eval", add_pipeline},
     Command{"generate", "complete prompts", add_generate},
-    Command{"score", "rewards of given completions, without a model", add_score},
+    Command{"score", "rewards of given completions; nothing is sampled", add_score},
     Command{"logprobs", "log-probability of each token of given texts", add_logprobs},
     Command{"tokenize", "text to token ids, and back", add_tokenize},
     Command{"render", "chat messages to text with the model's template", add_render},

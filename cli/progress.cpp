@@ -166,7 +166,9 @@ std::string step_line(int64_t step, int64_t max_steps, const Metrics& metrics,
   } else {
     add("loss", "loss {:.4f}");
     add("mean_token_accuracy", "accuracy {:.3f}");
+    add("accuracy", "accuracy {:.3f}");
     add("eval/loss", "eval loss {:.4f}");
+    add("eval/accuracy", "eval accuracy {:.3f}");
   }
   add("completions/mean_length", "length {:.1f}");
   add("kl", "kl {:.4f}");
@@ -203,6 +205,21 @@ std::string summary_table(const TrainSummary& summary) {
   const std::string table = eval_table(summary.evaluations);
   if (std::ranges::count(table, '\n') > 3) text += "\n" + table + "\n";
   if (summary.best_step) add_row(text, "best model", fmt::format("{}, of step {}", summary.best_model.string(), *summary.best_step));
+  add_end(text, summary);
+  return text;
+}
+
+std::string summary_table(const RmSummary& summary) {
+  std::string text;
+  const auto add = [&](const char* name, const std::optional<double>& value, double scale, fmt::format_string<double> format) {
+    if (value) add_row(text, name, fmt::format(format, scale * *value));
+  };
+  add("eval accuracy before", summary.eval_accuracy_before, 100, "{:.1f} %");
+  add("eval accuracy after", summary.eval_accuracy_after, 100, "{:.1f} %");
+  add("eval loss before", summary.eval_loss_before, 1, "{:.4f}");
+  add("eval loss after", summary.eval_loss_after, 1, "{:.4f}");
+  add_row(text, "pairs", summary.filtered == 0 ? std::to_string(summary.examples)
+                                               : fmt::format("{}; {} were too long", summary.examples, summary.filtered));
   add_end(text, summary);
   return text;
 }

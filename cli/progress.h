@@ -15,6 +15,7 @@
 #include "cli/terminal.h"
 #include "cli/ticker.h"
 #include "trainer/grpo.h"
+#include "trainer/rm.h"
 #include "trainer/sft.h"
 
 namespace cohort {
@@ -124,5 +125,6 @@ std::string step_line(int64_t step, int64_t max_steps, const Metrics& metrics, d
 std::string summary_table(const TrainSummary& summary);
 // Losses, steps, time and where the run lies: those of `cohort sft`.
 std::string summary_table(const SftSummary& summary);
+std::string summary_table(const RmSummary& summary);
 
 }  // namespace cohort

@@ -1,4 +1,4 @@
-// cohort score: rewards of completions that are there already, by the code that training uses, without a model.
+// cohort score: rewards of completions that are there already, by the code that training uses, without the model that wrote them.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,12 +14,13 @@
 #include "cli/records.h"
 #include "core/check.h"
 #include "core/cpu_topology.h"
-#include "core/threads.h"
+#include "model/exec.h"
 #include "reward/code/nursery.h"
 #include "reward/completion_record.h"
 #include "reward/outside/launcher.h"
 #include "reward/score_json.h"
 #include "reward/scorer.h"
+#include "trainer/model_rewards.h"
 
 namespace cohort {
 namespace {
@@ -62,9 +63,9 @@ class ScoreCommand {
   explicit ScoreCommand(const Options& options)
       : options_(options),
         config_(options.config.load(ConfigUse::rewards)),
-        rewards_(config_.reward),
-        totals_(rewards_.size()),
-        pool_(config_.run.threads > 0 ? static_cast<int>(config_.run.threads) : process_topology().usable()) {}
+        owner_(config_.run.threads > 0 ? static_cast<int>(config_.run.threads) : process_topology().usable()),
+        rewards_(make_rewards(config_, owner_.exec())),
+        totals_(rewards_.size()) {}
 
   int run() {
     RecordReader reader(options_.files.input);
@@ -88,7 +89,7 @@ class ScoreCommand {
     std::vector<const Completion*> served;
     for (const Completion& completion : batch)
       if (completion.record.error.empty()) served.push_back(&completion);
-    Scorer scorer(rewards_, pool_, static_cast<int64_t>(served.size()));
+    Scorer scorer(rewards_, owner_.pool, static_cast<int64_t>(served.size()));
     for (size_t i = 0; i < served.size(); ++i) scorer.add(static_cast<int64_t>(i), served[i]->scored.input());
     const Scores scores = scorer.finish();
     size_t at = 0;
@@ -145,9 +146,9 @@ class ScoreCommand {
 
   const Options& options_;
   const Config config_;
+  ExecOwner owner_;
   const RewardSet rewards_;
   std::vector<Totals> totals_;
-  ThreadPool pool_;
   StatusLine line_;
   StageProgress progress_{line_};
   int64_t done_ = 0;

@@ -1,6 +1,7 @@
 #include "model/load_weights.h"
 
 #include <algorithm>
+#include <cstring>
 #include <span>
 #include <vector>
 
@@ -26,9 +27,12 @@ TiedWeights tied_weights(const ModelConfig& config) {
 }
 
 // Reads the parameters of `part` through `flat`, a buffer of its size.
-void load_part(Policy& policy, ParamSpan part, Tensor flat, const SafetensorsFolder& folder, const std::string& where,
+void load_part(Policy& policy, ParamSpan part, Tensor flat, const SafetensorsFolder& folder, const std::string& where, bool new_score,
                const Exec& ex) {
-  const auto in_part = [&](int64_t offset) { return offset >= part.begin && offset < part.end; };
+  const auto in_part = [&](int64_t offset) {
+    return offset >= part.begin && offset < part.end && (!new_score || offset != policy.table.head);
+  };
+  if (new_score) std::memset(flat.data, 0, flat.bytes());  // where the score is to be
   const auto in_buffer = [&](const ParamEntry& entry) {
     return Policy::view(flat, entry.offset - part.begin, entry.shape[0], entry.shape[1]);
   };
@@ -44,9 +48,20 @@ void check_weights(const ModelConfig& config, const SafetensorsFolder& folder, c
                 tied_weights(config), where);
 }
 
+namespace {
+
+void check_weights_without_score(const ModelConfig& config, const SafetensorsFolder& folder, const std::string& where) {
+  const ParamTable table = make_param_table(config, 1);
+  const auto nowhere = [](const ParamEntry&) { return Tensor(); };
+  check_weights(folder, targets_of(table, [&](int64_t offset) { return offset != table.head; }, nowhere), {"lm_head.weight", ""}, where);
+}
+
+}  // namespace
+
 std::unique_ptr<Policy> load_policy(const ModelConfig& config, const SafetensorsFolder& folder, const std::string& where,
-                                    DType dtype, int64_t shards, PolicyUse use, const Exec& ex) {
-  check_weights(config, folder, where);  // before memory is taken for what the config claims
+                                    DType dtype, int64_t shards, PolicyUse use, const Exec& ex, bool new_score) {
+  // Before memory is taken for what the config claims.
+  new_score ? check_weights_without_score(config, folder, where) : check_weights(config, folder, where);
   std::unique_ptr<Policy> policy = make_policy(config, dtype, shards, use, ex.device);
   const auto& layers = policy->table.layers;
   const auto load_parts = [&](std::span<const ParamSpan> parts) {
@@ -56,7 +71,7 @@ std::unique_ptr<Policy> load_policy(const ModelConfig& config, const Safetensors
     const size_t piece = arena.plan("weights", dtype, {longest});
     arena.commit(Arena::Pages::lazy_large);
     for (const ParamSpan& part : parts)
-      load_part(*policy, part, {arena[piece].data, dtype, {part.end - part.begin}}, folder, where, ex);
+      load_part(*policy, part, {arena[piece].data, dtype, {part.end - part.begin}}, folder, where, new_score, ex);
   };
   // Embedding and head first, the largest: their flat copies' memory is free again before the layers need theirs.
   const ParamSpan before{0, layers.front().span.begin}, behind{layers.back().span.end, policy->table.size};

@@ -14,8 +14,9 @@ namespace cohort {
 void check_weights(const ModelConfig& config, const SafetensorsFolder& folder, const std::string& where);
 
 // A policy with the folder's weights, after check_weights; numbers that are not finite: exit code 3.
-// Packed layer by layer, so that little more than the packed weights is held at any time.
+// Packed layer by layer, so that little more than the packed weights is held at any time. `new_score`: the folder is of a language model,
+// the config that of a reward model made of it (score_head.h): its head is left out, and the score is still to be set.
 std::unique_ptr<Policy> load_policy(const ModelConfig& config, const SafetensorsFolder& folder, const std::string& where,
-                                    DType dtype, int64_t shards, PolicyUse use, const Exec& ex);
+                                    DType dtype, int64_t shards, PolicyUse use, const Exec& ex, bool new_score = false);
 
 }  // namespace cohort

@@ -9,6 +9,13 @@ void append_run(TokenPack& pack, std::span<const int32_t> tokens) {
   for (size_t i = 0; i < tokens.size(); ++i) pack.positions.push_back(static_cast<int32_t>(i));
 }
 
+void append_run_behind(TokenPack& pack, std::span<const int32_t> tokens, int64_t prefix_begin, int64_t prefix) {
+  if (tokens.empty()) return;
+  pack.runs.push_back({static_cast<int64_t>(pack.tokens.size()), static_cast<int64_t>(tokens.size()), prefix > 0 ? prefix_begin : 0, prefix});
+  pack.tokens.insert(pack.tokens.end(), tokens.begin(), tokens.end());
+  for (size_t i = 0; i < tokens.size(); ++i) pack.positions.push_back(static_cast<int32_t>(prefix + static_cast<int64_t>(i)));
+}
+
 void append_text(TokenPack& pack, std::span<const int32_t> tokens) {
   const auto begin = static_cast<int32_t>(pack.tokens.size());
   append_run(pack, tokens);

@@ -64,6 +64,8 @@ struct TokenPack {
 
 // Appends a text as a run of its own, and (append_text) every token but the first as the target of the row before it.
 void append_run(TokenPack& pack, std::span<const int32_t> tokens);
+// The same behind `prefix` rows of the pack from prefix_begin on, which begin at position 0. No tokens: no run.
+void append_run_behind(TokenPack& pack, std::span<const int32_t> tokens, int64_t prefix_begin, int64_t prefix);
 void append_text(TokenPack& pack, std::span<const int32_t> tokens);
 
 // Puts `from` behind what `to` holds.
@@ -122,5 +124,10 @@ struct TapedRows {
 void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
                const TokenGradient& gradient, Tensor gradients, const Exec& ex,
                std::span<const PackPart> parts = {}, const TapedRows& taped = {}, std::span<float> best = {});
+// The same of a classifier. A loss of scores may be of several of them: gradient(scores, dscores) is called once, and writes dL/dscore of
+// each of pack.rows. On the CPU, without an adapter.
+using ScoreGradient = std::function<void(std::span<const float> scores, std::span<float> dscores)>;
+void pack_score_loss(const Policy& policy, TrainState& state, const TokenPack& pack, const ScoreGradient& gradient, Tensor gradients,
+                     const Exec& ex, std::span<const PackPart> parts = {});
 
 }  // namespace cohort

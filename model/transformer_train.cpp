@@ -7,85 +7,10 @@
 #include "model/lora.h"
 #include "model/ops/elementwise.h"
 #include "model/ops/head.h"
-#include "model/transformer.h"
+#include "model/ops/score.h"
+#include "model/train_state.h"
 
 namespace cohort {
-
-using Layers = std::vector<LayerActivations>;
-
-struct TrainState::Impl {
-  Arena arena{"training activations"};
-  TrainLimits limits;
-  bool checkpointing;
-  InputsInGradient lent;  // checkpointing: where inputs of `layers` lie; none: in memory of their own
-  Layers layers;  // of rows that are run forward; checkpointing: all but x_in are `shared`
-  Layers shared;  // with a tape or checkpointing: one layer's for all of them, of all rows
-  Tensor x_out, rstd_out, h_out, selected;  // after the last layer; selected (n, C) act
-  Tensor qkv, mlp;                          // forward scratch (T, (H + 2K) D) f32, (T, F) act
-  Tensor dx, dselected;                     // (T, C) f32, (n, C) f32
-  BlockGradients scratch;
-  LoraScratch lora;  // of a policy with an adapter
-  std::vector<int32_t> kept_rows;  // tokens of the pack, ascending: rows of the embedding that get a gradient
-  std::unique_ptr<Arena> kept_sums;  // (parts * kept_rows, C) at least, or null
-};
-
-TrainState::~TrainState() = default;
-const TrainLimits& TrainState::limits() const { return impl->limits; }
-size_t TrainState::bytes() const { return impl->arena.bytes() + (impl->kept_sums ? impl->kept_sums->bytes() : 0); }
-
-TrainState::TrainState(const Policy& policy, const TrainLimits& limits, bool checkpointing)
-    : impl(std::make_unique<Impl>()) {
-  CHECK(limits.forward_tokens <= limits.tokens && (limits.tape || limits.forward_tokens == limits.tokens),
-        "a state of {} rows, {} of them run forward{}", limits.tokens, limits.forward_tokens, limits.tape ? ", with a tape" : "");
-  const ModelConfig& c = policy.config;
-  const DType act = policy.dtype, f32 = DType::f32;
-  const int64_t T = limits.tokens, C = c.hidden_size;
-  impl->limits = limits;
-  impl->checkpointing = checkpointing;
-  // An adapter's gradient is too small to hold anything else.
-  if (checkpointing && limits.forward_tokens > 0 && !policy.lora) impl->lent = InputsInGradient(policy.table, limits.forward_tokens, C);
-  if (limits.forward_tokens > 0) impl->layers.resize(static_cast<size_t>(c.num_layers));
-  const bool one_set = limits.tape || checkpointing;
-  if (one_set) impl->shared.resize(static_cast<size_t>(c.num_layers));
-
-  // Plan everything, then carve: each entry is where the tensor goes and its index in the arena.
-  std::vector<std::pair<Tensor*, size_t>> planned;
-  const PlanPiece plan = [&](Tensor& tensor, const char* name, DType dtype, int64_t rows, int64_t cols) {
-    planned.emplace_back(&tensor, impl->arena.plan(name, dtype, {rows, cols}));
-  };
-  const auto plan_layer = [&](LayerActivations& a, int64_t rows, bool input_only = false) {
-    plan(a.x_in, "x_in", f32, rows, C);
-    if (input_only) return;
-    plan(a.x_mid, "x_mid", f32, rows, C), plan(a.lse, "lse", f32, rows, c.num_heads);
-    plan_block(a.block, c, act, rows, BlockUse::training, plan);
-  };
-  for (LayerActivations& a : impl->layers) {
-    const bool first = &a == &impl->layers.front();
-    const bool in_shared = checkpointing && first && !limits.tape, in_gradient = !first && impl->lent.each > 0;
-    if (!in_shared && !in_gradient) plan_layer(a, limits.forward_tokens, checkpointing);
-  }
-  if (one_set) plan_layer(impl->shared.front(), T);
-  plan(impl->x_out, "x_out", f32, T, C), plan(impl->rstd_out, "rstd", f32, T, 1), plan(impl->h_out, "h_out", act, T, C);
-  plan(impl->selected, "selected", act, limits.targets, C);
-  plan(impl->qkv, "qkv", f32, T, (c.num_heads + 2 * c.num_kv_heads) * c.head_size);
-  plan(impl->mlp, "mlp", act, T, c.intermediate_size);
-  plan(impl->dx, "dx", f32, T, C), plan(impl->dselected, "dselected", f32, limits.targets, C);
-  plan_block_gradients(impl->scratch, c, act, T, plan);
-  if (policy.lora) plan_lora_scratch(impl->lora, policy, T, plan);
-  impl->arena.commit(Arena::Pages::all_now, policy.device);
-  for (auto& [tensor, index] : planned) *tensor = impl->arena[index];
-  for (LayerActivations& a : impl->layers) a.block.qkv = impl->qkv, a.block.mlp = impl->mlp;
-  if (!one_set) return;
-  LayerActivations& one = impl->shared.front();
-  one.block.qkv = impl->qkv, one.block.mlp = impl->mlp;
-  std::fill(impl->shared.begin() + 1, impl->shared.end(), one);
-  if (!checkpointing) return;
-  for (LayerActivations& a : impl->layers) {
-    const Tensor x_in = a.x_in ? a.x_in : one.x_in;  // in a gradient: pass_layers says where
-    a = one;
-    a.x_in = x_in.slice_rows(0, limits.forward_tokens);
-  }
-}
 
 namespace {
 
@@ -299,15 +224,24 @@ void pack_logprobs(const Policy& policy, TrainState& state, const TokenPack& pac
                 policy.config.logit_softcap, best);
 }
 
+namespace {
+
+// scratch: n numbers on the device.
+void head_scores(const Policy& policy, Tensor scratch, Tensor h, std::span<float> scores, const Exec& ex) {
+  const auto count = static_cast<int64_t>(scores.size());
+  CHECK(policy.config.num_labels == 1 && count == h.rows(), "{} scores of {} rows, a model of {} labels", count, h.rows(), policy.config.num_labels);
+  const Tensor on_device(scratch.data, DType::f32, {count, 1}, policy.device);
+  matmul(on_device, h, policy.packed_head, ex);
+  copy({scores.data(), DType::f32, {count, 1}}, on_device);
+}
+
+}  // namespace
+
 void pack_scores(const Policy& policy, TrainState& state, const TokenPack& pack, std::span<float> scores,
                  const Exec& ex) {
-  CHECK(policy.config.num_labels == 1 && scores.size() == pack.rows.size(), "{} scores of {} rows, a model of {} labels",
-        scores.size(), pack.rows.size(), policy.config.num_labels);
+  CHECK(scores.size() == pack.rows.size(), "{} scores of {} rows", scores.size(), pack.rows.size());
   const Tensor selected = forward_pack(policy, state, pack, ex);
-  const auto count = static_cast<int64_t>(scores.size());
-  const Tensor on_device(state.impl->dselected.data, DType::f32, {count, 1}, policy.device);
-  matmul(on_device, selected, policy.packed_head, ex);
-  copy({scores.data(), DType::f32, {count, 1}}, on_device);
+  head_scores(policy, state.impl->dselected, selected, scores, ex);
 }
 
 size_t score_position(const ModelConfig& config, std::span<const int32_t> tokens) {
@@ -317,10 +251,21 @@ size_t score_position(const ModelConfig& config, std::span<const int32_t> tokens
   return last;
 }
 
-void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
-               const TokenGradient& gradient, Tensor flat, const Exec& ex,
-               std::span<const PackPart> parts, const TapedRows& taped, std::span<float> best) {
-  require_language_model(policy.config);
+namespace {
+
+// Hidden rows on their way through the head and back: dh and dw are to be written. dw: null where the head is frozen. The rest as in
+// ops/head.h.
+struct HeadRows {
+  Tensor dh, dw, h;
+  std::span<const RowPart> parts;
+  KeptRows kept;
+  std::span<float> spare;
+};
+
+// Forward, head(rows) and backward.
+template <typename Head>
+void pack_gradients(const Policy& policy, TrainState& state, const TokenPack& pack, Tensor flat, const Exec& ex,
+                    std::span<const PackPart> parts, const TapedRows& taped, const Head& head) {
   CHECK(policy.use == PolicyUse::training, "gradients of a policy for inference");
   check_pack(policy, state, pack);
   TrainState::Impl& s = *state.impl;
@@ -357,9 +302,9 @@ void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, f
     target_parts.push_back({target, part.targets, part.merges});
     row += part.tokens, target += part.targets;
   }
+  const Tensor dselected = s.dselected.slice_rows(0, static_cast<int64_t>(pack.rows.size()));
   if (policy.lora) {  // of head and embedding, which are frozen, only what goes through them
-    head_loss(s.dselected.slice_rows(0, static_cast<int64_t>(pack.rows.size())), {}, selected, policy.packed_head, pack.targets,
-              temperature, gradient, ex, c.logit_softcap, target_parts);
+    head(HeadRows{.dh = dselected, .h = selected, .parts = target_parts});
     return backward(policy, s, layers, pack, {taped.tape, slots}, {flat, row_parts, &s.lora}, {}, ex);
   }
   const Gradients gradients{flat, row_parts};
@@ -371,16 +316,36 @@ void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, f
   const int64_t spare = free == 0                                               ? later.begin
                         : free < std::ssize(table.layers) ? table.layers[static_cast<size_t>(free)].span.begin
                                                           : later.end;
-  head_loss(s.dselected.slice_rows(0, static_cast<int64_t>(pack.rows.size())),
-            gradients.at(policy.table.head, c.vocab_size, c.hidden_size), selected, policy.packed_head, pack.targets,
-            temperature, gradient, ex, c.logit_softcap, target_parts, tied ? kept : KeptRows{},
-            {flat.f32() + spare, static_cast<size_t>(later.end - spare)}, best);
+  head(HeadRows{dselected, gradients.at(table.head, table.head_rows, c.hidden_size), selected, target_parts, tied ? kept : KeptRows{},
+                {flat.f32() + spare, static_cast<size_t>(later.end - spare)}});
   if (!tied) {
     clear(gradients.at(policy.table.embedding, c.vocab_size, c.hidden_size));
     clear(kept.sums);
   }
   backward(policy, s, layers, pack, {taped.tape, slots}, gradients, kept, ex);
   clear_gaps(flat, table, later);
+}
+
+}  // namespace
+
+void pack_loss(const Policy& policy, TrainState& state, const TokenPack& pack, float temperature,
+               const TokenGradient& gradient, Tensor flat, const Exec& ex,
+               std::span<const PackPart> parts, const TapedRows& taped, std::span<float> best) {
+  require_language_model(policy.config);
+  pack_gradients(policy, state, pack, flat, ex, parts, taped, [&](const HeadRows& rows) {
+    head_loss(rows.dh, rows.dw, rows.h, policy.packed_head, pack.targets, temperature, gradient, ex, policy.config.logit_softcap, rows.parts,
+              rows.kept, rows.spare, best);
+  });
+}
+
+void pack_score_loss(const Policy& policy, TrainState& state, const TokenPack& pack, const ScoreGradient& gradient, Tensor flat,
+                     const Exec& ex, std::span<const PackPart> parts) {
+  pack_gradients(policy, state, pack, flat, ex, parts, {}, [&](const HeadRows& rows) {
+    std::vector<float> scores(pack.rows.size()), dscores(scores.size());
+    head_scores(policy, rows.dh, rows.h, scores, ex);
+    gradient(scores, dscores);
+    head_scores_backward(rows.dh, rows.dw, dscores, rows.h, policy.packed_head, ex, rows.parts);
+  });
 }
 
 }  // namespace cohort

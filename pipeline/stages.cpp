@@ -13,6 +13,7 @@
 #include "reward/scorer.h"
 #include "trainer/deadlines.h"
 #include "trainer/grpo.h"
+#include "trainer/model_rewards.h"
 #include "trainer/sample_model.h"
 #include "trainer/sft.h"
 
@@ -113,7 +114,7 @@ StageOutcome run_score(const ReadyStage& ready, PipelineContext& context, const 
   const double batch_s = rollout_meeting_timeout(config);
   context.comm.set_deadline(in_ms(batch_s));
   const bool works = context.comm.rank() == 0;
-  const RewardSet rewards(config.reward);
+  const RewardSet rewards = works ? make_rewards(config, ex) : RewardSet(std::vector<RewardSpec>());
   std::vector<Json> rows;
   if (works) rows = read_rows(ready.input);
   double sum = 0;

@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "core/text.h"
+#include "reward/model_options.h"
 #include "reward/rewards.h"
 
 namespace cohort {
@@ -15,7 +16,7 @@ constexpr double kMaxWeight = 1e6;  // far from where a weighted sum could overf
 
 struct Entry {
   const char* name;
-  std::unique_ptr<Reward> (*make)(const RewardSpec&);
+  std::unique_ptr<Reward> (*make)(const RewardSpec&);  // null: it is a model, and made above
   void (*check)(const RewardSpec&) = nullptr;  // of the options alone, where `make` does more than look at them
 };
 
@@ -37,6 +38,8 @@ constexpr std::array kRewards = {
     Entry{"command", make_command, check_command},
     Entry{"http", make_http, check_http},
     Entry{"library", make_library, check_library},
+    Entry{"model", nullptr, check_model_reward},
+    Entry{"judge", nullptr, check_judge},
 };
 
 const Entry& find_entry(const std::string& name) {
@@ -70,12 +73,18 @@ void check_reward(const RewardSpec& spec) {
     entry.make(spec);
 }
 
-std::unique_ptr<Reward> make_reward(const RewardSpec& spec) { return find_entry(spec.reward()).make(spec); }
+std::unique_ptr<Reward> make_reward(const RewardSpec& spec) {
+  const Entry& entry = find_entry(spec.reward());
+  CHECK(entry.make != nullptr, "reward '{}' is a model, and nobody is here to make one", spec.name);
+  return entry.make(spec);
+}
 
-RewardSet::RewardSet(std::vector<RewardSpec> specs) : specs_(std::move(specs)) {
+bool is_model_reward(const RewardSpec& spec) { return find_entry(spec.reward()).make == nullptr; }
+
+RewardSet::RewardSet(std::vector<RewardSpec> specs, const ModelRewardMaker& make_model) : specs_(std::move(specs)) {
   for (const RewardSpec& spec : specs_) check_reward(spec);  // all of them before any of them starts something
   check();
-  for (const RewardSpec& spec : specs_) rewards_.push_back(make_reward(spec));
+  for (const RewardSpec& spec : specs_) rewards_.push_back(make_model && is_model_reward(spec) ? make_model(spec) : make_reward(spec));
 }
 
 RewardSet::RewardSet(std::vector<RewardSpec> specs, std::vector<std::unique_ptr<Reward>> rewards)
@@ -96,12 +105,14 @@ void RewardSet::check() const {
   }
 }
 
-Verdict RewardSet::verdict(size_t reward, const RewardInput& input, Clock::time_point deadline) const {
-  const auto failed = [](std::string why) { return Verdict{std::nullopt, std::move(why), Missing::error}; };
+namespace {
+
+Verdict failed(std::string why) { return {std::nullopt, std::move(why), Missing::error}; }
+
+// The exception in flight as what it costs each completion that it is about.
+Verdict failed_by_exception() {
   try {
-    Verdict verdict = rewards_.at(reward)->verdict(input, deadline);
-    if (verdict.score && !std::isfinite(*verdict.score)) return failed(fmt::format("the score is {}", *verdict.score));
-    return verdict;
+    throw;
   } catch (const Error& error) {
     // A server that is gone or a program that cannot be started again fails every completion: that is for the caller.
     if (error.code() == ExitCode::kRankFailed) throw;
@@ -110,6 +121,32 @@ Verdict RewardSet::verdict(size_t reward, const RewardInput& input, Clock::time_
     return failed(error.what());
   } catch (...) {
     return failed("an unknown exception");
+  }
+}
+
+Verdict with_finite_score(Verdict verdict) {
+  if (verdict.score && !std::isfinite(*verdict.score)) return failed(fmt::format("the score is {}", *verdict.score));
+  return verdict;
+}
+
+}  // namespace
+
+Verdict RewardSet::verdict(size_t reward, const RewardInput& input, Clock::time_point deadline) const {
+  try {
+    return with_finite_score(rewards_.at(reward)->verdict(input, deadline));
+  } catch (...) {
+    return failed_by_exception();
+  }
+}
+
+std::vector<Verdict> RewardSet::verdicts(size_t reward, std::span<const RewardInput> inputs, Clock::time_point deadline) const {
+  try {
+    std::vector<Verdict> verdicts = rewards_.at(reward)->judge_batch(inputs, deadline);
+    CHECK(verdicts.size() == inputs.size(), "{} verdicts of {} completions", verdicts.size(), inputs.size());
+    for (Verdict& verdict : verdicts) verdict = with_finite_score(std::move(verdict));
+    return verdicts;
+  } catch (...) {
+    return std::vector<Verdict>(inputs.size(), failed_by_exception());
   }
 }
 

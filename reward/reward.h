@@ -1,6 +1,7 @@
 // Rewards: text in, score out. A reward knows only strings and numbers: no model, no tokenizer.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -52,6 +53,13 @@ class Reward {
   // the tasks that have none, and it is called again, but for exit code 4.
   virtual bool takes_feed() const { return false; }
   virtual void serve(TaskFeed& /*feed*/) const {}
+  // It judges many completions at a time, with threads of its own choosing: a model. Called once all are there, from the thread that
+  // scores, one call at a time; a verdict a completion, in order, and none depends on what else is in the call. What is not judged at
+  // `deadline` goes without (Missing::timeout). A single completion is judged by score(), as ever.
+  virtual bool takes_batches() const { return false; }
+  virtual std::vector<Verdict> judge_batch(std::span<const RewardInput> /*inputs*/, Clock::time_point /*deadline*/) const { return {}; }
+  // What decides the scores beside the options, for checkpoints: the weights of a model. "": nothing.
+  virtual std::string fingerprint() const { return ""; }
   // The run is failing, and nobody waits for verdicts any more: those in progress end within seconds, later ones at once.
   virtual void abandon() const {}
   // Words for Verdict::outcome, each counted as the metric rewards/NAME/outcome/WORD.
@@ -76,6 +84,11 @@ void check_reward(const RewardSpec& spec);
 std::unique_ptr<Reward> make_reward(const RewardSpec& spec);
 std::vector<std::string> reward_names();
 
+// Rewards that are models are made above, where models are known: this folder has their names and reads their options
+// (reward/model_options.h). Null: there are none to be made.
+using ModelRewardMaker = std::function<std::unique_ptr<Reward>(const RewardSpec&)>;
+bool is_model_reward(const RewardSpec& spec);
+
 // How one score ended, for metrics.
 struct ScoreEnd {
   std::optional<Missing> missing;  // why there is none
@@ -86,7 +99,8 @@ struct ScoreEnd {
 // nothing when none is.
 class RewardSet {
  public:
-  explicit RewardSet(std::vector<RewardSpec> specs);  // makes them
+  // Makes them; those that are models by `make_model`.
+  explicit RewardSet(std::vector<RewardSpec> specs, const ModelRewardMaker& make_model = {});
   // The same with rewards that were made elsewhere, one a spec.
   RewardSet(std::vector<RewardSpec> specs, std::vector<std::unique_ptr<Reward>> rewards);
   struct Row {
@@ -100,6 +114,8 @@ class RewardSet {
   // Whatever a reward throws, and a score that is no finite number, costs this score only (Missing::error); but an Error with
   // exit code 4 goes on: no completion can be scored any more.
   Verdict verdict(size_t reward, const RewardInput& input, Clock::time_point deadline) const;
+  // The same of a reward that takes batches; what it throws costs all of their scores.
+  std::vector<Verdict> verdicts(size_t reward, std::span<const RewardInput> inputs, Clock::time_point deadline) const;
   Row row(std::span<const Verdict> verdicts) const;  // one a reward
 
   const std::vector<RewardSpec>& specs() const { return specs_; }

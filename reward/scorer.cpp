@@ -24,6 +24,10 @@ Scorer::Scorer(const RewardSet& rewards, ThreadPool& pool, int64_t count, double
       seconds_(static_cast<size_t>(count), std::vector<double>(rewards.size())) {
   CHECK(timeout_s > 0 && timeout_s <= kNoTimeout, "a timeout of {} s, must be in (0, {}]", timeout_s, kNoTimeout);
   for (size_t r = 0; r < rewards.size(); ++r) {
+    if (rewards.reward(r).takes_batches()) {
+      in_batches_.push_back(r);
+      continue;
+    }
     if (rewards.reward(r).workers() == 0 && !rewards.reward(r).takes_feed()) {
       here_.push_back(r);
       continue;
@@ -65,9 +69,24 @@ void Scorer::add(int64_t index, const RewardInput& input) {
   for (const Lane& lane : lanes_) lane.queue->add({index, input, deadline()});
 }
 
+// In the order of their numbers. What a batch took is shared out evenly, as nobody knows better.
+void Scorer::judge_batches(Clock::time_point end) {
+  std::vector<RewardInput> inputs;
+  std::vector<int64_t> numbers;
+  for (size_t i = 0; i < inputs_.size(); ++i)
+    if (added_[i]) inputs.push_back(inputs_[i]), numbers.push_back(static_cast<int64_t>(i));
+  if (inputs.empty()) return;
+  for (const size_t reward : in_batches_) {
+    const Clock::time_point start = Clock::now();
+    std::vector<Verdict> verdicts = rewards_.verdicts(reward, inputs, end);
+    const double each = seconds_since(start) / static_cast<double>(inputs.size());
+    for (size_t i = 0; i < inputs.size(); ++i) put(reward, numbers[i], std::move(verdicts[i]), each);
+  }
+}
+
 Scores Scorer::finish() {
+  const Clock::time_point end = deadline();
   if (!here_.empty() && !inputs_.empty()) {
-    const Clock::time_point end = deadline();
     pool_.run(static_cast<int64_t>(inputs_.size()), [&](int64_t index, int) {
       if (!added_[static_cast<size_t>(index)]) return;
       for (const size_t reward : here_) {
@@ -77,6 +96,7 @@ Scores Scorer::finish() {
       }
     });
   }
+  judge_batches(end);
   for (const Lane& lane : lanes_) lane.queue->finish();
   finished_ = true;
   Scores scores;

@@ -47,6 +47,7 @@ class Scorer {
   Clock::time_point deadline() const;
   void put(size_t reward, int64_t index, Verdict verdict, double seconds);
   void abandon();
+  void judge_batches(Clock::time_point end);
 
   const RewardSet& rewards_;
   ThreadPool& pool_;
@@ -55,7 +56,8 @@ class Scorer {
   std::vector<bool> added_;
   std::vector<std::vector<Verdict>> verdicts_;
   std::vector<std::vector<double>> seconds_;  // of each verdict
-  std::vector<size_t> here_;                  // rewards that compute here
+  std::vector<size_t> here_;                  // rewards that compute here, one completion at a time
+  std::vector<size_t> in_batches_;            // and that judge all of them at once
   bool finished_ = false;
   std::vector<Lane> lanes_;  // last: their threads use all of the above
 };

@@ -85,6 +85,9 @@ void check_manifest(const Json& manifest, std::string_view where, const RunIdent
   CHECK_USAGE(get_string(manifest, "data", where) == identity.data,
               "{}: the training data differ from the checkpoint's; put back the file that the run began with, use another run.name, or run.resume: never to start anew",
               where);
+  CHECK_INPUT(get_string_or(manifest, "rewards", where, "") == identity.rewards,
+              "{}: a model among the rewards has other weights than when the checkpoint was written; put back the files that the run began with, or "
+              "start anew with run.resume=never", where);
   const Json shards = manifest.contains("shards") ? manifest["shards"] : Json();
   CHECK_INPUT(shards.is_array() && static_cast<int64_t>(shards.size()) == config.trainer.logical_ranks,
               "{}: 'shards' must list {} files", where, config.trainer.logical_ranks);
@@ -163,6 +166,7 @@ void CheckpointWriter::commit() {
                      {"extra", state_.extra},
                      {"shards", shards}};
     if (!state_.files.empty()) manifest["files"] = state_.files;
+    if (!identity_.rewards.empty()) manifest["rewards"] = identity_.rewards;
     manifest["manifest_hash"] = fingerprint(dump_json(manifest));
     const fs::path final_name = checkpoints_ / fmt::format("step_{}", state_.step);
     write_file_atomic(temporary() / "manifest.json", dump_json(manifest, 1) + "\n");

@@ -27,6 +27,7 @@ struct RunIdentity {
   std::string reference;  // fingerprint of the reference's weights; "" without one
   std::string base;       // fingerprint of the weights under an adapter; "" without one
   std::string teacher;    // fingerprint of the teacher's weights; "" without one
+  std::string rewards;    // of rewards that are models (rewards_fingerprint); "" without any
 };
 
 struct CheckpointState {

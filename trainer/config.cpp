@@ -178,7 +178,7 @@ void Reader::override_key(const std::string& text) {
 Config parse_config(const std::string& yaml, const std::string& where,
                     const std::vector<std::string>& overrides, ConfigUse use) {
   Reader reader;
-  if (use == ConfigUse::sft) reader.config.trainer.max_steps = -1;
+  if (use == ConfigUse::sft || use == ConfigUse::rm) reader.config.trainer.max_steps = -1;
   reader.file(parse_yaml(yaml, where), {where});
   for (const std::string& text : overrides) reader.override_key(text);
   check_config(reader.config, where, reader.places, use);

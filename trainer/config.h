@@ -180,7 +180,7 @@ struct WarmStartConfig {
 };
 
 struct TrainerSection {
-  int64_t max_steps = 100, prompts_per_step = 8;  // cohort sft: -1, as many steps as its epochs take
+  int64_t max_steps = 100, prompts_per_step = 8;  // cohort sft and rm: -1, as many steps as its epochs take
   int64_t logical_ranks = 8;  // power of two: the data-parallel width of the result
   int64_t pack_tokens =
       0;  // rows per training pack; 0: chosen from the step's tokens and logical_ranks
@@ -206,6 +206,16 @@ struct SftSection {
   bool filter_overlong = false;
   std::vector<int64_t> stop_token_ids;  // beside the model's own
   bool operator==(const SftSection&) const = default;
+};
+
+// cohort rm: a reward model from pairs of answers (docs/reward-models.md). A config that has it is for that command.
+struct RmSection {
+  int64_t pairs_per_step = 32;
+  double num_train_epochs = 1;  // while trainer.max_steps is -1
+  int64_t max_length = 1024;
+  bool filter_overlong = false;
+  double center_rewards_coefficient = 0;
+  bool operator==(const RmSection&) const = default;
 };
 
 struct CommSection {
@@ -238,14 +248,17 @@ struct Config {
   OptimSection optim;
   TrainerSection trainer;
   std::optional<SftSection> sft;
+  std::optional<RmSection> rm;
   CommSection comm;
   LogSection log;
+  // By cohort sft or cohort rm, from rows of data; nothing is sampled.
+  bool learns_from_rows() const { return sft || rm; }
   std::filesystem::path run_dir() const { return std::filesystem::path(run.dir) / run.name; }
 };
 
-// What a config is read for. Rewards alone need no model and no data. recorded: by whichever command wrote it, sft where that
+// What a config is read for. Rewards alone need no model and no data. recorded: by whichever command wrote it, sft or rm where that
 // section is given.
-enum class ConfigUse { training, rewards, sft, recorded };
+enum class ConfigUse { training, rewards, sft, rm, recorded };
 
 // Reads FILE (`where` leads the messages of parse_config) and applies "section.key=value" overrides
 // (value in YAML). Unknown, duplicate and misspelt keys, wrong types, values out of range and
@@ -269,8 +282,8 @@ std::string config_to_yaml(const Config& config);
 //   max_num_batched_tokens, kv_cache_gb; trainer.gradient_checkpointing, reuse_activations; what evaluation alone reads (data.eval,
 //   max_eval_samples, rollout.eval_*, num_generations_eval, trainer.eval_*, metric_for_best_model, greater_is_better); data.train, as the
 //   checkpoint holds the data's fingerprint and files may move, but the weights of several sources; trainer.max_steps while the learning
-//   rate does not depend on it (constant and no warm-up): such a run may go on; and what cohort sft does not read, when it is a config
-//   of that.
+//   rate does not depend on it (constant and no warm-up): such a run may go on; and what cohort sft or rm does not read, when it is a
+//   config of that.
 std::string config_identity(const Config& config);
 // What differs between a config and a stored identity, e.g. "optim.learning_rate (now 1.0e-05,
 // was 1.0e-06)"; `ours` and `theirs` are the words before the two values. A key that the stored one

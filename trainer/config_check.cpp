@@ -106,9 +106,11 @@ struct Checker {
             {"model.init.num_kv_heads", "model.init.num_heads", "model.init"},
             "model.init: num_heads {} is no multiple of num_kv_heads {}", m.num_heads,
             m.num_kv_heads);
-    if (config.sft) {
-      require(config.sft->max_length <= m.max_positions, {"model.init.max_positions", "sft.max_length", "model.init"},
-              "model.init.max_positions is {}; sft.max_length {} needs as many", m.max_positions, config.sft->max_length);
+    if (config.learns_from_rows()) {
+      const char* const key = config.sft ? "sft.max_length" : "rm.max_length";
+      const int64_t longest = config.sft ? config.sft->max_length : config.rm->max_length;
+      require(longest <= m.max_positions, {"model.init.max_positions", key, "model.init"}, "model.init.max_positions is {}; {} {} needs as many",
+              m.max_positions, key, longest);
       return;
     }
     const int64_t prompt = config.data.max_prompt_length,
@@ -191,7 +193,7 @@ struct Checker {
             "rollout.min_completion_length {} is more than rollout.max_completion_length {}",
             r.min_completion_length, r.max_completion_length);
     require(config.trainer.max_steps >= 0, {"trainer.max_steps"},
-            "trainer.max_steps: found -1, which is for cohort sft; allowed: an integer from 0 on: epochs * problems / prompts_per_step");
+            "trainer.max_steps: found -1, which is for cohort sft and rm; allowed: an integer from 0 on: epochs * problems / prompts_per_step");
     logical_ranks();
   }
 
@@ -208,8 +210,8 @@ struct Checker {
     });
   }
 
-  void sft() const {
-    check_sft(config, places, [&](std::initializer_list<const char*> keys, const std::string& why) {
+  void rows_command(std::string_view own) const {
+    check_rows_command(config, own, places, [&](std::initializer_list<const char*> keys, const std::string& why) {
       throw Error(ExitCode::kUsage, at(keys) + ": " + why);
     });
   }
@@ -225,16 +227,18 @@ struct Checker {
 void check_config(const Config& config, const std::string& file, const KeyPlaces& places, ConfigUse use) {
   const Checker checker{config, file, places};
   const bool sft = use == ConfigUse::sft || (use == ConfigUse::recorded && config.sft);
-  if (sft) {
-    checker.sft();
+  const bool rows = sft || use == ConfigUse::rm || (use == ConfigUse::recorded && config.rm);
+  if (rows) {
+    checker.rows_command(sft ? "sft" : "rm");
   } else {
     checker.require(!config.sft, {"sft"}, "section sft is for cohort sft, which learns from examples; remove it, or run cohort sft with this config");
+    checker.require(!config.rm, {"rm"}, "section rm is for cohort rm, which learns from pairs of answers; remove it, or run cohort rm with this config");
   }
   if (use == ConfigUse::rewards) return checker.rewards();
   checker.run();
   checker.model();
   checker.data();
-  if (sft) return checker.logical_ranks();
+  if (rows) return checker.logical_ranks();
   checker.evaluation();
   checker.sampling_and_steps();
   checker.algorithm();

@@ -24,10 +24,10 @@ void check_algorithm(const Config& config, const Refuse& refuse);
 // Of completions of an older policy, and of a teacher.
 void check_off_policy(const Config& config, const Refuse& refuse);
 
-// The part that is about `cohort sft`: refuses by name every key that is given and not read.
-void check_sft(const Config& config, const KeyPlaces& places, const Refuse& refuse);
+// The part that is about `cohort sft` and `cohort rm`, whose section is `own`: refuses by name every key that is given and not read.
+void check_rows_command(const Config& config, std::string_view own, const KeyPlaces& places, const Refuse& refuse);
 
-// Whether the run of this config reads a key, map or section, by its path: those of sft in a config of `cohort sft` alone, and
+// Whether the run of this config reads a key, map or section, by its path: those of sft and rm in a config of that command alone, and
 // there what it has a use for.
 bool config_reads(const Config& config, std::string_view path);
 

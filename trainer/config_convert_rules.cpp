@@ -143,7 +143,7 @@ void drop_parts(Translator& t) {
   static const std::vector<std::pair<const char*, const char*>> parts = {
       {"critic.", "GRPO has no critic"},
       {"actor_rollout_ref.ref.", "the reference model is run as the policy is"},
-      {"reward_model.", "reward models are not rewards here yet"},
+      {"reward_model.", "a reward model is an entry of reward here: {name: model, path: FOLDER}, docs/reward-models.md"},
       {"vllm.", "sampling and training are one engine here"},
       {"ds.", "DeepSpeed is not used"}};
   for (const auto& [prefix, why] : parts) {

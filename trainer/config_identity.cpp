@@ -47,11 +47,11 @@ Entries identity_entries(Config config) {
   if (config.model.lora) config.model.lora->target_modules = lora_modules(config.model.lora->target_modules);
   Entries entries;
   for (const SectionRow& row : config_sections()) {
-    if (config.sft && !config_reads(config, row.name)) continue;
+    if (config.learns_from_rows() && !config_reads(config, row.name)) continue;
     if (row.optional()) entries[row.name] = row.present(config) ? "given" : "absent";
     if (row.optional() && !row.present(config)) continue;
     for (const KeyRow* key : keys_of(row.name)) {
-      if (key->decides_bits && (!config.sft || config_reads(config, key->path()))) entries[key->path()] = yaml_of(*key, config);
+      if (key->decides_bits && (!config.learns_from_rows() || config_reads(config, key->path()))) entries[key->path()] = yaml_of(*key, config);
     }
   }
   // Files may move; how they are mixed is another run.
@@ -60,8 +60,8 @@ Entries identity_entries(Config config) {
     for (const DataSource& source : config.data.train.sources) weights.push_back(fmt::format("{}: {}", source.name, source.weight));
     entries["data.train"] = fmt::format("{{{}}}", fmt::join(weights, ", "));
   }
-  if (config.sft && config.trainer.max_steps >= 0) entries["sft.num_train_epochs"] = "left to trainer.max_steps";
-  const bool by_epochs = config.sft && config.trainer.max_steps < 0;
+  const bool rows = config.learns_from_rows(), by_epochs = rows && config.trainer.max_steps < 0;
+  if (rows && !by_epochs) entries[config.sft ? "sft.num_train_epochs" : "rm.num_train_epochs"] = "left to trainer.max_steps";
   if (by_epochs || !learning_rate_knows_max_steps(config)) entries.erase("trainer.max_steps");
   nlohmann::json rewards = nlohmann::json::array();
   for (const RewardSpec& spec : config.reward) rewards.push_back(sorted(reward_entry(spec)));
@@ -75,8 +75,10 @@ Entries default_entries() {
   for (const SectionRow& row : config_sections()) {
     if (row.optional()) row.set_present(config, true);
   }
-  Entries entries = identity_entries(config);  // of a run of cohort sft, and of the others
+  Entries entries = identity_entries(config);  // of a run of cohort sft, of one of cohort rm, and of the others
   config.sft.reset();
+  entries.merge(identity_entries(config));
+  config.rm.reset();
   entries.merge(identity_entries(config));
   for (const SectionRow& row : config_sections()) {
     if (row.optional()) entries[row.name] = "absent";

@@ -101,7 +101,7 @@ Json config_json_schema() {
           {"description", "A config of cohort. `cohort train CONFIG --dry-run` also checks what keys must be to each other."},
           {"type", "object"},
           {"properties", properties},
-          {"anyOf", Json::array({{{"required", Json::array({"reward"})}}, {{"required", Json::array({"sft"})}}})},
+          {"anyOf", Json::array({{{"required", Json::array({"reward"})}}, {{"required", Json::array({"sft"})}}, {{"required", Json::array({"rm"})}}})},
           {"additionalProperties", false}};
 }
 

@@ -47,6 +47,8 @@ constexpr auto warm_start = inside<&Config::trainer, &TrainerSection::warm_start
 template <auto M>
 constexpr auto sft = in_optional<&Config::sft, M>;
 template <auto M>
+constexpr auto rm = in_optional<&Config::rm, M>;
+template <auto M>
 constexpr auto comm = in<&Config::comm, M>;
 template <auto M>
 constexpr auto log = in<&Config::log, M>;
@@ -64,6 +66,7 @@ std::vector<KeyRow> make_keys() {
   using T = TrainerSection;
   using W = WarmStartConfig;
   using F = SftSection;
+  using B = RmSection;  // Bradley and Terry
   using C = CommSection;
   using L = LogSection;
   return {
@@ -118,7 +121,7 @@ std::vector<KeyRow> make_keys() {
 
       {.section = "data", .name = "train", .value = data<&D::train>, .may_be_null = true, .decides_bits = false,
        .has_weights = true,
-       .help = "JSONL: {\"prompt\": text or messages, \"answer\": ...}, or a list of such files with weights; or task. cohort sft: docs/sft.md"},
+       .help = "JSONL: {\"prompt\": text or messages, \"answer\": ...}, or a list of such files with weights; or task. cohort sft: docs/sft.md; rm: docs/reward-models.md"},
       {.section = "data", .name = "eval", .value = data<&D::eval>, .may_be_null = true, .decides_bits = false,
        .help = "JSONL, held back, or a list of such files with names"},
       {.section = "data", .name = "columns", .value = data<&D::columns>, .decides_bits = false,
@@ -218,7 +221,7 @@ std::vector<KeyRow> make_keys() {
 
       {.section = "trainer", .name = "max_steps", .value = trainer<&T::max_steps>,
        .bounds = {.low = 0, .high = kMaxSteps, .or_be = -1},
-       .help = "steps of the run; 0: only warm start and evaluation; -1, in cohort sft alone: as many as sft.num_train_epochs takes"},
+       .help = "steps of the run; 0: only warm start and evaluation; -1, in cohort sft and rm alone: as many as their num_train_epochs takes"},
       {.section = "trainer", .name = "prompts_per_step", .value = trainer<&T::prompts_per_step>, .bounds = from(1, 65536),
        .help = "over all ranks"},
       {.section = "trainer", .name = "logical_ranks", .value = trainer<&T::logical_ranks>, .bounds = from(1, 4096),
@@ -267,6 +270,17 @@ std::vector<KeyRow> make_keys() {
        .help = "true: longer examples are left out instead, and counted"},
       {.section = "sft", .name = "stop_token_ids", .value = sft<&F::stop_token_ids>, .bounds = from(0, kMaxSize),
        .help = "tokens that end an assistant's turn, beside those of the model and its tokenizer"},
+
+      {.section = "rm", .name = "pairs_per_step", .value = rm<&B::pairs_per_step>, .bounds = from(1, 65536),
+       .help = "over all ranks; the last step of the last epoch has what is left"},
+      {.section = "rm", .name = "num_train_epochs", .value = rm<&B::num_train_epochs>, .bounds = {.low = 0, .high = 1e6, .above = true},
+       .help = "passes over the pairs, also parts of one, while trainer.max_steps is -1"},
+      {.section = "rm", .name = "max_length", .value = rm<&B::max_length>, .bounds = from(2, kMaxLength),
+       .help = "tokens of a conversation; a pair with a longer one is an error that names it, and nothing is ever cut"},
+      {.section = "rm", .name = "filter_overlong", .value = rm<&B::filter_overlong>,
+       .help = "true: such pairs are left out instead, and counted"},
+      {.section = "rm", .name = "center_rewards_coefficient", .value = rm<&B::center_rewards_coefficient>, .bounds = {.low = 0, .high = 1e6},
+       .help = "weight of the mean square of (score of chosen + score of rejected), which keeps scores around 0"},
 
       {.section = "comm", .name = "timeout_s", .value = comm<&C::timeout_s>, .bounds = kSeconds, .decides_bits = false,
        .help = "seconds that one collective may take"},
@@ -329,6 +343,13 @@ const std::vector<SectionRow>& config_sections() {
            [](Config& config, bool present) {
              config.sft.reset();
              if (present) config.sft.emplace();
+           }},
+      {.name = "rm", .help = "what cohort rm makes of pairs of answers: docs/reward-models.md",
+       .present = [](const Config& config) { return config.rm.has_value(); },
+       .set_present =
+           [](Config& config, bool present) {
+             config.rm.reset();
+             if (present) config.rm.emplace();
            }},
       {.name = "comm", .help = "deadlines: seconds until a silent rank ends the job; the network"},
       {.name = "log", .help = "what is written beside metrics.jsonl"},

@@ -1,4 +1,5 @@
-// Which keys `cohort sft` reads, and what must hold of them (docs/sft.md). A key that would have no effect is refused by name.
+// Which keys `cohort sft` and `cohort rm` read, and what must hold of them (docs/sft.md, docs/reward-models.md). A key that would have no
+// effect is refused by name.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,7 +15,7 @@ namespace {
 
 // A section whose keys all count, and single keys of the others. New keys are not read until they stand here.
 constexpr std::array kRead = {
-    "run.*", "model.path", "model.dtype", "model.init.*", "optim.*", "sft.*", "data.task.*",
+    "run.*", "model.path", "model.dtype", "model.init.*", "optim.*", "data.task.*",
     "data.train", "data.eval", "data.columns", "data.max_eval_samples", "data.shuffle", "data.chat_template_kwargs", "data.allow_special_tokens", "data.now",
     "trainer.max_steps", "trainer.logical_ranks", "trainer.pack_tokens", "trainer.gradient_checkpointing", "trainer.eval_steps",
     "trainer.eval_before", "trainer.save_steps", "trainer.save_total_limit",
@@ -22,7 +23,9 @@ constexpr std::array kRead = {
     "log.progress", "log.format", "log.trace", "log.tensorboard", "log.hooks*",
 };
 
-bool sft_reads(std::string_view path) {
+// `own`: the section of the command.
+bool is_read(std::string_view path, std::string_view own) {
+  if (path == own || path.starts_with(fmt::format("{}.", own))) return true;
   return std::ranges::any_of(kRead, [&](std::string_view entry) {
     if (!entry.ends_with('*')) return entry == path || entry.starts_with(fmt::format("{}.", path));
     entry.remove_suffix(1);  // "run."
@@ -31,9 +34,10 @@ bool sft_reads(std::string_view path) {
 }
 
 // What to do instead.
-std::string remedy(std::string_view path) {
-  if (path == "data.max_prompt_length") return "sft.max_length bounds prompt and completion together";
-  if (path == "trainer.prompts_per_step") return "cohort sft counts sft.examples_per_step";
+std::string remedy(std::string_view path, std::string_view own) {
+  if (path == "data.max_prompt_length") return fmt::format("{}.max_length bounds prompt and completion together", own);
+  if (path == "trainer.prompts_per_step") return fmt::format("cohort {} counts {}.{}", own, own, own == "sft" ? "examples_per_step" : "pairs_per_step");
+  if (path == "sft" || path == "rm" || path.starts_with("sft.") || path.starts_with("rm.")) return "it is of another command";
   if (path.starts_with("trainer.warm_start")) return "the whole run is what a warm start is";
   if (path == "log.completions_steps" || path == "trainer.reuse_activations" || path.starts_with("comm.r")) return "it samples and scores nothing";
   for (const char* section : {"rollout", "reward", "algorithm"})
@@ -44,17 +48,21 @@ std::string remedy(std::string_view path) {
 }  // namespace
 
 bool config_reads(const Config& config, std::string_view path) {
-  return config.sft ? sft_reads(path) : path != "sft" && !path.starts_with("sft.");
+  if (config.learns_from_rows()) return is_read(path, config.sft ? "sft" : "rm");
+  return path != "sft" && path != "rm" && !path.starts_with("sft.") && !path.starts_with("rm.");
 }
 
-void check_sft(const Config& config, const KeyPlaces& places, const Refuse& refuse) {
-  if (!config.sft) refuse({}, "section sft is missing, which says what cohort sft learns from; write at least sft: {num_train_epochs: 3}");
+void check_rows_command(const Config& config, std::string_view own, const KeyPlaces& places, const Refuse& refuse) {
+  if (own == "sft" && !config.sft) refuse({}, "section sft is missing, which says what cohort sft learns from; write at least sft: {num_train_epochs: 3}");
+  if (own == "rm" && !config.rm) refuse({}, "section rm is missing, which says how cohort rm learns from pairs; write at least rm: {num_train_epochs: 1}");
+  if (own == "rm" && config.run.device != "cpu")
+    refuse({"run.device"}, fmt::format("run.device: found {}, where reward models are not trained; allowed: cpu", config.run.device));
   for (const auto& [name, data] : {std::pair{"data.train", &config.data.train}, std::pair{"data.eval", &config.data.eval}})
     if (!data->sources.empty())
-      refuse({name}, fmt::format("{}: cohort sft takes one file, found a list of {}; a 'merge' stage of cohort pipeline joins them", name,
+      refuse({name}, fmt::format("{}: cohort {} takes one file, found a list of {}; a 'merge' stage of cohort pipeline joins them", name, own,
                                  data->sources.size()));
   for (const auto& [path, where] : places)
-    if (!sft_reads(path)) refuse({path.c_str()}, fmt::format("{}: cohort sft does not read it: {}", path, remedy(path)));
+    if (!is_read(path, own)) refuse({path.c_str()}, fmt::format("{}: cohort {} does not read it: {}", path, own, remedy(path, own)));
 }
 
 }  // namespace cohort

@@ -14,6 +14,7 @@
 #include "model/kv_cache.h"
 #include "model/ops/sample.h"
 #include "model/params.h"
+#include "model/score_head.h"
 #include "trainer/activation_sizes.h"
 #include "trainer/adapter.h"
 #include "trainer/checkpoint_layout.h"
@@ -25,6 +26,7 @@
 #include "trainer/overlap.h"
 #include "trainer/pack_runner.h"
 #include "trainer/rollout_correction.h"
+#include "trainer/reward_memory.h"
 
 namespace cohort {
 namespace {
@@ -200,6 +202,7 @@ std::vector<MemoryPiece> loaded_memory(const TrainingPlan& plan) {
   if (plan.config.rollout.staleness > 0) add_weights(pieces, table, s.act, "sampler's ");
   // A bfloat16 weight keeps the lower half of its master beside it; a float32 weight is its own.
   add(pieces, "optimizer (own span)", own_span(plan) * (8 + (trained_dtype(plan.config, plan.dtype()) == DType::bf16 ? 2 : 0)));
+  for (MemoryPiece& piece : reward_memory(plan.config)) pieces.push_back(std::move(piece));
   add(pieces, "program", kProgram);
   return pieces;
 }
@@ -287,6 +290,16 @@ std::vector<MemoryPiece> sft_memory(const TrainingPlan& plan) {
   std::vector<MemoryPiece> pieces = loaded_memory(longest);
   const int64_t owned = Shares(plan.config.trainer.logical_ranks, plan.ranks).owned, rows = longest.longest_prompt;
   add_update(pieces, longest, largest_pass(longest, owned, plan.config.sft->examples_per_step, rows, rows),
+             plan.config.trainer.gradient_checkpointing ? Kept::inputs_and_one_layer : Kept::all_layers);
+  return pieces;
+}
+
+std::vector<MemoryPiece> rm_memory(const TrainingPlan& plan) {
+  TrainingPlan longest = plan;
+  longest.longest_prompt = plan.config.rm->max_length;
+  std::vector<MemoryPiece> pieces = loaded_memory(longest);
+  const int64_t owned = Shares(plan.config.trainer.logical_ranks, plan.ranks).owned, pair = 2 * longest.longest_prompt;
+  add_update(pieces, longest, largest_pass(longest, owned, plan.config.rm->pairs_per_step, pair, pair),
              plan.config.trainer.gradient_checkpointing ? Kept::inputs_and_one_layer : Kept::all_layers);
   return pieces;
 }
@@ -382,13 +395,18 @@ ModelConfig planned_model(const Config& config) {
   if (!config.model.init) {
     check_model_folder(config.model.path);
     ModelConfig model = load_model_config(config.model.path);
-    require_language_model(model);
+    if (config.rm) {
+      model = as_reward_model(std::move(model));
+    } else {
+      require_language_model(model);
+    }
     model.dtype = stored_as(exact_dtype(config.model.path));
     return model;
   }
   const ScratchFolder folder;
   write_initial_model(*config.model.init, config.model.dtype, folder.path());
-  return load_model_config(folder.path());
+  const ModelConfig model = load_model_config(folder.path());
+  return config.rm ? as_reward_model(model) : model;
 }
 
 }  // namespace cohort

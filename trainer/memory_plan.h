@@ -46,6 +46,8 @@ std::vector<MemoryPiece> training_memory(const TrainingPlan& plan, const std::op
                                          const std::optional<TapeSize>& tape = std::nullopt);
 // The same in a step of `cohort sft`, which samples nothing: each example as long as sft.max_length allows.
 std::vector<MemoryPiece> sft_memory(const TrainingPlan& plan);
+// And of `cohort rm`: two conversations a pair, as long as rm.max_length allows.
+std::vector<MemoryPiece> rm_memory(const TrainingPlan& plan);
 // Before the first step, when neither cache nor tape is there yet; nothing without trainer.warm_start.
 std::vector<MemoryPiece> warm_start_memory(const TrainingPlan& plan);
 // Beside what lives through a step: an evaluation's own KV cache (free_bytes: what it may take half of) and activations;

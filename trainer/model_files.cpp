@@ -35,11 +35,15 @@ bool is_notice(const fs::path& file) {
 }
 
 // The dtype of each parameter in `source`.
-std::vector<StoredDType> dtypes_in(const fs::path& source, const ParamTable& table) {
+std::vector<StoredDType> dtypes_in(const fs::path& source, const ParamTable& table, bool new_score) {
   if (!has_weights(source)) return std::vector<StoredDType>(table.entries.size(), config_dtype(source));
   const SafetensorsFolder folder = SafetensorsFolder::open(source);
   std::vector<StoredDType> dtypes;
   for (const ParamEntry& entry : table.entries) {
+    if (new_score && entry.offset == table.head) {
+      dtypes.push_back(config_dtype(source));
+      continue;
+    }
     const auto found = folder.tensors().find(entry.name);
     CHECK_INPUT(found != folder.tensors().end(), "{}: '{}' is missing; was the folder changed since it was read?",
                 source.string(), entry.name);
@@ -85,8 +89,11 @@ void take_text_files(ModelFiles& files, const fs::path& adapter) {
   std::ranges::sort(files.files);
 }
 
-ModelFiles read_model_files(const fs::path& source, const ParamTable& table) {
-  ModelFiles result{.source = source, .files = read_text_files(source), .dtypes = dtypes_in(source, table), .config_dtype = config_dtype(source)};
+ModelFiles read_model_files(const fs::path& source, const ParamTable& table, const std::string& config_json) {
+  ModelFiles result{.source = source, .files = read_text_files(source), .dtypes = dtypes_in(source, table, !config_json.empty()),
+                    .config_dtype = config_dtype(source)};
+  for (auto& [name, bytes] : result.files)
+    if (name == "config.json" && !config_json.empty()) bytes = config_json;
   for (const char* name : kNotices) {
     if (!is_notice(source / name)) continue;
     try {

@@ -23,7 +23,8 @@ struct ModelFiles {
 
 // Config, tokenizer and template files must be regular files that can be read (exit code 3). Licences and notices are
 // taken along where that is possible: a run is not lost to them.
-ModelFiles read_model_files(const std::filesystem::path& source, const ParamTable& table);
+// `config_json`: what stands in place of the folder's, for a reward model made of its language model, whose score.weight is new; "": nothing.
+ModelFiles read_model_files(const std::filesystem::path& source, const ParamTable& table, const std::string& config_json = "");
 
 // Tokenizer and template files of `adapter`, in place of all of them, where it has a tokenizer.
 void take_text_files(ModelFiles& files, const std::filesystem::path& adapter);

@@ -11,6 +11,7 @@
 #include "model/formats/read_weights.h"
 #include "model/formats/safetensors.h"
 #include "model/load_weights.h"
+#include "model/score_head.h"
 
 namespace cohort {
 namespace {
@@ -120,6 +121,45 @@ LoadedModel load_model(const fs::path& model_dir, const std::string& dtype, int6
   return join(std::move(policy), text.get(), model_dir);
 }
 
+namespace {
+
+// What pads a batch: the tokenizer's own token for that, else its EOS, else the model's, else none.
+int32_t padding_token(const Tokenizer& tokenizer, const ModelConfig& config) {
+  for (const auto& [name, token] : tokenizer.named_tokens())
+    if (name == "pad_token")
+      if (const auto id = tokenizer.id_of(token)) return *id;
+  return tokenizer.id_of(tokenizer.eos_token()).value_or(config.eos_token_ids.empty() ? -1 : config.eos_token_ids.front());
+}
+
+Json read_config_json(const fs::path& dir) { return parse_json(read_file(dir / "config.json"), (dir / "config.json").string()); }
+
+std::string reward_model_config(const fs::path& dir, const ModelConfig& language_model, int32_t pad) {
+  return dump_json(reward_model_json(read_config_json(dir), as_reward_model(language_model), pad), 2) + "\n";
+}
+
+}  // namespace
+
+RewardModelStart load_as_reward_model(const fs::path& model_dir, const std::string& dtype, int64_t shards, uint64_t seed, const Exec& ex) {
+  refuse_adapter(model_dir);
+  const ModelConfig config = load_model_config(model_dir);
+  if (config.is_classifier()) return {load_model(model_dir, dtype, shards, ex), ""};
+  std::future<Text> text = load_text(model_dir);
+  const SafetensorsFolder folder = SafetensorsFolder::open(model_dir);
+  std::unique_ptr<Policy> policy = load_policy(as_reward_model(config), folder, model_dir.string(), dtype_in_memory(dtype, exact_dtype_of(folder)),
+                                               shards, PolicyUse::training, ex, /*new_score=*/true);
+  RewardModelStart start{join(std::move(policy), text.get(), model_dir), ""};
+  init_score_head(*start.model.policy, seed, ex);
+  const int32_t pad = padding_token(start.model.tokenizer, config);
+  start.config_json = reward_model_config(model_dir, config, pad);
+  if (config.pad_token_id < 0) start.model.policy->config.pad_token_id = pad;
+  return start;
+}
+
+void make_reward_model_folder(const fs::path& dir) {
+  const ModelConfig config = load_model_config(dir);
+  write_file_atomic(dir / "config.json", reward_model_config(dir, config, padding_token(Tokenizer::load(dir), config)));
+}
+
 bool weights_are_rounded(const Policy& policy, const ModelFiles& files) {
   return std::ranges::any_of(files.dtypes, [&](StoredDType stored) {
     return policy.dtype == DType::bf16 && exact_dtype(stored) != DType::bf16;
@@ -133,7 +173,8 @@ void read_masters(const ParamTable& table, const fs::path& model_dir, int64_t be
   for (const ParamEntry& entry : table.entries) {
     const int64_t from = std::max(begin, entry.offset), to = std::min(end, entry.offset + entry.size());
     if (from >= to) continue;
-    const StoredTensor& stored = folder.tensors().at(entry.name);  // load_model has checked names, shapes and numbers
+    if (!folder.tensors().contains(entry.name)) continue;  // loading has checked names, shapes and numbers
+    const StoredTensor& stored = folder.tensors().at(entry.name);
     const StoredDType dtype = weight_dtype(stored, entry.name);
     convert_numbers(dtype, stored.data.data() + static_cast<size_t>(from - entry.offset) * stored_size(dtype),
                     StoredDType::f32, out.data() + (from - begin), static_cast<size_t>(to - from));

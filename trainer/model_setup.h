@@ -37,10 +37,21 @@ DType exact_dtype(const std::filesystem::path& model_dir);
 LoadedModel load_model(const std::filesystem::path& model_dir, const std::string& dtype, int64_t shards, const Exec& ex,
                        PolicyUse use = PolicyUse::training, const std::filesystem::path& base = {});
 
+// For `cohort rm`: a reward model as it is, or a language model as the beginning of one (model/score_head.h), whose score is a function of
+// `seed`; `config_json` is then what its config.json becomes, and else "".
+struct RewardModelStart {
+  LoadedModel model;
+  std::string config_json;
+};
+RewardModelStart load_as_reward_model(const std::filesystem::path& model_dir, const std::string& dtype, int64_t shards, uint64_t seed, const Exec& ex);
+// Turns config.json of a language model's folder, as write_initial_model leaves it, into that of a reward model.
+void make_reward_model_folder(const std::filesystem::path& dir);
+
 // True when the policy's weights are roundings of what the files hold: bfloat16 of float32 or float16. Training then
 // starts from the files' numbers (read_masters), and saves its float32 masters.
 bool weights_are_rounded(const Policy& policy, const ModelFiles& files);
-// out[i] = the folder's number at begin + i of the flat weights, exactly; 0 in the gaps between parameters.
+// out[i] = the folder's number at begin + i of the flat weights, exactly; 0 in the gaps between parameters, and where the folder has none (a
+// score that is new).
 void read_masters(const ParamTable& table, const std::filesystem::path& model_dir, int64_t begin, std::span<float> out);
 
 // Writes config.json and the tokenizer's files of a from-scratch model into `dir` (a byte-level tokenizer with the special

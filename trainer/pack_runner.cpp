@@ -81,33 +81,35 @@ TrainState& PackRunner::state_for(std::span<const PackPass> passes, std::span<co
   return *state_;
 }
 
-void PackRunner::run(const PackPass& pass, std::span<const TrainPack> packs, TrainState& state, float temperature,
-                     const Gradient& gradient, const ActivationTape* tape, const Exec& ex) {
+void PackRunner::run(const PackPass& pass, std::span<const TrainPack> packs, TrainState& state, const PassLoss& loss,
+                     const ActivationTape* tape, const Exec& ex) {
   std::vector<int> leaves;
   for (size_t p = pass.first; p < pass.last; ++p) leaves.push_back(packs[p].logical_rank);
   const std::vector<int> merges = tree_merges(leaves);
-  TokenPack joined;
-  std::vector<int32_t> slots;
-  std::vector<PackPart> parts;
-  std::vector<int64_t> ends;  // of each pack's targets
+  Joined joined;
   for (size_t p = pass.first; p < pass.last; ++p) {
     const TokenPack& tokens = packs[p].tokens;
-    append_pack(joined, tokens);
-    slots.insert(slots.end(), packs[p].slots.begin(), packs[p].slots.end());
-    parts.push_back({rows_of(packs[p]), static_cast<int64_t>(tokens.targets.size()), merges[p - pass.first]});
-    ends.push_back(static_cast<int64_t>(joined.targets.size()));
+    append_pack(joined.pack, tokens);
+    joined.slots.insert(joined.slots.end(), packs[p].slots.begin(), packs[p].slots.end());
+    joined.parts.push_back({rows_of(packs[p]), static_cast<int64_t>(tokens.targets.size()), merges[p - pass.first]});
+    joined.ends.push_back(static_cast<int64_t>(joined.pack.targets.size()));
   }
-  size_t pack = 0;  // that the next target belongs to: they come in order
-  const auto gradient_of = [&](int64_t target, float logprob, float entropy) {
-    while (target >= ends[pack]) ++pack;
-    best_row_ = static_cast<size_t>(target);
-    return gradient(pass.first + pack, target - (pack > 0 ? ends[pack - 1] : 0), logprob, entropy);
-  };
-  best_.resize(joined.targets.size());
   GradientSum& sum = optimizer_.gradients();
-  pack_loss(policy_, state, joined, temperature, gradient_of, sum.begin(leaves, ex), ex, parts,
-            any_taped({&pass, 1}, packs, tape) ? TapedRows{tape, slots} : TapedRows{}, best_);
+  loss(joined, pass.first, state, sum.begin(leaves, ex), any_taped({&pass, 1}, packs, tape) ? TapedRows{tape, joined.slots} : TapedRows{});
   sum.end(ex, pass.leaf_goes_on);
+}
+
+PackRunner::PassLoss PackRunner::loss_of(float temperature, const Gradient& gradient, const Exec& ex) {
+  return [this, temperature, &gradient, &ex](const Joined& joined, size_t first, TrainState& state, Tensor flat, const TapedRows& taped) {
+    size_t pack = 0;  // that the next target belongs to: they come in order
+    const auto gradient_of = [&](int64_t target, float logprob, float entropy) {
+      while (target >= joined.ends[pack]) ++pack;
+      best_row_ = static_cast<size_t>(target);
+      return gradient(first + pack, target - (pack > 0 ? joined.ends[pack - 1] : 0), logprob, entropy);
+    };
+    best_.resize(joined.pack.targets.size());
+    pack_loss(policy_, state, joined.pack, temperature, gradient_of, flat, ex, joined.parts, taped, best_);
+  };
 }
 
 void PackRunner::for_each(std::span<const TrainPack> packs, const std::function<void(size_t, TrainState&)>& body,
@@ -122,6 +124,25 @@ void PackRunner::for_each(std::span<const TrainPack> packs, const std::function<
 double PackRunner::step(std::span<const TrainPack> packs, float temperature, double learning_rate, const Gradient& gradient,
                         const std::function<void(size_t, TrainState&)>& prepare, const Exec& ex,
                         ActivationTape* tape) {
+  return step(packs, learning_rate, loss_of(temperature, gradient, ex), prepare, ex, tape);
+}
+
+double PackRunner::step_scores(std::span<const TrainPack> packs, double learning_rate, const ScoreGradients& gradient, const Exec& ex) {
+  const PassLoss loss = [&](const Joined& joined, size_t first, TrainState& state, Tensor flat, const TapedRows&) {
+    const auto gradients = [&](std::span<const float> scores, std::span<float> dscores) {
+      int64_t begin = 0;
+      for (size_t pack = 0; pack < joined.ends.size(); begin = joined.ends[pack++]) {
+        const auto count = static_cast<size_t>(joined.ends[pack] - begin);
+        gradient(first + pack, scores.subspan(static_cast<size_t>(begin), count), dscores.subspan(static_cast<size_t>(begin), count));
+      }
+    };
+    pack_score_loss(policy_, state, joined.pack, gradients, flat, ex, joined.parts);
+  };
+  return step(packs, learning_rate, loss, {}, ex, nullptr);
+}
+
+double PackRunner::step(std::span<const TrainPack> packs, double learning_rate, const PassLoss& loss,
+                        const std::function<void(size_t, TrainState&)>& prepare, const Exec& ex, ActivationTape* tape) {
   CHECK(!packs.empty(), "an optimizer step without packs");
   std::vector<bool> leaf_used(static_cast<size_t>(optimizer_.logical_ranks()));
   for (const TrainPack& pack : packs) leaf_used[static_cast<size_t>(pack.logical_rank)] = true;
@@ -134,7 +155,7 @@ double PackRunner::step(std::span<const TrainPack> packs, float temperature, dou
   for (const PackPass& pass : passes) {
     TrainState& state = state_for(passes, packs, tape);
     for (size_t p = pass.first; prepare && p < pass.last; ++p) prepare(p, state);
-    run(pass, packs, state, temperature, gradient, tape, ex);
+    run(pass, packs, state, loss, tape, ex);
   }
   return optimizer_.step(learning_rate, leaf_used, ex);
 }

@@ -1,5 +1,6 @@
 // PackRunner: one optimizer step over packs - forward, loss, backward for this rank's logical ranks, then the update.
-// What the loss is, the caller says: GRPO (update.h) and supervised fine-tuning (warm_start.h) differ in nothing else.
+// What the loss is, the caller says: GRPO (update.h), supervised fine-tuning (sft_update.h) and reward models (rm_update.h) differ in nothing
+// else.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +50,11 @@ class PackRunner {
               const std::function<void(size_t pack, TrainState& state)>& prepare, const Exec& ex,
               ActivationTape* tape = nullptr);
 
+  // The same of a classifier: gradient(pack, scores, dscores) writes dL/dscore of each target of packs[pack], in whose order scores are. Called
+  // for the packs of this rank, in order.
+  using ScoreGradients = std::function<void(size_t pack, std::span<const float> scores, std::span<float> dscores)>;
+  double step_scores(std::span<const TrainPack> packs, double learning_rate, const ScoreGradients& gradient, const Exec& ex);
+
   // Calls body(pack, state) for each pack of this rank, in order, with a state that pack_logprobs can run it in: that of
   // step() with the same packs and tape.
   void for_each(std::span<const TrainPack> packs, const std::function<void(size_t pack, TrainState& state)>& body,
@@ -62,8 +68,19 @@ class PackRunner {
 
  private:
   TrainState& state_for(std::span<const PackPass> passes, std::span<const TrainPack> packs, const ActivationTape* tape);
-  void run(const PackPass& pass, std::span<const TrainPack> packs, TrainState& state, float temperature,
-           const Gradient& gradient, const ActivationTape* tape, const Exec& ex);
+  // Packs of a pass, one behind the other.
+  struct Joined {
+    TokenPack pack;
+    std::vector<int32_t> slots;
+    std::vector<PackPart> parts;
+    std::vector<int64_t> ends;  // of each pack's targets
+  };
+  // Forward, loss and backward of a pass whose first pack is the `first`, into `flat`.
+  using PassLoss = std::function<void(const Joined& joined, size_t first, TrainState& state, Tensor flat, const TapedRows& taped)>;
+  PassLoss loss_of(float temperature, const Gradient& gradient, const Exec& ex);
+  void run(const PackPass& pass, std::span<const TrainPack> packs, TrainState& state, const PassLoss& loss, const ActivationTape* tape, const Exec& ex);
+  double step(std::span<const TrainPack> packs, double learning_rate, const PassLoss& loss,
+              const std::function<void(size_t pack, TrainState& state)>& prepare, const Exec& ex, ActivationTape* tape);
 
   Policy& policy_;
   Optimizer& optimizer_;

@@ -79,8 +79,7 @@ std::vector<TrainPack> build_packs(std::span<const PackInput> inputs, int64_t pa
   CHECK(logical_ranks > 0 && pack_tokens >= 0, "packs for {} logical ranks, {} tokens", logical_ranks, pack_tokens);
   int64_t total = 0;
   for (const PackInput& input : inputs) total += group_rows(input);
-  const int64_t soft =
-      pack_tokens > 0 ? pack_tokens : std::clamp<int64_t>((total + logical_ranks - 1) / logical_ranks, 1, kMaxAutoRows);
+  const int64_t soft = rows_of_a_pack(total, pack_tokens, logical_ranks);
 
   std::vector<TrainPack> packs;
   const auto rows_of = [](const TrainPack& pack) { return static_cast<int64_t>(pack.tokens.tokens.size()); };
@@ -110,15 +109,24 @@ std::vector<TrainPack> build_packs(std::span<const PackInput> inputs, int64_t pa
     }
   }
 
+  for (TrainPack& pack : packs) settle_slots(pack);
+  deal_packs(packs, logical_ranks);
+  return packs;
+}
+
+int64_t rows_of_a_pack(int64_t total, int64_t pack_tokens, int64_t logical_ranks) {
+  return pack_tokens > 0 ? pack_tokens : std::clamp<int64_t>((total + logical_ranks - 1) / logical_ranks, 1, kMaxAutoRows);
+}
+
+void deal_packs(std::span<TrainPack> packs, int64_t logical_ranks) {
+  const auto rows_of = [](const TrainPack& pack) { return static_cast<int64_t>(pack.tokens.tokens.size()); };
   int64_t rows = 0, before = 0;
   for (const TrainPack& pack : packs) rows += rows_of(pack);
   for (TrainPack& pack : packs) {
-    settle_slots(pack);
     const int64_t twice_middle = 2 * before + rows_of(pack);
     pack.logical_rank = static_cast<int>(twice_middle * logical_ranks / (2 * rows));
     before += rows_of(pack);
   }
-  return packs;
 }
 
 }  // namespace cohort

@@ -61,4 +61,8 @@ constexpr int64_t kMaxAutoRows = 4096;
 // limit (kMaxAutoRows beside the prompt when 0). Packs are dealt to logical ranks in order, by the middle of their rows, so that each has its share.
 std::vector<TrainPack> build_packs(std::span<const PackInput> inputs, int64_t pack_tokens, int64_t logical_ranks);
 
+// The two rules of it: rows at which a pack of `total` rows in all is full, and which logical rank has which pack.
+int64_t rows_of_a_pack(int64_t total, int64_t pack_tokens, int64_t logical_ranks);
+void deal_packs(std::span<TrainPack> packs, int64_t logical_ranks);
+
 }  // namespace cohort

@@ -9,6 +9,7 @@
 #include "core/scratch_folder.h"
 #include "trainer/checkpoint.h"
 #include "trainer/compare_state.h"
+#include "trainer/rm_run.h"
 #include "trainer/sft_run.h"
 #include "trainer/train_run.h"
 
@@ -118,6 +119,9 @@ Replay replay(const ReplayRequest& request, Config config, Comm& comm, Watchdog&
   if (config.sft) {
     SftRun run(config, comm, watchdog, nullptr, observer, ex);
     run_and_compare(request, config, comm, run, sft_step, result);
+  } else if (config.rm) {
+    RmRun run(config, comm, watchdog, nullptr, observer, ex);
+    run_and_compare(request, config, comm, run, rm_step, result);
   } else {
     TrainRun run(config, comm, watchdog, nullptr, observer, ex);
     run_and_compare(request, config, comm, run, train_step, result);

@@ -7,6 +7,7 @@
 #include "core/check.h"
 #include "core/hash.h"
 #include "core/scratch_folder.h"
+#include "model/score_head.h"
 #include "trainer/generator_setup.h"
 
 namespace cohort {
@@ -18,6 +19,11 @@ std::string model_fingerprint(const Policy& policy, const ModelFiles& files) {
   for (const ParamEntry& entry : policy.table.entries)
     text += fmt::format("\n{} {} {} {}", entry.name, entry.shape[0], entry.shape[1], entry.offset);
   return fingerprint(text);
+}
+
+void write_initial_files(const Config& config, const std::filesystem::path& dir) {
+  write_initial_model(*config.model.init, config.model.dtype, dir);
+  if (config.rm) make_reward_model_folder(dir);
 }
 
 }  // namespace
@@ -139,12 +145,16 @@ void RunFrame::load_model_of_config() {
   logical_range(static_cast<int>(shards), comm_.rank(), comm_.size());
   std::optional<ScratchFolder> scratch;  // for the files of model.init, whose place is in the run directory
   if (config_.model.init) {
-    write_initial_model(*config_.model.init, config_.model.dtype, scratch.emplace().path());
+    write_initial_files(config_, scratch.emplace().path());
     model_ = init_model(scratch->path(), config_.model.dtype, shards, config_.run.seed, ex_);
+  } else if (config_.rm) {
+    RewardModelStart start = load_as_reward_model(config_.model.path, config_.model.dtype, shards, config_.run.seed, ex_);
+    model_ = std::move(start.model);
+    reward_config_ = std::move(start.config_json);
   } else {
     model_ = load_model(config_.model.path, config_.model.dtype, shards, ex_);
   }
-  model_files_ = read_model_files(model_->source, model_->policy->table);
+  model_files_ = read_model_files(model_->source, model_->policy->table, reward_config_);
 }
 
 void RunFrame::identify(const std::string& data_fingerprint) {
@@ -159,7 +169,7 @@ void RunFrame::begin_dir() {
     if (const std::string note = resume_note(*dir_.resume_from(), comm_.size()); !note.empty()) observer_.message(note);
   if (trace_ && comm_.rank() == 0) trace_file_.emplace(dir_.path() / "trace.json");
   if (config_.model.init) {
-    if (comm_.rank() == 0) write_initial_model(*config_.model.init, config_.model.dtype, dir_.initial());
+    if (comm_.rank() == 0) write_initial_files(config_, dir_.initial());
     model_->source = model_files_.source = dir_.initial();
     comm_.barrier("initial model");
   }
@@ -172,7 +182,10 @@ bool RunFrame::rounded() const {
 void RunFrame::begin_optimizer(const std::filesystem::path& masters) {
   optimizer_ = std::make_unique<Optimizer>(*model_->policy, config_.optim, static_cast<int>(config_.trainer.logical_ranks), comm_);
   if (rounded() && !model_->policy->lora)
-    optimizer_->set_masters([&](int64_t begin, std::span<float> out) { read_masters(model_->policy->table, masters, begin, out); }, ex_);
+    optimizer_->set_masters([&](int64_t begin, std::span<float> out) {
+      read_masters(model_->policy->table, masters, begin, out);
+      if (!reward_config_.empty()) read_score_head(model_->policy->table, config_.run.seed, begin, out);
+    }, ex_);
   if (dir_.resume_from()) {
     const MeetingDeadline meeting(comm_, config_, meeting_timeout(config_, config_.comm.load_timeout_s));
     state_ = load_checkpoint(*dir_.resume_from(), identity_, config_, *optimizer_, comm_, ex_);

@@ -74,6 +74,7 @@ class RunFrame {
   std::optional<TraceFile> trace_file_;  // of all ranks, on rank 0
   std::optional<LoadedModel> model_;
   ModelFiles model_files_;
+  std::string reward_config_;  // cohort rm of a language model: the config.json that it gets, as its score is new; else ""
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<CheckpointWriter> checkpoints_;  // reads the optimizer's state
   std::function<void()> before_save_;  // called by all ranks, before a checkpoint of the step done; may be empty

@@ -5,6 +5,7 @@
 #include "core/check.h"
 #include "trainer/deadlines.h"
 #include "trainer/generator_setup.h"
+#include "trainer/model_rewards.h"
 
 namespace cohort {
 
@@ -22,7 +23,7 @@ std::vector<EvalResult> sample_model(const Config& config, SampledData which, Co
   CHECK_USAGE(!data.problems.empty(), "the config names no {}", training ? "data to sample: set data.train or data.task"
                                                                          : "evaluation data: set data.eval, or data.task with eval_size");
   encode_prompts(data, model.tokenizer, model.chat_template, config.data, model.policy->config.vocab_size);
-  const RewardSet rewards(config.reward);
+  const RewardSet rewards = make_rewards(config, ex);
   EvalSetting setting = eval_setting(config);
   if (training) setting.samples = config.rollout.num_generations, setting.pass_at_k = {};
   Generator generator(*model.policy,

@@ -1,7 +1,6 @@
 #include "trainer/sft_data.h"
 
 #include <algorithm>
-#include <exception>
 #include <optional>
 
 #include "core/check.h"
@@ -9,40 +8,26 @@
 #include "model/text/chat_template_input.h"
 #include "model/text/chat_template_time.h"
 #include "model/text/chat_template_tokens.h"
+#include "trainer/guarded_text.h"
 #include "trainer/jsonl_rows.h"
+#include "trainer/row_texts.h"
 
 namespace cohort {
 namespace {
-
-void check_conversation(const Json& messages, const char* column, const std::string& where) {
-  CHECK_INPUT(!messages.empty(), "{}: '{}' is an empty list of messages", where, column);
-  check_messages(messages, fmt::format("{}: '{}'", where, column));
-  for (size_t i = 0; i < messages.size(); ++i) check_no_nul_inside(messages[i], fmt::format("{}: '{}': message {}", where, column, i + 1));
-}
-
-std::string read_text(const Json& value, const char* column, const std::string& where) {
-  CHECK_INPUT(value.is_string(), "{}: '{}' is a text or a list of messages, found {}", where, column, value.type_name());
-  const std::string& text = value.get_ref<const std::string&>();
-  CHECK_INPUT(!text.empty(), "{}: '{}' is empty", where, column);
-  check_no_nul(text, where, fmt::format("'{}'", column));
-  return text;
-}
 
 // How rows become tokens with one model.
 struct Encoder {
   const LoadedModel& model;
   const Config& config;
-  ChatSetting setting, text_setting;
-  ChatTemplate text_alone = ChatTemplate::parse("{{ messages[0].content }}", "completion");
+  ChatSetting setting;
+  std::optional<TextGuard> guard;
   std::vector<int32_t> stops;
 
   Encoder(const LoadedModel& model, const Config& config) : model(model), config(config), stops(stop_tokens(model)) {
     std::optional<std::tm> now;
     if (!config.data.now.empty()) now = parse_iso_time(config.data.now, "data.now");
     setting = chat_setting(model.tokenizer, config.data.allow_special_tokens, now);
-    text_setting = setting;
-    for (const std::string& marker : setting.markers)  // guarded where the model's template has them
-      if (model.chat_template.source().find(marker) != std::string_view::npos) text_setting.special_tokens.push_back(marker);
+    guard.emplace(setting, model.chat_template.source());
     for (const int64_t id : config.sft->stop_token_ids) {
       CHECK_USAGE(id < model.policy->config.vocab_size, "sft.stop_token_ids: found {}; the model's tokens are 0 to {}", id,
                   model.policy->config.vocab_size - 1);
@@ -57,12 +42,6 @@ struct Encoder {
     return chat;
   }
 
-  // A text that answers a conversation: what it spells like a special token stays text.
-  RenderedChat guarded(const std::string& text) const {
-    ChatInput chat{.messages = Json::array({{{"role", "assistant"}, {"content", text}}})};
-    return text_alone.render(chat, text_setting);
-  }
-
   // The tokens that spell `text` behind the prompt's. A tokenizer may put a space before a text of its own, or change it (SentencePiece,
   // NFC): then they are taken from prompt and text together.
   std::vector<int32_t> behind(const std::vector<int32_t>& prompt, const RenderedChat& before, const RenderedChat& text, bool add_special_tokens) const {
@@ -70,9 +49,7 @@ struct Encoder {
     std::vector<int32_t> alone = tokenizer.encode(text.text, false, text.guards), all = prompt;
     all.insert(all.end(), alone.begin(), alone.end());
     if (tokenizer.decode(all) == tokenizer.decode(prompt) + text.text) return alone;
-    RenderedChat both = before;
-    for (const size_t guard : text.guards) both.guards.push_back(before.text.size() + guard);
-    both.text += text.text;
+    const RenderedChat both = joined(before, text);
     const std::vector<int32_t> together = tokenizer.encode(both.text, add_special_tokens, both.guards);
     CHECK_INPUT(together.size() > prompt.size() && std::equal(prompt.begin(), prompt.end(), together.begin()),
                 "one token reaches across the end of 'prompt' and the beginning of 'completion', so that the model would see other tokens there; "
@@ -94,7 +71,7 @@ struct Encoder {
     } else {
       const ChatInput asked = chat(row);
       before = model.chat_template.render(asked, setting);
-      text = guarded(row.completion);
+      text = (*guard)(row.completion);
       stop = end_of_answer(model.chat_template, tokenizer, asked, setting, stops);
     }
     const std::vector<int32_t> prompt = tokenizer.encode(before.text, /*add_special_tokens=*/plain, before.guards);
@@ -198,34 +175,21 @@ ExampleSet encode_examples(const std::string& name, const std::vector<ExampleRow
   ExampleSet set{.name = name};
   const Encoder encoder(model, config);
   std::vector<Example> examples(rows.size());
-  std::vector<std::exception_ptr> errors(rows.size());  // of which the first row's is told, whichever thread is first
-  ex.pool->run(std::ssize(rows), [&](int64_t i, int) {
-    const auto at = static_cast<size_t>(i);
-    try {
-      examples[at] = encoder.encode(rows[at]);
-      check_example(examples[at], model);
-    } catch (...) {
-      errors[at] = std::current_exception();
-    }
-  });
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const ExampleRow& row = rows[i];
-    Example& example = examples[i];
-    try {
-      if (errors[i]) std::rethrow_exception(errors[i]);
-      const auto length = static_cast<int64_t>(example.tokens.size());
-      if (length > longest && config.sft->filter_overlong) {
-        set.filtered += 1;
-        continue;
-      }
-      CHECK_INPUT(length <= longest,
-                  "it has {} tokens; sft.max_length allows {}. Raise it, or set sft.filter_overlong: true to leave such rows out", length, longest);
-      set.examples.push_back(std::move(example));
-    } catch (const Error& error) {
-      if (error.code() != ExitCode::kInput) throw;
-      throw Error(error.code(), fmt::format("{}: row {}: {}", name, shown(row.id), error.what()));
-    }
-  }
+  encode_rows(name, rows.size(), [&](size_t i) -> const std::string& { return rows[i].id; }, *ex.pool,
+              [&](size_t i) {
+                examples[i] = encoder.encode(rows[i]);
+                check_example(examples[i], model);
+              },
+              [&](size_t i) {
+                const auto length = static_cast<int64_t>(examples[i].tokens.size());
+                if (length > longest && config.sft->filter_overlong) {
+                  set.filtered += 1;
+                  return;
+                }
+                CHECK_INPUT(length <= longest,
+                            "it has {} tokens; sft.max_length allows {}. Raise it, or set sft.filter_overlong: true to leave such rows out", length, longest);
+                set.examples.push_back(std::move(examples[i]));
+              });
   CHECK_INPUT(!set.examples.empty(), "{}: all {} rows are longer than sft.max_length {}", name, rows.size(), longest);
   set.fingerprint = fingerprint_examples(set.examples);
   return set;

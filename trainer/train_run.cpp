@@ -27,7 +27,7 @@ struct Moments {
 
 TrainRun::TrainRun(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals* signals, TrainObserver& observer,
                    const Exec& ex)
-    : RunFrame(config, comm, watchdog, signals, observer, ex), rewards_(config.reward) {
+    : RunFrame(config, comm, watchdog, signals, observer, ex) {
   // What is sampled for the next step comes of older weights than a checkpoint holds, so the checkpoint holds the completions.
   before_save_ = [this] {
     if (samples_ahead(config_, state_.step)) complete_batch();

@@ -67,7 +67,7 @@ class TrainRun : public RunFrame {
   void warn_of_missing(const std::vector<MissingScores>& missing);
 
   TaskData data_;
-  RewardSet rewards_;
+  RewardSet rewards_{std::vector<RewardSpec>()};  // of the config, once it has begun to load
   std::unique_ptr<Policy> reference_;  // only with algorithm.beta > 0 and no adapter; follows the policy with ref_model_sync_steps
   std::optional<Teacher> teacher_;     // with algorithm.teacher
   std::unique_ptr<Updater> updater_;

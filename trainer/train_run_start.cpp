@@ -7,6 +7,7 @@
 #include "trainer/deadlines.h"
 #include "model/device.h"
 #include "trainer/memory_plan.h"
+#include "trainer/model_rewards.h"
 #include "trainer/reference.h"
 #include "trainer/train_run.h"
 #include "trainer/warm_start.h"
@@ -17,6 +18,7 @@ void TrainRun::load() {
   observer_.stage("loading", 0, 1);
   const MeetingDeadline meeting(comm_, config_, meeting_timeout(config_, config_.comm.load_timeout_s));
   // What can be refused is refused before the run directory is touched.
+  rewards_ = make_rewards(config_, ex_);
   CHECK_USAGE(config_.trainer.metric_for_best_model.find("/maj@") == std::string::npos || rewards_.reward(0).takes_answers(),
               "trainer.metric_for_best_model: found {}, but the first reward, '{}', takes no answers from completions to vote on; allowed: another metric, "
               "or exact, last_number, math or reasoning_gym first in the list of rewards", config_.trainer.metric_for_best_model,
@@ -30,6 +32,7 @@ void TrainRun::load() {
     teacher_.emplace(config_, *model_, ex_);
     identity_.teacher = weights_fingerprint(teacher_->policy());
   }
+  identity_.rewards = rewards_fingerprint(rewards_);
   CHECK_USAGE(!stop_tokens(*model_).empty(), "{}: neither config.json nor the tokenizer names a token that ends a completion",
               model_->source.string());
   make_generator(Sampling::training, data_.train)->cache_size().require_free();

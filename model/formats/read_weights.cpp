@@ -76,7 +76,7 @@ void check_weights(const SafetensorsFolder& folder, std::span<const WeightTarget
                 shape_text(target.shape));
     weight_dtype(stored, tensor);
   }
-  if (!tied.copy.empty() && folder.tensors().contains(tied.copy)) check_tied(folder, tied, where);
+  if (!tied.original.empty() && folder.tensors().contains(tied.copy)) check_tied(folder, tied, where);
 }
 
 void read_weights(const SafetensorsFolder& folder, std::span<const WeightTarget> targets, StoredDType to,

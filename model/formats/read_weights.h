@@ -27,7 +27,7 @@ struct WeightTarget {
 // What check_weights lets pass beside the targets. A tied checkpoint may carry its head all the same; it must then be the
 // embedding, bit for bit.
 struct TiedWeights {
-  std::string copy, original;  // "": not tied
+  std::string copy, original;  // "": not tied; a copy without an original may be there and be anything: what is made of the folder lacks it
 };
 
 // The folder holds every target in its shape and a dtype that weights have, and nothing else but `tied.copy` and

@@ -30,7 +30,7 @@ TEST(Progress, AStepOfFineTuningNamesItsLoss) {
   metrics.set("mean_token_accuracy", 0.7119);
   metrics.set("perf/update_tokens_per_s", 1240.4);
   EXPECT_EQ(step_line(7, 7, metrics, 0), "step 7/7  loss 1.2346  accuracy 0.712  1240 tok/s");
-  const std::string table = summary_table(SftSummary{.eval_loss_before = 2.0, .examples = 10, .filtered = 2, .steps = 7, .run_dir = "r", .final_model = "r/final"});
+  const std::string table = summary_table(SftSummary{{.examples = 10, .filtered = 2, .steps = 7, .run_dir = "r", .final_model = "r/final"}, 2.0});
   for (const char* part : {"eval loss before            2.0000\n", "examples                    10; 2 were too long\n", "steps                       7\n", "r/final\n"})
     EXPECT_NE(table.find(part), std::string::npos) << table;
   EXPECT_EQ(table.find("eval loss after"), std::string::npos);

@@ -40,10 +40,10 @@ std::string refusal(Action action) {
 
 #define EXPECT_SAYS(message, words) EXPECT_NE((message).find(words), std::string::npos) << (message)
 
-// `code` is off without one; the others need a checker of the user's and have tests of their own.
+// `code` is off without one; the others need a checker of the user's, or a model, and have tests of their own.
 std::vector<std::string> names_without_options() {
   std::vector<std::string> names = reward_names();
-  for (const char* name : {"code", "command", "http", "library"}) std::erase(names, name);
+  for (const char* name : {"code", "command", "http", "library", "model", "judge"}) std::erase(names, name);
   return names;
 }
 
@@ -51,7 +51,7 @@ TEST(Rewards, EveryNameMakesOne) {
   EXPECT_EQ(reward_names(), (std::vector<std::string>{
                                 "last_number", "exact", "format", "math", "length", "soft_overlong",
                                 "cosine_length", "repetition", "keywords", "language", "json", "similarity",
-                                "reasoning_gym", "code", "command", "http", "library"}));
+                                "reasoning_gym", "code", "command", "http", "library", "model", "judge"}));
   const Json needed = needed_options();
   for (const std::string& name : names_without_options())
     EXPECT_NE(make_reward({.name = name, .options = needed.value(name, Json::object())}), nullptr);
@@ -278,6 +278,14 @@ TEST(Rewards, OptionsAreCheckedWithoutAnythingBeingStarted) {
   EXPECT_SAYS(refusal([] { check_reward({.name = "library", .options = {{"path", "a"}, {"threads", "few"}}}); }), "'threads' is 'few'");
   EXPECT_SAYS(refusal([] { check_reward({.name = "code", .options = Json::object()}); }), "is off until the config says so");
   EXPECT_SAYS(refusal([] { check_reward({.name = "exact", .weight = 1e9}); }), "weight");
+  const auto model = [](Json options) { check_reward({.name = "model", .options = std::move(options)}); };
+  EXPECT_NO_THROW(model({{"path", "/no/such/model"}, {"dtype", "bfloat16"}, {"max_length", 512}, {"prompt", "user_message"}}));
+  EXPECT_SAYS(refusal([&] { model(Json::object()); }), "reward 'model': 'path' is missing, the folder of the model");
+  EXPECT_SAYS(refusal([&] { model({{"path", 3}}); }), "'path' is the folder of a model, found 3");
+  EXPECT_SAYS(refusal([&] { model({{"path", "m"}, {"dtype", "float16"}}); }), "'dtype' is 'float16'; did you mean 'bfloat16'?");
+  EXPECT_SAYS(refusal([&] { model({{"path", "m"}, {"max_length", -1}}); }), "'max_length' is -1");
+  EXPECT_SAYS(refusal([&] { model({{"path", "m"}, {"prompt", "chat"}}); }), "allowed are as_given, user_message");
+  EXPECT_SAYS(refusal([&] { model({{"paht", "m"}}); }), "did you mean 'path'?");
 }
 
 }  // namespace

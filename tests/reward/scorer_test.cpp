@@ -217,6 +217,61 @@ TEST(Scorer, NumbersMayBeLeftOut) {
   EXPECT_EQ(scores.verdicts[2][0].missing, Missing::row);
 }
 
+// Judges all at once by a function of the call.
+class Batched : public Reward {
+ public:
+  using Judge = std::function<std::vector<Verdict>(std::span<const RewardInput>)>;
+  explicit Batched(Judge judge) : judge_(std::move(judge)) {}
+  std::optional<double> score(const RewardInput&) const override { return std::nullopt; }
+  bool takes_batches() const override { return true; }
+  std::vector<Verdict> judge_batch(std::span<const RewardInput> inputs, Clock::time_point) const override { return judge_(inputs); }
+
+ private:
+  Judge judge_;
+};
+
+// Completions 0, 2 and 5 of 6, added in another order.
+Scores score_batch(Batched::Judge judge) {
+  std::vector<std::unique_ptr<Reward>> made;
+  made.push_back(std::make_unique<Batched>(std::move(judge)));
+  made.push_back(std::make_unique<Made>(0, length_of));
+  const RewardSet rewards({{.name = "batched"}, {.name = "here"}}, std::move(made));
+  ThreadPool pool(2);
+  Scorer scorer(rewards, pool, 6);
+  for (const int64_t i : {5, 0, 2}) scorer.add(i, {.completion = std::string_view("xxxxxx").substr(0, static_cast<size_t>(i)), .columns = nullptr});
+  return scorer.finish();
+}
+
+TEST(Scorer, ABatchIsJudgedAtOnceInTheOrderOfNumbers) {
+  int calls = 0;
+  const Scores scores = score_batch([&](std::span<const RewardInput> inputs) {
+    ++calls;
+    std::vector<Verdict> verdicts;
+    for (const RewardInput& input : inputs) verdicts.push_back({10.0 * static_cast<double>(verdicts.size()) + static_cast<double>(input.completion.size())});
+    return verdicts;
+  });
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(scores.rows[0].scores[0], 0.0);
+  EXPECT_EQ(scores.rows[2].scores[0], 12.0);
+  EXPECT_EQ(scores.rows[5].scores[0], 25.0);
+  EXPECT_TRUE(scores.rows[1].scores.empty()) << "was not added";
+  EXPECT_EQ(scores.rows[5].scores[1], std::sqrt(5)) << "rewards beside it are asked as ever";
+}
+
+TEST(Scorer, WhatABatchThrowsCostsItsScoresAlone) {
+  const auto all_missing = [](const Scores& scores, const char* why) {
+    for (const size_t i : {0, 2, 5}) {
+      EXPECT_EQ(scores.rows[i].ends[0].missing, Missing::error) << why;
+      EXPECT_NE(scores.verdicts[i][0].reason.find(why), std::string::npos) << scores.verdicts[i][0].reason;
+    }
+    EXPECT_EQ(scores.rows[2].total, std::sqrt(2));
+  };
+  all_missing(score_batch([](auto) -> std::vector<Verdict> { throw std::runtime_error("no room"); }), "no room");
+  all_missing(score_batch([](auto) { return std::vector<Verdict>(2); }), "2 verdicts of 3 completions");
+  all_missing(score_batch([](auto) { return std::vector<Verdict>(3, {NAN}); }), "the score is nan");
+  EXPECT_THROW(score_batch([](auto) -> std::vector<Verdict> { throw Error(ExitCode::kRankFailed, "the device is gone"); }), Error);
+}
+
 TEST(RewardSet, OutcomesHaveWords) {
   const RewardSet rewards = make_set(length_of, length_of, 1);
   EXPECT_EQ(outcome_text(rewards.reward(0), {std::nullopt, 1}), "odd");

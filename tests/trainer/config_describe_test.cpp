@@ -78,14 +78,14 @@ TEST(ConfigDescribe, EveryKeyHasTypeDefaultRangeAndHelp) {
 }
 
 TEST(ConfigDescribe, EveryKeyReachesTheResolvedConfigAndItsIdentity) {
-  Config of_sft = full_config(), of_train = of_sft;
-  of_train.sft.reset();
-  of_sft.trainer.max_steps = -1;                // or epochs would not count
+  Config of_sft = full_config(), of_rm = of_sft, of_train = of_sft;
+  of_sft.rm.reset(), of_rm.sft.reset(), of_train.sft.reset(), of_train.rm.reset();
+  of_sft.trainer.max_steps = of_rm.trainer.max_steps = -1;  // or epochs would not count
   of_train.optim.lr_scheduler_type = "linear";  // or max_steps would not count
   of_train.algorithm.scale_rewards = "none";    // auto depends on advantage
   for (const KeyRow& key : config_keys()) {
     SCOPED_TRACE(key.path());
-    const Config& config = key.section == "sft" ? of_sft : of_train;
+    const Config& config = key.section == "sft" ? of_sft : key.section == "rm" ? of_rm : of_train;
     const std::string yaml = config_to_yaml(config), identity = config_identity(config);
     Config other = config;
     const std::string value = std::visit(OtherValue{key}, key.value(other));

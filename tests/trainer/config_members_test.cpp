@@ -32,6 +32,7 @@ TEST(ConfigSchema, EveryMemberHasARow) {
   EXPECT_EQ(keys_of("optim").size(), members<OptimSection>());
   EXPECT_EQ(keys_of("trainer.warm_start").size(), members<WarmStartConfig>());
   EXPECT_EQ(keys_of("sft").size(), members<SftSection>());
+  EXPECT_EQ(keys_of("rm").size(), members<RmSection>());
   EXPECT_EQ(keys_of("comm").size(), members<CommSection>());
   EXPECT_EQ(keys_of("log").size(), members<LogSection>());
   // And a map inside each of these.

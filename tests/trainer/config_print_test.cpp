@@ -25,6 +25,7 @@ void expect_equal(const Config& a, const Config& b) {
   EXPECT_EQ(a.optim, b.optim);
   EXPECT_EQ(a.trainer, b.trainer);
   EXPECT_EQ(a.sft, b.sft);
+  EXPECT_EQ(a.rm, b.rm);
   EXPECT_EQ(a.comm, b.comm);
   EXPECT_EQ(a.log, b.log);
   ASSERT_EQ(a.reward.size(), b.reward.size());
@@ -59,15 +60,16 @@ TEST(ConfigPrint, DefaultsAreWithinTheirRanges) {
   expect_equal(parse_config(config_to_yaml(config), "printed"), config);
 }
 
-// Those of `cohort train`, and then those of `cohort sft`.
+// Those of `cohort sft`, of `cohort rm`, and then those of `cohort train`.
 TEST(ConfigPrint, EveryKeyIsPresent) {
   Config config = minimal_config();
   for (const SectionRow& row : config_sections()) {
     if (row.optional()) row.set_present(config, true);
   }
   std::set<std::string> printed;
-  for (const bool sft : {true, false}) {
-    if (!sft) config.sft.reset();
+  for (const char* command : {"sft", "rm", "train"}) {
+    if (command != std::string("sft")) config.sft.reset();
+    if (command == std::string("train")) config.rm.reset();
     const YAML::Node root = parse_yaml(config_to_yaml(config), "printed");
     for (const auto& section : root) {
       if (section.second.IsSequence()) continue;  // reward
@@ -78,7 +80,7 @@ TEST(ConfigPrint, EveryKeyIsPresent) {
           for (const auto& inner : entry.second) printed.insert(path + "." + inner.first.Scalar());
       }
     }
-    EXPECT_EQ(root.size(), sft ? 8u : 10u);
+    EXPECT_EQ(root.size(), config.learns_from_rows() ? 8u : 10u);
   }
   EXPECT_EQ(printed.size(), config_keys().size());
 }
@@ -329,7 +331,9 @@ TEST(ConfigPrint, RandomConfigsReadBackBitForBit) {
   RandomConfig random(seed);
   for (int round = 0; round < 500 && !testing::Test::HasFailure(); ++round) {
     Config config = random.next();
-    if (config.sft) {  // what cohort sft does not read is not printed
+    if (config.sft) config.rm.reset();
+    if (config.rm) config.run.device = "cpu";
+    if (config.learns_from_rows()) {  // what cohort sft and rm do not read is not printed
       for (DataFiles* files : {&config.data.train, &config.data.eval})
         if (!files->sources.empty()) *files = "one.jsonl";
       config.rollout = {}, config.reward.clear(), config.algorithm = {};
@@ -344,7 +348,7 @@ TEST(ConfigPrint, RandomConfigsReadBackBitForBit) {
       config.trainer.eval_pass_at_k = trainer.eval_pass_at_k, config.trainer.eval_pass_threshold = trainer.eval_pass_threshold;
       config.trainer.metric_for_best_model = trainer.metric_for_best_model, config.trainer.greater_is_better = trainer.greater_is_better;
       config.model.lora.reset(), config.data.curriculum.reset();
-      if (config.model.init) config.sft->max_length = 2, config.model.init->max_positions = std::max<int64_t>(2, config.model.init->max_positions);
+      if (config.model.init) (config.sft ? config.sft->max_length : config.rm->max_length) = 2, config.model.init->max_positions = std::max<int64_t>(2, config.model.init->max_positions);
     }
     const std::string yaml = config_to_yaml(config);
     try {
