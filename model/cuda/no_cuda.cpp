@@ -1,6 +1,7 @@
 // Linked where the program is built without CUDA. No Exec has a GPU then, so that no op can be asked for one.
 #include "core/check.h"
 #include "model/device.h"
+#include "model/gpu_stream.h"
 #include "model/ops/gpu.h"
 
 namespace cohort {
@@ -23,6 +24,9 @@ std::optional<GpuMemory> gpu_memory() { return std::nullopt; }
 namespace gpu {
 
 void copy(Tensor, Tensor) { none(); }
+CUstream_st* stream(Gpu&) { none(); }
+void synchronize(Gpu&) { none(); }
+void ordered_sum(float*, std::span<const float* const>, std::span<const int>, int64_t, CUstream_st*) { none(); }
 void clear(Tensor) { none(); }
 void embedding(Tensor, std::span<const int32_t>, Tensor, float, Gpu&) { none(); }
 void embedding_backward(Tensor, const KeptRows&, Tensor, std::span<const int32_t>, float, std::span<const RowPart>,
