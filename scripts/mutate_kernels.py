@@ -30,10 +30,10 @@ MUTATED = re.compile(
     r"|(?:check_status\()?cudaStreamWaitEvent\([^;]*;|(?:check_status\()?cudaEventRecord\([^;]*;"
     r"|(?:check_status\()?cudaStreamSynchronize\([^;]*;|(?:check_status\()?cudaEventSynchronize\([^;]*;")
 WAITS = re.compile(
-    r"(?:check|check_status)\(cuda(?:StreamWaitEvent|EventRecord|StreamSynchronize)\([^;]*;|\(void\)cudaStreamSynchronize\([^;]*;"
+    r"(?:check|check_status)\(cuda(?:StreamWaitEvent|EventRecord|StreamSynchronize|EventSynchronize)\([^;]*;|\(void\)cudaStreamSynchronize\([^;]*;"
     r"|\bsynchronize\(\);|gpu::synchronize\([^;]*;|\w+(?:\.|->)(?:start_after|finish_before|barrier)\([^;]*;|gpus_->wait\([^;]*;"
     r"|\bmark\([^;{]*;")
-HOST_SOURCES = ["model/cuda/gpu.cpp", "model/cuda/matmul.cpp", "comm/nccl.cpp", "trainer/device_reduction.cpp",
+HOST_SOURCES = ["model/cuda/gpu.cpp", "model/cuda/gpu_draws.cpp", "model/cuda/matmul.cpp", "comm/nccl.cpp", "trainer/device_reduction.cpp",
                 "trainer/gradient_sum.cpp", "trainer/optimizer.cpp"]
 # Of which file: programs, and their tests that can notice. A file of kernels that is not named has tests of its own name.
 OPS, RANKS, FAULTS, MODEL = "test_emulated_{}", "test_emulated_ranks_{}", "test_emulated_faults", "test_emulated_model"
@@ -50,6 +50,7 @@ TESTS = {
     "sample_filter": [(OPS, "GpuSample.*")],
     "noise": [(OPS, "GpuSample.*")],
     "gpu": [(MODEL, "GpuTransformer.*:GpuRun.*:GpuProgram.Generates*")],
+    "gpu_draws": [(MODEL, "GpuGenerator.*")],
     "nccl": [(RANKS, "DeviceComm*:DeviceReduction*"), (FAULTS, "*")],
     "device_reduction": [(RANKS, "DeviceReduction*")],
     "gradient_sum": [(MODEL, "GpuRanks.*")],
@@ -190,7 +191,8 @@ def main():
         return 0
 
     folder = (ROOT / chosen.build).resolve()
-    source, build = folder / "source", folder / "build"
+    source, build = folder / "source", folder / "source/build"  # as in the working tree: the compiler cache knows most of it
+    os.environ.update(CCACHE_BASEDIR=str(source), CCACHE_NOHASHDIR="1")
     source.mkdir(parents=True, exist_ok=True)
     (folder / ".gitignore").write_text("*\n")
     copy_tree(source)
