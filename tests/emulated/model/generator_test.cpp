@@ -2,8 +2,11 @@
 // the other gives, whatever the batch, the pages and the order of the device's work.
 #include "rollout/generator.h"
 
+#include <random>
+
 #include "core/rng.h"
 #include "model/gpu_draws.h"
+#include "rollout/stop_text.h"
 #include "tests/core/expect_error.h"
 #include "tests/emulated/model/gpu_model.h"
 #include "tests/rollout/tiny_text.h"
@@ -11,7 +14,7 @@
 namespace cohort {
 namespace {
 
-constexpr int64_t kLongestPrompt = 20, kCompletion = 12;
+constexpr int64_t kLongestPrompt = 20, kCompletion = 24;
 
 class GpuGenerator : public GpuModel {
  protected:
@@ -65,15 +68,23 @@ TEST_F(GpuGenerator, GivesWhatOneTokenAfterTheOtherGives) {
   c.max_completion_length = kCompletion, c.min_completion_length = 2, c.seed = 5;
   c.stop_token_ids = {1, 2, 5, 11, 30}, c.stop = {"b", "en", "e"}, c.tokenizer = &tokenizer;
   std::vector<Rollout> expected;
-  for (const GenerateRequest& request : requests) expected.push_back(slowly(*policy, request, c, 2, owner.exec()));
+  const auto expect_of = [&] {
+    expected.clear();
+    for (const GenerateRequest& request : requests) expected.push_back(slowly(*policy, request, c, 2, owner.exec()));
+  };
+  expect_of();
 
   int64_t preemptions = 0;
   for (int setting = 0; setting < 9; ++setting) {
     emulated::set_settings(emulated::parse_settings(kGpuOrders[setting % 3]));
-    c.max_num_seqs = random.between(1, 13);
+    if (setting == 6) {  // completions that only their length ends, and too few pages for them
+      c.stop_token_ids.clear(), c.stop.clear();
+      expect_of();
+    }
+    c.max_num_seqs = setting < 6 ? random.between(1, 13) : 12;
     c.max_num_batched_tokens = random.below(2) == 0 ? random.between(1, 12) : 100;
     c.page_tokens = 16;
-    const int64_t pages = setting < 3 ? 0 : random.between(2, 6);  // 2: one sequence; 0: all of them
+    const int64_t pages = setting < 3 ? 0 : random.between(setting < 6 ? 3 : 5, 7);  // 3: one sequence; 0: all of them
     c.kv_cache.gb = static_cast<double>(pages * kv_page_bytes(policy->config, policy->dtype, c.page_tokens)) / 1e9 * (1 + 1e-12);
     Generator generator(*policy, c, kLongestPrompt);
     if (setting % 2 == 0) {  // after a call that was left: each has the first of its tokens

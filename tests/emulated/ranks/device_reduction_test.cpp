@@ -1,6 +1,7 @@
 // The sum of gradients on GPUs against the CPU's path: the same bits for any ranks, buckets and pieces.
 #include "trainer/device_reduction.h"
 
+#include "model/gpu_stream.h"
 #include "tests/core/expect_error.h"
 #include "tests/emulated/ranks/gpu_threads.h"
 #include "tests/emulated/ranks/gradient_steps.h"
@@ -73,7 +74,7 @@ TEST_F(DeviceReductionTest, MoreSumsThanTheKernelAddsUpAtOnce) {
   for (size_t leaf = 0; leaf < some.size(); ++leaf) some[leaf] = random() % 4 != 0;
   size_t terms = 0;
   for (int rank = 0; rank < 9; ++rank) terms += held_nodes(all, rank, 9).size();
-  EXPECT_GT(terms, kOrderedTerms);
+  EXPECT_GT(terms, gpu::kOrderedTerms);
   const std::vector<Step> steps{random_step(random, 64 * 16, all), random_step(random, 64 * 16, some)};
   expect_the_cpus_bits(9, steps, 64 * 16, 1 << 22, random());
 }
