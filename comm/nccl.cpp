@@ -66,6 +66,7 @@ class NcclComm final : public DeviceComm {
     check_status(cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking, greatest), "create a stream");
     check_status(cudaEventCreateWithFlags(&order_, cudaEventDisableTiming), "create an event");
 
+    host.barrier("the start of NCCL");  // names ranks that do not come: NCCL's deadline is its own alone
     ncclUniqueId id{};
     if (host.rank() == 0) settle("ncclGetUniqueId", ncclGetUniqueId(&id));
     host.broadcast(std::as_writable_bytes(std::span(&id, 1)), 0, "NCCL's id");

@@ -100,6 +100,8 @@ Watchdog::Last Watchdog::last() const {
   return {impl_->section, impl_->step};
 }
 
+LastSeen* Watchdog::seen() const { return impl_->seen; }
+
 void Watchdog::leave() {
   std::lock_guard lock(impl_->mutex);
   impl_->set_deadline(Clock::time_point::max());

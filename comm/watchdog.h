@@ -37,6 +37,7 @@ class Watchdog {
     int64_t step;
   };
   Last last() const;
+  LastSeen* seen() const;  // as given
 
  private:
   struct Impl;

@@ -1,6 +1,7 @@
 #include "model/block.h"
 
 #include "model/device.h"
+#include "model/gpu_draws.h"
 #include "model/lora.h"
 #include "model/ops/elementwise.h"
 #include "model/ops/gated.h"
@@ -80,8 +81,10 @@ HeadLayout head_layout(const ModelConfig& c, int64_t layer) {
           .window = c.is_local(layer) ? c.window : 0};
 }
 
-void embed_tokens(const Policy& policy, Tensor x, std::span<const int32_t> tokens, const Exec& ex) {
+void embed_tokens(const Policy& policy, Tensor x, std::span<const int32_t> tokens, const Exec& ex, Tensor drawn) {
   const ModelConfig& c = policy.config;
+  if (drawn)
+    return gpu::embedding_of_drawn(x, tokens, drawn, policy.weight(policy.table.embedding, c.vocab_size, c.hidden_size), c.embedding_scale, *ex.gpu);
   if (policy.table.head == policy.table.embedding)
     return packed_rows(x, policy.packed_head, tokens, c.embedding_scale, ex);
   embedding(x, tokens, policy.weight(policy.table.embedding, c.vocab_size, c.hidden_size), ex, c.embedding_scale);

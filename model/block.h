@@ -48,8 +48,8 @@ void gather_block(const BlockTensors& to, const BlockTensors& tape, std::span<co
 // What the attention of a layer looks like.
 HeadLayout head_layout(const ModelConfig& config, int64_t layer);
 
-// The residual stream's start.   x (T, C) f32
-void embed_tokens(const Policy& policy, Tensor x, std::span<const int32_t> tokens, const Exec& ex);
+// The residual stream's start.   x (T, C) f32    With `drawn`, on a GPU: of tokens that the host may not know (gpu_draws.h).
+void embed_tokens(const Policy& policy, Tensor x, std::span<const int32_t> tokens, const Exec& ex, Tensor drawn = {});
 
 // q, k, v of x (T, C) f32, rotated to `positions`.
 void block_attention_in(const Policy& policy, int64_t layer, Tensor x, std::span<const int32_t> positions,

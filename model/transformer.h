@@ -39,7 +39,7 @@ class ForwardState {
 
  private:
   friend Tensor forward_cached(const Policy&, KvCache&, ForwardState&, std::span<const ForwardRun>, const Exec&,
-                               const TapeSlots&);
+                               const TapeSlots&, Tensor);
   int64_t max_tokens_;
   Arena arena_{"rollout activations"};
   Tensor x_;
@@ -49,9 +49,9 @@ class ForwardState {
 };
 
 // Runs all tokens of all runs and returns the final hidden states (T, C) act, rows in the order of the runs; valid until
-// the next call. Sum of tokens <= state.max_tokens().
+// the next call. Sum of tokens <= state.max_tokens(). With `drawn` (GpuDraws::tokens) a token -1 - i is drawn[i].
 Tensor forward_cached(const Policy& policy, KvCache& cache, ForwardState& state, std::span<const ForwardRun> runs,
-                      const Exec& ex, const TapeSlots& to = {});
+                      const Exec& ex, const TapeSlots& to = {}, Tensor drawn = {});
 
 // --- training ------------------------------------------------------------------------------------------------------
 // Tokens, positions and runs of one pack; `rows` / `targets` name what the loss looks at: the log-prob of targets[i]

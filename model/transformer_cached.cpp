@@ -19,7 +19,7 @@ ForwardState::ForwardState(const Policy& policy, int64_t max_tokens) : max_token
 }
 
 Tensor forward_cached(const Policy& policy, KvCache& cache, ForwardState& state, std::span<const ForwardRun> runs,
-                      const Exec& ex, const TapeSlots& to) {
+                      const Exec& ex, const TapeSlots& to, Tensor drawn) {
   const ModelConfig& c = policy.config;
   CHECK(cache.version == policy.version, "the kv cache holds keys of policy version {}, the policy is at {}",
         cache.version, policy.version);
@@ -50,7 +50,7 @@ Tensor forward_cached(const Policy& policy, KvCache& cache, ForwardState& state,
     cast(copy, x, ex);
     x = copy;
   };
-  embed_tokens(policy, x, state.tokens_, ex);
+  embed_tokens(policy, x, state.tokens_, ex, drawn);
   for (int64_t layer = 0; layer < c.num_layers; ++layer) {
     const BlockTensors block = rows_on_tape(state.block_, kept(layer).block, to.first, T);
     block_attention_in(policy, layer, x, state.positions_, block, ex);

@@ -20,7 +20,7 @@ void Generator::Impl::run_pass(const Exec& ex) {
   const bool prompts = std::ranges::any_of(runs, [](const auto& run) { return run.tokens.size() > 1; });
   const Span span(ex.trace, prompts ? "prefill" : "decode");
   const Clock::time_point start = Clock::now();
-  const Tensor h = forward_cached(policy, cache, state, runs, ex, slots);
+  const Tensor h = forward_cached(policy, cache, state, runs, ex, slots, on_gpu ? on_gpu->tokens() : Tensor());
   note_slots(slots);
   int64_t row = -1, decoded = 0;
   for (size_t r = 0; r < runs.size(); ++r) {
@@ -51,38 +51,78 @@ void Generator::Impl::draw_next(const Exec& ex) {
   const Tensor rows = hidden.slice_rows(0, count);
   const float softcap = policy.config.logit_softcap;
   keys.clear();
-  drawn.resize(drawing.size());
+  std::vector<DrawnRow> of;
   for (size_t index : drawing) {
-    const size_t request = active[index].request;
-    keys.push_back({config.seed, step, requests[request].sequence, static_cast<uint32_t>(rollouts[request].tokens.size())});
+    const size_t request = active[index].request, position = rollouts[request].tokens.size();
+    keys.push_back({config.seed, step, requests[request].sequence, static_cast<uint32_t>(position)});
+    of.push_back({request, index, position});
   }
   Ban too_early{{}, static_cast<uint32_t>(config.min_completion_length)};
   if (config.min_completion_length > 0) too_early.tokens = config.stop_token_ids;
+  drawn.resize(drawing.size());
   if (filters_on(config.sampling, policy.config.vocab_size)) {
-    head_logits(logits.slice_rows(0, count), rows, policy.packed_head, ex, softcap);
-    sample_tokens(drawn, logits.slice_rows(0, count), config.sampling, keys, too_early, ex);
+    const Tensor l = logits.slice_rows(0, count);
+    head_logits(l, rows, policy.packed_head, ex, softcap);
+    on_gpu ? on_gpu->sample_tokens(l, config.sampling, keys, too_early) : sample_tokens(drawn, l, config.sampling, keys, too_early, ex);
+  } else if (on_gpu) {
+    on_gpu->sample_head(rows, policy.packed_head, softcap, config.sampling, keys, too_early);
   } else {
     sample_head(drawn, rows, policy.packed_head, softcap, config.sampling, keys, too_early, ex);
   }
-  for (size_t i = 0; i < drawing.size(); ++i) {
-    Sequence& sequence = active[drawing[i]];
-    sequence.text.push_back(drawn[i].token);
-    rollouts[sequence.request].tokens.push_back(drawn[i].token);
-    rollouts[sequence.request].logprobs.push_back(drawn[i].logprob);
-    kept[sequence.request] += drawn[i].kept_mass;
-    sequence.stopped = ends(sequence.request);
+  for (size_t i = 0; i < of.size(); ++i) {
+    const auto unknown = -1 - static_cast<int32_t>(i);
+    active[of[i].index].text.push_back(unknown);
+    rollouts[of[i].request].tokens.push_back(unknown);
+    rollouts[of[i].request].logprobs.push_back(0);
   }
-  stats.decode_tokens += count;
+  unread.push_back(std::move(of));
+  if (!on_gpu) take_draw(drawn);
   stats.decode_seconds += seconds_since(start);
 }
 
-// Whether the last token of a request's completion ends it before its greatest length.
-bool Generator::Impl::ends(size_t request) {
-  const std::vector<int32_t>& tokens = rollouts[request].tokens;
-  if (std::ranges::find(config.stop_token_ids, tokens.back()) != config.stop_token_ids.end()) return true;
+// On a GPU: the draws but that of the pass that was begun last, if one was.
+void Generator::Impl::read_draws() {
+  for (const size_t left = drawing.empty() ? 0 : 1; on_gpu && unread.size() > left;) {
+    drawn.resize(unread.front().size());
+    on_gpu->read(drawn);
+    take_draw(drawn);
+  }
+}
+
+// The sequence of a request that was at `index` of `active`: some of those before it may have gone since.
+Sequence& Generator::Impl::in_flight(size_t request, size_t index) {
+  size_t end = std::min(index + 1, active.size());
+  while (end > 0 && active[end - 1].request != request) --end;
+  CHECK(end > 0, "a token of request {}, which is not in flight", request);
+  return active[end - 1];
+}
+
+// The tokens of the first draw that was not known yet.
+void Generator::Impl::take_draw(std::span<const SampledToken> tokens) {
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const DrawnRow& row = unread.front()[i];
+    Rollout& rollout = rollouts[row.request];
+    if (rollout.tokens.size() <= row.position) continue;  // it had ended before
+    rollout.tokens[row.position] = tokens[i].token;
+    rollout.logprobs[row.position] = tokens[i].logprob;
+    kept[row.request] += tokens[i].kept_mass;
+    ++stats.decode_tokens;
+    Sequence& sequence = in_flight(row.request, row.index);
+    sequence.text[requests[row.request].prompt.size() + row.position] = tokens[i].token;
+    if (!ends(row.request, row.position)) continue;
+    sequence.stopped = true;
+    rollout.tokens.resize(row.position + 1), rollout.logprobs.resize(row.position + 1);  // what came after is for nothing
+  }
+  unread.pop_front();
+}
+
+// Whether token `position` of a request's completion, the last that is known, ends it before its greatest length.
+bool Generator::Impl::ends(size_t request, size_t position) {
+  const int32_t token = rollouts[request].tokens[position];
+  if (std::ranges::find(config.stop_token_ids, token) != config.stop_token_ids.end()) return true;
   if (config.stop.empty()) return false;
   if (!texts[request]) texts[request].emplace(*config.tokenizer, config.stop);
-  return texts[request]->add(tokens.back()) && static_cast<int64_t>(tokens.size()) > config.min_completion_length;
+  return texts[request]->add(token) && static_cast<int64_t>(position) >= config.min_completion_length;
 }
 
 void Generator::Impl::finish(size_t request, FinishReason reason) {
@@ -97,7 +137,7 @@ void Generator::Impl::finish(size_t request, FinishReason reason) {
 void Generator::Impl::retire(const std::function<void(size_t, const Rollout&)>& completed) {
   std::erase_if(active, [&](Sequence& sequence) {
     const size_t request = sequence.request;
-    if (!sequence.stopped && static_cast<int64_t>(rollouts[request].tokens.size()) < config.max_completion_length) return false;
+    if (!sequence.stopped && (!has_all_tokens(request) || last_unknown(request))) return false;
     finish(request, sequence.stopped ? FinishReason::stop : FinishReason::length);
     cache.release(sequence.pages);
     ++finished;
@@ -163,11 +203,16 @@ std::vector<Rollout> Generator::generate(std::span<const GenerateRequest> reques
       continue;
     }
     const Clock::time_point start = Clock::now();
+    if (impl_->short_of_pages()) {  // whoever has to give its own back must be known to go on
+      impl_->read_draws();
+      impl_->retire(completed);
+    }
     impl_->admit();
     impl_->run_pass(ex);
-    CHECK(!impl_->runs.empty() || !impl_->drawing.empty(), "{} sequences in flight and nothing to do",
+    CHECK(!impl_->runs.empty() || !impl_->drawing.empty() || !impl_->unread.empty(), "{} sequences in flight and nothing to do",
           impl_->active.size());
     impl_->draw_next(ex);
+    impl_->read_draws();
     if (!impl_->drawing.empty()) {
       const double seconds = seconds_since(start);
       stats_.pass_seconds += seconds;
@@ -175,7 +220,7 @@ std::vector<Rollout> Generator::generate(std::span<const GenerateRequest> reques
     }
     impl_->retire(completed);
     if (progress) progress(impl_->finished);
-    if (cancelled && cancelled()) impl_->leave();
+    if (cancelled && cancelled()) impl_->leave(completed);
   }
   return std::move(impl_->rollouts);
 }

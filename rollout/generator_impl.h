@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "model/device.h"
+#include "model/gpu_draws.h"
 #include "rollout/generator.h"
 #include "rollout/stop_text.h"
 
@@ -47,6 +48,7 @@ struct Generator::Impl {
     const size_t p = arena.plan("prompt", policy.dtype, {1, policy.config.hidden_size});
     arena.commit(Arena::Pages::all_now, policy.device);
     hidden = arena[h], logits = arena[l], prompt.hidden = arena[p];
+    if (policy.device == Device::cuda) on_gpu = std::make_unique<GpuDraws>(config.max_num_seqs);
   }
 
   void start(std::span<const GenerateRequest> all, const std::vector<size_t>* mine, uint32_t at_step, ActivationTape* onto);
@@ -62,10 +64,15 @@ struct Generator::Impl {
   void run_pass(const Exec& ex);
   void share_prompts(Tensor h);
   void draw_next(const Exec& ex);
-  bool ends(size_t request);
+  void read_draws();
+  void take_draw(std::span<const SampledToken> tokens);
+  Sequence& in_flight(size_t request, size_t index);
+  int64_t promised_pages() const;
+  bool short_of_pages() const { return !unread.empty() && promised_pages() > cache.free_pages(); }
+  bool ends(size_t request, size_t position);
   void retire(const std::function<void(size_t, const Rollout&)>& completed);
   void finish(size_t request, FinishReason reason);
-  void leave();
+  void leave(const std::function<void(size_t, const Rollout&)>& completed);
 
   // Sequence `index` of `active` draws its next token from the hidden state of the shared prompt, or from row `row` of the
   // pass in progress.
@@ -125,6 +132,16 @@ struct Generator::Impl {
   std::vector<int32_t> pass_rows;  // from which the last of `drawing` draw
   std::vector<DrawKey> keys;
   std::vector<SampledToken> drawn;
+
+  // On a GPU the next pass begins before the host knows what the last one drew. Until then its tokens are -1 - row of the draw;
+  // who turns out to have ended has run one row for nothing.
+  struct DrawnRow {
+    size_t request, index, position;  // index: in `active`, when it was drawn
+  };
+  std::unique_ptr<GpuDraws> on_gpu;  // null: draws are known at once
+  std::deque<std::vector<DrawnRow>> unread;
+  bool last_unknown(size_t request) const { return !rollouts[request].tokens.empty() && rollouts[request].tokens.back() < 0; }
+  bool has_all_tokens(size_t request) const { return std::ssize(rollouts[request].tokens) >= config.max_completion_length; }
 };
 
 }  // namespace cohort

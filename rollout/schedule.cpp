@@ -23,6 +23,8 @@ void Generator::Impl::start(std::span<const GenerateRequest> all, const std::vec
   active.clear();
   leaders.clear();
   drawing.clear();
+  unread.clear();
+  if (on_gpu) on_gpu->forget();
   forget_prompt();  // its keys may be another policy version's
   cache.version = policy.version;
   finished = 0;
@@ -56,12 +58,18 @@ bool Generator::Impl::exchange(const RequestShare& share) {
   return share.exchange(waiting, movable, most - std::min(most, held), held == 0);
 }
 
-// Takes in what waits while there is room: a sample of a prompt that is in the cache shares its pages, one of a prompt that
-// is being run waits for it, another needs pages for the whole of its text.
-void Generator::Impl::admit() {
+// What those in flight need for their next pass.
+int64_t Generator::Impl::promised_pages() const {
   int64_t promised = 0;
   for (const Sequence& sequence : active)
     promised += cache.pages_for(static_cast<int64_t>(sequence.text.size()) + 1) - static_cast<int64_t>(sequence.pages.size());
+  return promised;
+}
+
+// Takes in what waits while there is room: a sample of a prompt that is in the cache shares its pages, one of a prompt that
+// is being run waits for it, another needs pages for the whole of its text.
+void Generator::Impl::admit() {
+  int64_t promised = promised_pages();
   while (!waiting.empty() && static_cast<int64_t>(active.size()) < config.max_num_seqs) {
     const size_t request = waiting.front();
     const std::span<const int32_t> text = requests[request].prompt;
@@ -96,6 +104,7 @@ void Generator::Impl::admit() {
 // The youngest sequence goes back to the front of the queue; its tokens stay. Nobody waits for it: who does is younger.
 void Generator::Impl::give_back_last() {
   const size_t request = active.back().request;
+  CHECK(!last_unknown(request), "request {} gives its pages back before its last token is known", request);
   if (!drawing.empty() && drawing.back() + 1 == active.size()) drawing.pop_back();
   const auto leader = leaders.find(requests[request].group);
   if (leader != leaders.end() && leader->second == request) leaders.erase(leader);
@@ -127,7 +136,7 @@ void Generator::Impl::plan_pass() {
   running.clear();
   int64_t budget = state.max_tokens();
   for (size_t i = 0; i < active.size() && budget > 0; ++i) {
-    if (active[i].waits_for != Sequence::kNobody || active[i].pending() == 0) continue;
+    if (active[i].waits_for != Sequence::kNobody || active[i].pending() == 0 || has_all_tokens(active[i].request)) continue;
     const int64_t count = std::min(active[i].pending(), budget);
     if (!take_pages(i, active[i].computed + count)) break;
     budget -= count;
@@ -167,8 +176,10 @@ void Generator::Impl::share_prompts(Tensor h) {
   }
 }
 
-// What is in flight or waits ends here.
-void Generator::Impl::leave() {
+// What is in flight or waits ends here, with all that was drawn.
+void Generator::Impl::leave(const std::function<void(size_t, const Rollout&)>& completed) {
+  read_draws();
+  retire(completed);
   for (Sequence& sequence : active) {
     cache.release(sequence.pages);
     finish(sequence.request, FinishReason::abort);

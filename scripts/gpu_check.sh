@@ -156,6 +156,16 @@ if timeout 240 "$cohort" train "$work/speed.yaml" --quiet trainer.eval_before=fa
   last() { tail -1 "$work/runs/speed/metrics.jsonl" | grep -o "\"$1\":[0-9.e+-]*" | cut -d: -f2; }
   fact "rollout tokens/s ($sequences sequences of $length tokens)" "$(last perf/rollout_tokens_per_s)"
   fact "update tokens/s" "$(last perf/update_tokens_per_s)"
+  if (( ranks > 1 )); then
+    if timeout 120 mpirun -n "$ranks" --bind-to none --oversubscribe "$cohort" train "$work/speed.yaml" --quiet trainer.eval_before=false \
+        trainer.logical_ranks=8 run.resume=never 2>"$work/err.txt"; then
+      fact "rollout tokens/s on $ranks GPUs" "$(last perf/rollout_tokens_per_s)"
+      fact "update tokens/s on $ranks GPUs" "$(last perf/update_tokens_per_s)"
+      fact "seconds of a step between $ranks GPUs (gradients and weights)" "$(last timing_s/comm)"
+    else
+      result "speed on $ranks GPUs" fail "$(tail -3 "$work/err.txt" | tr '\n' ' ')"
+    fi
+  fi
 else
   result "speed" fail "$(tail -3 "$work/err.txt" | tr '\n' ' ')"
 fi

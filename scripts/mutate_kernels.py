@@ -3,16 +3,19 @@
 
 usage: scripts/mutate_kernels.py [--build FOLDER] [--only TEXT] [--operators COUNT [--seed N]] [--part I/N] [--list]
 
-Each mutant is the working tree's model/cuda with one call of MUTATED removed, built over the emulator in the plain and
-the ThreadSanitizer flavour (in FOLDER, default build-mutants) and given the emulated tests. It is noticed when it does not
-compile, a test fails, hangs or a race is reported. The process ends with 1 when something survived that is not named in
-EXPECTED_SURVIVORS. The working tree itself is not touched.
+Each mutant is the working tree with one call of MUTATED removed in the kernels, or of WAITS in the host code that queues
+work, built over the emulator (in FOLDER, default build-mutants) and given the tests of its file (TESTS), in the plain flavour
+and, where that does not notice, under ThreadSanitizer. It is noticed when it does not compile, a test fails, hangs or a race
+is reported. The process ends with 1 when something survived that is not named in EXPECTED_SURVIVORS. The working tree itself
+is not touched.
 
 --operators COUNT: instead, one operator of OPERATORS in a kernel is another one, at COUNT places of each file drawn with
 --seed; flavours plain and AddressSanitizer. Some of these change nothing that can be seen: whoever reads the list judges.
 --part I/N: only the I-th of N parts of the mutants, from 1, so that a long list can be worked off in pieces.
 """
 import argparse
+import itertools
+import os
 import pathlib
 import random
 import re
@@ -26,11 +29,40 @@ MUTATED = re.compile(
     r"__syncthreads\(\);|__syncwarp\([^;]*\);|__threadfence\(\);|ptx::copy_async_wait<\d+>\(\);|ptx::copy_async_commit\(\);"
     r"|(?:check_status\()?cudaStreamWaitEvent\([^;]*;|(?:check_status\()?cudaEventRecord\([^;]*;"
     r"|(?:check_status\()?cudaStreamSynchronize\([^;]*;|(?:check_status\()?cudaEventSynchronize\([^;]*;")
+WAITS = re.compile(
+    r"(?:check|check_status)\(cuda(?:StreamWaitEvent|EventRecord|StreamSynchronize|EventSynchronize)\([^;]*;|\(void\)cudaStreamSynchronize\([^;]*;"
+    r"|\bsynchronize\(\);|gpu::synchronize\([^;]*;|\w+(?:\.|->)(?:start_after|finish_before|barrier)\([^;]*;|gpus_->wait\([^;]*;"
+    r"|\bmark\([^;{]*;")
+HOST_SOURCES = ["model/cuda/gpu.cpp", "model/cuda/gpu_draws.cpp", "model/cuda/matmul.cpp", "comm/nccl.cpp", "trainer/device_reduction.cpp",
+                "trainer/gradient_sum.cpp", "trainer/optimizer.cpp"]
+# Of which file: programs, and their tests that can notice. A file of kernels that is not named has tests of its own name.
+OPS, RANKS, FAULTS, MODEL = "test_emulated_{}", "test_emulated_ranks_{}", "test_emulated_faults", "test_emulated_model"
+TESTS = {
+    "attention": [(OPS, "GpuAttention.*:GpuCachedAttention.*")],
+    "attention_backward": [(OPS, "GpuAttention.*")],
+    "attention_tiles": [(OPS, "GpuAttention.*:GpuCachedAttention.*")],
+    "find_non_finite": [(OPS, "GpuUpdate.*")],
+    "reduce": [(OPS, "GpuNorm.*:GpuQkNorm.*:GpuUpdate.*:DeviceLanguage.*")],
+    "row_parts": [(OPS, "GpuNorm.*:GpuQkNorm.*:GpuElementwise.*:GpuMatmul.*")],
+    "head_stats": [(OPS, "GpuHead.*:GpuSample.*")],
+    "head_sweep": [(OPS, "GpuHead.*:GpuSample.*")],
+    "sample_cut": [(OPS, "GpuSample.*")],
+    "sample_filter": [(OPS, "GpuSample.*")],
+    "noise": [(OPS, "GpuSample.*")],
+    "gpu": [(MODEL, "GpuTransformer.*:GpuRun.*:GpuProgram.Generates*")],
+    "gpu_draws": [(MODEL, "GpuGenerator.*")],
+    "nccl": [(RANKS, "DeviceComm*:DeviceReduction*"), (FAULTS, "*")],
+    "device_reduction": [(RANKS, "DeviceReduction*")],
+    "gradient_sum": [(MODEL, "GpuRanks.*")],
+    "optimizer": [(MODEL, "GpuRanks.*")],
+}
 # "file: line's text": why no test can notice that it is gone.
 EXPECTED_SURVIVORS = {}
 OPERATORS = {" < ": " <= ", " <= ": " < ", " > ": " >= ", " >= ": " > ", " + ": " - ", " - ": " + ", " += ": " -= ", " * ": " + ",
              " / ": " * ", " % ": " / ", " == ": " != ", " != ": " == ", " && ": " || ", " || ": " && "}
 TEST_SECONDS = 300
+TEST_ENVIRONMENT = {"TSAN_OPTIONS": "halt_on_error=1", "ASAN_OPTIONS": "detect_leaks=0", "OMPI_ALLOW_RUN_AS_ROOT": "1",
+                    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
 
 class Mutant(typing.NamedTuple):
@@ -62,6 +94,17 @@ def deletions():
     for path, source in sources():
         for match in MUTATED.finditer(source):
             yield mutant(path, source, match.start(), match.group(), ";")
+    for path in map(pathlib.Path, HOST_SOURCES):
+        source = (ROOT / path).read_text()
+        for match in WAITS.finditer(source):
+            one = mutant(path, source, match.start(), match.group(), ";")
+            if not one.text.startswith(("void ", "//")):
+                yield one
+
+
+def tests_of(path):
+    name = "".join(part.capitalize() for part in path.stem.split("_"))
+    return TESTS.get(path.stem, [(OPS, f"Gpu{name}.*")])
 
 
 def other_operators(count, seed, only):
@@ -103,19 +146,25 @@ def copy_tree(to):
                 shutil.copyfile(ROOT / name, target)
 
 
-def how_noticed(build, flavours):
+def how_noticed(build, flavours, path):
     """How the tests of a built mutant fail, by flavour; "" when they pass."""
-    for flavour in flavours:
-        code, text = run(["cmake", "--build", str(build), "--target", f"test_emulated_{flavour}", "-j2"])
+    built = set()
+    for flavour, (program, tests) in itertools.product(flavours, tests_of(path)):
+        name = program.format(flavour)
+        if name in built:  # a program of one flavour
+            continue
+        built.add(name)
+        code, text = run(["cmake", "--build", str(build), "--target", name, "-j2"])
         if code != 0:
-            return f"{flavour}: does not build"
-        code, text = run([str(build / f"tests/emulated/test_emulated_{flavour}"), "--gtest_filter=Gpu*:DeviceLanguage*",
-                          "--gtest_brief=1", "--gtest_fail_fast"], TEST_SECONDS,
-                         env={"PATH": "/usr/bin:/bin", "TSAN_OPTIONS": "halt_on_error=1", "ASAN_OPTIONS": "detect_leaks=0"})
+            return f"{name}: does not build"
+        code, text = run([str(build / "tests/emulated" / name), f"--gtest_filter={tests}",
+                          "--gtest_brief=1", "--gtest_fail_fast"], TEST_SECONDS, env={**os.environ, **TEST_ENVIRONMENT})
+        if code == "timeout":
+            return f"{name}: hangs"
         if code != 0:
             race = re.search(r"SUMMARY: \w+Sanitizer: (.*)|runtime error: (.*)", text)
             failed = re.search(r"\[  FAILED  \] (\S+)", text)
-            return f"{flavour}: " + (race.group(0) if race else failed.group(1) if failed else f"ended with {code}")
+            return f"{name}: " + (race.group(0) if race else failed.group(1) if failed else f"ended with {code}")
     return ""
 
 
@@ -142,7 +191,8 @@ def main():
         return 0
 
     folder = (ROOT / chosen.build).resolve()
-    source, build = folder / "source", folder / "build"
+    source, build = folder / "source", folder / "source/build"  # as in the working tree: the compiler cache knows most of it
+    os.environ.update(CCACHE_BASEDIR=str(source), CCACHE_NOHASHDIR="1")
     source.mkdir(parents=True, exist_ok=True)
     (folder / ".gitignore").write_text("*\n")
     copy_tree(source)
@@ -151,16 +201,17 @@ def main():
     if code != 0:
         print(text, file=sys.stderr)
         return 2
-    unchanged = how_noticed(build, flavours)
-    if unchanged:
-        print(f"the unchanged code fails already: {unchanged}", file=sys.stderr)
-        return 2
+    for path in {str(tests_of(m.path)): m.path for m in found}.values():
+        unchanged = how_noticed(build, flavours, path)
+        if unchanged:
+            print(f"the unchanged code fails the tests of {path} already: {unchanged}", file=sys.stderr)
+            return 2
 
     survivors = 0
     for m in found:
         original = (source / m.path).read_text()
         (source / m.path).write_text(original[:m.offset] + m.new + original[m.offset + len(m.old):])
-        noticed = how_noticed(build, flavours)
+        noticed = how_noticed(build, flavours, m.path)
         (source / m.path).write_text(original)
         reason = EXPECTED_SURVIVORS.get(f"{m.path}: {m.text}", "")
         survivors += not noticed and not reason

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "model/gpu_stream.h"
 
 namespace cohort {
 namespace {
@@ -13,10 +14,8 @@ int64_t length(ParamSpan span) { return span.end - span.begin; }
 
 }  // namespace
 
-DeviceReduction::DeviceReduction(int64_t size, int logical_ranks, DeviceComm& comm, OrderedSum ordered_sum, Order order,
-                                 int64_t exchange)
-    : size_(size), exchange_(exchange), logical_ranks_(logical_ranks), comm_(comm), ordered_sum_(std::move(ordered_sum)),
-      order_(order) {
+DeviceReduction::DeviceReduction(int64_t size, int logical_ranks, DeviceComm& comm, Order order, int64_t exchange)
+    : size_(size), exchange_(exchange), logical_ranks_(logical_ranks), comm_(comm), order_(order) {
   CHECK(logical_ranks > 0 && size % logical_ranks == 0, "{} gradients over {} logical ranks", size, logical_ranks);
   CHECK(exchange >= 1, "exchanges of {} gradients", exchange);
   owned_ = part_of(comm.rank(), {0, size});
@@ -102,7 +101,7 @@ void DeviceReduction::reduce_in_order(ParamSpan bucket, int64_t at) {
 // In the tree's order; the terms may be overwritten.
 void DeviceReduction::add_up(std::span<Term> terms, float* sum, int64_t count) {
   if (terms.size() == 1 && terms[0].data == sum) return;
-  if (terms.size() > kOrderedTerms) {  // the two halves of the tree first
+  if (terms.size() > gpu::kOrderedTerms) {  // the two halves of the tree first
     const TreeNode root = common_ancestor(terms.front().node, terms.back().node);
     const int middle = (first_leaf(root) + last_leaf(root) + 1) / 2;
     const auto right = std::ranges::find_if(terms, [&](const Term& term) { return first_leaf(term.node) >= middle; });
@@ -117,7 +116,7 @@ void DeviceReduction::add_up(std::span<Term> terms, float* sum, int64_t count) {
     data.push_back(term.data);
     nodes.push_back(term.node);
   }
-  ordered_sum_(sum, data, node_merges(nodes), count, comm_.stream());
+  gpu::ordered_sum(sum, data, node_merges(nodes), count, comm_.stream());
 }
 
 void DeviceReduction::reduce_by_library(ParamSpan bucket) {

@@ -1,6 +1,5 @@
-// DeviceReduction: the last part of a gradient's sum where gradients lie on GPUs (GradientSum::finish is the same through
-// host memory): every rank gets the total of its span, added up in the tree of gradient_tree.h, so that the bits are those
-// of any other number of ranks and of the CPU's path.
+// DeviceReduction: the last part of GradientSum::finish where gradients lie on GPUs: every rank gets the total of its span,
+// added up in the tree of gradient_tree.h, so that the bits are those of any other number of ranks and of ranks without GPUs.
 //
 // It works by buckets: a bucket, usually a layer, can go as soon as its gradients are complete, while the GPU computes those
 // of the layers below. A rank's span is fixed, since it is what its optimizer state covers; so most of a bucket goes to one
@@ -8,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -19,12 +17,6 @@
 
 namespace cohort {
 
-// sum[i] = the terms' i-th elements added up: each goes on a stack, then merges[t] times after term t the two sums on top
-// become one. `sum` may be one of the terms. At most kOrderedTerms terms; on the stream. (cuda::ordered_sum)
-using OrderedSum = std::function<void(float* sum, std::span<const float* const> terms, std::span<const int> merges,
-                                      int64_t count, DeviceStream stream)>;
-constexpr size_t kOrderedTerms = 16;
-
 class DeviceReduction {
  public:
   // strict: ordered sums of what the other ranks send. fast: the library's reductions, in an order of its own.
@@ -32,7 +24,7 @@ class DeviceReduction {
 
   // `size`: elements of the flat gradient, a multiple of logical_ranks. `exchange`: elements that one rank sends another at
   // once, >= 1; it bounds the buffer that they are received in and changes no bit.
-  DeviceReduction(int64_t size, int logical_ranks, DeviceComm& comm, OrderedSum ordered_sum, Order order = Order::strict,
+  DeviceReduction(int64_t size, int logical_ranks, DeviceComm& comm, Order order = Order::strict,
                   int64_t exchange = kExchangedGradients);
 
   // A step begins. leaf_used as GradientSum::finish's; sums[i]: the flat gradient (size) of this rank's held_nodes()[i], in
@@ -62,7 +54,6 @@ class DeviceReduction {
   int64_t size_, exchange_;
   int logical_ranks_;
   DeviceComm& comm_;
-  OrderedSum ordered_sum_;
   Order order_;
   ParamSpan owned_;
   std::vector<std::vector<TreeNode>> held_;  // of each rank

@@ -6,8 +6,9 @@
 #include <utility>
 
 #include "core/check.h"
-#include "model/device.h"
+#include "model/gpu_stream.h"
 #include "model/ops/update.h"
+#include "trainer/device_reduction.h"
 
 namespace cohort {
 namespace {
@@ -18,23 +19,29 @@ bool covers(TreeNode node, LogicalRange range) {
 
 }  // namespace
 
-GradientSum::GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t exchange, Device device)
+GradientSum::GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t exchange, Device device, DeviceComm* gpus)
     : size_(size),
       exchange_(exchange),
       logical_ranks_(logical_ranks),
       comm_(comm),
       device_(device),
       range_(logical_range(logical_ranks, comm.rank(), comm.size())),
-      begun_(static_cast<size_t>(logical_ranks)) {
+      begun_(static_cast<size_t>(logical_ranks)),
+      gpus_(gpus) {
   CHECK(std::has_single_bit(static_cast<unsigned>(logical_ranks)) && size % logical_ranks == 0,
         "{} gradients over {} logical ranks", size, logical_ranks);
   CHECK(exchange >= 1, "exchanges of {} gradients", exchange);
+  if (device == Device::cpu || comm.size() == 1) return;
+  CHECK(gpus != nullptr, "gradients on the GPUs of {} ranks, which are not connected", comm.size());
+  reduction_ = std::make_unique<DeviceReduction>(size, logical_ranks, *gpus, DeviceReduction::Order::strict, exchange);
 }
+
+GradientSum::~GradientSum() = default;
 
 size_t GradientSum::bytes() const {
   const size_t buffers = nodes_.size() + free_.size() + (open_data_ ? 1 : 0);
   return buffers * static_cast<size_t>(size_) * sizeof(float) +
-         (owned_.size() + received_.size()) * sizeof(float);
+         (owned_.size() + received_.size()) * sizeof(float) + (reduction_ ? reduction_->bytes() : 0);
 }
 
 GradientSum::Buffer GradientSum::new_buffer(Device device) const {
@@ -107,28 +114,21 @@ std::span<const float> GradientSum::finish(const std::vector<bool>& leaf_used, c
     nodes_.clear();
     return {data(free_.back()), static_cast<size_t>(size_)};
   }
-  return device_ == Device::cuda ? exchange_on_host(leaf_used, ex) : exchange(leaf_used, ex);
+  return reduction_ ? exchange_between_gpus(leaf_used, ex) : exchange(leaf_used, ex);
 }
 
-// A GPU's sums go to the host, and the total of this rank's span comes back: the same additions in the same order.
-std::span<const float> GradientSum::exchange_on_host(const std::vector<bool>& leaf_used, const Exec& ex) {
-  std::vector<Buffer> device_buffers = std::move(free_);
-  free_ = std::move(host_buffers_);
-  for (Node& node : nodes_) {
-    Buffer host = free_.empty() ? new_buffer(Device::cpu) : std::move(free_.back());
-    if (!free_.empty()) free_.pop_back();
-    copy((*host)[0], (*node.data)[0]);
-    device_buffers.push_back(std::exchange(node.data, std::move(host)));
-  }
-  Exec on_host = ex;
-  on_host.device = Device::cpu, on_host.gpu = nullptr;
-  const std::span<const float> total = exchange(leaf_used, on_host);
-  host_buffers_ = std::exchange(free_, std::move(device_buffers));
-  if (free_.empty()) free_.push_back(new_buffer(device_));
-  const auto count = static_cast<int64_t>(total.size());
-  const Tensor all = (*free_.back())[0], mine(all.f32() + owned_begin(), DType::f32, {count}, device_);
-  copy(mine, {const_cast<float*>(total.data()), DType::f32, {count}});
-  return {mine.f32(), total.size()};
+// The same sums in the same order, on the GPUs.
+std::span<const float> GradientSum::exchange_between_gpus(const std::vector<bool>& leaf_used, const Exec& ex) {
+  std::vector<float*> sums;
+  for (const Node& node : nodes_) sums.push_back(data(node.data));
+  CUstream_st* stream = gpu::stream(*ex.gpu);
+  reduction_->begin(leaf_used, sums);
+  reduction_->reduce({0, size_}, stream);
+  const float* total = reduction_->finish(stream);
+  gpus_->wait("gradients");  // with a deadline, which waiting for the stream has not
+  for (Node& node : nodes_) free_.push_back(std::move(node.data));
+  nodes_.clear();
+  return {total, static_cast<size_t>(owned_end() - owned_begin())};
 }
 
 // What `finish` gives on several ranks.

@@ -14,6 +14,9 @@
 
 namespace cohort {
 
+class DeviceComm;
+class DeviceReduction;
+
 // Elements of a gradient that one rank sends another at once.
 constexpr int64_t kExchangedGradients = int64_t{1} << 22;
 
@@ -21,10 +24,11 @@ class GradientSum {
  public:
   // `size`: elements of the flat gradient, a multiple of logical_ranks, which is a power of two.
   // `exchange`: elements that one rank sends another at once, >= 1; it bounds the receive buffers
-  // and does not change the bits. `device`: where gradients are; what several ranks exchange of a GPU's goes through the
-  // host's memory.
+  // and does not change the bits. `device`: where gradients are; several ranks exchange a GPU's by `gpus`, which outlives
+  // this.
   GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t exchange = kExchangedGradients,
-              Device device = Device::cpu);
+              Device device = Device::cpu, DeviceComm* gpus = nullptr);
+  ~GradientSum();
 
   LogicalRange range() const { return range_; }
   // This rank's span of the flat gradient: [first, last) of `range`, in elements.
@@ -39,7 +43,7 @@ class GradientSum {
   Tensor next_buffer();
   // The buffer is complete: merges it up the tree as far as this rank can. `leaf_goes_on`: the next one is of the same leaf.
   void end(const Exec& ex, bool leaf_goes_on = false);
-  // Exchanges spans and sums them in tree order: the total of this rank's span, valid until the
+  // Exchanges spans and sums them in tree order: the total of this rank's span, on its device, valid until the
   // next begin. `leaf_used[l]`: whether logical rank l has packs, on whichever rank; at least
   // one must. This rank must have begun those of its range, and no others (exit code 1).
   std::span<const float> finish(const std::vector<bool>& leaf_used, const Exec& ex);
@@ -54,7 +58,7 @@ class GradientSum {
   };
   Buffer new_buffer(Device device) const;
   std::span<const float> exchange(const std::vector<bool>& leaf_used, const Exec& ex);
-  std::span<const float> exchange_on_host(const std::vector<bool>& leaf_used, const Exec& ex);
+  std::span<const float> exchange_between_gpus(const std::vector<bool>& leaf_used, const Exec& ex);
   float* data(const Buffer& buffer) const { return (*buffer)[0].f32(); }
   void settle(int upto, const Exec& ex);
 
@@ -70,8 +74,9 @@ class GradientSum {
   Buffer open_data_;
   std::vector<Node> nodes_;   // complete, left to right
   std::vector<Buffer> free_;  // buffers of `size` to use again
-  std::vector<Buffer> host_buffers_;  // the same of the host, where gradients are on a GPU
   std::vector<float> owned_, received_;  // owned_: the total, where this rank has no pack
+  DeviceComm* gpus_;
+  std::unique_ptr<DeviceReduction> reduction_;  // of several ranks with GPUs
 };
 
 }  // namespace cohort

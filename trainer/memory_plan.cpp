@@ -236,9 +236,11 @@ void add_update(std::vector<MemoryPiece>& pieces, const TrainingPlan& plan, cons
   const Shares shares(logical, plan.ranks);
   const int64_t span = own_span(plan);
   add(pieces, fmt::format("gradients ({} float32 buffers)", passes.buffers), passes.buffers * size * 4);
-  if (plan.ranks > 1)  // what is received of gradients, and sent and received of weights, at once
+  if (plan.ranks > 1) {  // what is received of gradients, and sent and received of weights, at once: between GPUs in place
+    const int64_t shared = plan.config.run.device == "cuda" ? 0 : std::min(size, kSharedWeights);
     add(pieces, "exchange with other ranks",
-        4 * (shares.sums - 1) * std::min(span, kExchangedGradients) + static_cast<int64_t>(dtype_size(trained_dtype(plan.config, plan.dtype()))) * std::min(size, kSharedWeights));
+        4 * (shares.sums - 1) * std::min(span, kExchangedGradients) + static_cast<int64_t>(dtype_size(trained_dtype(plan.config, plan.dtype()))) * shared);
+  }
   // With checkpointing the layers' inputs lie in the gradient, where they fit.
   if (kept == Kept::inputs_and_one_layer && !lora && InputsInGradient(table, passes.rows, s.C).each > 0) kept = Kept::one_layer;
   const int64_t scratch = lora ? lora->most_columns * (2 * s.act * passes.rows + 4 * lora->largest_n) : 0;  // as LoraScratch

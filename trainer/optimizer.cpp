@@ -4,17 +4,21 @@
 #include <cmath>
 #include <cstring>
 
+#include "comm/device_comm.h"
 #include "core/check.h"
 #include "core/clock.h"
 #include "core/trace.h"
 #include "model/device.h"
+#include "model/gpu_stream.h"
 #include "model/lora.h"
 
 namespace cohort {
 
-Optimizer::Optimizer(Policy& policy, const OptimSection& config, int logical_ranks, Comm& comm, int64_t shared_weights)
-    : policy_(policy), trained_(policy.lora ? policy.lora->params : policy), config_(config), logical_ranks_(logical_ranks), shared_weights_(shared_weights), comm_(comm),
-      gradients_(trained_.table.size, logical_ranks, comm, kExchangedGradients, trained_.device) {
+Optimizer::Optimizer(Policy& policy, const OptimSection& config, int logical_ranks, Comm& comm, DeviceComm* gpus,
+                     int64_t shared_weights)
+    : policy_(policy), trained_(policy.lora ? policy.lora->params : policy), config_(config), logical_ranks_(logical_ranks), shared_weights_(shared_weights),
+      comm_(comm), gpus_(gpus),
+      gradients_(trained_.table.size, logical_ranks, comm, kExchangedGradients, trained_.device, gpus) {
   // All of it 0: with no lower half and nothing rounded up, masters are the weights.
   const int64_t count = gradients_.owned_end() - gradients_.owned_begin();
   constexpr DType kHalves = DType::bf16;  // of that size
@@ -70,6 +74,7 @@ void Optimizer::put(const HostState& from) const {
 
 double Optimizer::step(double learning_rate, const std::vector<bool>& leaf_used, const Exec& ex) {
   const Span span(ex.trace, "optimizer");
+  finish_computing(ex);
   Clock::time_point start = Clock::now();
   const std::span<const float> gradient = [&] {
     const Span comm(ex.trace, "comm");
@@ -116,6 +121,7 @@ double Optimizer::step(double learning_rate, const std::vector<bool>& leaf_used,
   }
   ++policy_.version;
 
+  finish_computing(ex);
   start = Clock::now();
   share_weights(ex);
   comm_seconds_ += seconds_since(start);
@@ -123,18 +129,37 @@ double Optimizer::step(double learning_rate, const std::vector<bool>& leaf_used,
   return norm;
 }
 
+int64_t Optimizer::first_owned(int rank) const {
+  return rank == comm_.size() ? trained_.table.size : logical_range(logical_ranks_, rank, comm_.size()).first * shard_size();
+}
+
+// What several ranks wait for in an exchange is then the exchange: comm_seconds_ holds no backward pass of the GPU's.
+void Optimizer::finish_computing(const Exec& ex) const {
+  if (on_gpu() && comm_.size() > 1) gpu::synchronize(*ex.gpu);
+}
+
+// On GPUs all weights are flat: each span goes to its place.
+void Optimizer::share_between_gpus(const Exec& ex) {
+  const auto element = static_cast<int64_t>(dtype_size(trained_.dtype));
+  std::vector<int64_t> offsets;
+  for (int r = 0; r <= comm_.size(); ++r) offsets.push_back(first_owned(r) * element);
+  gpus_->start_after(gpu::stream(*ex.gpu));
+  gpus_->all_gather_spans(trained_.weights.data, offsets, "weights");
+  gpus_->wait("weights");
+}
+
 // Every rank's span of the weights, to every rank: some of each at a time, so that they are flat in one small buffer only.
 void Optimizer::share_weights(const Exec& ex) {
   const int ranks = comm_.size();
   if (ranks == 1) return;
   const Span span(ex.trace, "comm");
+  if (on_gpu()) return share_between_gpus(ex);
   const int64_t exchange = std::max<int64_t>(1, shared_weights_ / ranks);
   const auto element = static_cast<int64_t>(dtype_size(trained_.dtype));
   std::vector<ParamSpan> owned;
   int64_t longest = 0;
   for (int r = 0; r < ranks; ++r) {
-    const LogicalRange range = logical_range(logical_ranks_, r, ranks);
-    owned.push_back({range.first * shard_size(), range.last * shard_size()});
+    owned.push_back({first_owned(r), first_owned(r + 1)});
     longest = std::max(longest, owned.back().end - owned.back().begin);
   }
   std::vector<std::byte> space(static_cast<size_t>(std::min(exchange, longest) * ranks * element));
@@ -150,12 +175,8 @@ void Optimizer::share_weights(const Exec& ex) {
       copy_weights(trained_, owned[comm_.rank()].begin + done + at, Policy::view(mine, at, 1, count));
     };
     constexpr int64_t kTask = 1 << 16;
-    if (on_gpu()) {
-      take(0, mine.size());
-    } else {
-      ex.pool->run((mine.size() + kTask - 1) / kTask,
-                   [&](int64_t task, int) { take(task * kTask, std::min(kTask, mine.size() - task * kTask)); });
-    }
+    ex.pool->run((mine.size() + kTask - 1) / kTask,
+                 [&](int64_t task, int) { take(task * kTask, std::min(kTask, mine.size() - task * kTask)); });
     comm_.all_gather_spans({space.data(), static_cast<size_t>(offsets.back())}, offsets, "weights");
     for (int r = 0; r < ranks; ++r)
       if (r != comm_.rank() && part(r).size() > 0) set_weights(trained_, owned[r].begin + done, part(r), ex);
@@ -206,10 +227,7 @@ std::vector<float> Optimizer::gather_masters() {
   read_masters(begin, std::span(all).subspan(static_cast<size_t>(begin), static_cast<size_t>(m_.size())));
   if (comm_.size() == 1) return all;
   std::vector<int64_t> offsets;
-  const int64_t shard_bytes = shard_size() * static_cast<int64_t>(sizeof(float));
-  for (int r = 0; r < comm_.size(); ++r)
-    offsets.push_back(logical_range(logical_ranks_, r, comm_.size()).first * shard_bytes);
-  offsets.push_back(logical_ranks_ * shard_bytes);
+  for (int r = 0; r <= comm_.size(); ++r) offsets.push_back(first_owned(r) * static_cast<int64_t>(sizeof(float)));
   comm_.all_gather_spans(std::as_writable_bytes(std::span(all)), offsets, "master weights");
   return all;
 }

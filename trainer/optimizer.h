@@ -21,8 +21,9 @@ class Optimizer {
  public:
   // Of the policy's weights, or of its adapter's, where it has one. Master weights start as those weights (see set_masters). State
   // covers this rank's logical ranks' spans.
-  // `shared_weights`: bounds the buffer in which ranks exchange weights, >= size(); changes no bit.
-  Optimizer(Policy& policy, const OptimSection& config, int logical_ranks, Comm& comm,
+  // `gpus`: between the GPUs of several ranks with the policy there (GradientSum). `shared_weights`: bounds the buffer in
+  // which ranks without GPUs exchange weights, >= size(); changes no bit.
+  Optimizer(Policy& policy, const OptimSection& config, int logical_ranks, Comm& comm, DeviceComm* gpus = nullptr,
             int64_t shared_weights = kSharedWeights);
 
   // Takes other master weights, and their roundings as the policy's: read(begin, out) writes those of [begin, begin +
@@ -68,6 +69,9 @@ class Optimizer {
   void read_masters(int64_t begin, std::span<float> out) const;
   void write_masters(int64_t begin, std::span<const float> in, const Exec& ex);
   void share_weights(const Exec& ex);
+  void share_between_gpus(const Exec& ex);
+  int64_t first_owned(int rank) const;  // element of the table
+  void finish_computing(const Exec& ex) const;
   void apply(const Exec& ex);
 
   Policy& policy_;
@@ -76,6 +80,7 @@ class Optimizer {
   int logical_ranks_;
   int64_t shared_weights_;
   Comm& comm_;
+  DeviceComm* gpus_;
   GradientSum gradients_;
   Arena arena_{"optimizer"};
   Tensor low_, m_, v_;  // of [owned_begin, owned_end), as AdamWState

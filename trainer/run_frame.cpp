@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "comm/nccl.h"
 #include "core/check.h"
 #include "core/hash.h"
 #include "core/scratch_folder.h"
@@ -140,7 +141,14 @@ void RunFrame::finish_trackers() {
   comm_.barrier("log.hooks");
 }
 
+// Before anything of the run is on the GPU: NCCL takes memory of its own there.
+void RunFrame::connect_gpus() {
+  if (ex_.gpu == nullptr || comm_.size() == 1) return;
+  gpus_ = make_nccl_comm(comm_, {.interface = config_.comm.interface, .deadline = in_ms(config_.comm.timeout_s), .seen = watchdog_.seen()});
+}
+
 void RunFrame::load_model_of_config() {
+  connect_gpus();
   const int64_t shards = config_.trainer.logical_ranks;
   logical_range(static_cast<int>(shards), comm_.rank(), comm_.size());
   std::optional<ScratchFolder> scratch;  // for the files of model.init, whose place is in the run directory
@@ -180,7 +188,7 @@ bool RunFrame::rounded() const {
 }
 
 void RunFrame::begin_optimizer(const std::filesystem::path& masters) {
-  optimizer_ = std::make_unique<Optimizer>(*model_->policy, config_.optim, static_cast<int>(config_.trainer.logical_ranks), comm_);
+  optimizer_ = std::make_unique<Optimizer>(*model_->policy, config_.optim, static_cast<int>(config_.trainer.logical_ranks), comm_, gpus_.get());
   if (rounded() && !model_->policy->lora)
     optimizer_->set_masters([&](int64_t begin, std::span<float> out) {
       read_masters(model_->policy->table, masters, begin, out);

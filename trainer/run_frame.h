@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "comm/device_comm.h"
 #include "comm/signals.h"
 #include "comm/watchdog.h"
 #include "core/clock.h"
@@ -72,6 +73,7 @@ class RunFrame {
   std::optional<Trackers> trackers_;     // on rank 0
   std::optional<Trace> trace_;           // with log.trace
   std::optional<TraceFile> trace_file_;  // of all ranks, on rank 0
+  std::unique_ptr<DeviceComm> gpus_;     // of several ranks with run.device: cuda
   std::optional<LoadedModel> model_;
   ModelFiles model_files_;
   std::string reward_config_;  // cohort rm of a language model: the config.json that it gets, as its score is new; else ""
@@ -86,6 +88,7 @@ class RunFrame {
   Metrics metrics_;  // of the step in progress
 
  private:
+  void connect_gpus();
   void release_checkpoint(const Exec& ex);
 
   std::optional<MeetingDeadline> released_;  // while others may still wait for their disks, in an update

@@ -111,7 +111,7 @@ void TrainRun::start_policy() {
     if (warm) {
       enter("warm start", 0, config_.comm.update_timeout_s);
       const std::vector<float> masters =
-          warm_start(*model_, data_.train, stop_tokens(*model_).front(), rounded(), config_, comm_, ex_,
+          warm_start(*model_, data_.train, stop_tokens(*model_).front(), rounded(), config_, comm_, gpus_.get(), ex_,
                      [&](int64_t done, int64_t total) {
                        observer_.stage("warm start", done, total);
                        write_trace();

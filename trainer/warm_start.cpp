@@ -7,7 +7,7 @@
 namespace cohort {
 
 std::vector<float> warm_start(LoadedModel& model, const Dataset& train, int32_t stop_token, bool rounded,
-                              const Config& config, Comm& comm, const Exec& ex,
+                              const Config& config, Comm& comm, DeviceComm* gpus, const Exec& ex,
                               const std::function<void(int64_t, int64_t)>& progress) {
   const WarmStartConfig& warm = *config.trainer.warm_start;
   OptimSection optim = config.optim;
@@ -24,7 +24,7 @@ std::vector<float> warm_start(LoadedModel& model, const Dataset& train, int32_t 
     examples.push_back(make_example(problem.id, problem.tokens, solution));
   }
 
-  Optimizer optimizer(*model.policy, optim, static_cast<int>(config.trainer.logical_ranks), comm);
+  Optimizer optimizer(*model.policy, optim, static_cast<int>(config.trainer.logical_ranks), comm, gpus);
   if (rounded)
     optimizer.set_masters([&](int64_t begin, std::span<float> out) {
       read_masters(model.policy->table, model.source, begin, out);

@@ -12,10 +12,11 @@ constexpr int kThreads = 128;
 
 template <typename A, int kVector>
 __global__ void __launch_bounds__(kThreads)
-    embedding(float* __restrict__ x, const int32_t* __restrict__ tokens, const A* __restrict__ table, int columns,
-              int64_t vocab, float scale) {
+    embedding(float* __restrict__ x, const int32_t* __restrict__ tokens, const int32_t* __restrict__ drawn, int drawn_count,
+              const A* __restrict__ table, int columns, int64_t vocab, float scale) {
   const int64_t t = blockIdx.x;
-  const int32_t token = tokens[t];
+  int32_t token = tokens[t];
+  if (token < 0 && token >= -drawn_count) token = drawn[-1 - token];
   const bool inside = token >= 0 && token < vocab;
   for (int c = threadIdx.x * kVector; c < columns; c += kThreads * kVector) {
     float v[kVector];
@@ -77,18 +78,19 @@ namespace {
 constexpr int kVector = 4;
 }
 
-void embedding(Tensor x, Tensor tokens, Tensor table, Stream stream, float scale) {
+void embedding(Tensor x, Tensor tokens, Tensor table, Stream stream, float scale, Tensor drawn) {
   const int64_t T = tokens.size(), C = table.cols();
   check_matrix("embedding", "x", x, T, C);
   check_on_device("embedding", "tokens", tokens);
+  if (drawn) check_on_device("embedding", "drawn tokens", drawn);
   check_on_device("embedding", "table", table);
   CHECK(C <= INT32_MAX / 2, "embedding: rows of {}", C);
   if (x.size() == 0) return;
   with_storage(table.dtype, [&]<typename A>(A) {
     const bool vectors = rows_align(x, C, kVector) && rows_align(table, C, kVector);
     launch(vectors ? kernels::embedding<A, kVector> : kernels::embedding<A, 1>, static_cast<unsigned>(T),
-           kernels::kThreads, 0, stream, x.f32(), tokens.i32(), data_of<A>(table), static_cast<int>(C), table.rows(),
-           scale);
+           kernels::kThreads, 0, stream, x.f32(), tokens.i32(), drawn ? drawn.i32() : nullptr, drawn ? static_cast<int>(drawn.size()) : 0,
+           data_of<A>(table), static_cast<int>(C), table.rows(), scale);
   });
 }
 

@@ -12,8 +12,8 @@
 namespace cohort::cuda {
 
 // x[t] = scale * table[tokens[t]].    tokens (T) i32, on the device. Whoever makes the ids checks them: one outside the
-// table makes its row NaN, and nothing outside the table is read.
-void embedding(Tensor x, Tensor tokens, Tensor table, Stream stream, float scale = 1);
+// table makes its row NaN, and nothing outside the table is read. With `drawn` (n) i32 a negative one, -1 - i, stands for drawn[i].
+void embedding(Tensor x, Tensor tokens, Tensor table, Stream stream, float scale = 1, Tensor drawn = {});
 
 // Where each row of the table gets its gradient from: made on the host, where the tokens of a pack are known anyway, and
 // carried to the device as one i32 tensor. Sum s = part * kept rows + place of the row among them adds the rows

@@ -94,6 +94,22 @@ void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, std::span<
 
 // --- sample.h ------------------------------------------------------------------------------------------------------
 
+}  // namespace cohort::gpu
+
+void cohort::cuda::take_drawn(std::span<SampledToken> out, std::span<const int32_t> numbers, std::span<const DrawKey> keys,
+                              float temperature) {
+  CHECK(keys.size() == out.size() && numbers.size() == kDrawnParts * out.size(), "{} draws from {} numbers", out.size(), numbers.size());
+  for (size_t i = 0; i < out.size(); ++i) {
+    const auto number = [&](size_t part) { return numbers[part * out.size() + i]; };
+    if (number(3) == kNonFiniteLogits)
+      throw NonFiniteLogits(keys[i].sequence, fmt::format("the logits of token {} of the completion are not finite at temperature {}",
+                                                          keys[i].position + 1, temperature));
+    CHECK(number(3) != kNothingLeft, "every token of row {} with a probability above 0 is banned", i);
+    out[i] = {number(0), std::bit_cast<float>(number(1)), std::bit_cast<float>(number(2))};
+  }
+}
+
+namespace cohort::gpu {
 namespace {
 
 // Draws with draw(out, keys), and brings what was drawn to the host.
@@ -103,7 +119,7 @@ void draw_rows(std::span<SampledToken> out, const SamplingParams& params, std::s
   const auto n = static_cast<int64_t>(out.size());
   CHECK(keys.size() == out.size(), "sample: {} tokens with {} keys", out.size(), keys.size());
   if (n == 0) return;
-  const Tensor drawn = gpu.scratch(DType::i32, 4, n);  // one copy brings all of it
+  const Tensor drawn = gpu.scratch(DType::i32, cuda::kDrawnParts, n);  // one copy brings all of it
   const auto part = [&](int64_t row, DType dtype) {
     return Tensor(drawn.i32() + row * n, dtype, {n}, Device::cuda);
   };
@@ -112,16 +128,9 @@ void draw_rows(std::span<SampledToken> out, const SamplingParams& params, std::s
   gpu.upload(device_keys.data, keys.data(), keys.size_bytes());
   draw(cuda::DrawnTokens{part(0, DType::i32), part(1, DType::f32), part(2, DType::f32), part(3, DType::i32)},
        reinterpret_cast<const DrawKey*>(device_keys.data));
-  std::vector<int32_t> host(static_cast<size_t>(4 * n));
+  std::vector<int32_t> host(static_cast<size_t>(cuda::kDrawnParts * n));
   download(std::span(host), drawn, gpu);
-  for (size_t i = 0; i < out.size(); ++i) {
-    const auto word = [&](size_t row) { return host[row * out.size() + i]; };
-    if (word(3) == cuda::kNonFiniteLogits)
-      throw NonFiniteLogits(keys[i].sequence, fmt::format("the logits of token {} of the completion are not finite at temperature {}",
-                                                          keys[i].position + 1, params.temperature));
-    CHECK(word(3) != cuda::kNothingLeft, "every token of row {} with a probability above 0 is banned", i);
-    out[i] = {word(0), std::bit_cast<float>(word(1)), std::bit_cast<float>(word(2))};
-  }
+  cuda::take_drawn(out, host, keys, params.temperature);
 }
 
 }  // namespace

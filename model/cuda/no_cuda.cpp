@@ -1,6 +1,8 @@
 // Linked where the program is built without CUDA. No Exec has a GPU then, so that no op can be asked for one.
 #include "core/check.h"
 #include "model/device.h"
+#include "model/gpu_draws.h"
+#include "model/gpu_stream.h"
 #include "model/ops/gpu.h"
 
 namespace cohort {
@@ -20,9 +22,22 @@ void* take_gpu_memory(size_t, const std::string&) { none(); }
 void give_back_gpu_memory(void*) noexcept {}
 std::optional<GpuMemory> gpu_memory() { return std::nullopt; }
 
+struct GpuDraws::Impl {};
+GpuDraws::GpuDraws(int64_t) { none(); }
+GpuDraws::~GpuDraws() = default;
+void GpuDraws::sample_tokens(Tensor, const SamplingParams&, std::span<const DrawKey>, const Ban&) { none(); }
+void GpuDraws::sample_head(Tensor, const PackedWeight&, float, const SamplingParams&, std::span<const DrawKey>, const Ban&) { none(); }
+Tensor GpuDraws::tokens() const { none(); }
+void GpuDraws::read(std::span<SampledToken>) { none(); }
+void GpuDraws::forget() { none(); }
+
 namespace gpu {
 
 void copy(Tensor, Tensor) { none(); }
+CUstream_st* stream(Gpu&) { none(); }
+void synchronize(Gpu&) { none(); }
+void embedding_of_drawn(Tensor, std::span<const int32_t>, Tensor, Tensor, float, Gpu&) { none(); }
+void ordered_sum(float*, std::span<const float* const>, std::span<const int>, int64_t, CUstream_st*) { none(); }
 void clear(Tensor) { none(); }
 void embedding(Tensor, std::span<const int32_t>, Tensor, float, Gpu&) { none(); }
 void embedding_backward(Tensor, const KeptRows&, Tensor, std::span<const int32_t>, float, std::span<const RowPart>,

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "model/cuda/matmul.h"
 #include "model/cuda/stream.h"
@@ -27,6 +28,10 @@ enum DrawProblem : int32_t {
   kNonFiniteLogits = 1,  // the CPU throws NonFiniteLogits
   kNothingLeft = 2,      // every token with a probability above 0 is banned
 };
+
+constexpr int64_t kDrawnParts = 4;  // of DrawnTokens, in this order, where they lie side by side
+// The draws of rows with these keys from their numbers, (4, B) on the host. Throws what ops/sample.h says of them.
+void take_drawn(std::span<SampledToken> out, std::span<const int32_t> numbers, std::span<const DrawKey> keys, float temperature);
 
 // Numbers (f32) of `scratch` for B rows.
 int64_t sample_scratch(int64_t rows, int64_t vocab);

@@ -159,7 +159,8 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int ranks, ncclUniqueId id
     const std::lock_guard lock(runtime_mutex());
     if (refusal() != cudaSuccess) return ncclUnhandledCudaError;
     state->device = current_device();
-    state->rings = std::make_unique<RankRings>(id.internal, ranks, rank, state->device);
+    // By its number on the machine: two ranks may each be shown another one as their first.
+    state->rings = std::make_unique<RankRings>(id.internal, ranks, rank, current_settings().first_device + state->device);
     if (ranks > 1) start_progress_thread();
   }
   *comm = new ncclComm{state};

@@ -1,64 +1,10 @@
 // The program with run.device: cuda, over the emulator: what it computes, and how it fails.
-#include <algorithm>
 #include <csignal>
-#include <cstdlib>
 
-#include "tests/cli/run_cohort.h"
-#include "trainer/metrics.h"
+#include "tests/emulated/model/tiny_program.h"
 
 namespace cohort {
 namespace {
-
-// EMULATED_CUDA (emulator/settings.h) of the programs that are started while this lives.
-class EmulatedCuda {
- public:
-  explicit EmulatedCuda(const std::string& settings) { setenv("EMULATED_CUDA", settings.c_str(), 1); }
-  ~EmulatedCuda() { unsetenv("EMULATED_CUDA"); }
-};
-
-std::vector<Json> metrics_of(const std::string& run) {
-  std::istringstream lines(read_all(run + "/metrics.jsonl"));
-  std::vector<Json> steps;
-  for (std::string line; std::getline(lines, line);) {
-    const Json metrics = parse_json(line, "metrics.jsonl");
-    Json kept = Json::object();
-    for (const auto& [name, value] : metrics.items())
-      if (!is_measured(name)) kept[name] = value;
-    steps.push_back(kept);
-  }
-  return steps;
-}
-
-// A run of the tiny model that learns something: it knows a few sums by heart.
-struct TinyProgram {
-  TinyProgram() {
-    std::string text = tiny_config(folder / "runs");
-    const auto replace = [&](const std::string& from, const std::string& to) { text.replace(text.find(from), from.size(), to); };
-    replace("train_size: 32, eval_size: 8", "train_size: 4, eval_size: 4");
-    replace("logical_ranks: 2", "logical_ranks: 2, warm_start: {steps: 40, problems_per_step: 4, learning_rate: 5.0e-3}");
-    replace("dtype: float32", "dtype: bfloat16");
-    config = write_all(folder / "tiny.yaml", text);
-  }
-  Outcome train(const std::string& name, std::vector<std::string> overrides = {}, const Watch& watch = {}) const {
-    const bool on_cpu = std::ranges::find(overrides, "run.device=cpu") != overrides.end();
-    std::vector<std::string> args = {"train", config, "run.name=" + name};
-    if (!on_cpu) args.push_back("run.device=cuda");
-    args.insert(args.end(), overrides.begin(), overrides.end());
-    return run_cohort(args, "", watch);
-  }
-  Outcome train_on_ranks(int ranks, const std::string& name, std::vector<std::string> overrides = {}) const {
-    std::vector<std::string> args = {"-n", std::to_string(ranks), "--oversubscribe", COHORT_BINARY, "train", config,
-                                     "run.name=" + name, "run.device=cuda"};
-    args.insert(args.end(), overrides.begin(), overrides.end());
-    if (geteuid() == 0) args.insert(args.begin(), "--allow-run-as-root");  // Open MPI refuses root otherwise
-    return run_program("mpirun", args);
-  }
-  std::string run(const std::string& name) const { return folder / ("runs/" + name); }
-  std::string model(const std::string& name) const { return read_all(run(name) + "/final/model.safetensors"); }
-
-  TemporaryFolder folder;
-  std::string config;
-};
 
 TEST(GpuProgram, TrainsWithTheSameBitsInEveryOrderAndAcrossAKill) {
   const TinyProgram tiny;
@@ -161,39 +107,6 @@ TEST(GpuProgram, FaultsHaveTheirMessageAndExitCode) {
   fails("fail_malloc=4", 6, "memory");
   fails("memory=34000000", 6, "cohort: error: ");
   fails("fail_launch=200", 1, "cudaErrorLaunchFailure");
-}
-
-TEST(GpuProgram, RanksChangeNoBit) {
-  const TinyProgram tiny;
-  const std::vector<std::string> more = {"trainer.logical_ranks=4", "trainer.max_steps=2", "trainer.warm_start.steps=40"};
-  ASSERT_EQ(tiny.train("one", more).exit_code, 0);
-  for (const int ranks : {2, 3}) {
-    const std::string name = "r" + std::to_string(ranks);
-    const Outcome outcome = tiny.train_on_ranks(ranks, name, more);
-    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-    EXPECT_EQ(metrics_of(tiny.run(name)), metrics_of(tiny.run("one"))) << ranks;
-    EXPECT_EQ(tiny.model(name), tiny.model("one")) << ranks;
-  }
-}
-
-TEST(GpuProgram, ARankWithoutAGpuOfItsOwnIsRefused) {
-  const TinyProgram tiny;
-  const auto refused = [&](int ranks, const std::string& settings, const std::string& words) {
-    const EmulatedCuda gpus(settings);
-    const Outcome outcome = tiny.train_on_ranks(ranks, "r", {"trainer.logical_ranks=4"});
-    EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
-    EXPECT_NE(outcome.err.find(words), std::string::npos) << outcome.err;
-  };
-  refused(2, "devices=1", "would share the GPU at 0000:01:00.0");
-  refused(3, "devices=2", "the host shows 2 GPUs: start at most 2 ranks a host");
-}
-
-// As srun --gpus-per-task=1 does it: rank 1 is shown one GPU, the second of the host.
-TEST(GpuProgram, ARankUsesTheOneGpuThatItIsShown) {
-  const TinyProgram tiny;
-  const EmulatedCuda second("devices=1,first_device=1,rank=1");
-  const Outcome outcome = tiny.train_on_ranks(2, "r", {"trainer.max_steps=1", "trainer.warm_start.steps=1"});
-  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
 }
 
 TEST(GpuProgram, ADriverThatHangsHasADeadline) {

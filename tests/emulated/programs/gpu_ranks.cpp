@@ -39,7 +39,7 @@ int run(Comm& host, LastSeen& seen, const std::string& scenario, std::chrono::mi
     watchdog.enter("load", 0, std::chrono::seconds(60));
     const int gpu = choose_gpu(host);
     const auto comm = make_nccl_comm(host, {.deadline = deadline, .seen = &seen});
-    DeviceReduction reduction(kSize, 8, *comm, ordered_sum);
+    DeviceReduction reduction(kSize, 8, *comm);
     for (int step = 1; step <= kSteps; ++step) {
       watchdog.enter("update", step, std::chrono::seconds(60));
       run_step(step, scenario, host, *comm, reduction);

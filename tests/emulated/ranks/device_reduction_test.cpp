@@ -1,6 +1,7 @@
 // The sum of gradients on GPUs against the CPU's path: the same bits for any ranks, buckets and pieces.
 #include "trainer/device_reduction.h"
 
+#include "model/gpu_stream.h"
 #include "tests/core/expect_error.h"
 #include "tests/emulated/ranks/gpu_threads.h"
 #include "tests/emulated/ranks/gradient_steps.h"
@@ -24,8 +25,8 @@ class DeviceReductionTest : public GpuThreads {
   static void expect_the_cpus_bits(int ranks, const std::vector<Step>& steps, size_t size, int64_t exchange, uint32_t seed) {
     on_ranks(ranks, [&](Comm& host, DeviceComm& comm) {
       std::mt19937 random(seed);  // the same buckets on all ranks
-      DeviceReduction reduction(static_cast<int64_t>(size), static_cast<int>(steps[0].size()), comm, ordered_sum,
-                                DeviceReduction::Order::strict, exchange);
+      DeviceReduction reduction(static_cast<int64_t>(size), static_cast<int>(steps[0].size()), comm, DeviceReduction::Order::strict,
+                                exchange);
       for (size_t s = 0; s < steps.size(); ++s) {
         const std::vector<ParamSpan> buckets = random_buckets(random, static_cast<int64_t>(size));
         const Values total = total_by_gpu(steps[s], size, reduction, buckets, comm);
@@ -73,7 +74,7 @@ TEST_F(DeviceReductionTest, MoreSumsThanTheKernelAddsUpAtOnce) {
   for (size_t leaf = 0; leaf < some.size(); ++leaf) some[leaf] = random() % 4 != 0;
   size_t terms = 0;
   for (int rank = 0; rank < 9; ++rank) terms += held_nodes(all, rank, 9).size();
-  EXPECT_GT(terms, kOrderedTerms);
+  EXPECT_GT(terms, gpu::kOrderedTerms);
   const std::vector<Step> steps{random_step(random, 64 * 16, all), random_step(random, 64 * 16, some)};
   expect_the_cpus_bits(9, steps, 64 * 16, 1 << 22, random());
 }
@@ -91,7 +92,7 @@ TEST_F(DeviceReductionTest, TheLibrarysOrderGivesTheSameSums) {
     for (int ranks : {1, 2, 3, 4, 5}) {
       for (int64_t exchange : {1 << 22, 100}) {
         on_ranks(ranks, [&](Comm& host, DeviceComm& comm) {
-          DeviceReduction reduction(kSize, 8, comm, ordered_sum, DeviceReduction::Order::fast, exchange);
+          DeviceReduction reduction(kSize, 8, comm, DeviceReduction::Order::fast, exchange);
           for (const std::vector<ParamSpan>& buckets :
                std::vector<std::vector<ParamSpan>>{{{0, kSize}}, {{200, kSize}, {16, 200}, {0, 16}}}) {
             EXPECT_EQ(total_by_gpu(step, kSize, reduction, buckets, comm), total_by_cpu(step, kSize, host))
@@ -105,13 +106,13 @@ TEST_F(DeviceReductionTest, TheLibrarysOrderGivesTheSameSums) {
 
 TEST_F(DeviceReductionTest, RefusesBucketsThatAreNotAllOfTheGradient) {
   on_ranks(1, [](Comm&, DeviceComm& comm) {
-    EXPECT_ERROR(DeviceReduction(12, 8, comm, ordered_sum), kInternal, "12 gradients over 8 logical ranks");
-    EXPECT_ERROR(DeviceReduction(16, 8, comm, ordered_sum, DeviceReduction::Order::strict, 0), kInternal, "exchanges of 0");
+    EXPECT_ERROR(DeviceReduction(12, 8, comm), kInternal, "12 gradients over 8 logical ranks");
+    EXPECT_ERROR(DeviceReduction(16, 8, comm, DeviceReduction::Order::strict, 0), kInternal, "exchanges of 0");
     const GpuStream work;
     const GpuFloats memory(Values(16, 1.0f));
     float* const sums[] = {memory.data()};
     const std::vector<bool> all(8, true);
-    DeviceReduction reduction(16, 8, comm, ordered_sum);
+    DeviceReduction reduction(16, 8, comm);
     EXPECT_ERROR(reduction.reduce({0, 16}, work), kInternal, "no step has begun");
     EXPECT_ERROR(reduction.begin(std::vector<bool>(8, false), sums), kInternal, "some of them used");
     EXPECT_ERROR(reduction.begin(std::vector<bool>(4, true), sums), kInternal, "8 leaves");

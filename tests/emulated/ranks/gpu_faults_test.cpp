@@ -1,4 +1,5 @@
-// Ranks under mpirun whose GPUs, drivers, links or neighbours fail: message, exit code and time of each.
+// Ranks under mpirun whose GPUs, drivers or neighbours fail: message, exit code and time of each. Links, and ranks without a
+// GPU of their own: model/ranks_test.cpp, of whole runs.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -62,23 +63,6 @@ TEST(GpuRanks, HaveTheCpusBits) {
   }
 }
 
-TEST(GpuFaults, ACallThatNeverCompletes) {
-  expect_end(run_ranks(2, "nccl_hang=3,rank=0", "sums", kDeadline), 4,
-             {"rank 0 on " + host() + ": exchange(gradients) waited 3", "s on GPU 0; every rank has queued it", "a link, hangs",
-              "(section update of step 2)"});
-}
-
-TEST(GpuFaults, AnAsynchronousError) {
-  expect_end(run_ranks(2, "nccl_error=3,rank=1", "sums", kDeadline), 4,
-             {"rank 1 on " + host() + ": exchange(gradients) failed on GPU 1: NCCL says 'remote process exited",
-              "(section update of step 2)"});
-}
-
-TEST(GpuFaults, AStartThatDoesNotEnd) {
-  expect_end(run_ranks(2, "nccl_init_hang=1", "sums", kDeadline), 4,
-             {"rank 0 on " + host() + ": the start of NCCL waited 3", "comm.interface", "(section load of step 0)"});
-}
-
 TEST(GpuFaults, ARankThatDoesNotCome) {
   expect_end(run_ranks(3, "devices=3", "never", kDeadline), 4,
              {"rank 0 on " + host() + ": barrier(gradients) waited 3", "did not arrive: rank 1 on " + host(),
@@ -108,12 +92,6 @@ TEST(GpuFaults, AnOldDriver) {
 TEST(GpuFaults, NoGpu) {
   expect_end(run_ranks(2, "devices=0"), 2,
              {"rank 0 on " + host() + ": cannot find a GPU: cudaErrorNoDevice", "look at nvidia-smi and CUDA_VISIBLE_DEVICES"});
-}
-
-TEST(GpuFaults, MoreRanksThanGpus) {
-  expect_end(run_ranks(3, "devices=2"), 2,
-             {"rank 0 on " + host() + ": rank 2 on " + host() + ": ", "the host shows 2 GPUs: start at most 2 ranks a host"});
-  expect_end(run_ranks(2, "devices=1"), 2, {"ranks 0 and 1 on " + host() + " would share the GPU at 0000:01:00.0"});
 }
 
 }  // namespace

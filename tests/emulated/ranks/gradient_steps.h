@@ -6,7 +6,6 @@
 #include <cstring>
 #include <random>
 
-#include "model/cuda/update.h"
 #include "tests/emulated/ranks/gpu_memory.h"
 #include "trainer/device_reduction.h"
 
@@ -14,16 +13,6 @@ namespace cohort {
 
 using Values = std::vector<float>;
 using Step = std::vector<std::vector<Values>>;  // of each leaf, its packs
-
-inline void ordered_sum(float* sum, std::span<const float* const> terms, std::span<const int> merges, int64_t count,
-                 DeviceStream stream) {
-  const auto vector = [&](const float* data) {
-    return Tensor(const_cast<float*>(data), DType::f32, {count}, Device::cuda);
-  };
-  std::vector<Tensor> tensors;
-  for (const float* term : terms) tensors.push_back(vector(term));
-  cuda::ordered_sum(vector(sum), tensors, merges, stream);
-}
 
 // Sums depend on their order: numbers of very different size.
 inline Step random_step(std::mt19937& random, size_t size, const std::vector<bool>& leaf_used) {
