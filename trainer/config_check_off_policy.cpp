@@ -1,6 +1,7 @@
 // What goes together with completions of an older policy: rollout.staleness, old_policy and rollout_correction.
 #include <fmt/format.h>
 
+#include "reward/reward.h"
 #include "trainer/config_check.h"
 #include "trainer/rollout_correction.h"
 
@@ -18,6 +19,12 @@ void check_staleness(const Config& config, const Refuse& refuse) {
            fmt::format("rollout.staleness: found {} with load_balancing {}, where ranks exchange completions while they sample, and here the thread that may "
                        "talk to other ranks trains meanwhile; allowed: 0, or load_balancing: static",
                        config.rollout.staleness, config.rollout.load_balancing));
+  for (const RewardSpec& spec : config.reward)
+    if (is_model_reward(spec))
+      refuse({"rollout.staleness", "reward"},
+             fmt::format("rollout.staleness: found {} with the reward '{}', a model that computes on the threads that train meanwhile; allowed: 0, or "
+                         "rewards that are no models",
+                         config.rollout.staleness, spec.name));
   if (config.algorithm.loss_type == "reinforce" && config.algorithm.rollout_correction == "none")
     refuse({"rollout.staleness", "algorithm.loss_type"},
            fmt::format("rollout.staleness: found {} with loss_type reinforce, which has no ratio to correct for completions of an older policy; allowed: 0, "
