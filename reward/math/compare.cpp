@@ -36,6 +36,12 @@ Expr letters_product(const std::string& word) {
   return node(Kind::kMul, std::move(letters));
 }
 
+bool letters_differ(const std::string& word) {
+  for (size_t i = 1; i < word.size(); ++i)
+    if (word.find(word[i]) < i) return false;
+  return true;
+}
+
 bool round_brackets(const Expr& e) { return e.is(Kind::kTuple) && (e.name == "()" || e.name == "<>"); }
 
 }  // namespace
@@ -102,12 +108,16 @@ Truth Comparison::equal(const Expr& gold, const Expr& answer) {
 Truth Comparison::equal_prepared(const Expr& gold, const Expr& answer, int depth) {
   if (depth > kMaxNesting || !budget_.spend(500)) return Truth::kUnknown;
   if (same_tree(gold, answer)) return Truth::kYes;
+  if (const std::string g = spelled(gold), a = spelled(answer); !g.empty() && !a.empty()) return equal_letters(g, a);
   if (gold.is(Kind::kMatrix) && answer.is(Kind::kMatrix))
     return gold.name == answer.name ? equal_all(gold.args, answer.args, depth) : Truth::kNo;
   // Sets of real numbers, written as intervals, unions or inequalities.
   if (describes_set(gold) || describes_set(answer)) {
     const std::optional<RealSet> a = real_set(gold, budget_), b = real_set(answer, budget_);
-    if (a && b) return equal_sets(*a, *b, budget_);
+    if (a && b) {
+      const std::string x = set_variable(gold), y = set_variable(answer);
+      return x.empty() || y.empty() || x == y ? equal_sets(*a, *b, budget_) : Truth::kNo;
+    }
   }
   if (is_collection(gold) && is_collection(answer)) return equal_unordered(gold.args, answer.args, depth);
   if (gold.is(Kind::kRelation) || answer.is(Kind::kRelation)) return equal_relations(gold, answer, depth);
@@ -156,6 +166,21 @@ Truth Comparison::equal_unordered(const std::vector<Expr>& gold, const std::vect
   return Truth::kYes;
 }
 
+// 1 : 2 : 3 = 2 : 4 : 6. The products crosswise agree, and zeros stand at the same places.
+Truth Comparison::equal_ratios(const std::vector<Expr>& gold, const std::vector<Expr>& answer) {
+  if (gold.size() != answer.size()) return Truth::kNo;
+  const auto times = [](const Expr& a, const Expr& b) { return node(Kind::kMul, {a, b}); };
+  Truth all = Truth::kYes;
+  for (size_t i = 0; i < gold.size() && all != Truth::kNo; ++i) {
+    if (!is_scalar(gold[i]) || !is_scalar(answer[i])) return Truth::kNo;
+    const Truth zero = equal_scalars(gold[i], number(0));
+    if (zero == Truth::kUnknown || zero != equal_scalars(answer[i], number(0))) return Truth::kNo;
+    for (size_t j = 0; j < i && all != Truth::kNo; ++j)
+      all = both(all, equal_scalars(times(gold[i], answer[j]), times(answer[i], gold[j])));
+  }
+  return all;
+}
+
 // Tuples, intervals that are no intervals of real numbers, columns, nested lists as matrices.
 Truth Comparison::equal_sequences(const Expr& gold, const Expr& answer, int depth) {
   const Expr& tuple = gold.is(Kind::kTuple) ? gold : answer;
@@ -185,7 +210,22 @@ Truth Comparison::equal_sequences(const Expr& gold, const Expr& answer, int dept
   if (!g || !a) return Truth::kNo;
   const bool same_brackets = gold.name == answer.name || (round_brackets(gold) && round_brackets(answer)) ||
                              (round_brackets(tuple) && other.is(Kind::kMatrix));
+  if (gold.name == "::" && answer.name == "::") return equal_ratios(*g, *a);
   return same_brackets ? equal_all(*g, *a, depth) : Truth::kNo;
+}
+
+// Words, names, numerals and labels are what they are spelled with. Only two small letters commute, and only where a
+// formula is said to stand: "top" is not "pot", but $ba$ is ab.
+Truth Comparison::equal_letters(const std::string& gold, const std::string& answer) const {
+  std::string g, a;
+  for (const char c : gold)
+    if (c != ' ') g += c;
+  for (const char c : answer)
+    if (c != ' ') a += c;
+  if (g == a) return truth(!g.empty());
+  const auto small = [](char c) { return c >= 'a' && c <= 'z'; };
+  const bool swapped = g.size() == 2 && a.size() == 2 && g[0] == a[1] && g[1] == a[0];
+  return truth(formula_ && swapped && small(g[0]) && small(g[1]) && normal_words(g) != "no");
 }
 
 Truth Comparison::equal_texts(const Expr& gold, const Expr& answer, int depth) {
@@ -195,9 +235,7 @@ Truth Comparison::equal_texts(const Expr& gold, const Expr& answer, int depth) {
       return truth(!gold.name.empty());
     const std::optional<int> a = number_of_words(gold.name), b = number_of_words(answer.name);
     if (a || b) return truth(a == b);
-    // "ab" and "ba" are one product; "on" and "no" are two words.
-    if (gold.name.size() > 3 || gold.name.size() != answer.name.size() || words == "no") return Truth::kNo;
-    return equal_scalars(letters_product(gold.name), letters_product(answer.name));
+    return equal_letters(gold.name, answer.name);
   }
   const Expr& text = gold.is(Kind::kText) ? gold : answer;
   const Expr& other = gold.is(Kind::kText) ? answer : gold;
@@ -208,8 +246,9 @@ Truth Comparison::equal_texts(const Expr& gold, const Expr& answer, int depth) {
     const Expr n = number(*value);
     return &text == &gold ? equal_prepared(n, answer, depth + 1) : equal_prepared(gold, n, depth + 1);
   }
-  // "xy" alone was read as a word.
-  if (text.name.size() <= 3 && is_scalar(other)) {
+  if (const std::string letters = spelled(other); !letters.empty()) return equal_letters(text.name, letters);
+  // "xy" alone was read as a word. A letter that repeats is none of a product: that has a power, and "ii" is no -1.
+  if (text.name.size() <= 3 && is_scalar(other) && letters_differ(text.name)) {
     const Expr product = letters_product(text.name);
     return &text == &gold ? equal_measures(product, answer) : equal_measures(gold, product);
   }

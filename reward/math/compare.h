@@ -14,7 +14,9 @@ struct CompareOptions {
 
 class Comparison {
  public:
-  Comparison(const CompareOptions& options, uint64_t seed) : options_(options), seed_(seed) {}
+  // `formula`: one of the two stands between signs of a formula, so that two letters are a product.
+  Comparison(const CompareOptions& options, uint64_t seed, bool formula = false)
+      : options_(options), seed_(seed), formula_(formula) {}
   Truth equal(const Expr& gold, const Expr& answer);
   Budget& budget() { return budget_; }
 
@@ -24,9 +26,12 @@ class Comparison {
   Truth equal_all(const std::vector<Expr>& gold, const std::vector<Expr>& answer, int depth);        // in order
   Truth equal_unordered(const std::vector<Expr>& gold, const std::vector<Expr>& answer, int depth);  // as sets
   Truth equal_sequences(const Expr& gold, const Expr& answer, int depth);
+  Truth equal_letters(const std::string& gold, const std::string& answer) const;
+  Truth equal_ratios(const std::vector<Expr>& gold, const std::vector<Expr>& answer);
   Truth equal_texts(const Expr& gold, const Expr& answer, int depth);
   // compare_relation.cpp
   Truth equal_relations(const Expr& gold, const Expr& answer, int depth);
+  bool says_false(const Expr& relation, int depth);
   Truth equal_to_solved(const Expr& relation, const Expr& other, bool relation_is_gold, int depth);
   Truth equal_equations(const Expr& gold, const Expr& answer);
   // compare_scalar.cpp
@@ -36,6 +41,7 @@ class Comparison {
 
   CompareOptions options_;
   uint64_t seed_;
+  bool formula_;
   Budget budget_;
 };
 

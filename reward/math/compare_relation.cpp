@@ -81,7 +81,21 @@ bool is_order(char c) { return c == '<' || c == '>' || c == '[' || c == ']'; }
 
 }  // namespace
 
+// Does a chain equate values that are different ("4 = 5", "x = 2 + 2 = 5")? Sides with symbols claim nothing here.
+bool Comparison::says_false(const Expr& relation, int depth) {
+  const Expr* last = nullptr;
+  for (size_t i = 0; i < relation.args.size(); ++i) {
+    if (i > 0 && relation.name[i - 1] != '=') return false;
+    const Expr& side = relation.args[i];
+    if (side.is(Kind::kText) || has_symbols(side)) continue;
+    if (last && equal_prepared(*last, side, depth + 1) != Truth::kYes) return true;
+    last = &side;
+  }
+  return false;
+}
+
 Truth Comparison::equal_relations(const Expr& gold, const Expr& answer, int depth) {
+  if (answer.is(Kind::kRelation) && says_false(answer, depth)) return Truth::kNo;
   if (!gold.is(Kind::kRelation)) return equal_to_solved(answer, gold, false, depth);
   if (!answer.is(Kind::kRelation)) return equal_to_solved(gold, answer, true, depth);
   const std::optional<Solved> g = solved(gold), a = solved(answer);

@@ -144,6 +144,11 @@ size_t count_nodes(const Expr& e) {
   return count;
 }
 
+std::string spelled(const Expr& e) {
+  if (!e.is(Kind::kMul) || !e.name.starts_with('"')) return "";
+  return e.name.substr(1);
+}
+
 std::string to_text(const Expr& e, size_t limit) {
   std::string out;
   write(e, limit, out);

@@ -14,7 +14,7 @@ enum class Kind : uint8_t {
   kSymbol,      // name, e.g. "x", "theta", "x_1"
   kConstant,    // name: "pi", "e", "i", "inf"
   kAdd,         // args
-  kMul,         // args; name "call" for a symbol before brackets
+  kMul,         // args; name "call" for a symbol before brackets, "\"ab" for letters without any sign between them
   kPow,         // base, exponent
   kRoot,        // radicand, degree (a positive integer in every case that can be computed)
   kFunction,    // name, args; "log" has the base as second argument, if one was written
@@ -62,6 +62,8 @@ bool same_tree(const Expr& a, const Expr& b);
 bool contains(const Expr& e, Kind kind);
 bool has_symbols(const Expr& e);
 size_t count_nodes(const Expr& e);
+// The letters that a product without any sign is spelled with ("IX", "a b"); "" for every other tree.
+std::string spelled(const Expr& e);
 
 // For reasons: the tree in one line, e.g. "2*x + 1", cut after `limit` bytes.
 std::string to_text(const Expr& e, size_t limit = 120);

@@ -138,8 +138,9 @@ std::optional<Extracted> phrase(std::string_view text) {
   for (int i = 0; i < kMaxTries; ++i) {
     const std::optional<size_t> at = after_phrase(text, before);
     if (!at) return std::nullopt;
-    std::string answer = statement(text.substr(*at, kMaxAnswerBytes));
-    if (!answer.empty()) return Extracted{std::move(answer), Source::kPhrase};
+    const std::string_view said = text.substr(*at, kMaxAnswerBytes);
+    std::string answer = statement(said);
+    if (!answer.empty()) return Extracted{std::move(answer), Source::kPhrase, states_formula(said)};
   }
   return std::nullopt;
 }

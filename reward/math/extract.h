@@ -20,6 +20,7 @@ enum class Source {
 struct Extracted {
   std::string text;  // "" when there is none
   Source source = Source::kNone;
+  bool formula = false;  // it stood between signs of a formula ($...$), which `text` lacks
 };
 
 const char* source_name(Source source);

@@ -148,7 +148,8 @@ std::optional<Run> last_number(std::string_view text) {
 }  // namespace
 
 std::optional<size_t> after_phrase(std::string_view text, size_t& before) {
-  static constexpr std::string_view kWord = "answer", kChinese = "\u7B54\u6848";
+  static constexpr std::array<std::string_view, 3> kPhrases = {"answer", "correct option", "correct choice"};
+  static constexpr std::string_view kChinese = "\u7B54\u6848";
   while (before > 0) {
     --before;
     if (text.substr(before).starts_with(kChinese)) {
@@ -157,17 +158,18 @@ std::optional<size_t> after_phrase(std::string_view text, size_t& before) {
         if (text.substr(at).starts_with(skip)) at += skip.size();
       return skip_opening(text, at);
     }
-    if (!word_at(text, before, kWord)) continue;
+    const auto* const word = std::ranges::find_if(kPhrases, [&](auto w) { return word_at(text, before, w); });
+    if (word == kPhrases.end()) continue;
     if (before > 0 && (is_letter(text[before - 1]) || text[before - 1] == '<' || text[before - 1] == '/')) continue;
     // "is", "are", "be", ':' or '=' on the same line, in the same sentence, soon after.
-    const std::string_view rest = text.substr(before + kWord.size(), 80);
+    const std::string_view rest = text.substr(before + word->size(), 80);
     for (size_t i = 0; i < rest.size() && rest[i] != '\n' && rest[i] != '.' && rest[i] != ';'; ++i) {
-      if (rest[i] == ':' || rest[i] == '=') return skip_opening(text, before + kWord.size() + i + 1);
+      if (rest[i] == ':' || rest[i] == '=') return skip_opening(text, before + word->size() + i + 1);
       if (i == 0 || is_letter(rest[i - 1])) continue;
       for (const std::string_view verb : {"is", "are", "be", "equals", "was"}) {
         const size_t end = i + verb.size();
         if (word_at(rest, i, verb) && end < rest.size() && !is_letter(rest[end])) {
-          const size_t at = skip_opening(text, before + kWord.size() + end);
+          const size_t at = skip_opening(text, before + word->size() + end);
           return at;
         }
       }
@@ -214,6 +216,10 @@ std::string statement(std::string_view text) {
   return std::string(strip_wrapping(all));
 }
 
+bool states_formula(std::string_view text) {
+  return formula_at(text, std::min(skip_opening(text, 0), text.size())).has_value();
+}
+
 Extracted last_statement(std::string_view text) {
   std::optional<Formula> formula;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -227,7 +233,7 @@ Extracted last_statement(std::string_view text) {
   const std::optional<Run> number = last_number(tail);
   if (formula && !number) {
     const std::string_view inner = trim(formula->inner);
-    return {std::string(inner), Source::kFormula};
+    return {std::string(inner), Source::kFormula, true};
   }
   if (!number) {
     // Words alone: a short last line ("Yes.", "x + 1") may be the answer.

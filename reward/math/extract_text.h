@@ -15,6 +15,8 @@ std::optional<size_t> after_phrase(std::string_view text, size_t& before);
 // What the text states at its beginning: its formulas if it begins with one ("$x = 1$ and $x = 2$"), else the words up
 // to the end of the sentence or to a word that begins a remark ("because"). "" when there is nothing.
 std::string statement(std::string_view text);
+// Does the text begin with a formula?
+bool states_formula(std::string_view text);
 
 // The last formula or number of the text, whichever comes later; the right side if it is an equation.
 Extracted last_statement(std::string_view text);

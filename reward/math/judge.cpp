@@ -45,6 +45,12 @@ Commas gold_commas(std::string_view gold) {
   return gold.find_first_of("([{") == std::string_view::npos ? Commas::kGroups : Commas::kSeparators;
 }
 
+// Does the text stand between signs of a formula?
+bool is_formula(std::string_view text) {
+  text = trim(text);
+  return text.starts_with('$') || text.starts_with("\\(") || text.starts_with("\\[");
+}
+
 // Equal, character by character, but for white space?
 bool same_text(std::string_view a, std::string_view b) {
   size_t i = 0, j = 0;
@@ -58,7 +64,7 @@ bool same_text(std::string_view a, std::string_view b) {
 
 class Check {
  public:
-  Check(std::string_view gold, const JudgeOptions& options) : options_(options), text_(strip_wrapping(gold)) {
+  Check(std::string_view gold, const JudgeOptions& options) : options_(options), text_(strip_wrapping(gold)), formula_(is_formula(gold)) {
     if (text_.empty()) {
       error_ = "it is empty";
       return;
@@ -77,7 +83,7 @@ class Check {
 
   const std::string& gold_error() const { return error_; }
 
-  Verdict judge(std::string_view answer, std::string_view where) const {
+  Verdict judge(std::string_view answer, std::string_view where, bool formula) const {
     const std::string_view text = strip_wrapping(answer);
     const std::string from = fmt::format("the answer {} ({})", shown(text), where);
     if (text.empty()) return {0.0, fmt::format("the answer ({}) is empty", where)};
@@ -94,16 +100,16 @@ class Check {
       if (label && label->letter != label_->letter) return {0.0, from + " chooses another letter"};
     }
     if (text.size() > kMaxAnswerBytes) return {0.0, from + " is too long"};
-    Verdict verdict = compare(text, from);
+    Verdict verdict = compare(text, from, formula);
     if (verdict.score != 1.0 && label && !label->rest.empty() && !label_) {
-      const Verdict rest = compare(strip_wrapping(label->rest), from);
+      const Verdict rest = compare(strip_wrapping(label->rest), from, formula);
       if (rest.score == 1.0) return rest;
     }
     return verdict;
   }
 
  private:
-  Verdict compare(std::string_view text, const std::string& from) const {
+  Verdict compare(std::string_view text, const std::string& from, bool formula) const {
     const Expr* gold = gold_ ? &*gold_ : nullptr;
     if (!gold) return {0.0, from + " is not the choice " + label_->letter};
     // Words first: "Yes!" is no factorial. Two letters may be a product, where case matters.
@@ -114,11 +120,11 @@ class Check {
     const Parsed parsed = parse_answer(text);
     if (!parsed.ok() && !parsed.ambiguous_commas) return {0.0, from + " cannot be read: " + parsed.error};
     Truth truth = Truth::kNo;
-    if (parsed.ok()) truth = equal(*gold, parsed.expr);
+    if (parsed.ok()) truth = equal(*gold, parsed.expr, formula);
     if (truth != Truth::kYes && parsed.ambiguous_commas) {
       for (const Commas commas : {Commas::kSeparators, Commas::kDecimal}) {
         Parsed other = parse_answer(text, commas);
-        if (other.ok() && equal(*gold, other.expr) == Truth::kYes) truth = Truth::kYes;
+        if (other.ok() && equal(*gold, other.expr, formula) == Truth::kYes) truth = Truth::kYes;
       }
     }
     if (truth == Truth::kYes) return {1.0, from + " equals the gold " + to_text(*gold)};
@@ -127,13 +133,14 @@ class Check {
     return {0.0, from + read + " could not be compared with the gold " + to_text(*gold) + " within the budgets"};
   }
 
-  Truth equal(const Expr& gold, const Expr& answer) const {
-    Comparison comparison(options_.compare, seed_of(text_));
+  Truth equal(const Expr& gold, const Expr& answer, bool formula) const {
+    Comparison comparison(options_.compare, seed_of(text_), formula_ || formula);
     return comparison.equal(gold, answer);
   }
 
   const JudgeOptions& options_;
   std::string_view text_;
+  bool formula_;  // the gold stands between signs of a formula
   std::optional<Label> label_;
   std::optional<Expr> gold_;
   std::string error_;
@@ -151,14 +158,14 @@ Verdict judge(std::string_view completion, std::string_view gold, const JudgeOpt
   if (!check.gold_error().empty()) return unreadable(gold, check.gold_error());
   const Extracted found = extract_answer(completion, options.flexible);
   if (found.source == Source::kNone) return {0.0, "no answer was found"};
-  return check.judge(found.text, source_name(found.source));
+  return check.judge(found.text, source_name(found.source), found.formula || is_formula(found.text));
 }
 
 Verdict judge_answer(std::string_view answer, std::string_view gold, const JudgeOptions& options) {
   const Extracted wanted = extract_gold(gold);
   const Check check(wanted.text, options);
   if (!check.gold_error().empty()) return unreadable(gold, check.gold_error());
-  return check.judge(answer, "as given");
+  return check.judge(answer, "as given", is_formula(answer));
 }
 
 }  // namespace cohort::math

@@ -164,10 +164,18 @@ void Lexer::letters() {
     at_ = end;
     return symbol(std::string(run));
   }
+  if ((run == "negative" || run == "Negative" || run == "minus") && literal_at(text_, end + 1)) {  // "negative 3"
+    at_ = end;
+    return push({.kind = Tok::kMinus});
+  }
   if (const Meaning* meaning = find_word(run)) {
     at_ = end;
     if (meaning->kind == Tok::kSymbol) return symbol(std::string(meaning->name));
     return push_meaning(*meaning);
+  }
+  if (after(Tok::kPower) && !space_) {  // a bare exponent is one letter: e^xe^y is e^x e^y
+    ++at_;
+    return symbol(std::string(run.substr(0, 1)));
   }
   if (end < text_.size() && text_[end] == '_') {  // "ax_1": the last letter bears the subscript
     at_ = end - 1;

@@ -1,5 +1,6 @@
 #include "reward/math/numeric.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@ namespace {
 
 constexpr double kAgree = 100;  // bits
 constexpr uint32_t kPoints = 4;
+constexpr double kPlainScale = 16, kSymbolScale = 160;  // bits: what Point::scale passes over
 constexpr int64_t kSimpleWork = 500, kFunctionWork = 60'000;
 
 uint64_t hash_of(std::string_view text) {  // FNV-1a
@@ -25,14 +27,23 @@ struct Point {
   uint32_t index;
   bool log_is_natural;
   Budget& budget;
+  bool bent_steps = false;    // floor and ceil as functions that share only what holds for all x, see function()
+  mutable double scales = 0;  // bits between the magnitudes of what was put together; see needed()
 
-  // A number in (1/4, 4) with 64 random bits, on the later points perhaps with a minus.
+  // How many bits must agree. A term 2^-n of another can make a difference of 2^-2n (cos), which must be seen.
+  double needed() const { return kAgree + 2 * scales; }
+  void scale(double bits, const Expr& e) const {
+    if (bits > kPlainScale && (bits > kSymbolScale || !has_symbols(e))) scales += bits;
+  }
+
+  // A number in (1/4, 4) with 64 random bits, on the later points perhaps with a minus, then in (256, 4096) too.
   Ball value(std::string_view name) const {
     const uint64_t h = hash_of(name);
     const auto bits = random_bits(seed, Stream::kTest, index, static_cast<uint32_t>(h), static_cast<uint32_t>(h >> 32));
     Real x = real(mpq_class(mpz_class(static_cast<unsigned long>((uint64_t{bits[0]} << 32) | bits[1]))));
     mpf_div_2exp(x.get_mpf_t(), x.get_mpf_t(), 64);
     x = Real(x * 3.75 + 0.25, kWorkBits);
+    if (index >= kPoints && bits[3] % 2 == 1) mpf_mul_2exp(x.get_mpf_t(), x.get_mpf_t(), 10);
     return ball(index >= kPoints / 2 && bits[2] % 2 == 1 ? Real(-x, kWorkBits) : x);
   }
 
@@ -63,6 +74,8 @@ std::optional<Ball> Point::walk(const Expr& e) const {
       for (const Expr& arg : e.args) {
         const std::optional<Ball> z = walk(arg);
         if (!z || size(*z) > 30000) return std::nullopt;
+        if (total && e.is(Kind::kAdd) && size(*total) > kExact && size(*z) > kExact)
+          scale(fabs(size(*z) - (has_symbols(e) ? 0.0 : size(*total))), arg);
         total = !total ? *z : e.is(Kind::kAdd) ? *total + *z : *total * *z;
       }
       return total;
@@ -91,6 +104,7 @@ std::optional<Ball> Point::raise(const Expr& base, const Expr& exponent, bool ro
   if (!budget.spend(kFunctionWork)) return std::nullopt;
   if (base.is_constant("e") && !root) {
     const std::optional<Ball> z = walk(exponent);
+    if (z) scale(-size(*z), exponent);
     return z ? exp(*z) : std::nullopt;
   }
   const std::optional<Ball> z = walk(base);
@@ -106,6 +120,7 @@ std::optional<Ball> Point::raise(const Expr& base, const Expr& exponent, bool ro
   }
   std::optional<Ball> n = walk(exponent);
   if (n && root) n = inverse(*n);
+  if (n) scale(-size(*n), exponent);
   return n ? power(*z, *n) : std::nullopt;
 }
 
@@ -123,6 +138,13 @@ std::optional<Ball> Point::function(const Expr& e) const {
     const std::optional<Ball> bottom = base ? log(*base) : std::nullopt;
     const std::optional<Ball> scale = bottom ? inverse(*bottom) : std::nullopt;
     return scale ? std::optional(*top * *scale) : std::nullopt;
+  }
+  if ((e.name == "floor" || e.name == "ceil") && bent_steps) {
+    // x - t and x + t for the distance t; with t^2 instead, ceil(x) = -floor(-x) and floor(x + 1) = floor(x) + 1 stay
+    // true, but ceil(x) = floor(x) + 1, which no random x would refute, becomes false.
+    const bool down = e.name == "floor";
+    const Ball t = down ? *z - ball(Real(floor(z->re), kWorkBits)) : ball(Real(ceil(z->re), kWorkBits)) - *z;
+    return down ? *z - t * t : *z + t * t;
   }
   if (e.name == "floor" || e.name == "ceil") {
     if (!z->real_valued() || z->error > -kAgree || log2_of(z->re) > 200) return std::nullopt;
@@ -149,7 +171,25 @@ std::optional<Ball> Point::function(const Expr& e) const {
     }
     return best;
   }
+  const bool hyperbolic = e.name.ends_with('h') && !e.name.starts_with("ar");
+  if (size(*z) > kExact) scale(hyperbolic ? std::max(3 * fabs(z->re.get_d()), -size(*z)) : fabs(size(*z)), e.args[0]);
   return trigonometric(e.name, *z);
+}
+
+// How many points it takes. Where a function consists of pieces, each must be met.
+uint32_t points_for(const Expr& e) {
+  uint32_t points = e.is(Kind::kRoot) || (e.is(Kind::kPow) && !e.args[1].is_integer()) ? 2 * kPoints : kPoints;
+  if (e.is(Kind::kFunction))
+    for (const std::string_view name : {"abs", "max", "min", "floor", "ceil"})
+      if (e.name == name) points = 4 * kPoints;
+  if (!has_symbols(e)) points = 1;
+  for (const Expr& arg : e.args) points = std::max(points, points_for(arg));
+  return points;
+}
+
+bool has_steps(const Expr& e) {
+  if (e.is(Kind::kFunction) && (e.name == "floor" || e.name == "ceil") && has_symbols(e)) return true;
+  return std::ranges::any_of(e.args, has_steps);
 }
 
 double agreement(const Ball& difference, const Ball& a, const Ball& b) {
@@ -161,17 +201,22 @@ double agreement(const Ball& difference, const Ball& a, const Ball& b) {
 Truth equal_by_value(const Expr& a, const Expr& b, bool log_is_natural, uint64_t seed, Budget& budget) {
   const bool constant = !has_symbols(a) && !has_symbols(b);
   int agreed = 0;
-  for (uint32_t index = 0; index < (constant ? 1 : kPoints); ++index) {
-    const Point point{seed, index, log_is_natural, budget};
+  const uint32_t points = std::max(points_for(a), points_for(b));
+  const bool steps = has_steps(a) || has_steps(b);
+  for (uint32_t index = 0; index < points + steps; ++index) {
+    const Point point{seed, index, log_is_natural, budget, index == points};
     const std::optional<Ball> x = point.walk(a), y = x ? point.walk(b) : std::nullopt;
+    if (point.bent_steps && !(x && y)) return Truth::kUnknown;
     if (!x || !y) continue;
     // Where a real function leaves the real numbers it has no value.
     if (!constant && index >= kPoints / 2 && !(x->real_valued() && y->real_valued()) && !contains(a, Kind::kConstant))
       continue;
     const Ball difference = *x - *y;
-    if (!difference.may_be_zero()) return Truth::kNo;
-    if (agreement(difference, *x, *y) < kAgree) return Truth::kUnknown;
-    ++agreed;
+    if (!difference.may_be_zero()) return point.bent_steps ? Truth::kUnknown : Truth::kNo;
+    if (agreement(difference, *x, *y) >= point.needed())
+      ++agreed;
+    else if (index < kPoints || point.bent_steps)
+      return Truth::kUnknown;
   }
   return agreed >= (constant ? 1 : 2) ? Truth::kYes : Truth::kUnknown;
 }
@@ -190,7 +235,7 @@ Truth proportional(const Expr& a, const Expr& b, bool positive, uint64_t seed, B
     if (ratio) {
       const Ball difference = here - *ratio;
       if (!difference.may_be_zero()) return Truth::kNo;
-      if (agreement(difference, here, *ratio) < kAgree) return Truth::kUnknown;
+      if (agreement(difference, here, *ratio) < point.needed()) return Truth::kUnknown;
       ++agreed;
     } else {
       ratio = here;
@@ -205,7 +250,7 @@ int order(const Expr& a, const Expr& b, Budget& budget) {
   const std::optional<Ball> x = point.walk(a), y = x ? point.walk(b) : std::nullopt;
   if (!x || !y || !x->real_valued() || !y->real_valued()) return 2;
   const Ball difference = *x - *y;
-  if (difference.may_be_zero()) return agreement(difference, *x, *y) >= kAgree ? 0 : 2;
+  if (difference.may_be_zero()) return agreement(difference, *x, *y) >= point.needed() ? 0 : 2;
   return difference.re < 0 ? -1 : 1;
 }
 

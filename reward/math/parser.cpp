@@ -153,6 +153,11 @@ Expr Parser::item() {
     args.push_back(std::move(sides.back()));
     args.push_back(inner ? brackets() : is(Tok::kGroupOpen) ? group() : sum());
     if (open && !take(Tok::kClose)) return fail("a '(' has no ')'");
+    if (!open && relations.empty() && args[0].is_integer() && args[1].is_integer() && args[1].value > 0) {
+      mpz_class rest;  // 7 mod 3 is the number 1
+      mpz_fdiv_r(rest.get_mpz_t(), args[0].value.get_num_mpz_t(), args[1].value.get_num_mpz_t());
+      return number(rest);
+    }
     sides.back() = node(Kind::kFunction, std::move(args), "mod");
   }
   if (!at_item_end()) return fail("something does not fit behind " + to_text(sides.back(), 40));

@@ -22,11 +22,19 @@ bool fold(const Expr& a, const Expr& b) {
   return a.is(Kind::kNumber) && b.is(Kind::kNumber) && bits(a) + bits(b) <= kMaxBits;
 }
 
+// A factor that is letters alone: "x", "xy"; "" for others.
+std::string letters_of(const Expr& e, Tok begin) {
+  if (begin == Tok::kWord) return spelled(e);
+  const bool letter = (begin == Tok::kSymbol && e.is(Kind::kSymbol)) || (begin == Tok::kConstant && e.is(Kind::kConstant));
+  return letter && e.name.size() == 1 ? e.name : "";
+}
+
 }  // namespace
 
 Expr product(Expr a, Expr b) {
   if (fold(a, b)) return number(a.value * b.value);
   if (a.is(Kind::kMul)) {
+    if (!spelled(a).empty()) a.name.clear();
     a.args.push_back(std::move(b));
     return a;
   }
@@ -54,11 +62,14 @@ Expr Parser::term() {
     args.push_back(take(Tok::kMinus) ? negated(term()) : term());
     return node(Kind::kUnit, std::move(args), std::move(name));
   }
+  const Tok begin = peek().kind;
   Expr left = factor();
+  std::string letters = letters_of(left, begin);
   bool first = true;  // `left` is the first factor: a literal may begin a mixed number
   while (!failed()) {
     if (is(Tok::kTimes) || is(Tok::kDivide)) {
       const bool divide = is(Tok::kDivide);
+      letters.clear();
       ++at_;
       Expr right = is(Tok::kMinus) ? (++at_, negated(factor())) : factor();
       left = divide ? quotient(std::move(left), std::move(right)) : product(std::move(left), std::move(right));
@@ -72,7 +83,11 @@ Expr Parser::term() {
         left = product(std::move(left), factor());
       } else {
         const bool call = left.is(Kind::kSymbol) && is(Tok::kOpen, "(") && !peek().space_before;
-        left = product(std::move(left), factor());
+        const Tok kind = peek().kind;
+        Expr right = factor();
+        const std::string more = letters_of(right, kind);
+        letters = letters.empty() || more.empty() ? "" : letters + more;
+        left = product(std::move(left), std::move(right));
         if (call) left.name = "call";  // f(x), or a product: the comparison sees which
       }
     } else {
@@ -80,6 +95,7 @@ Expr Parser::term() {
     }
     first = false;
   }
+  if (letters.size() > 1 && left.is(Kind::kMul)) left.name = '"' + letters;
   return left;
 }
 
@@ -338,8 +354,9 @@ Expr Parser::word_letters(const std::string& word) {
     args.push_back(c == 'e' || c == 'i' ? node(Kind::kConstant, {}, name) : symbol(name));
   }
   // A power behind the word belongs to its last letter: xy^2.
+  const size_t begin = at_;
   args.back() = postfix(std::move(args.back()));
-  return node(Kind::kMul, std::move(args));
+  return node(Kind::kMul, std::move(args), at_ == begin ? '"' + word : "");
 }
 
 }  // namespace cohort::math

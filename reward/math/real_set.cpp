@@ -278,6 +278,22 @@ std::optional<RealSet> real_set(const Expr& e, Budget& budget) {
   }
 }
 
+std::string set_variable(const Expr& e) {
+  switch (e.kind) {
+    case Kind::kRelation:
+      return e.name == "e" ? only_symbol(e.args[0]) : only_symbol(e);
+    case Kind::kList:
+    case Kind::kUnion:
+    case Kind::kIntersection:
+    case Kind::kDifference:
+      for (const Expr& arg : e.args)
+        if (std::string name = set_variable(arg); !name.empty()) return name;
+      return "";
+    default:
+      return "";
+  }
+}
+
 Truth equal_sets(const RealSet& a, const RealSet& b, Budget& budget) {
   if (a.size() != b.size()) return Truth::kNo;
   Truth all = Truth::kYes;

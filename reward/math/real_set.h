@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "reward/math/budget.h"
@@ -24,6 +25,10 @@ bool describes_set(const Expr& e);
 
 // Nothing where a bound cannot be compared, or the tree is something else. Sets of points count too.
 std::optional<RealSet> real_set(const Expr& e, Budget& budget);
+
+// The symbol whose values an inequality, a membership or several of them describe; "" where none is named: an interval,
+// or a set with its own bound symbol.
+std::string set_variable(const Expr& e);
 
 Truth equal_sets(const RealSet& a, const RealSet& b, Budget& budget);
 

@@ -202,7 +202,8 @@ TEST(MathCompare, PolynomialsAndFunctions) {
         "-(1-x^2)"},
        {"x^2+1", "X^2-1", "y^2-1", "x^2", "2x-1"}},
       {"2x", {"x+x", "x2", "2\\cdot x"}, {"2X", "x^2", "2"}},
-      {"ab", {"ba", "a b", "a \\cdot b"}, {"a+b", "AB", "ac"}},
+      {"ab", {"$ba$", "a b", "b \\cdot a"}, {"a+b", "AB", "ac", "ba", "b a", "\\text{ba}"}},
+      {"$ab$", {"ba", "ab"}, {"AB"}},
       {"x_1+x_2", {"x_2+x_1", "x_{1}+x_{2}"}, {"x_1+x_3"}},
       {"\\frac{1}{x+1}+\\frac{1}{x+2}", {"\\frac{2x+3}{x^2+3x+2}", "\\frac{2x+3}{(x+1)(x+2)}"}, {"\\frac{2}{2x+3}"}},
       {"\\sin 2x", {"2\\sin x\\cos x", "\\sin(2x)", "2 \\cos x \\sin x"}, {"2\\sin x", "\\sin^2 x"}},
@@ -218,6 +219,62 @@ TEST(MathCompare, PolynomialsAndFunctions) {
       {"\\binom{n}{2}", {"\\frac{n(n-1)}{2}"}, {"\\frac{n(n+1)}{2}"}},
       {"n!", {"n!"}, {"n", "m!"}},
       {"\\vec{v}+\\vec{w}", {"\\vec{w}+\\vec{v}"}, {"\\vec{v}"}},
+  });
+}
+
+TEST(MathCompare, WordsNumeralsAndLabelsAreNoProducts) {
+  check({
+      {"IX", {"IX", "$IX$", "I X"}, {"XI", "$XI$", "VI", "X I"}},
+      {"pot", {"pot", "Pot"}, {"top", "\\text{top}", "$top$", "t o p"}},
+      {"ACB", {"ACB", "\\mathrm{ACB}"}, {"ABC", "\\mathrm{CAB}", "A B C"}},
+      {"no", {"No"}, {"on", "$on$"}},
+      {"A B C", {"ABC", "A B C"}, {"C B A", "CBA"}},
+      {"pot, dog", {"dog, pot"}, {"top, god"}},
+      {"(IX, 2)", {"(IX,2)"}, {"(XI, 2)"}},
+      {"x = IX", {"IX"}, {"XI", "x = XI"}},
+      {"ii", {"ii"}, {"-1", "i^2"}},
+      {"xy", {"y \\cdot x", "xy", "2xy/2"}, {"yx"}},
+  });
+}
+
+TEST(MathCompare, AnInequalityNamesItsSymbol) {
+  check({
+      {"x>3", {"(3,\\infty)", "3<x", "2x>6"}, {"y>3", "n > 3", "X>3"}},
+      {"1<x<2", {"(1,2)", "2>x>1", "\\{z \\mid 1<z<2\\}"}, {"1<z<2", "y \\in (1,2)"}},
+      {"x \\ge 3 or x<1", {"x<1 or x\\ge 3"}, {"y \\ge 3 or y<1"}},
+  });
+}
+
+TEST(MathCompare, WhatThePrecisionCannotTellIsNotEqual) {
+  check({
+      {"1", {"\\sin^2 3+\\cos^2 3"}, {"\\tanh(300)", "\\cos(10^{-60})", "\\tanh(80)"}},
+      {"\\sinh(300)", {}, {"\\cosh(300)"}},
+      {"300", {"\\ln(e^{300})"}, {"\\ln(e^{300}+1)"}},
+      {"10^{100}", {"\\sqrt{10^{200}}"}, {"\\sqrt{10^{200}+\\sqrt2}", "\\sqrt{10^{200}+1}"}},
+      {"\\sin 1", {}, {"\\sin(1+10^{-200})"}},
+      {"\\lceil x \\rceil", {"-\\lfloor -x \\rfloor"}, {"\\lfloor x \\rfloor+1"}},
+      {"\\lfloor x \\rfloor + 1", {"\\lfloor x + 1 \\rfloor", "1+\\lfloor x \\rfloor"}, {"\\lceil x \\rceil"}},
+      {"|x-5|", {"|5-x|"}, {"5-x", "x-5"}},
+  });
+}
+
+TEST(MathCompare, AnAnswerThatSaysSomethingFalseIsWrong) {
+  check({
+      {"5", {"4+1=5", "5=5", "x=2+3=5"}, {"4=5", "5=4", "2+2=5", "x=4=5", "4+1=5=3"}},
+      {"x=5", {"x=10/2=5"}, {"x=4=5"}},
+  });
+}
+
+TEST(MathCompare, PowersOfOneLetterRatiosRemaindersAndSigns) {
+  check({
+      {"e^{x+y}", {"e^xe^y", "e^ye^x"}, {"e^xe^x", "e^{xy}"}},
+      {"e^{2x}", {"e^xe^x"}, {"e^xe^y"}},
+      {"x^n e^x", {"x^ne^x"}, {"x^{ne}x"}},
+      {"i \\cdot 2^x", {"2^xi"}, {"2^{xi}"}},
+      {"1:2:3", {"2:4:6", "1:2:3"}, {"1:3:2", "0:0:0", "2:4", "x=1:2:4", "1:2:0"}},
+      {"1", {"7 \\bmod 3", "7 mod 3", "-2 \\bmod 3"}, {"8 \\bmod 3", "7 \\bmod 0"}},
+      {"-3", {"negative 3", "minus 3", "Negative 3"}, {"negative 4", "3"}},
+      {"negative", {"negative", "Negative"}, {"positive", "-1"}},
   });
 }
 
