@@ -158,6 +158,7 @@ std::optional<size_t> after_phrase(std::string_view text, size_t& before) {
         if (text.substr(at).starts_with(skip)) at += skip.size();
       return skip_opening(text, at);
     }
+    if (const char c = lower(text[before]); c != 'a' && c != 'c') continue;
     const auto* const word = std::ranges::find_if(kPhrases, [&](auto w) { return word_at(text, before, w); });
     if (word == kPhrases.end()) continue;
     if (before > 0 && (is_letter(text[before - 1]) || text[before - 1] == '<' || text[before - 1] == '/')) continue;
