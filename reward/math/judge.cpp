@@ -64,7 +64,8 @@ bool same_text(std::string_view a, std::string_view b) {
 
 class Check {
  public:
-  Check(std::string_view gold, const JudgeOptions& options) : options_(options), text_(strip_wrapping(gold)), formula_(is_formula(gold)) {
+  Check(std::string_view gold, const JudgeOptions& options)
+      : options_(options), text_(strip_wrapping(gold)), formula_(is_formula(gold)) {
     if (text_.empty()) {
       error_ = "it is empty";
       return;

@@ -25,7 +25,8 @@ bool fold(const Expr& a, const Expr& b) {
 // A factor that is letters alone: "x", "xy"; "" for others.
 std::string letters_of(const Expr& e, Tok begin) {
   if (begin == Tok::kWord) return spelled(e);
-  const bool letter = (begin == Tok::kSymbol && e.is(Kind::kSymbol)) || (begin == Tok::kConstant && e.is(Kind::kConstant));
+  const bool letter =
+      (begin == Tok::kSymbol && e.is(Kind::kSymbol)) || (begin == Tok::kConstant && e.is(Kind::kConstant));
   return letter && e.name.size() == 1 ? e.name : "";
 }
 
