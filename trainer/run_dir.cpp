@@ -7,6 +7,7 @@
 #include "reward/score_json.h"
 #include "trainer/adapter.h"
 #include "trainer/checkpoint.h"
+#include "trainer/checkpoint_layout.h"
 
 namespace cohort {
 namespace {
@@ -69,6 +70,17 @@ void RunDir::lock() {
   lock_ = lock_folder(path_, "another process is training in this run directory; wait for it, or use another run.name");
 }
 
+// Who goes on from an earlier checkpoint, as where a later one is damaged, leaves those behind it: they would be the newest to the next
+// resume, and of a limited number of checkpoints those that stay.
+void RunDir::set_later_aside() {
+  if (!resume_from_) return;
+  const fs::path resumed = fs::canonical(*resume_from_);
+  if (resumed.parent_path() != fs::canonical(checkpoints())) return;
+  for (const fs::path& path : complete_checkpoints(checkpoints()))
+    if (*step_of(path) > step_of(resumed).value_or(INT64_MAX))
+      message_ += fmt::format("; {} is later: set aside as {}", path.filename().string(), move_aside(path).filename().string());
+}
+
 void RunDir::begin(const Config& config, Comm& comm) {
   if (writes_) {
     make_writable_dir(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
@@ -80,6 +92,7 @@ void RunDir::begin(const Config& config, Comm& comm) {
     make_writable_dir(path_);
     lock();
     fs::create_directories(checkpoints());
+    set_later_aside();
     write_file_atomic(path_ / "config.yaml", config_to_yaml(config));
   }
   comm.barrier("run directory");

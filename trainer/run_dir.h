@@ -60,6 +60,7 @@ class RunDir {
  private:
   void write_folder(const std::filesystem::path& target, const std::function<void(const std::filesystem::path&)>& write) const;
   void lock();
+  void set_later_aside();
   std::filesystem::path path_;
   bool writes_, moves_aside_ = false;
   Fd lock_;  // held on rank 0 for as long as the run lasts

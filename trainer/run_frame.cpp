@@ -10,6 +10,7 @@
 #include "core/scratch_folder.h"
 #include "model/score_head.h"
 #include "trainer/generator_setup.h"
+#include "trainer/ranks_agree.h"
 
 namespace cohort {
 namespace {
@@ -27,12 +28,18 @@ void write_initial_files(const Config& config, const std::filesystem::path& dir)
   if (config.rm) make_reward_model_folder(dir);
 }
 
+// Before the ranks decide anything together.
+const Config& same_on_all_ranks(const Config& config, Comm& comm) {
+  check_same_start(config, comm);
+  return config;
+}
+
 }  // namespace
 
 RunFrame::RunFrame(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals* signals, TrainObserver& observer,
                    const Exec& ex)
     : config_(config), comm_(comm), host_ranks_(ranks_on_host(comm)), watchdog_(watchdog), signals_(signals), observer_(observer, comm.rank() == 0), ex_(ex),
-      start_(Clock::now()), dir_(config, comm) {
+      start_(Clock::now()), dir_(same_on_all_ranks(config, comm), comm) {
   if (config_.log.trace) ex_.trace = &trace_.emplace(comm_.rank());
 }
 
@@ -167,6 +174,10 @@ void RunFrame::load_model_of_config() {
 
 void RunFrame::identify(const std::string& data_fingerprint) {
   identity_ = {config_identity(config_), data_fingerprint, model_fingerprint(*model_->policy, model_files_)};
+  check_same_input(data_fingerprint, "the training data", config_.data.train.path.empty() ? "data.train or data.task" : config_.data.train.path, comm_);
+  // A GPU's weights came from the same files by way of the same host memory; they are not copied back for this.
+  const std::string weights = model_->policy->device == Device::cpu ? weights_fingerprint(*model_->policy) : "";
+  check_same_input(fmt::format("{} {}", identity_.model, weights), "the model", model_->source.string(), comm_);
 }
 
 void RunFrame::begin_dir() {

@@ -6,11 +6,13 @@
 #include "trainer/deadlines.h"
 #include "trainer/generator_setup.h"
 #include "trainer/model_rewards.h"
+#include "trainer/ranks_agree.h"
 
 namespace cohort {
 
 std::vector<EvalResult> sample_model(const Config& config, SampledData which, Comm& comm, Watchdog& watchdog, const SampleCallbacks& callbacks,
                                      const Exec& ex, const std::string& base) {
+  check_same_start(config, comm);
   const bool training = which == SampledData::train, tells = comm.rank() == 0;
   CHECK_USAGE(!config.model.init, "model.init has no trained weights to {}: set model.path to a model's folder", training ? "sample" : "evaluate");
   const double loading = meeting_timeout(config, config.comm.load_timeout_s), sampling = rollout_meeting_timeout(config);

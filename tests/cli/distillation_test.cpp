@@ -61,7 +61,7 @@ TEST(Distillation, ATeacherTeachesWhatTheStudentIsNot) {
   };
   EXPECT_REFUSED(with_teacher(other, "one"), 3, "the teacher (algorithm.teacher) has other weights than when the checkpoint was written");
   const std::string tokens = read_all(other + "/tokenizer.json");
-  write_all(other + "/tokenizer.json", with_replaced(tokens, "<|endoftext|>", "<|end_of_it|>"));
+  write_all(other + "/tokenizer.json", with_replaced(with_replaced(tokens, "<|endoftext|>", "<|end_of_it|>"), "<|endoftext|>", "<|end_of_it|>"));
   fs::remove(other + "/tokenizer_config.json");
   EXPECT_REFUSED(with_teacher(other, "new"), 3, "its token 256 is '<|end_of_it|>', the student's is '<|endoftext|>'; allowed: a teacher of the student's vocabulary");
 }

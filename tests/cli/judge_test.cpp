@@ -70,9 +70,11 @@ TEST_F(JudgeCommand, ARunIsTheSameOnAnyRanks) {
     const Outcome trained = train_on_ranks(ranks, config, {"run.name=" + name, "reward=" + reward()});
     ASSERT_EQ(trained.exit_code, 0) << trained.err;
     std::istringstream lines(read_all(*folder / ("runs/" + name + "/metrics.jsonl")));
-    for (std::string line; std::getline(lines, line);)
-      for (const auto& [key, value] : parse_json(line, "metrics.jsonl").items())
+    for (std::string line; std::getline(lines, line);) {
+      const Json metrics = parse_json(line, "metrics.jsonl");
+      for (const auto& [key, value] : metrics.items())
         if (!is_measured(key)) results[ranks - 1] += key + " " + dump_json(value) + "\n";
+    }
     results[ranks - 1] += read_all(*folder / ("runs/" + name + "/final/model.safetensors"));
   }
   EXPECT_TRUE(results[0] == results[1]);

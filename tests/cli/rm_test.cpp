@@ -45,9 +45,11 @@ class RmCommand : public testing::Test {
   std::string result(const std::string& name) const {
     std::istringstream lines(read_all(folder / ("runs/" + name + "/metrics.jsonl")));
     std::string text;
-    for (std::string line; std::getline(lines, line);)
-      for (const auto& [key, value] : parse_json(line, "metrics.jsonl").items())
+    for (std::string line; std::getline(lines, line);) {
+      const Json metrics = parse_json(line, "metrics.jsonl");
+      for (const auto& [key, value] : metrics.items())
         if (!is_measured(key)) text += key + " " + dump_json(value) + "\n";
+    }
     return text + read_all(folder / ("runs/" + name + "/final/model.safetensors"));
   }
   TemporaryFolder folder;

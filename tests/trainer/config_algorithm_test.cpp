@@ -31,13 +31,14 @@ TEST(ConfigAlgorithm, RatiosAndClips) {
 }
 
 TEST(ConfigAlgorithm, CompletionsOfAnOlderPolicy) {
+  EXPECT_ERROR(parse("model: {path: models/m}\ndata: {train: t}\nreward: [{name: exact}, {name: model, path: m}]\nrollout: {staleness: 1}\n"), kUsage,
+               "rollout.staleness: found 1 with the reward 'model', a model that computes on the threads that train meanwhile");
   const char* older = "algorithm.rollout_correction: found token_mask, but all completions are of the policy that the update begins with: it would do "
                       "nothing; allowed: with rollout.staleness: 1 or algorithm.filter_groups: true";
   expect_refused({
       {"rollout: {staleness: 2}", "rollout.staleness"},
       {"rollout: {staleness: 1}\nrun: {device: cuda}", "found 1 with run.device cuda, whose one stream samples or trains; allowed: 0, or run.device: cpu"},
       {"rollout: {staleness: 1, load_balancing: work_stealing}", "found 1 with load_balancing work_stealing, where ranks exchange completions"},
-      {"rollout: {staleness: 1}\nreward: [{name: model, path: somewhere}]", "found 1 with the reward 'model', a model that computes on the threads"},
       {"rollout: {staleness: 1}\nalgorithm: {loss_type: reinforce}", "found 1 with loss_type reinforce, which has no ratio to correct"},
       {"algorithm: {rollout_correction: token_mask}", older},
       {"algorithm: {old_policy: proximal}", "algorithm.old_policy: found proximal, but all completions are of the policy"},

@@ -178,7 +178,7 @@ TEST(ConfigDescribe, TheReferenceIsWhatTheProgramPrints) {
 TEST(ConfigSchema, HasEveryKeyWithTypeRangeDefaultAndHelp) {
   const Json schema = config_json_schema();
   EXPECT_EQ(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
-  EXPECT_EQ(schema["properties"].size(), 11u);
+  EXPECT_EQ(schema["properties"].size(), 12u);
   for (const KeyRow& key : config_keys()) {
     SCOPED_TRACE(key.path());
     const SectionRow& section = *find_section(key.section);

@@ -161,8 +161,13 @@ class RandomConfig {
     for (int64_t i = between(1, 3); i > 0; --i)
       value.sources.push_back({fmt::format("s{}", i), text(false), key.has_weights ? std::ldexp(1.0, static_cast<int>(between(-30, 19))) / 3 : 1});
   }
-  void fill(Json& value, const KeyRow&) {  // keys in the order that reading gives them
+  void fill(Json& value, const KeyRow& key) {  // keys in the order that reading gives them
     value = Json::object();
+    if (key.name == "columns") {  // of which only names are allowed
+      const std::string name = text(false);
+      if (!name.empty()) value["a"] = name;
+      return;
+    }
     if (coin()) value["a"] = option(2);
     if (coin()) value["b"] = coin();
   }

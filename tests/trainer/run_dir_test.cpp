@@ -8,6 +8,7 @@
 
 #include "core/files.h"
 #include "tests/core/expect_error.h"
+#include "trainer/checkpoint.h"
 
 namespace cohort {
 namespace {
@@ -137,6 +138,18 @@ TEST_F(RunDirectory, AModelIsWrittenWholeOrNotAtAll) {
   EXPECT_EQ(weights_fingerprint(*again.policy), weights_fingerprint(*model.policy));
   dir.write_model(*model.policy, files, dir.final_model());  // again, over the old one
   EXPECT_TRUE(fs::exists(dir.final_model() / "model.safetensors"));
+}
+
+TEST_F(RunDirectory, CheckpointsBehindTheOneThatIsGoneOnFromAreSetAside) {
+  { RunDir first(config, *comm); first.begin(config, *comm); }
+  for (const char* name : {"step_2", "step_4", "step_6"}) complete_checkpoint(name);
+  config.run.resume = (folder / "r/checkpoints/step_4/").string();
+  RunDir dir(config, *comm);
+  EXPECT_TRUE(fs::exists(folder / "r/checkpoints/step_6"));  // so far it only looked
+  dir.begin(config, *comm);
+  EXPECT_NE(dir.message().find("step_6 is later: set aside as step_6.1"), std::string::npos) << dir.message();
+  EXPECT_TRUE(fs::exists(folder / "r/checkpoints/step_6.1/manifest.json"));  // nothing is lost
+  EXPECT_EQ(checkpoint_steps(folder / "r/checkpoints"), (std::vector<int64_t>{2, 4}));
 }
 
 }  // namespace
