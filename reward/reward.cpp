@@ -30,6 +30,7 @@ constexpr std::array kRewards = {
     Entry{"cosine_length", make_cosine_length},
     Entry{"repetition", make_repetition},
     Entry{"keywords", make_keywords},
+    Entry{"regex", make_regex},
     Entry{"language", make_language},
     Entry{"json", make_json},
     Entry{"similarity", make_similarity},

@@ -68,6 +68,11 @@ std::unique_ptr<Reward> make_repetition(const RewardSpec& spec);
 // for ASCII letters; default sensitive).
 std::unique_ptr<Reward> make_keywords(const RewardSpec& spec);
 
+// 1 when the completion, white space at its ends aside, matches a regular expression (PCRE2), else 0; 0 too when the match takes
+// more than 10 million steps. Options: pattern, mode (search: anywhere, full: all of it; default search), part (all, or answer:
+// what follows the last </think>; default all), case (sensitive or insensitive; default sensitive).
+std::unique_ptr<Reward> make_regex(const RewardSpec& spec);
+
 // The share of the completion's letters that are of one script (the language consistency reward of
 // DeepSeek-AI 2025, DeepSeek-R1, counts words of the target language; a script is what can be told
 // without a model). 1 when there are no letters. Options: script (latin, han, cyrillic, greek,

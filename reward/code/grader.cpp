@@ -91,8 +91,11 @@ CaseVerdict run_python(const std::string& program, const CodeCase& test, const G
       return {CodeOutcome::pass, ""};
     case PythonReport::Verdict::broken:
       return {CodeOutcome::not_judged, fmt::format("the test cannot be run: {}", report.why)};
+    case PythonReport::Verdict::unusable:
     case PythonReport::Verdict::fail: {
       CaseVerdict verdict = not_passed(result.program, report.why);
+      if (verdict.outcome == CodeOutcome::fail && report.verdict == PythonReport::Verdict::unusable)
+        verdict.outcome = CodeOutcome::unusable;
       // The checker passes on how calls failed, and a program that was stopped in the middle failed nothing.
       if (verdict.outcome == CodeOutcome::fail && report.why.starts_with("MemoryError"))
         verdict.outcome = CodeOutcome::memory;
@@ -168,8 +171,8 @@ bool near(std::string_view found, std::string_view expected, double tolerance) {
 }  // namespace
 
 const char* code_outcome_name(CodeOutcome outcome) {
-  constexpr const char* kNames[kCodeOutcomes] = {"pass",         "fail",    "compile_error", "timeout",   "memory",
-                                                 "output_limit", "crashed", "infra_error",   "not_judged"};
+  constexpr const char* kNames[kCodeOutcomes] = {"pass",         "fail",    "compile_error", "timeout",     "memory",
+                                                 "output_limit", "crashed", "unusable",      "infra_error", "not_judged"};
   return kNames[static_cast<int>(outcome)];
 }
 

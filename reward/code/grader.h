@@ -19,10 +19,11 @@ enum class CodeOutcome {
   memory,
   output_limit,
   crashed,      // by a signal
+  unusable,     // gave an object where a test needs data
   infra_error,  // the machine's fault: no score
-  not_judged,   // the row's: no cases, or a test that cannot be run; no score
+  not_judged,   // the row's: no cases, or a test that runs with no program; no score
 };
-constexpr int kCodeOutcomes = 9;
+constexpr int kCodeOutcomes = 10;
 const char* code_outcome_name(CodeOutcome outcome);
 
 struct CodeVerdict {

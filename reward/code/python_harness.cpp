@@ -74,10 +74,13 @@ class Link:
     def __init__(self):
         self.waiting = b""
 
-    def send(self, message):
+    def pack(self, message):
         line = (json.dumps(message) + "\n").encode()
         if len(line) > self.LIMIT:
             raise ValueError("a value of more than 8 MB")
+        return line
+
+    def send(self, line):
         while line:
             line = line[os.write(3, line):]
 
@@ -136,48 +139,81 @@ while True:
     try:
         if failure is not None:
             raise failure
-        reply = answer(request)
-        link.send(reply)
+        reply = link.pack(answer(request))
     except Exception as error:
-        link.send({"error": type(error).__name__, "text": str(error)[:500]})
+        reply = link.pack({"error": type(error).__name__, "text": str(error)[:500]})
+    link.send(reply)
 )py";
 
 constexpr const char* kChecker = R"py(
-import ast, builtins, importlib, math, sys
+import ast, builtins, importlib, math, sys, types
 
+# The test cannot be run, whatever the program is: nothing that the program says may lead here.
 class Broken(BaseException):
     pass
 
-class Failed(BaseException):
+class Lost(BaseException):
     pass
 
 job = json.loads(sys.stdin.buffer.read())
 link = Link()
 asked = 0
+heard = False  # anything but that a function is there
+lost = None    # how the program lost, also where the test catches everything
 
 def report(verdict, why=""):
-    line = job["nonce"] + " " + json.dumps([verdict, why[:1000]]) + "\n"
-    os.write(4, line.encode())
+    why = why[:1000].encode(errors="replace").decode()
+    os.write(4, (job["nonce"] + " " + json.dumps([verdict, why]) + "\n").encode())
     os._exit(0)
+
+def words(problem):
+    try:
+        return type(problem).__name__ + ": " + str(problem)
+    except Exception:  # an integer may be too long for text
+        return type(problem).__name__
+
+def lose(verdict, why):
+    global lost
+    lost = lost or (verdict, why)
+    raise Lost
+
+# What cannot be given to the program. It is the test's own only if no answer can have made it so.
+def refuse(why, own=False):
+    if own or not heard:
+        raise Broken(why)
+    lose("unusable", why)
+
+def of_the_test(value):
+    if isinstance(value, types.FunctionType):
+        return value.__code__.co_filename == "test"
+    return (value if isinstance(value, type) else type(value)).__module__ == "test"
 
 def no_handle(value):
     if isinstance(value, Remote):
         return {"o": value._number}
     if hasattr(value, "__next__"):  # what an earlier call gave
         return {"g": [to_wire(item, no_handle) for item in value]}
-    raise Broken("the test gives the program a value of type " + type(value).__name__)
+    refuse("the test gives the program a value of type " + type(value).__name__, of_the_test(value))
+
+def given(arguments, named):
+    return {"arguments": to_wire(list(arguments), no_handle), "named": to_wire(named, no_handle)}
 
 def ask(request):
-    global asked
+    global asked, heard
+    try:
+        line = link.pack(request)
+    except Exception as problem:
+        refuse("the test gives the program what cannot be sent (" + words(problem) + ")")
     asked += 1
     try:
-        link.send(request)
+        link.send(line)
         reply = link.receive()
         error = reply.get("error")
         value = None if error else from_wire(reply["value"], lambda number: Remote(int(number)))
         text = str(reply.get("text"))
     except Exception as problem:
-        raise Failed("the program gave no answer (" + type(problem).__name__ + ")")
+        lose("fail", "the program gave no answer (" + type(problem).__name__ + ")")
+    heard = heard or not ("find" in request and isinstance(value, Remote))
     if error is None:
         return value
     kind = getattr(builtins, error, None) if isinstance(error, str) else None
@@ -192,7 +228,7 @@ def ask(request):
     raise problem
 
 def beyond(self, *_):
-    raise Broken("the test uses an object of the program's other than by calling its methods")
+    lose("unusable", "the test needs data where the program gave an object, of which only methods can be called")
 
 # An object of the program. It compares by identity and is true: nothing of the program's decides an == or an if.
 class Remote:
@@ -205,8 +241,7 @@ class Remote:
         return True
 
     def __call__(self, *arguments, **named):
-        arguments, named = to_wire(list(arguments), no_handle), to_wire(named, no_handle)
-        return ask({"object": self._number, "arguments": arguments, "named": named})
+        return ask({"object": self._number, **given(arguments, named)})
 
     def __getattr__(self, name):
         if name.startswith("__"):
@@ -215,8 +250,9 @@ class Remote:
 
 def function(name):
     def call(*arguments, **named):
+        request = given(arguments, named)  # first, so that what the test does wrong shows before the program speaks
         found = ask({"find": name})
-        return found(*arguments, **named) if isinstance(found, Remote) else found
+        return ask({"object": found._number, **request}) if isinstance(found, Remote) else found
     return call
 
 # Modules that tests use without importing them, relying on the program's imports.
@@ -263,15 +299,16 @@ def run_call():
     if not alike(value, job["expected"]):
         raise AssertionError("another answer than expected")
 
+verdict, why = "pass", ""
 try:
     run_call() if "function" in job else run_script()
+    if not asked:
+        raise Broken("the test never calls the program")
 except Broken as problem:
-    report("broken", str(problem))
-except Failed as problem:
-    report("fail", str(problem))
+    verdict, why = "broken", str(problem)
 except BaseException as problem:
-    report("fail" if asked else "broken", type(problem).__name__ + ": " + str(problem))
-report("pass") if asked else report("broken", "the test never calls the program")
+    verdict, why = "fail" if asked else "broken", words(problem)
+report(*(lost or (verdict, why)))
 )py";
 
 }  // namespace
@@ -308,7 +345,9 @@ PythonReport read_python_report(std::string_view report, const std::string& nonc
     if (!line.is_array() || line.size() != 2 || !line[0].is_string() || !line[1].is_string()) return {};
     const std::string& verdict = line[0].get_ref<const std::string&>();
     using Verdict = PythonReport::Verdict;
-    return {verdict == "pass" ? Verdict::pass : verdict == "broken" ? Verdict::broken : Verdict::fail, line[1]};
+    if (verdict == "pass") return {Verdict::pass, line[1]};
+    if (verdict == "broken") return {Verdict::broken, line[1]};
+    return {verdict == "unusable" ? Verdict::unusable : Verdict::fail, line[1]};
   } catch (const Error&) {
     return {};
   }

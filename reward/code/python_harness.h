@@ -22,7 +22,8 @@ SandboxRequest python_request(const std::string& program, const CodeCase& test, 
                               const SandboxLimits& limits, double tolerance, const std::string& nonce);
 
 struct PythonReport {
-  enum class Verdict { pass, fail, broken, absent } verdict = Verdict::absent;  // broken: the test itself cannot be run
+  // unusable: the program gave an object where the test needs data; broken: the test cannot be run with any program
+  enum class Verdict { pass, fail, unusable, broken, absent } verdict = Verdict::absent;
   std::string why;
 };
 // Absent unless `report` is one line that begins with the nonce.

@@ -1,59 +1,13 @@
 // The reward code from completion to score: outcomes, and programs that attack their grading.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "core/check.h"
 #include "reward/code/code.h"
 #include "reward/scorer.h"
+#include "tests/reward/code_fixture.h"
 
 namespace cohort {
 namespace {
-
-std::string block(const std::string& code, const char* tag = "python") {
-  return std::string("Here:\n```") + tag + "\n" + code + "\n```\n";
-}
-
-Json with_sandbox(Json options) {
-  options["sandbox"] = "local";
-  return options;
-}
-
-// Why this machine cannot run the sandbox, or "".
-const std::string& lack() {
-  static const std::string why = [] {
-    start_nursery();
-    try {
-      require_means(SandboxPool(*find_nursery(), 1).examine(), "this test");
-    } catch (const std::exception& error) {
-      return std::string(error.what());
-    }
-    return std::string();
-  }();
-  return why;
-}
-
-class Code : public testing::Test {
- protected:
-  void SetUp() override {
-    if (!lack().empty()) GTEST_SKIP() << lack();
-    if (access("/usr/bin/python3", X_OK) != 0) GTEST_SKIP() << "there is no /usr/bin/python3";
-  }
-  CodeVerdict judge(const std::string& completion, const Json& tests, Json options = Json::object(),
-                    Json columns = Json::object()) {
-    columns["tests"] = tests;
-    const CodeReward reward({.name = "code", .options = with_sandbox(std::move(options))});
-    const CodeVerdict verdict = reward.judge({.completion = completion, .columns = &columns});
-    score = reward.score_of(verdict);
-    return verdict;
-  }
-  void expect(const std::string& code, const Json& tests, CodeOutcome outcome, Json options = Json::object()) {
-    const CodeVerdict verdict = judge(block(code), tests, std::move(options));
-    EXPECT_STREQ(code_outcome_name(verdict.outcome), code_outcome_name(outcome)) << verdict.why << "\n" << code;
-    const bool none = outcome == CodeOutcome::not_judged || outcome == CodeOutcome::infra_error;
-    EXPECT_EQ(score, none ? std::nullopt : std::optional(outcome == CodeOutcome::pass ? 1.0 : 0.0));
-  }
-  std::optional<double> score;
-};
 
 const Json kSum = Json::array({{{"input", "1 2\n"}, {"output", "3\n"}}, {{"input", "10 -4\n"}, {"output", "6\n"}}});
 const char* const kSumProgram = "print(sum(map(int, input().split())))";
@@ -133,7 +87,7 @@ TEST_F(Code, ObjectsOfTheProgramsAreUsedByTheirMethodsOnly) {
          CodeOutcome::pass);
   for (const char* test : {"b = make()\nb.n = 2\nassert b.n == 2", "assert len(make()) == 0",
                            "assert list(make()) == []", "assert make()[0] == 0"})
-    expect(program, test, CodeOutcome::not_judged);
+    expect(program, test, CodeOutcome::unusable);
 }
 
 TEST_F(Code, FunctionsByTheirCalls) {

@@ -22,6 +22,7 @@ Json needed_options() {
   return {{"soft_overlong", {{"max_length", 9}, {"buffer", 3}}},
           {"cosine_length", {{"max_length", 9}}},
           {"keywords", {{"require", {"a"}}}},
+          {"regex", {{"pattern", "a"}}},
           {"language", {{"script", "latin"}}}};
 }
 
@@ -50,7 +51,7 @@ std::vector<std::string> names_without_options() {
 TEST(Rewards, EveryNameMakesOne) {
   EXPECT_EQ(reward_names(), (std::vector<std::string>{
                                 "last_number", "exact", "format", "math", "length", "soft_overlong",
-                                "cosine_length", "repetition", "keywords", "language", "json", "similarity",
+                                "cosine_length", "repetition", "keywords", "regex", "language", "json", "similarity",
                                 "reasoning_gym", "code", "command", "http", "library", "model", "judge"}));
   const Json needed = needed_options();
   for (const std::string& name : names_without_options())

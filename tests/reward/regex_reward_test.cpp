@@ -1,0 +1,84 @@
+// The reward regex: what matches, what is refused, and that neither pattern nor completion makes it hang.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "core/check.h"
+#include "reward/reward.h"
+
+namespace cohort {
+namespace {
+
+std::optional<double> score(const Json& options, std::string_view completion) {
+  return make_reward({.name = "regex", .options = options})->score({.completion = completion});
+}
+
+std::string refusal(const Json& options) {
+  try {
+    make_reward({.name = "regex", .options = options});
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ExitCode::kUsage);
+    return e.what();
+  }
+  ADD_FAILURE() << "was not refused: " << options;
+  return "";
+}
+
+#define EXPECT_SAYS(message, words) EXPECT_NE((message).find(words), std::string::npos) << (message)
+
+TEST(RegexReward, SearchesOrMatchesAll) {
+  const Json search = {{"pattern", "a|ab"}}, full = {{"pattern", "a|ab"}, {"mode", "full"}};
+  EXPECT_EQ(score(search, "xxaxx"), 1.0);
+  EXPECT_EQ(score(search, "xxx"), 0.0);
+  EXPECT_EQ(score(full, " ab\n"), 1.0) << "the second alternative, white space aside";
+  EXPECT_EQ(score(full, "abc"), 0.0);
+  EXPECT_EQ(score(full, "xa"), 0.0);
+  EXPECT_EQ(score({{"pattern", "a.b"}}, "a\nb"), 0.0);
+  EXPECT_EQ(score({{"pattern", "(?s)a.b"}}, "a\nb"), 1.0);
+  EXPECT_EQ(score({{"pattern", "(?m)^b$"}}, "a\nb\nc"), 1.0);
+  EXPECT_EQ(score({{"pattern", "^$"}}, "  "), 1.0);
+}
+
+TEST(RegexReward, CaseAndCharactersAreUnicodes) {
+  EXPECT_EQ(score({{"pattern", "stra\u00DFe \u00C9"}}, "STRASSE \u00E9"), 0.0);
+  EXPECT_EQ(score({{"pattern", "\u00C9t\u00E9"}, {"case", "insensitive"}}, "\u00E9T\u00C9"), 1.0);
+  EXPECT_EQ(score({{"pattern", "a"}}, "A"), 0.0);
+  EXPECT_EQ(score({{"pattern", "^.\\w$"}}, "\u4E2D\u00E9"), 1.0);
+  EXPECT_EQ(score({{"pattern", "^a.b$"}}, "a\xFF" "b"), 1.0) << "what is no UTF-8 counts as a replacement character";
+}
+
+TEST(RegexReward, TheAnswerFollowsTheLastThought) {
+  const Json answer = {{"pattern", "\\d+"}, {"mode", "full"}, {"part", "answer"}};
+  EXPECT_EQ(score(answer, "<think>5</think> x </think> 12 "), 1.0);
+  EXPECT_EQ(score(answer, "<think>5</think> none"), 0.0);
+  EXPECT_EQ(score(answer, "12"), 1.0) << "no thought at all";
+  EXPECT_EQ(score({{"pattern", "5"}}, "<think>5</think> none"), 1.0);
+}
+
+// Each would take years, or the square of a long completion, without limits. The test's own time is the bound.
+TEST(RegexReward, NothingHangs) {
+  const std::string as(200'000, 'a');
+  // [bc] and not b, which PCRE2 would look for first.
+  for (const char* pattern : {"(a+)+$", "(a|aa)+[bc]", "(a*)*[bc]", "a*[bc]", "a*?a*?a*?[bc]", "(?=(a+))\\1*[bc]", "^(.*a){20}[bc]", "(?R)?a(?R)?[bc]",
+                              "(a?){50}a{50}[bc]", "(?:a|(?1)[bc]|(a))*[bc]"})
+    EXPECT_EQ(score({{"pattern", pattern}}, as + "!"), 0.0) << pattern;
+  EXPECT_EQ(score({{"pattern", "a+!"}}, as + "!"), 1.0) << "and what is long and easy matches";
+  EXPECT_EQ(score({{"pattern", "(?s)^.*!$"}}, as + "!"), 1.0);
+}
+
+TEST(RegexReward, BadOptionsAreRefused) {
+  EXPECT_SAYS(refusal(Json::object()), "needs a 'pattern'");
+  EXPECT_SAYS(refusal({{"pattern", ""}}), "needs a 'pattern'");
+  EXPECT_SAYS(refusal({{"pattern", 5}}), "needs a 'pattern'");
+  EXPECT_SAYS(refusal({{"pattern", "(a"}}), "does not compile: missing closing parenthesis at byte 2");
+  EXPECT_SAYS(refusal({{"pattern", "\\C"}}), "does not compile");
+  EXPECT_SAYS(refusal({{"pattern", "\xFF"}}), "does not compile");
+  EXPECT_SAYS(refusal({{"pattern", std::string(51, '(') + std::string(51, ')')}}), "does not compile");
+  EXPECT_SAYS(refusal({{"pattern", std::string(20'000, 'a')}}), "a pattern of 20000 bytes; allowed are 16384");
+  EXPECT_SAYS(refusal({{"pattern", "a"}, {"mode", "match"}}), "allowed are search, full");
+  EXPECT_SAYS(refusal({{"pattern", "a"}, {"part", "thinking"}}), "allowed are all, answer");
+  EXPECT_SAYS(refusal({{"pattern", "a"}, {"patern", "b"}}), "patern");
+}
+
+}  // namespace
+}  // namespace cohort
