@@ -158,7 +158,10 @@ void drop_parts(Translator& t) {
 
 // Rows that do not fit are cut there, and refused here unless they are to be left out.
 void translate_sft(Translator& t) {
-  if (!t.sft) return;
+  if (!t.sft) {  // and of cohort rm, but that is another trainer's config
+    if (PeerEntry* length = t.take({"max_length"})) t.note(*length, "sft.max_length is a key of `cohort sft`");
+    return;
+  }
   if (PeerEntry* length = t.take({"max_length", "max_seq_length"})) {
     t.put("sft.max_length", length->text(), *length);
     t.note(*length, "examples are never cut: a longer one is refused, or left out with sft.filter_overlong");

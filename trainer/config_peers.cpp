@@ -186,7 +186,6 @@ const std::vector<PeerName>& peer_names() {
       {"eval_dataset", "data.eval", "one JSONL file, or a list with names"},
       {"val_max_samples", "data.max_eval_samples", "0: all"},
       {"shuffle_dataset", "data.shuffle", ""},
-      {"max_length", "sft.max_length", ""},
       {"max_seq_length", "sft.max_length", ""},
       {"packing", "", "cohort sft always packs examples, which changes no result"},
       {"assistant_only_loss", "", "the loss of cohort sft is always of the assistant's tokens alone"},

@@ -281,6 +281,7 @@ class RandomConfig {
       m.max_positions = between(2000, 4000);
     }
     if (config.data.task) {
+      config.data.columns = Json::object();  // of files alone
       config.data.train.clear();
       config.data.eval.clear();
     } else {
