@@ -134,20 +134,6 @@ constexpr int64_t kProgram = int64_t{16} << 20;
 
 }  // namespace
 
-uint64_t total_bytes(const std::vector<MemoryPiece>& pieces) {
-  uint64_t sum = 0;
-  for (const MemoryPiece& piece : pieces) sum += piece.bytes;
-  return sum;
-}
-
-std::string memory_table(const std::vector<MemoryPiece>& pieces) {
-  std::string text;
-  for (const MemoryPiece& piece : pieces) {
-    text += fmt::format("  {:<34}{:>10}\n", piece.name, human_bytes(piece.bytes));
-  }
-  return text + fmt::format("  {:<34}{:>10}\n", "together", human_bytes(total_bytes(pieces)));
-}
-
 std::vector<MemoryPiece> generation_memory(const ModelConfig& model, DType dtype, int64_t sequences,
                                            int64_t positions, int64_t batched_tokens) {
   const Sizes s(model, dtype);

@@ -319,6 +319,7 @@ class RandomConfig {
       config.run.device = "cpu";
       config.algorithm.ref_model_sync_steps = 0, config.algorithm.ref_model_mixup_alpha = AlgorithmSection{}.ref_model_mixup_alpha;
     }
+    if (config.run.device != "cpu" || config.rollout.load_balancing != "static") config.rollout.staleness = 0;
     config.data.now = coin() ? "" : "2026-01-31T09:05:07";
     config.trainer.logical_ranks = int64_t{1} << between(0, 12);
     config.rollout.min_completion_length = between(0, config.rollout.max_completion_length);
