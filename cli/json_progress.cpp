@@ -72,6 +72,17 @@ Json summary_json(const TrainSummary& summary) {
   return json;
 }
 
+Json summary_json(const RmSummary& summary) {
+  Json json = end_of(summary);
+  add(json, "eval_accuracy_before", summary.eval_accuracy_before);
+  add(json, "eval_accuracy_after", summary.eval_accuracy_after);
+  add(json, "eval_loss_before", summary.eval_loss_before);
+  add(json, "eval_loss_after", summary.eval_loss_after);
+  json["pairs"] = summary.examples;
+  json["filtered"] = summary.filtered;
+  return json;
+}
+
 Json summary_json(const SftSummary& summary) {
   Json json = end_of(summary);
   add(json, "eval_loss_before", summary.eval_loss_before);

@@ -32,5 +32,12 @@ class JsonProgress : public TrainObserver {
 // The last words of a run: {"event": "summary", "steps", "seconds", "run_dir", "final_model", "stopped_early", ...}.
 Json summary_json(const TrainSummary& summary);
 Json summary_json(const SftSummary& summary);
+Json summary_json(const RmSummary& summary);
+
+// As log.format has it.
+template <typename Summary>
+std::string summary_text(const Summary& summary, const std::string& format) {
+  return format == "json" ? dump_json(summary_json(summary)) + "\n" : summary_table(summary);
+}
 
 }  // namespace cohort

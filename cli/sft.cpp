@@ -1,33 +1,18 @@
 // cohort sft: trainer/sft.h, and its plan.
-#include <fmt/format.h>
-
-#include <algorithm>
-
-#include "cli/arguments.h"
-#include "cli/json_progress.h"
-#include "cli/plan_memory.h"
-#include "cli/progress.h"
-#include "cli/training.h"
-#include "core/text.h"
-#include "trainer/memory_plan.h"
 #include "trainer/sft.h"
+
+#include "cli/json_progress.h"
+#include "cli/training.h"
+#include "trainer/memory_plan.h"
 
 namespace cohort {
 namespace {
 
-int dry_run(const Config& config, Comm& comm) {
-  const ThreadPlan threads = choose_threads(config.run, comm);
-  if (comm.rank() != 0) return 0;
-  const ModelConfig model = planned_model(config);
-  const TrainingPlan plan{.model = model, .config = config, .ranks = comm.size(), .threads = threads.threads};
-  RunMemory memory{.step = sft_memory(plan), .checkpoint = checkpoint_memory(plan, {}), .finish = final_memory(plan)};
-  print_plan(config, memory, comm.size());
-  return 0;
-}
+int dry_run(const Config& config, Comm& comm) { return print_plan_of_rows(config, comm, sft_memory); }
 
 TrainingEnd run(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals, TrainObserver& observer, const Exec& ex) {
   const SftSummary summary = sft(config, comm, watchdog, signals, observer, ex);
-  return {config.log.format == "json" ? dump_json(summary_json(summary)) + "\n" : summary_table(summary), summary.stopped_early};
+  return {summary_text(summary, config.log.format), summary.stopped_early};
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ int dry_run(const Config& config, Comm& comm) {
 
 TrainingEnd run(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals, TrainObserver& observer, const Exec& ex) {
   const TrainSummary summary = train(config, comm, watchdog, signals, observer, ex);
-  return {config.log.format == "json" ? dump_json(summary_json(summary)) + "\n" : summary_table(summary), summary.stopped_early};
+  return {summary_text(summary, config.log.format), summary.stopped_early};
 }
 
 }  // namespace

@@ -69,6 +69,16 @@ void print_plan(const Config& config, const RunMemory& memory, int ranks) {
                human_bytes(static_cast<uint64_t>(on_gpu->total)));
 }
 
+int print_plan_of_rows(const Config& config, Comm& comm, std::vector<MemoryPiece> (*step_memory)(const TrainingPlan& plan)) {
+  const ThreadPlan threads = choose_threads(config.run, comm);
+  if (comm.rank() != 0) return 0;
+  const ModelConfig model = planned_model(config);
+  const TrainingPlan plan{.model = model, .config = config, .ranks = comm.size(), .threads = threads.threads};
+  RunMemory memory{.step = step_memory(plan), .checkpoint = checkpoint_memory(plan, {}), .finish = final_memory(plan)};
+  print_plan(config, memory, comm.size());
+  return 0;
+}
+
 Action add_training(CLI::App& app, const TrainingCommand& command) {
   auto o = std::make_shared<Options>();
   o->config.add_options(app);

@@ -1,4 +1,4 @@
-// What `cohort train` and `cohort sft` share: options, ranks, GPU, threads, watchdog, progress.
+// What `cohort train`, `cohort sft` and `cohort rm` share: options, ranks, GPU, threads, watchdog, progress.
 #pragma once
 
 #include <functional>
@@ -32,5 +32,7 @@ Action add_training(CLI::App& app, const TrainingCommand& command);
 
 // What a dry run says: the resolved config, and the memory of one of `ranks` ranks, as comments behind it; and of a GPU's.
 void print_plan(const Config& config, const RunMemory& memory, int ranks);
+// Of a command that learns from rows. Called by all ranks. Returns the exit code.
+int print_plan_of_rows(const Config& config, Comm& comm, std::vector<MemoryPiece> (*step_memory)(const TrainingPlan& plan));
 
 }  // namespace cohort

@@ -61,6 +61,10 @@ TEST_F(RmCommand, TheSameBitsForAnyRanksAndAcrossKillAndResume) {
   ASSERT_EQ(one.exit_code, 0) << one.err;
   for (const char* word : {"eval accuracy before", "eval accuracy after         100.0 %", "pairs                       23; 1 were too long", "steps                       12"})
     EXPECT_NE(one.out.find(word), std::string::npos) << word << " in " << one.out;
+  const Outcome json = rm({"run.name=json", "trainer.max_steps=1", "log.format=json", "--quiet"});
+  ASSERT_EQ(json.exit_code, 0) << json.err;
+  EXPECT_EQ(json.records().at(0)["event"], "summary") << json.out;
+  EXPECT_EQ(json.records().at(0)["pairs"], 23) << json.out;
   EXPECT_NE(one.err.find("accuracy 1.000"), std::string::npos) << one.err;
   const std::string expected = result("rm");
   for (const char* name : {"loss", "accuracy", "margin", "mean_reward", "min_reward", "max_reward", "grad_norm", "eval/accuracy", "eval/loss", "epoch"})
