@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <set>
 
 #include "core/check.h"
@@ -36,6 +37,7 @@ std::vector<Problem> both(const TaskData& data) {
 
 // What a problem and the same problem turned round have in common.
 std::string family(const std::string& task, const Problem& problem) {
+  if (task == "countdown") return problem.id;  // its numbers are sorted
   if (task.starts_with("reverse")) return std::min(problem.id, problem.columns["answer"].get<std::string>());
   const size_t plus = problem.id.find('+');
   const std::string a = problem.id.substr(0, plus), b = problem.id.substr(plus + 1);
@@ -55,7 +57,7 @@ bool disjoint(const std::set<std::string>& a, const std::set<std::string>& b) {
 }
 
 TEST(Tasks, Defaults) {
-  EXPECT_EQ(task_names(), (std::vector<std::string>{"addition", "reverse", "arithmetic", "reverse_text"}));
+  EXPECT_EQ(task_names(), (std::vector<std::string>{"addition", "reverse", "arithmetic", "reverse_text", "countdown"}));
   for (const std::string& name : task_names()) {
     const TaskData data = make_task({.name = name});
     EXPECT_GE(data.train.problems.size(), 4096u) << name;
@@ -100,6 +102,23 @@ TEST(Tasks, ReverseTextReversesWordsIntoTags) {
   }
 }
 
+TEST(Tasks, CountdownAsksForATargetThatItsNumbersReach) {
+  std::set<int> largest, targets;
+  for (const Problem& p : both(make_task({.name = "countdown", .seed = 3}))) {
+    std::vector<int> numbers = p.columns["numbers"];
+    const int target = p.columns["target"];
+    ASSERT_EQ(p.prompt, fmt::format("{}={}:", fmt::join(numbers, " "), target));
+    std::ranges::sort(numbers);
+    ASSERT_EQ(p.id, fmt::format("{} {}", fmt::join(numbers, " "), target));
+    ASSERT_TRUE(numbers.size() == 3 && numbers.front() >= 1 && numbers.back() <= 20 && target >= 10 && target <= 99) << p.id;
+    ASSERT_EQ(p.columns["answer"], p.solution);
+    largest.insert(numbers.back());
+    targets.insert(target);
+  }
+  EXPECT_EQ(*largest.rbegin(), 20);
+  EXPECT_EQ(targets.size(), 90u);
+}
+
 TEST(Tasks, ArithmeticAsksInWords) {
   const TaskData data = make_task({.name = "arithmetic", .seed = 3, .chat = true});
   for (const Problem& p : both(data)) {
@@ -135,13 +154,15 @@ TEST(Tasks, ChatIsTheSameProblemAsOneUserMessage) {
 TEST(Tasks, TheSolutionEarnsTheReward) {
   for (const std::string& name : task_names()) {
     const RewardSpec tagged{.name = "similarity", .options = {{"tag", "reversed_text"}}};
-    const RewardSet rewards(
-        std::vector<RewardSpec>{name == "reverse_text" ? tagged : RewardSpec{.name = name == "reverse" ? "exact" : "last_number"}});
+    const RewardSpec game{.name = "reasoning_gym", .options = {{"task", "countdown"}, {"extract", "completion"}}};
+    const RewardSpec plain{.name = name == "reverse" ? "exact" : "last_number"};
+    const RewardSet rewards(std::vector<RewardSpec>{name == "reverse_text" ? tagged : name == "countdown" ? game : plain});
     for (const Problem& p : both(make_task({.name = name, .train_size = 500}))) {
       ASSERT_EQ(rewards.score({.completion = p.solution, .columns = &p.columns}).total, 1.0)
           << p.id;
-      const std::string wrong = name == "reverse_text" ? p.columns["answer"].get<std::string>() : p.solution + "1";
-      ASSERT_EQ(rewards.score({.completion = wrong, .columns = &p.columns}).total, 0.0)
+      const double least = name == "countdown" ? 0.05 : 0.0;  // for an expression with another value
+      const std::string wrong = name == "reverse_text" ? p.columns["answer"].get<std::string>() : p.solution + (name == "countdown" ? "*1" : "1");
+      ASSERT_EQ(rewards.score({.completion = wrong, .columns = &p.columns}).total, least)
           << p.id;
     }
   }
@@ -196,7 +217,8 @@ int64_t number_after(const std::string& message, const std::string& words) {
 
 TEST(Tasks, SizesBeyondTheTaskNameTheMaximumAndTheMaximumWorks) {
   for (const std::string& name : task_names()) {
-    const int64_t all = name == "addition" ? 90 * 90 : name == "arithmetic" ? 99 * 99 : 20000;
+    const std::map<std::string, int64_t> sizes = {{"addition", 90 * 90}, {"arithmetic", 99 * 99}, {"countdown", 12166}};
+    const int64_t all = sizes.contains(name) ? sizes.at(name) : 20000;
     const std::string eval_message = refusal({.name = name, .eval_size = all});
     expect_words(eval_message, {"data.task.eval_size is " + std::to_string(all), name});
     EXPECT_EQ(number_after(eval_message, "has at most "), all / 2) << eval_message;
@@ -224,9 +246,9 @@ TEST(Tasks, SizesBeyondTheTaskNameTheMaximumAndTheMaximumWorks) {
 
 TEST(Tasks, UnknownNamesAreAnsweredWithTheNearest) {
   expect_words(refusal({.name = "adition"}), {"unknown task 'adition'; did you mean 'addition'?",
-                                              "addition, reverse, arithmetic, reverse_text"});
+                                              "addition, reverse, arithmetic, reverse_text, countdown"});
   const std::string far = refusal({.name = "chess"});
-  expect_words(far, {"unknown task 'chess'; allowed are addition, reverse, arithmetic, reverse_text"});
+  expect_words(far, {"unknown task 'chess'; allowed are addition, reverse, arithmetic, reverse_text, countdown"});
 }
 
 // Both sides draw from the whole task: no operand or letter is missing from training.
