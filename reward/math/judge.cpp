@@ -8,6 +8,7 @@
 
 #include "reward/math/extract.h"
 #include "reward/math/parser.h"
+#include "reward/math/remark.h"
 #include "reward/math/words.h"
 #include "reward/options.h"
 
@@ -72,7 +73,9 @@ class Check {
     }
     label_ = read_label(text_);
     if (label_ && label_->rest.empty()) return;
-    const std::string_view value = label_ ? std::string_view(label_->rest) : text_;
+    const std::string_view value = label_     ? std::string_view(label_->rest)
+                                   : formula_ ? text_
+                                              : without_remark(text_, options.compare, seed_of(text_));
     Parsed parsed = parse_answer(value, gold_commas(value));
     if (parsed.ok())
       gold_ = std::move(parsed.expr);
@@ -89,6 +92,9 @@ class Check {
     const std::string from = fmt::format("the answer {} ({})", shown(text), where);
     if (text.empty()) return {0.0, fmt::format("the answer ({}) is empty", where)};
     if (same_text(text, text_)) return {1.0, from + " is the gold's text"};
+    // In a formula a space means nothing, and 2 (1 + 1) is a product.
+    const std::string_view plain = formula ? text : without_remark(text, options_.compare, seed_of(text_));
+    if (plain.size() < text.size()) return judge(plain, where, formula);
     const std::optional<Label> label = read_label(text);
     if (label_) {
       if (label && label->letter == label_->letter && (label->rest.empty() || label_->rest.empty()))
