@@ -8,6 +8,7 @@
 
 #include "reward/math/extract.h"
 #include "reward/math/parser.h"
+#include "reward/math/readings.h"
 #include "reward/math/remark.h"
 #include "reward/math/words.h"
 #include "reward/options.h"
@@ -77,7 +78,9 @@ class Check {
                                    : formula_ ? text_
                                               : without_remark(text_, options.compare, seed_of(text_));
     Parsed parsed = parse_answer(value, gold_commas(value));
-    if (parsed.ok())
+    if (!time_of_day(value).empty())
+      gold_ = words(value);
+    else if (parsed.ok())
       gold_ = std::move(parsed.expr);
     else if (is_words(value))
       gold_ = words(value);
@@ -124,8 +127,11 @@ class Check {
       const std::string said = normal_words(text);
       if (!said.empty() && said == normal_words(gold->name)) return {1.0, from + " says the gold's words"};
     }
+    if (const std::string time = time_of_day(text_); !time.empty())
+      return time == time_of_day(text) ? Verdict{1.0, from + " is the gold's time"} : Verdict{0.0, from + " is not the time " + time};
     const Parsed parsed = parse_answer(text);
-    if (!parsed.ok() && !parsed.ambiguous_commas) return {0.0, from + " cannot be read: " + parsed.error};
+    const std::vector<std::string> readings = other_readings(text, text_);
+    if (!parsed.ok() && !parsed.ambiguous_commas && readings.empty()) return {0.0, from + " cannot be read: " + parsed.error};
     Truth truth = Truth::kNo;
     if (parsed.ok()) truth = equal(*gold, parsed.expr, formula);
     if (truth != Truth::kYes && parsed.ambiguous_commas) {
@@ -133,6 +139,10 @@ class Check {
         Parsed other = parse_answer(text, commas);
         if (other.ok() && equal(*gold, other.expr, formula) == Truth::kYes) truth = Truth::kYes;
       }
+    }
+    for (const std::string& reading : readings) {
+      const Parsed other = truth != Truth::kYes ? parse_answer(reading) : Parsed{.error = "not needed"};
+      if (other.ok() && equal(*gold, other.expr, formula) == Truth::kYes) truth = Truth::kYes;
     }
     if (truth == Truth::kYes) return {1.0, from + " equals the gold " + to_text(*gold)};
     const std::string read = parsed.ok() ? fmt::format(", read as {},", to_text(parsed.expr)) : "";

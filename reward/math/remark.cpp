@@ -21,6 +21,11 @@ struct Parts {
 // The brackets that the text ends with, and what stands before them.
 std::optional<Parts> parts_of(std::string_view text) {
   if (text.size() > kMaxAnswerBytes || text.size() < 4) return std::nullopt;
+  if (const size_t words = text.find("\\text{"); words != std::string_view::npos && words > 0 && (text.ends_with(')') || text.ends_with(")}"))) {
+    // 32 \text{ (since } 30 + 2 = 32)
+    const std::string_view inside = trim(text.substr(words + 6));
+    if (inside.starts_with('(') && inside.size() > 1 && is_letter(trim(inside.substr(1)).front())) return Parts{trim(text.substr(0, words)), "\\"};
+  }
   const char close = text.back(), open = close == ')' ? '(' : '[';
   if ((close != ')' && close != ']') || text[text.size() - 2] == '\\' || text.ends_with("\\right)") || text.ends_with("\\right]")) return std::nullopt;
   int depth = 0;
@@ -66,7 +71,7 @@ bool is_remark(std::string_view text, const Parts& parts, const CompareOptions& 
     return letter || same_value(value.expr, remark.expr, options, seed);
   }
   if (remark.ok() && same_value(value.expr, remark.expr, options, seed)) return true;  // "5 (five)"
-  return !again && !parse_answer(text).ok();
+  return !again && (remark.ok() || !parse_answer(text).ok());
 }
 
 }  // namespace
