@@ -48,12 +48,31 @@ bool is_known(const Json& schema) {
 void check_laws(const Json& value, const Json& schema, bool fits) {
   // So small that no budget ends.
   if (schema.dump().size() * value.dump().size() > 100'000) return;
-  if (fits_schema(value, schema) != fits || fits_schema(value, {{"anyOf", {schema}}}) != fits) std::abort();
-  if (!fits_schema(value, {{"anyOf", {schema, true}}}) || fits_schema(value, false)) std::abort();
-  if (!fits_schema(value, {{"const", value}}) || !fits_schema(value, {{"enum", {schema, value}}})) std::abort();
-  if (fits_schema({value}, {{"items", schema}}) != fits) std::abort();
-  if (fits_schema({{"x", value}}, {{"properties", {{"x", schema}}}}) != fits) std::abort();
-  if (fits_schema({{"x", value}}, {{"properties", {{"y", false}}}, {"additionalProperties", schema}}) != fits) std::abort();
+  // Braces would take an array of one for its element, and one of pairs for an object.
+  const auto list = [](std::initializer_list<Json> items) {
+    Json array = Json::array();
+    for (const Json& item : items) array.push_back(item);
+    return array;
+  };
+  const auto with = [](const char* key, const Json& member) {
+    Json object = Json::object();
+    object[key] = member;
+    return object;
+  };
+  const auto must = [](bool law) {
+    if (!law) std::abort();
+  };
+  must(fits_schema(value, schema) == fits);
+  must(fits_schema(value, with("anyOf", list({schema}))) == fits);
+  must(fits_schema(value, with("anyOf", list({schema, true}))));
+  must(!fits_schema(value, false));
+  must(fits_schema(value, with("const", value)));
+  must(fits_schema(value, with("enum", list({schema, value}))));
+  must(fits_schema(list({value}), with("items", schema)) == fits);
+  must(fits_schema(with("x", value), with("properties", with("x", schema))) == fits);
+  Json others = with("properties", with("y", false));
+  others["additionalProperties"] = schema;
+  must(fits_schema(with("x", value), others) == fits);
 }
 
 }  // namespace
