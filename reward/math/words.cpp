@@ -81,18 +81,21 @@ bool strip(std::string_view& text, std::string_view open, std::string_view close
 // Is what stands behind a choice another one, "or (B)", ", C" or "(B)"? Then no choice was made.
 bool chooses_again(std::string_view rest) {
   bool joined = false;
-  for (const std::string_view joint : {"\\text{", ",", ";", "/", "&", "or ", "and "}) {
+  for (const std::string_view joint : {"\\text{", ",", ";", "/", "&", "or", "and", "}", "\\text{"}) {
     rest = trim(rest);
     if (!rest.starts_with(joint)) continue;
     rest = trim(rest.substr(joint.size()));
-    joined = joined || joint != "\\text{";
+    joined = joined || (joint != "\\text{" && joint != "}");
   }
-  if (rest.starts_with('}')) rest = trim(rest.substr(1));
   const bool bracket = rest.starts_with('(');
   if (bracket) rest = trim(rest.substr(1));
   if (rest.empty() || rest[0] < 'A' || rest[0] > 'J') return false;
   rest = trim(rest.substr(1));
-  return bracket ? rest.starts_with(')') : joined && (rest.empty() || !is_alnum(rest[0]));
+  if (bracket) return rest.starts_with(')');
+  if (joined) return rest.empty() || !is_alnum(rest[0]);
+  if (!rest.starts_with('.') && !rest.starts_with(')')) return false;
+  rest = trim(rest.substr(1));  // "B. C.", but not "E. coli"
+  return rest.empty() || (rest.size() > 1 && rest[0] >= 'A' && rest[0] <= 'J' && (rest[1] == '.' || rest[1] == ')'));
 }
 
 }  // namespace

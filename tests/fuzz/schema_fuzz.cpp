@@ -91,8 +91,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   if (score != 0.0 && score != 1.0) std::abort();
   if (const std::optional<Json> value = read(completion)) {
-    if (fits_schema(*value, *schema) != (score == 1.0)) std::abort();
-    check_laws(*value, *schema, score == 1.0);
+    const bool fits = fits_schema(*value, *schema), whole = completion.find("</think>") == completion.npos;
+    if (whole && fits != (score == 1.0)) std::abort();
+    check_laws(*value, *schema, fits);
   }
   return 0;
 }

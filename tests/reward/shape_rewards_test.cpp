@@ -178,6 +178,7 @@ TEST(JsonReward, ValuesAreComparedAsWhatTheyAre) {
   EXPECT_EQ(fits(R"({"const": true})", "1"), 0.0);
   EXPECT_EQ(fits(R"({"const": {"a": 1, "b": [2]}})", R"({"b": [2], "a": 1})"), 1.0);
   EXPECT_EQ(fits(R"({"const": {"a": 1, "b": 2}})", R"({"a": 1, "c": 2})"), 0.0);
+  EXPECT_EQ(fits("true", std::string("5\0 and more", 11)), 0.0) << "a NUL character ends nothing";
   std::string many = "[0";
   for (int i = 0; i < 300'000; ++i) many += ",0";
   EXPECT_EQ(fits(R"({"items": {"anyOf": [{"const": 1}, {"const": 2}, {"type": "integer"}]}})", many + "]"), 0.0);
