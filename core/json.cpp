@@ -142,6 +142,8 @@ void check_finite(const Json& value, std::string_view name) {
 }  // namespace
 
 Json parse_json(std::string_view text, std::string_view where, int max_depth) {
+  // Which the library takes for the end, whatever follows.
+  if (const size_t zero = text.find('\0'); zero != text.npos) fail(ExitCode::kInput, "{}: invalid JSON at byte {}: a NUL character", where, zero + 1);
   StrictReader reader(where, max_depth);
   Json::sax_parse(text.begin(), text.end(), &reader, nlohmann::detail::input_format_t::json, /*strict=*/true);
   return reader.take();

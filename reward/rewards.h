@@ -69,7 +69,7 @@ std::unique_ptr<Reward> make_repetition(const RewardSpec& spec);
 std::unique_ptr<Reward> make_keywords(const RewardSpec& spec);
 
 // 1 when the completion, white space at its ends aside, matches a regular expression (PCRE2), else 0; 0 too when the match takes
-// more than 10 million steps. Options: pattern, mode (search: anywhere, full: all of it; default search), part (all, or answer:
+// more than a million steps. Options: pattern, mode (search: anywhere, full: all of it; default search), part (all, or answer:
 // what follows the last </think>; default all), case (sensitive or insensitive; default sensitive).
 std::unique_ptr<Reward> make_regex(const RewardSpec& spec);
 

@@ -27,7 +27,7 @@ cmake -S . -B build-fuzz -G Ninja --log-level=WARNING -DCMAKE_BUILD_TYPE=RelWith
 # The libraries that a target needs, in the order of linking.
 libraries_of() {
   case $1 in
-    math | math_parser | task | answers | code) echo reward core ;;
+    math | math_parser | task | answers | code | schema | regex | shape) echo reward core ;;
     template) echo text core ;;
     *) echo model ops text formats reward core ;;
   esac

@@ -19,6 +19,7 @@ namespace {
 struct CaseVerdict {
   CodeOutcome outcome = CodeOutcome::not_judged;
   std::string why;
+  double seconds = 0;  // for which the program ran
 };
 
 // The last line of what the program said, for people.
@@ -74,17 +75,14 @@ CaseVerdict run_io(const SandboxProgram& runnable, const CodeCase& test, const G
   if (!result.error.empty()) return {CodeOutcome::infra_error, result.error};
   // The exit code says nothing: a program may be right and then fall over, as judges have it, or say 0 and be wrong.
   const bool ended = result.program.end == SandboxEnd::exited || result.program.end == SandboxEnd::signalled;
-  if (ended && same_output(result.program.out, test.output, options.compare, options.tolerance))
-    return {CodeOutcome::pass, ""};
-  return not_passed(result.program, "another output than expected");
+  CaseVerdict verdict{CodeOutcome::pass, ""};
+  if (!ended || !same_output(result.program.out, test.output, options.compare, options.tolerance))
+    verdict = not_passed(result.program, "another output than expected");
+  verdict.seconds = result.program.seconds;
+  return verdict;
 }
 
-CaseVerdict run_python(const std::string& program, const CodeCase& test, const GraderOptions& options,
-                       SandboxPool& pool, Clock::time_point deadline) {
-  const std::string nonce = make_nonce();
-  const SandboxResult result =
-      pool.run(python_request(program, test, options.language, options.limits, options.tolerance, nonce), deadline);
-  if (!result.error.empty()) return {CodeOutcome::infra_error, result.error};
+CaseVerdict read_python(const SandboxResult& result, const std::string& nonce) {
   const PythonReport report = read_python_report(result.checker->report, nonce);
   switch (report.verdict) {
     case PythonReport::Verdict::pass:
@@ -111,6 +109,17 @@ CaseVerdict run_python(const std::string& program, const CodeCase& test, const G
   CaseVerdict verdict = not_passed(result.program, "no verdict was reached");
   if (verdict.outcome == CodeOutcome::fail && result.checker->end == SandboxEnd::timeout)
     verdict.outcome = CodeOutcome::timeout;
+  return verdict;
+}
+
+CaseVerdict run_python(const std::string& program, const CodeCase& test, const GraderOptions& options,
+                       SandboxPool& pool, Clock::time_point deadline) {
+  const std::string nonce = make_nonce();
+  const SandboxResult result =
+      pool.run(python_request(program, test, options.language, options.limits, options.tolerance, nonce), deadline);
+  if (!result.error.empty()) return {CodeOutcome::infra_error, result.error};
+  CaseVerdict verdict = read_python(result, nonce);
+  verdict.seconds = result.program.seconds;
   return verdict;
 }
 
@@ -168,6 +177,27 @@ bool near(std::string_view found, std::string_view expected, double tolerance) {
   return std::isfinite(a) && std::isfinite(b) && std::abs(a - b) <= tolerance * std::max(1.0, std::abs(b));
 }
 
+constexpr const char* kLate = "the completion's deadline came before its turn";
+
+// A deadline that came because of the program is no reason to leave it out: it could be had by sleeping a little less than a case may.
+void charge_for_deadline(std::vector<CaseVerdict>& verdicts, double seconds_of_case, double seconds_of_all) {
+  double ran = 0;
+  for (const CaseVerdict& one : verdicts) ran += one.seconds;
+  if (ran < seconds_of_case || ran < 0.5 * seconds_of_all) return;
+  for (CaseVerdict& one : verdicts)
+    if (one.outcome == CodeOutcome::infra_error)
+      one = {CodeOutcome::timeout, fmt::format("not judged by the completion's deadline: the cases before it took {:.1f} s", ran)};
+}
+
+// What came of cases behind the last timeout that is tried does not count: whether they were begun depends on the workers.
+void charge_for_timeouts(std::vector<CaseVerdict>& verdicts) {
+  int64_t timeouts = 0;
+  for (CaseVerdict& one : verdicts) {
+    if (timeouts >= kMaxTimeouts) one = {CodeOutcome::timeout, "not run: cases before it did not end within their time"};
+    timeouts += one.outcome == CodeOutcome::timeout;
+  }
+}
+
 }  // namespace
 
 const char* code_outcome_name(CodeOutcome outcome) {
@@ -206,16 +236,22 @@ CodeVerdict grade(const std::string& program, const std::vector<CodeCase>& cases
     return verdict;
   }
   std::vector<CaseVerdict> verdicts(cases.size());
+  const Clock::time_point begin = Clock::now();
   std::atomic<size_t> next = 0;
   std::atomic<bool> failed = false;
+  std::atomic<int64_t> timeouts = 0;
   const auto work = [&] {
     // Cases are taken in order: when one fails, all before it were taken and end, so the first failure is always the
-    // same.
-    for (size_t i; !(options.stop_at_failure && failed) && (i = next++) < cases.size();) {
+    // same. So are the first timeouts.
+    for (size_t i; !(options.stop_at_failure && failed) && timeouts < kMaxTimeouts && (i = next++) < cases.size();) {
       const CodeCase& test = cases[i];
-      verdicts[i] = test.kind == CodeCase::Kind::io ? run_io(runnable, test, options, pool, deadline)
-                                                    : run_python(program, test, options, pool, deadline);
+      if (Clock::now() >= deadline)
+        verdicts[i] = {CodeOutcome::infra_error, kLate};
+      else
+        verdicts[i] = test.kind == CodeCase::Kind::io ? run_io(runnable, test, options, pool, deadline)
+                                                      : run_python(program, test, options, pool, deadline);
       if (verdicts[i].outcome != CodeOutcome::pass) failed = true;
+      if (verdicts[i].outcome == CodeOutcome::timeout) ++timeouts;
     }
   };
   {
@@ -225,6 +261,8 @@ CodeVerdict grade(const std::string& program, const std::vector<CodeCase>& cases
     for (size_t t = 1; t < std::min(cases.size(), most); ++t) threads.emplace_back(work);
     work();
   }
+  if (Clock::now() >= deadline) charge_for_deadline(verdicts, options.limits.seconds, seconds_since(begin));
+  charge_for_timeouts(verdicts);
   for (size_t i = 0; i < cases.size(); ++i) {
     const CaseVerdict& one = verdicts[i];
     if (one.outcome == CodeOutcome::pass) {

@@ -38,6 +38,10 @@ enum class CompareOutput {
   tokens,  // white space aside; with a tolerance also numbers that are near
 };
 
+// So many cases of a program that does not end in time are tried; the rest counts as such. Where each case is for its own time at most, all of them
+// together could be for longer than anybody waits.
+constexpr int64_t kMaxTimeouts = 3;
+
 struct GraderOptions {
   Language language;
   SandboxLimits limits, compile_limits;
@@ -48,7 +52,8 @@ struct GraderOptions {
 
 // Pure in its arguments but for what the program itself reads of clocks and random numbers, and for programs near a
 // limit. Cases run on all workers of the pool that are idle, at a time. An infra_error of any case that counts makes the
-// verdict infra_error; so does `deadline`, when it passes before the end.
+// verdict infra_error. So does `deadline`, when it passes before the end; but where the program itself took that time (one case's, and at least
+// half of all), the cases that were not judged are timeouts.
 CodeVerdict grade(const std::string& program, const std::vector<CodeCase>& cases, const GraderOptions& options,
                   SandboxPool& pool, Clock::time_point deadline = Clock::time_point::max());
 

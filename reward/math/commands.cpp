@@ -53,7 +53,11 @@ constexpr std::string_view kSkipped[] = {",",           ";",
                                          ")",           "bf",
                                          "it",          "rm",
                                          "mathord",     "mathnormal",
-                                         "underline"};
+                                         "underline",   "tiny",
+                                         "small",       "normalsize",
+                                         "large",       "Large",
+                                         "LARGE",       "huge",
+                                         "Huge"};
 
 std::vector<Meaning> make_commands() {
   std::vector<Meaning> table = {
@@ -274,6 +278,7 @@ std::vector<Meaning> make_signs() {
       {"\u20AC", Use::kToken, kCurrency, "euro"},
       {"\u00A3", Use::kToken, kCurrency, "pound"},
       {"\u00A5", Use::kToken, kCurrency, "yen"},
+      {"\u00A2", Use::kToken, kCurrency, "cent"},
       {"\u20B9", Use::kToken, kCurrency, "rupee"},
       {"\u03B8", Use::kToken, kSymbol, "theta"},
       {"\u03B1", Use::kToken, kSymbol, "alpha"},

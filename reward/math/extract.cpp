@@ -133,11 +133,19 @@ std::optional<Found> marked(std::string_view text) {
   return box ? box : hash;
 }
 
-std::optional<Extracted> phrase(std::string_view text) {
+// `denied`: behind where the last phrase says what the answer is not, which then is not looked at by other rules; 0: it does not.
+std::optional<Extracted> phrase(std::string_view text, size_t& denied) {
   size_t before = text.size();
+  denied = 0;
   for (int i = 0; i < kMaxTries; ++i) {
-    const std::optional<size_t> at = after_phrase(text, before);
+    bool denies = false;
+    const std::optional<size_t> at = after_phrase(text, before, denies);
     if (!at) return std::nullopt;
+    if (denies) {
+      const std::string_view sentence = text.substr(*at, sentence_end(text.substr(*at)));
+      denied = *at + std::min({sentence.size(), sentence.find(';'), sentence.find(", ")});
+      return std::nullopt;
+    }
     const std::string_view said = text.substr(*at, kMaxAnswerBytes);
     std::string answer = statement(said);
     if (!answer.empty()) return Extracted{std::move(answer), Source::kPhrase, states_formula(said)};
@@ -172,15 +180,17 @@ const char* source_name(Source source) {
 Extracted extract_answer(std::string_view completion, bool flexible) {
   const size_t think = completion.rfind("</think>");
   std::string_view text = think == std::string_view::npos ? completion : completion.substr(think + 8);
+  size_t denied = 0;
   if (const std::optional<std::string_view> inner = tags(text)) {
     if (std::optional<Found> found = marked(*inner)) return found->answer;
     const std::string_view whole = strip_wrapping(*inner);
-    if (std::optional<Extracted> found = phrase(*inner)) return *found;
+    if (std::optional<Extracted> found = phrase(*inner, denied)) return *found;
     return {std::string(whole.substr(0, kMaxAnswerBytes)), Source::kTags};
   }
   if (std::optional<Found> found = marked(text)) return found->answer;
-  if (std::optional<Extracted> found = phrase(text)) return *found;
+  if (std::optional<Extracted> found = phrase(text, denied)) return *found;
   if (!flexible) return {};
+  text.remove_prefix(denied);
   if (text.size() > kMaxTail) text.remove_prefix(text.size() - kMaxTail);
   return last_statement(text);
 }

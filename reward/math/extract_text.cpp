@@ -67,27 +67,10 @@ std::optional<Formula> formula_at(std::string_view text, size_t at) {
   return std::nullopt;
 }
 
-// Where the sentence at the front of `text` ends.
-size_t sentence_end(std::string_view text) {
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\n') return i;
-    if (text.substr(i).starts_with("...")) {
-      while (i + 1 < text.size() && text[i + 1] == '.') ++i;
-      continue;
-    }
-    if (text[i] == '.' && (i + 1 == text.size() || text[i + 1] == '.' || is_space(text[i + 1]) || text[i + 1] == '*' ||
-                           text[i + 1] == '<')) {
-      return i;
-    }
-    if (text.substr(i).starts_with("\u3002")) return i;
-  }
-  return text.size();
-}
-
 // Words that begin a remark behind the answer.
 size_t remark_begin(std::string_view text) {
-  static constexpr std::array<std::string_view, 22> kRemarks = {
-      "because", "since", "so",     "as",  "which", "where", "when",  "for",  "after",     "if",       "that",
+  static constexpr std::array<std::string_view, 24> kRemarks = {
+      "i.e", "namely", "because", "since", "so",     "as",  "which", "where", "when",  "for",  "after",     "if",       "that",
       "but",     "by",    "rather", "not", "using", "given", "hence", "thus", "therefore", "assuming", "with"};
   for (size_t i = 1; i < text.size(); ++i) {
     if (!is_letter(text[i]) || is_letter(text[i - 1]) || text[i - 1] == '\\') continue;
@@ -145,9 +128,58 @@ std::optional<Run> last_number(std::string_view text) {
   return Run{begin, end};
 }
 
+// "Let the answer be N", and no more.
+bool is_supposed(std::string_view text, size_t phrase) {
+  const std::string_view lead = trim(text.substr(phrase > 24 ? phrase - 24 : 0, std::min<size_t>(phrase, 24)));
+  for (const std::string_view word : {"let the", "let our", "let", "suppose the", "assume the", "call the", "denote the"})
+    if (lead.size() >= word.size() && word_at(lead, lead.size() - word.size(), word)) return true;
+  return false;
+}
+
+// Is there a "not" in the words between "answer" and what it is said to be?
+bool denies(std::string_view words) {
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (i > 0 && is_letter(words[i - 1]) && words[i] != 'n') continue;
+    for (const std::string_view word : {"not", "never", "cannot", "n't", "n\u2019t"})
+      if (word_at(words, i, word) && (i + word.size() == words.size() || !is_letter(words[i + word.size()]))) return true;
+  }
+  return false;
+}
+
+// Behind words that stress what follows: "simply", "therefore".
+std::string_view without_stress(std::string_view text) {
+  static constexpr std::array<std::string_view, 14> kStress = {"therefore", "thus", "hence", "simply",    "just",    "exactly", "precisely",
+                                                               "clearly",   "then", "indeed", "obviously", "only", "equal to", "given by"};
+  for (int i = 0; i < 4; ++i) {
+    const auto* const word = std::ranges::find_if(kStress, [&](auto w) { return word_at(text, 0, w) && text.size() > w.size() && !is_letter(text[w.size()]); });
+    if (word == kStress.end()) break;
+    text.remove_prefix(word->size());
+    while (!text.empty() && (text[0] == ',' || text[0] == ':')) text.remove_prefix(1);
+    text.remove_prefix(std::min(skip_opening(text, 0), text.size()));
+  }
+  return text;
+}
+
 }  // namespace
 
-std::optional<size_t> after_phrase(std::string_view text, size_t& before) {
+// Where the sentence at the front of `text` ends.
+size_t sentence_end(std::string_view text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\n') return i;
+    if (text.substr(i).starts_with("...")) {
+      while (i + 1 < text.size() && text[i + 1] == '.') ++i;
+      continue;
+    }
+    if (text[i] == '.' && (i + 1 == text.size() || text[i + 1] == '.' || is_space(text[i + 1]) || text[i + 1] == '*' ||
+                           text[i + 1] == '<')) {
+      return i;
+    }
+    if (text.substr(i).starts_with("\u3002")) return i;
+  }
+  return text.size();
+}
+
+std::optional<size_t> after_phrase(std::string_view text, size_t& before, bool& denied) {
   static constexpr std::array<std::string_view, 3> kPhrases = {"answer", "correct option", "correct choice"};
   static constexpr std::string_view kChinese = "\u7B54\u6848";
   while (before > 0) {
@@ -162,17 +194,18 @@ std::optional<size_t> after_phrase(std::string_view text, size_t& before) {
     const auto* const word = std::ranges::find_if(kPhrases, [&](auto w) { return word_at(text, before, w); });
     if (word == kPhrases.end()) continue;
     if (before > 0 && (is_letter(text[before - 1]) || text[before - 1] == '<' || text[before - 1] == '/')) continue;
+    if (is_supposed(text, before)) continue;
     // "is", "are", "be", ':' or '=' on the same line, in the same sentence, soon after.
     const std::string_view rest = text.substr(before + word->size(), 80);
     for (size_t i = 0; i < rest.size() && rest[i] != '\n' && rest[i] != '.' && rest[i] != ';'; ++i) {
       if (rest[i] == ':' || rest[i] == '=') return skip_opening(text, before + word->size() + i + 1);
       if (i == 0 || is_letter(rest[i - 1])) continue;
-      for (const std::string_view verb : {"is", "are", "be", "equals", "was"}) {
+      for (const std::string_view verb : {"is", "are", "be", "equals", "was", "isn't", "aren't", "wasn't"}) {
         const size_t end = i + verb.size();
-        if (word_at(rest, i, verb) && end < rest.size() && !is_letter(rest[end])) {
-          const size_t at = skip_opening(text, before + word->size() + end);
-          return at;
-        }
+        if (!word_at(rest, i, verb) || end >= rest.size() || is_letter(rest[end]) || rest[end] == '\'') continue;
+        const size_t at = skip_opening(text, before + word->size() + end);
+        denied = denies(rest.substr(0, end)) || (word_at(text, at, "not") && (at + 3 == text.size() || !is_letter(text[at + 3])));
+        return at;
       }
     }
   }
@@ -180,7 +213,7 @@ std::optional<size_t> after_phrase(std::string_view text, size_t& before) {
 }
 
 std::string statement(std::string_view text) {
-  text = text.substr(std::min(skip_opening(text, 0), text.size()));
+  text = without_stress(text.substr(std::min(skip_opening(text, 0), text.size())));
   std::string formulas;
   size_t at = 0;
   for (int i = 0; i < 8; ++i) {
@@ -205,20 +238,23 @@ std::string statement(std::string_view text) {
   }
   if (!formulas.empty()) return formulas;
   std::string_view sentence = text.substr(0, sentence_end(text));
+  // "32** and more": what stood in bold. "2**3" is a power.
+  if (const size_t bold = sentence.find("**"); bold != npos && bold > 0 && (bold + 2 == sentence.size() || is_space(sentence[bold + 2])))
+    if (const std::string_view front = strip_wrapping(sentence.substr(0, bold)); !front.empty() && parse_answer(front).ok()) return std::string(front);
   const std::string_view all = strip_wrapping(sentence);
   if (all.find('$') == npos || all.starts_with('$') || all.starts_with("-$")) {
     if (parse_answer(all).ok() && remark_begin(all) == all.size()) return std::string(all);
     const std::string_view front = strip_wrapping(all.substr(0, remark_begin(all)));
     if (!front.empty() && (parse_answer(front).ok() || all.find_first_of("$\\") == npos)) return std::string(front);
   }
-  for (size_t i = 0; i < sentence.size(); ++i)  // "clearly $5$"
+  for (size_t i = 0; i < sentence.size() && !is_digit(sentence[i]); ++i)  // "clearly $5$", but not "1.41, about $\\sqrt2$"
     if (sentence[i] == '$' || sentence[i] == '\\')
       if (const std::optional<Formula> formula = formula_at(sentence, i)) return std::string(formula->inner);
   return std::string(strip_wrapping(all));
 }
 
 bool states_formula(std::string_view text) {
-  return formula_at(text, std::min(skip_opening(text, 0), text.size())).has_value();
+  return formula_at(without_stress(text.substr(std::min(skip_opening(text, 0), text.size()))), 0).has_value();
 }
 
 Extracted last_statement(std::string_view text) {

@@ -9,8 +9,12 @@
 
 namespace cohort::math {
 
-// Behind the last "answer is", "answer:", "answer =" that begins before `before`, which moves to where it begins.
-std::optional<size_t> after_phrase(std::string_view text, size_t& before);
+// Behind the last "answer is", "answer:", "answer =" that begins before `before`, which moves to where it begins. Not behind "let the answer
+// be". `denied`: it says what the answer is not ("is not", "cannot be").
+std::optional<size_t> after_phrase(std::string_view text, size_t& before, bool& denied);
+
+// Where the sentence at the front of `text` ends.
+size_t sentence_end(std::string_view text);
 
 // What the text states at its beginning: its formulas if it begins with one ("$x = 1$ and $x = 2$"), else the words up
 // to the end of the sentence or to a word that begins a remark ("because"). "" when there is nothing.

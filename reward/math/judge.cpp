@@ -8,6 +8,8 @@
 
 #include "reward/math/extract.h"
 #include "reward/math/parser.h"
+#include "reward/math/readings.h"
+#include "reward/math/remark.h"
 #include "reward/math/words.h"
 #include "reward/options.h"
 
@@ -72,9 +74,13 @@ class Check {
     }
     label_ = read_label(text_);
     if (label_ && label_->rest.empty()) return;
-    const std::string_view value = label_ ? std::string_view(label_->rest) : text_;
+    const std::string_view value = label_     ? std::string_view(label_->rest)
+                                   : formula_ ? text_
+                                              : without_remark(text_, options.compare, seed_of(text_));
     Parsed parsed = parse_answer(value, gold_commas(value));
-    if (parsed.ok())
+    if (!time_of_day(value).empty())
+      gold_ = words(value);
+    else if (parsed.ok())
       gold_ = std::move(parsed.expr);
     else if (is_words(value))
       gold_ = words(value);
@@ -89,6 +95,9 @@ class Check {
     const std::string from = fmt::format("the answer {} ({})", shown(text), where);
     if (text.empty()) return {0.0, fmt::format("the answer ({}) is empty", where)};
     if (same_text(text, text_)) return {1.0, from + " is the gold's text"};
+    // In a formula a space means nothing, and 2 (1 + 1) is a product.
+    const std::string_view plain = formula ? text : without_remark(text, options_.compare, seed_of(text_));
+    if (plain.size() < text.size()) return judge(plain, where, formula);
     const std::optional<Label> label = read_label(text);
     if (label_) {
       if (label && label->letter == label_->letter && (label->rest.empty() || label_->rest.empty()))
@@ -118,8 +127,11 @@ class Check {
       const std::string said = normal_words(text);
       if (!said.empty() && said == normal_words(gold->name)) return {1.0, from + " says the gold's words"};
     }
+    if (const std::string time = time_of_day(text_); !time.empty())
+      return time == time_of_day(text) ? Verdict{1.0, from + " is the gold's time"} : Verdict{0.0, from + " is not the time " + time};
     const Parsed parsed = parse_answer(text);
-    if (!parsed.ok() && !parsed.ambiguous_commas) return {0.0, from + " cannot be read: " + parsed.error};
+    const std::vector<std::string> readings = other_readings(text, text_);
+    if (!parsed.ok() && !parsed.ambiguous_commas && readings.empty()) return {0.0, from + " cannot be read: " + parsed.error};
     Truth truth = Truth::kNo;
     if (parsed.ok()) truth = equal(*gold, parsed.expr, formula);
     if (truth != Truth::kYes && parsed.ambiguous_commas) {
@@ -127,6 +139,10 @@ class Check {
         Parsed other = parse_answer(text, commas);
         if (other.ok() && equal(*gold, other.expr, formula) == Truth::kYes) truth = Truth::kYes;
       }
+    }
+    for (const std::string& reading : readings) {
+      const Parsed other = truth != Truth::kYes ? parse_answer(reading) : Parsed{.error = "not needed"};
+      if (other.ok() && equal(*gold, other.expr, formula) == Truth::kYes) truth = Truth::kYes;
     }
     if (truth == Truth::kYes) return {1.0, from + " equals the gold " + to_text(*gold)};
     const std::string read = parsed.ok() ? fmt::format(", read as {},", to_text(parsed.expr)) : "";

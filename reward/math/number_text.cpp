@@ -85,8 +85,26 @@ bool read_continental(std::string_view text, size_t at, Digits& d) {
   return true;
 }
 
-// The digits under a bar or in brackets behind the point, which repeat.
+// 0.\dot{1}4285\dot{7}: from the first dot to the last.
+bool read_dotted(std::string_view text, Digits& d) {
+  const auto dotted = [&](size_t at) { return text.substr(at).starts_with("\\dot{") && digit_at(text, at + 5) && text.substr(at + 6).starts_with("}"); };
+  if (!dotted(d.end)) return false;
+  std::string digits(1, text[d.end + 5]);
+  size_t end = d.end + 7;
+  const size_t stop = skip_digits(text, end);
+  if (dotted(stop)) {
+    digits += text.substr(end, stop - end);
+    digits += text[stop + 5];
+    end = stop + 7;
+  }
+  d.repeating = std::move(digits);
+  d.end = end;
+  return true;
+}
+
+// The digits under a bar, between dots or in brackets behind the point, which repeat.
 bool read_bar(std::string_view text, Digits& d) {
+  if (read_dotted(text, d)) return true;
   static constexpr std::array<std::string_view, 5> kBars = {"\\overline{", "\\bar{", "\\overline ", "\\bar ", "("};
   for (const std::string_view bar : kBars) {
     if (!text.substr(d.end).starts_with(bar)) continue;

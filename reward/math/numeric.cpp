@@ -44,7 +44,8 @@ struct Point {
     mpf_div_2exp(x.get_mpf_t(), x.get_mpf_t(), 64);
     x = Real(x * 3.75 + 0.25, kWorkBits);
     if (index >= kPoints && bits[3] % 2 == 1) mpf_mul_2exp(x.get_mpf_t(), x.get_mpf_t(), 10);
-    return ball(index >= kPoints / 2 && bits[2] % 2 == 1 ? Real(-x, kWorkBits) : x);
+    // The first of those has them all below 0: what differs there alone is seen for certain.
+    return ball(index == kPoints / 2 || (index > kPoints / 2 && bits[2] % 2 == 1) ? Real(-x, kWorkBits) : x);
   }
 
   std::optional<Ball> walk(const Expr& e) const;
@@ -178,9 +179,10 @@ std::optional<Ball> Point::function(const Expr& e) const {
 
 // How many points it takes. Where a function consists of pieces, each must be met.
 uint32_t points_for(const Expr& e) {
-  uint32_t points = e.is(Kind::kRoot) || (e.is(Kind::kPow) && !e.args[1].is_integer()) ? 2 * kPoints : kPoints;
+  const bool root = e.is(Kind::kRoot) || (e.is(Kind::kPow) && !e.args[1].is_integer());
+  uint32_t points = root ? 4 * kPoints : kPoints;
   if (e.is(Kind::kFunction))
-    for (const std::string_view name : {"abs", "max", "min", "floor", "ceil"})
+    for (const std::string_view name : {"abs", "max", "min", "floor", "ceil", "arctan", "arccot", "arcsin", "arccos", "arcsec", "arccsc"})
       if (e.name == name) points = 4 * kPoints;
   if (!has_symbols(e)) points = 1;
   for (const Expr& arg : e.args) points = std::max(points, points_for(arg));

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "reward/math/parser_impl.h"
+#include "reward/math/readings.h"
 #include "reward/math/units.h"
 
 namespace cohort::math {
@@ -190,9 +191,31 @@ Expr Parser::words_first() {
   return fail("the words '" + words.substr(0, 40) + "' stand before something else");
 }
 
+// "8 feet 4 inches", "1 hour 30 minutes": each one less than the one before, and of its kind.
+Expr Parser::measures() {
+  Expr total = with_unit(sum());
+  while (!failed() && total.is(Kind::kUnit) && is(Tok::kNumber)) {
+    const size_t before = at_;
+    Expr next = with_unit(literal());
+    if (failed()) return {};
+    const Unit large = read_unit(total.name), small = next.is(Kind::kUnit) ? read_unit(next.name) : Unit();
+    if (!next.is(Kind::kUnit) || !large.known || !small.known || large.powers != small.powers || small.factor >= large.factor) {
+      at_ = before;
+      return total;
+    }
+    // In the smaller unit.
+    std::vector<Expr> terms;
+    terms.push_back(product(std::move(total.args[0]), number(large.factor / small.factor)));
+    terms.push_back(std::move(next.args[0]));
+    next.args[0] = terms[0].is(Kind::kNumber) && terms[1].is(Kind::kNumber) ? number(terms[0].value + terms[1].value) : node(Kind::kAdd, std::move(terms));
+    total = std::move(next);
+  }
+  return total;
+}
+
 Expr Parser::side() {
   if (failed()) return {};
-  Expr left = with_unit(sum());
+  Expr left = measures();
   for (int depth = 0; !failed(); ++depth) {
     if (depth > kMaxDepth) return fail("it is nested too deeply");
     Kind kind = Kind::kUnion;
@@ -326,6 +349,9 @@ Expr Parser::sum() {
 }
 
 Parsed parse_answer(std::string_view text, Commas commas) {
+  std::string rewritten;
+  if (text.size() <= kMaxAnswerBytes && (text.find("\\over") != text.npos || text.find("\\choose") != text.npos))
+    text = rewritten = without_infix(text);
   const Tokens tokens = read_tokens(text, commas);
   Parsed parsed{.ambiguous_commas = tokens.ambiguous_commas, .error = tokens.error};
   if (!parsed.ok()) return parsed;

@@ -75,8 +75,9 @@ Expr Parser::term() {
       Expr right = is(Tok::kMinus) ? (++at_, negated(factor())) : factor();
       left = divide ? quotient(std::move(left), std::move(right)) : product(std::move(left), std::move(right));
     } else if (first && mixed_fraction_follows(left)) {
-      Expr fraction = is(Tok::kNumber) ? plain_fraction() : factor();
-      left = number(left.value + fraction.value);
+      // What stands behind it is of the whole: 62\frac12\% are 62.5 percent.
+      const Expr part = is(Tok::kNumber) ? plain_fraction() : fraction();
+      left = postfix(number(left.value + part.value));
     } else if (factor_follows(left)) {
       // "2 x 10^5": the letter is a sign of multiplication between numbers.
       if (is(Tok::kSymbol, "x") && peek().space_before && left.is(Kind::kNumber) && is(Tok::kNumber, 1)) {

@@ -46,6 +46,7 @@ class Parser {
   bool at_item_end() const;
   Expr words_first();
   Expr side();
+  Expr measures();
   Expr with_unit(Expr value);
   std::string unit_words();
   bool unit_fraction_follows() const;

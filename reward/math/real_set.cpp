@@ -165,12 +165,31 @@ std::optional<RealSet> half_line(const Expr& left, const Expr& right, char relat
   return RealSet{{infinity(false), bound, false, closed}};
 }
 
+char mirrored(char relation) {
+  constexpr std::string_view kSides = "<>[]";
+  const size_t at = kSides.find(relation);
+  return at == kSides.npos ? relation : kSides[at ^ 1];
+}
+
+// |x - 1| < 2 is -2 < x - 1 < 2, and |x - 1| > 2 what is not in -2 <= x - 1 <= 2.
+std::optional<RealSet> one_relation(const Expr& left, const Expr& right, char relation, Budget& budget) {
+  const auto is_abs = [](const Expr& e) { return e.is(Kind::kFunction) && e.name == "abs" && e.args.size() == 1; };
+  if (is_abs(right) && !has_symbols(left)) return one_relation(right, left, mirrored(relation), budget);
+  if (!is_abs(left) || has_symbols(right) || relation == '#') return half_line(left, right, relation, budget);
+  std::optional<RealSet> above = half_line(left.args[0], right, relation, budget);
+  const std::optional<RealSet> below = half_line(left.args[0], negated(right), mirrored(relation), budget);
+  if (!above || !below) return std::nullopt;
+  if (relation == '<' || relation == '[') return intersection(*above, *below, budget);
+  above->insert(above->end(), below->begin(), below->end());
+  return tidy(*above, budget) ? above : std::nullopt;
+}
+
 std::optional<RealSet> solutions(const Expr& relation, Budget& budget) {
   RealSet all = {{infinity(false), infinity(true), false, false}};
   const std::string symbol = only_symbol(relation);
   if (symbol.empty() || symbol == "?") return std::nullopt;
   for (size_t i = 0; i < relation.name.size(); ++i) {
-    const std::optional<RealSet> one = half_line(relation.args[i], relation.args[i + 1], relation.name[i], budget);
+    const std::optional<RealSet> one = one_relation(relation.args[i], relation.args[i + 1], relation.name[i], budget);
     if (!one) return std::nullopt;
     std::optional<RealSet> next = intersection(all, *one, budget);
     if (!next) return std::nullopt;
@@ -179,9 +198,10 @@ std::optional<RealSet> solutions(const Expr& relation, Budget& budget) {
   return all;
 }
 
-// Inequalities in a list: "or" joins them, "and" and "not equal" narrow.
+// Inequalities in a list: "or" joins them, "and" and "not equal" beside at most one other narrow.
 std::optional<RealSet> listed(const Expr& e, Budget& budget) {
-  const bool narrow = e.name == "and" || std::ranges::all_of(e.args, [](const Expr& arg) { return arg.name == "#"; });
+  const auto excluding = std::ranges::count_if(e.args, [](const Expr& arg) { return arg.name == "#"; });
+  const bool narrow = e.name == "and" || (e.name != "or" && excluding + 1 >= std::ssize(e.args)) || excluding == std::ssize(e.args);
   std::optional<RealSet> all;
   std::string symbol;
   for (const Expr& arg : e.args) {

@@ -78,6 +78,26 @@ bool strip(std::string_view& text, std::string_view open, std::string_view close
   return true;
 }
 
+// Is what stands behind a choice another one, "or (B)", ", C" or "(B)"? Then no choice was made.
+bool chooses_again(std::string_view rest) {
+  bool joined = false;
+  for (const std::string_view joint : {"\\text{", ",", ";", "/", "&", "or", "and", "}", "\\text{"}) {
+    rest = trim(rest);
+    if (!rest.starts_with(joint)) continue;
+    rest = trim(rest.substr(joint.size()));
+    joined = joined || (joint != "\\text{" && joint != "}");
+  }
+  const bool bracket = rest.starts_with('(');
+  if (bracket) rest = trim(rest.substr(1));
+  if (rest.empty() || rest[0] < 'A' || rest[0] > 'J') return false;
+  rest = trim(rest.substr(1));
+  if (bracket) return rest.starts_with(')');
+  if (joined) return rest.empty() || !is_alnum(rest[0]);
+  if (!rest.starts_with('.') && !rest.starts_with(')')) return false;
+  rest = trim(rest.substr(1));  // "B. C.", but not "E. coli"
+  return rest.empty() || (rest.size() > 1 && rest[0] >= 'A' && rest[0] <= 'J' && (rest[1] == '.' || rest[1] == ')'));
+}
+
 }  // namespace
 
 std::string_view strip_wrapping(std::string_view text) {
@@ -165,6 +185,7 @@ std::optional<Label> read_label(std::string_view text) {
       if (!label || !label->rest.empty()) return std::nullopt;
       std::string_view rest = trim(inner.substr(close + 1));
       while (rest.starts_with(')') || rest.starts_with('.') || rest.starts_with(':')) rest = trim(rest.substr(1));
+      if (chooses_again(rest)) return std::nullopt;
       return Label{label->letter, std::string(rest)};
     }
   const bool round = inner.starts_with('('), square = inner.starts_with('[');
@@ -182,11 +203,11 @@ std::optional<Label> read_label(std::string_view text) {
     if (!inner.starts_with(round ? ')' : ']')) return std::nullopt;
     inner.remove_prefix(1);
     while (inner.starts_with(':') || inner.starts_with('.')) inner.remove_prefix(1);
-    if (operates(trim(inner))) return std::nullopt;
+    if (operates(trim(inner)) || chooses_again(inner)) return std::nullopt;
     return Label{letter, std::string(trim(inner))};
   }
   if (inner.empty()) return Label{letter, ""};
-  if (inner[0] != ')' && inner[0] != '.' && inner[0] != ':') return std::nullopt;
+  if ((inner[0] != ')' && inner[0] != '.' && inner[0] != ':') || chooses_again(inner.substr(1))) return std::nullopt;
   return Label{letter, std::string(trim(inner.substr(1)))};
 }
 

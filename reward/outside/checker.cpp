@@ -79,12 +79,12 @@ void Checker::add_to(std::vector<pollfd>& entries) const {
 void Checker::step(std::vector<OutsideAnswer>& answers) {
   if (broken()) return;
   program_.look();
-  const bool over = program_.over();  // then all that it wrote is in the pipes
+  const bool over = program_.over();  // then all that it wrote is in the pipes, and what another process writes there is not its
   send();
   read_errors();
   read_output(answers);
   if (broken()) return;
-  if (!program_.output || (over && !program_.executed())) {
+  if (!program_.output || over) {
     const std::string end = program_.finish(Clock::now() + kDyingTime);
     fail((program_.killed() ? "closed its standard output" : end) + (lines_.inside() ? " in the middle of a line" : ""));
   } else if (Clock::now() >= deadline_ && state_ == State::starting) {

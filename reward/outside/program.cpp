@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -13,6 +14,7 @@
 
 #include "core/text.h"
 #include "reward/code/wire.h"
+#include "reward/outside/process_tree.h"
 #include "reward/outside/supervisor.h"
 
 namespace cohort {
@@ -20,6 +22,9 @@ namespace {
 
 // More than the supervisor takes for the killing: what is not over then is left to it.
 constexpr auto kKillTime = std::chrono::seconds(12);
+// A program may stop its supervisor, being the same user's. After so long it is looked for that, and after kPatience it is not waited for.
+constexpr auto kLook = std::chrono::milliseconds(50);
+constexpr auto kPatience = std::chrono::seconds(6);
 
 std::string end_of(int status) {
   if (WIFEXITED(status)) return fmt::format("ended with exit code {}", WEXITSTATUS(status));
@@ -46,8 +51,7 @@ Program::Program(Launcher& launcher, const std::vector<std::string>& command) {
 }
 
 Program::~Program() {
-  shutdown(control_.get(), SHUT_WR);
-  wait_until_over(Clock::now() + kKillTime);
+  if (!over_) kill();
 }
 
 void Program::look() {
@@ -58,6 +62,8 @@ void Program::look() {
     if (got < 0 && errno == EAGAIN) return;
     if (got != sizeof report) {
       over_ = true, end_ = executed_ ? "was killed with its supervisor" : "cannot be started: no process for it";
+    } else if (report.kind == ProgramReport::Kind::supervised) {
+      supervisor_ = report.value;
     } else if (report.kind == ProgramReport::Kind::started) {
       executed_ = true;
     } else {
@@ -83,10 +89,25 @@ bool Program::wait_until_over(Clock::time_point deadline) {
 std::string Program::finish(Clock::time_point deadline) {
   if (!wait_until_over(deadline)) {
     killed_ = true;
-    shutdown(control_.get(), SHUT_WR);
-    if (!wait_until_over(Clock::now() + kKillTime)) end_ = "cannot be killed";
+    kill();
+    if (!over_) end_ = "cannot be killed";
   }
   return end_;
+}
+
+// By its supervisor; by this process where that one is stopped or takes too long.
+void Program::kill() {
+  shutdown(control_.get(), SHUT_WR);
+  const Clock::time_point start = Clock::now();
+  while (!wait_until_over(Clock::now() + kLook) && Clock::now() < start + kKillTime)
+    if (supervisor_ > 0 && (is_stopped(supervisor_) || Clock::now() >= start + kPatience)) kill_without_supervisor();
+}
+
+// A stopped supervisor stays the parent of whoever loses his own, so that nothing is lost sight of: it goes last.
+void Program::kill_without_supervisor() const {
+  const std::vector<pid_t> below = descendants(supervisor_);
+  for (const pid_t pid : below) ::kill(pid, SIGKILL);
+  if (below.empty()) ::kill(supervisor_, SIGKILL);
 }
 
 }  // namespace cohort

@@ -34,8 +34,11 @@ class Program {
 
  private:
   bool wait_until_over(Clock::time_point deadline);
+  void kill();
+  void kill_without_supervisor() const;
 
   Fd control_;
+  pid_t supervisor_ = 0;  // 0: not known yet
   bool over_ = false, executed_ = false, killed_ = false;
   std::string end_;  // how it ended
 };

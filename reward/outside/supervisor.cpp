@@ -1,6 +1,5 @@
 #include "reward/outside/supervisor.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -9,52 +8,16 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <unordered_map>
 
 #include "core/clock.h"
 #include "reward/code/wire.h"
+#include "reward/outside/process_tree.h"
 
 namespace cohort {
 namespace {
 
 constexpr auto kKillTime = std::chrono::seconds(10);  // then what cannot be killed (another user's, a dead disk's) is left
-
-// The parent of `pid`, or 0.
-pid_t parent_of(pid_t pid) {
-  char path[64], text[512];
-  std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
-  const Fd file(open(path, O_RDONLY | O_CLOEXEC));
-  const ssize_t size = file ? read(file.get(), text, sizeof text - 1) : 0;
-  if (size <= 0) return 0;
-  text[size] = '\0';
-  const char* name_end = std::strrchr(text, ')');  // the name between brackets may hold anything
-  int parent = 0;
-  char state;
-  return name_end != nullptr && std::sscanf(name_end + 1, " %c %d", &state, &parent) == 2 ? parent : 0;
-}
-
-// Everything below `root`.
-std::vector<pid_t> descendants(pid_t root) {
-  std::unordered_map<pid_t, std::vector<pid_t>> children;
-  DIR* folder = opendir("/proc");
-  if (folder == nullptr) return {};
-  while (const dirent* entry = readdir(folder)) {
-    const pid_t pid = std::atoi(entry->d_name);
-    if (pid > 0) children[parent_of(pid)].push_back(pid);
-  }
-  closedir(folder);
-  std::vector<pid_t> found = children[root];
-  for (size_t i = 0; i < found.size(); ++i) {
-    const auto below = children.find(found[i]);
-    if (below != children.end()) found.insert(found.end(), below->second.begin(), below->second.end());
-  }
-  return found;
-}
 
 // Kills `program`, which may have been waited for (`waited`), and everything below this process. Whose parent dies becomes
 // our child, so it is over when there is no child left. Returns the program's status.
@@ -116,7 +79,9 @@ void supervise(std::vector<std::string> command, ProgramEnds ends) {
   using Kind = ProgramReport::Kind;
   ::signal(SIGCHLD, SIG_DFL);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
+  prctl(PR_SET_PDEATHSIG, SIGCONT);  // who stopped this process does not keep it from seeing that the run is over
   const int control = ends.control.get();
+  send_report(control, {Kind::supervised, getpid()});
   auto [failure, childs_failure] = make_pipe();
   const pid_t self = getpid(), program = fork();
   if (program == 0) become_program(command, ends, self, childs_failure.get());

@@ -10,13 +10,14 @@
 
 namespace cohort {
 
-// What a supervisor tells by its control socket, in this order: `failed`, and that is all; or `started`, and once the program
-// and everything below it are dead, `ended`.
+// What a supervisor tells by its control socket, in this order: `supervised`; then `failed`, and that is all; or `started`, and once the
+// program and everything below it are dead, `ended`.
 struct ProgramReport {
   enum class Kind : int32_t {
-    failed,   // value: errno
-    started,  // value: the process number
-    ended,    // value: the status, as waitpid gives it
+    supervised,  // value: the supervisor's own process number
+    failed,      // value: errno
+    started,     // value: the program's process number
+    ended,       // value: the program's status, as waitpid gives it
   };
   Kind kind;
   int32_t value;

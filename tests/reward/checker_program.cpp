@@ -2,6 +2,7 @@
 //
 // usage: checker_program START [MARK]   START: how it begins, see main(); MARK: not read, tells whose process it is
 #include <fmt/format.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,6 +73,8 @@ void serve(const Json& request) {
   if (word == "closed") close(1), hang();
   if (word == "deaf") close(0), hang();
   if (word == "daemon") leave_daemon(), hang();
+  if (word == "stop_supervisor") kill(getppid(), SIGSTOP), leave_daemon(), hang();
+  if (word == "kill_supervisor") prctl(PR_SET_PDEATHSIG, 0), leave_daemon(), kill(getppid(), SIGKILL), hang();
   if (word == "two_pieces") {
     const std::string line = Json{{"id", id}, {"score", 0.25}}.dump();
     std::cout << line.substr(0, 5) << std::flush << line.substr(5) << "\r\n" << std::flush;

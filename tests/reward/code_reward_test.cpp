@@ -103,6 +103,32 @@ TEST_F(Code, FunctionsByTheirCalls) {
   expect("def f(x): return x / 3", halves, CodeOutcome::pass, {{"tolerance", 1e-5}});
 }
 
+// Nor of the group: without a score is only what the machine kept from being judged.
+TEST_F(Code, SleepingIsNoWayOutOfAScore) {
+  Json tests = Json::array();
+  for (int i = 0; i < 12; ++i) tests.push_back({{"input", std::to_string(i)}, {"output", std::to_string(i)}});
+  const std::string sleeps = block("import time\nn = int(input())\nif n > 1: time.sleep(60)\nprint(n)");
+  for (const int workers : {1, 3}) {
+    const Clock::time_point start = Clock::now();
+    const CodeVerdict verdict = judge(sleeps, tests, {{"score", "fraction"}, {"timeout_s", 2}, {"workers", workers}});
+    EXPECT_EQ(verdict.outcome, CodeOutcome::timeout) << verdict.why;
+    EXPECT_EQ(score, 2.0 / 12.0) << verdict.why << "; workers " << workers;
+    EXPECT_LT(seconds_since(start), 20) << "ten times two seconds otherwise";
+  }
+  // In each case a little less than it may, until the time of the completion is over.
+  const CodeReward reward({.name = "code", .options = with_sandbox({{"timeout_s", 1}, {"workers", 1}})});
+  const Json columns = {{"tests", tests}};
+  const std::string dawdles = block("import time\ntime.sleep(0.6)\nprint(input())");
+  const auto judged = [&](double seconds) {
+    const auto wait = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+    return reward.judge({.completion = dawdles, .columns = &columns}, Clock::now() + wait);
+  };
+  const CodeVerdict late = judged(3);
+  EXPECT_EQ(late.outcome, CodeOutcome::timeout) << late.why;
+  EXPECT_EQ(reward.score_of(late), 0.0);
+  EXPECT_EQ(judged(-1).outcome, CodeOutcome::infra_error) << "its turn never came";
+}
+
 // None of these knows the answer.
 TEST_F(Code, ProgramsThatAttackTheirGraderScoreNothing) {
   const Json tests = {"assert secret(7) == 4711"};

@@ -129,6 +129,17 @@ TEST_F(CommandFaults, EverythingThatItStartedDiesWithIt) {
   EXPECT_EQ(judge_with(reward, "score 1").score, 1.0);
 }
 
+// It may: it is the same user's. That costs a deadline and no more, and what it started dies all the same.
+TEST_F(CommandFaults, ItsSupervisorIsNoHostage) {
+  const CommandReward reward(spec({{"workers", 1}, {"timeout_s", 0.5}}));
+  const Clock::time_point start = Clock::now();
+  EXPECT_EQ(judge_with(reward, "stop_supervisor").end, OutsideEnd::timeout);
+  EXPECT_EQ(judge_with(reward, "kill_supervisor").end, OutsideEnd::error);
+  EXPECT_LT(seconds_since(start), 10) << "a deadline of half a second, and the killing";
+  EXPECT_EQ(judge_with(reward, "score 1").score, 1.0);
+  EXPECT_TRUE(eventually([&] { return count_processes_with(mark) <= 1; })) << "the last one, which works";
+}
+
 TEST_F(CommandFaults, AProgramThatCannotBeStartedAgainEndsTheRun) {
   const std::string folder = (std::filesystem::temp_directory_path() / ("cohort-" + mark)).string();
   std::filesystem::remove(folder);
@@ -235,7 +246,7 @@ TEST_F(CommandFaults, NothingSurvivesATrainerThatIsKilled) {
       while (count_processes_with(mark) < 4) usleep(1000);  // two checkers and what each of them leaves behind
       [[maybe_unused]] const ssize_t sent = write(ready[1], "x", 1);
     });
-    const std::vector<std::string> completions = {"daemon", "daemon"};
+    const std::vector<std::string> completions = {"daemon", "stop_supervisor"};
     const std::vector<RewardInput> inputs = inputs_of(completions);
     SpanFeed feed(inputs, Clock::time_point::max());
     pool.serve(feed);

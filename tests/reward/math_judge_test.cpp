@@ -3,6 +3,8 @@
 
 #include <ctime>
 #include <thread>
+#include <tuple>
+#include <vector>
 
 #include "core/check.h"
 #include "reward/math/extract.h"
@@ -282,6 +284,62 @@ TEST(MathReward, RefusesWhatItDoesNotKnow) {
   EXPECT_NE(refusal({{"decimals", "rounded"}}).find("allowed are exact, round"), std::string::npos);
   EXPECT_NE(refusal({{"percent", "x"}}).find("allowed are exact, either"), std::string::npos);
   EXPECT_NE(refusal({{"tolerance", 0.1}}).find("unknown option 'tolerance'"), std::string::npos);
+}
+
+double score_of(const std::string& completion, const std::string& gold) {
+  return math::judge(completion, gold, {}).score.value_or(-1);
+}
+
+TEST(MathJudge, RemarksInBracketsSayTheValueAgainOrNothing) {
+  for (const char* answer : {"42 (40 + 2)", "42 (or 84/2)", "42 (forty-two)", "42 (rounded down)", "42 (B)", "42 [40 + 2]", "42 (i.e., 6 * 7)", "42 (about 41.9)"})
+    EXPECT_EQ(score_of(std::string("The answer is ") + answer + ".", "42"), 1) << answer;
+  for (const char* answer : {"42 (43)", "42 (or 43)", "43 (about 42)", "43 (or 42)", "40 (42)", "42 (x)", "42 (42x)", "42 (or -42)", "$42 (40 + 2)$"})
+    EXPECT_EQ(score_of(std::string("The answer is ") + answer + ".", "42"), 0) << answer;
+  EXPECT_EQ(score_of("\\boxed{42 (40 + 2)}", "1764"), 0) << "one reading";
+  EXPECT_EQ(score_of("The answer is $42 (40 + 2)$.", "1764"), 1) << "a product";
+  EXPECT_EQ(score_of("\\boxed{3 (x + 1)}", "3x + 3"), 1);
+  EXPECT_EQ(score_of("\\boxed{(x + 1) (x + 1)}", "(x+1)^2"), 1);
+  EXPECT_EQ(score_of("\\boxed{5 km (5000 m)}", "5 km"), 1);
+  EXPECT_EQ(score_of("\\boxed{5 km (500 m)}", "5 km"), 0);
+  EXPECT_EQ(score_of("\\boxed{3 (mod 7)}", "3"), 0) << "a class is no number";
+}
+
+// Whatever the gold is written like, which chooses the points.
+TEST(MathJudge, FunctionsAgreeForNegativeSymbolsTooOrAreDifferent) {
+  for (const char* half : {"\\frac{\\pi}{2}", "\\pi/2", "0.5\\pi", "\\frac12\\pi", "\\frac{2\\pi}{4}", "\\pi - \\frac{\\pi}{2}", "\\frac{3\\pi}{6}", "90^\\circ"}) {
+    EXPECT_EQ(score_of("\\boxed{\\arctan x + \\arctan \\frac{1}{x}}", half), 0) << half;
+    EXPECT_EQ(score_of("\\boxed{\\arcsin x + \\arccos x}", half), 1) << half;
+  }
+  for (const char* x : {"x", "1x", "x + 0", "2x - x", "\\frac{2x}{2}", "x \\cdot 1", "y"}) {
+    const std::string name = std::string(x) == "y" ? "y" : "x";
+    EXPECT_EQ(score_of("\\boxed{\\sqrt{" + name + "^2}}", x), 0) << x;
+    EXPECT_EQ(score_of("\\boxed{\\arctan(\\tan " + name + ")}", x), 0) << x;
+    EXPECT_EQ(score_of("\\boxed{\\tan(\\arctan " + name + ")}", x), 1) << x;
+  }
+}
+
+TEST(MathJudge, HedgesAndDenialsAreNoAnswers) {
+  for (const char* text : {"(A) or (B)", "(A), (B)", "A or B", "A and B", "(A)(B)", "A. B. C.", "\\text{(A)} or \\text{(B)}", "The answer is (A) or (B).", "(A) / (B)"})
+    for (const char* gold : {"A", "B"}) EXPECT_EQ(score_of(text, gold), 0) << text << " for " << gold;
+  EXPECT_EQ(score_of("The answer is (A) 42.", "A"), 1);
+  for (const char* text : {"The answer is not 31.", "The answer can't be 31. So it is 38.", "The answer isn't 31.", "The answer cannot be 31; it is 38.", "The answer is never 31"})
+    EXPECT_EQ(score_of(text, "31"), 0) << text;
+  EXPECT_EQ(score_of("The answer can't be 31. So it is 38.", "38"), 1);
+  EXPECT_EQ(score_of("Let the answer be $N$. Then $N = 31$.", "31"), 1);
+  EXPECT_EQ(score_of("\\boxed{62\\frac{1}{2}\\%}", "62"), 0);
+  EXPECT_EQ(score_of("\\boxed{62\\frac{1}{2}\\%}", "62.5\\%"), 1);
+  EXPECT_EQ(score_of("The answer is 1.414 (about $\\sqrt{2}$).", "\\sqrt{2}"), 0);
+}
+
+TEST(MathJudge, NotationsOfOtherPlaces) {
+  for (const auto& [gold, answer, score] : std::vector<std::tuple<std::string, std::string, double>>{
+           {"(1, 2)", "]1, 2[", 1}, {"[1, 2)", "[1, 2[", 1}, {"(1, 2)", "]1, 2]", 0}, {"(-3, 1)", "|x + 1| < 2", 1}, {"(-3, 1)", "|x + 1| \\le 2", 0},
+           {"(-3, 1)", "2 > |x + 1|", 1}, {"(-\\infty, 1) \\cup (3, \\infty)", "|x - 2| > 1", 1}, {"\\mathbb{R}", "|x| > -1", 1},
+           {"(-\\infty, 2) \\cup (2, 5]", "x \\le 5, x \\ne 2", 1}, {"\\frac{3}{4}", "{3 \\over 4}", 1}, {"10", "{5 \\choose 2}", 1}, {"\\overline{AB}", "\\overline{AB}", 1},
+           {"\\frac{1}{7}", "0.\\dot{1}4285\\dot{7}", 1}, {"\\frac{1}{3}", "0.\\dot{3}", 1}, {"76 inches", "6 feet 4 inches", 1}, {"90 minutes", "1 hour 30 minutes", 1},
+           {"76 inches", "4 inches 6 feet", 0}, {"76 inches", "6 feet 4 seconds", 0}, {"8:40 PM", "8:40\\text{ p.m.}", 1}, {"8:40 PM", "8:40 am", 0}, {"8:40 PM", "8:41 PM", 0},
+           {"3:2", "3 to 2", 1}, {"3:2", "2 to 3", 0}, {"\\frac{13}{3}", "4 and 1/3", 1}, {"4, 1/3", "4 and 1/3", 1}, {"46", "{46}", 1}, {"46", "{46, 47}", 0}})
+    EXPECT_EQ(score_of("\\boxed{" + answer + "}", gold), score) << answer << " for " << gold;
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The math reward against pairs that are labelled by how they were made (scripts/goldens/make_math_pairs.py and
-// make_math_heldout.py).
+// The math reward against pairs that are labelled by how they were made (scripts/goldens/make_math_pairs.py,
+// make_math_heldout.py and make_math_adversarial.py).
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -55,6 +55,14 @@ TEST(MathPairs, SoAreThoseOfAnotherGenerator) {
   RecordProperty("right", tally.right);
   EXPECT_GE(tally.right, 0.98 * tally.all) << tally.right << " of " << tally.all << "\n" << tally.shown;
   if (std::getenv("COHORT_SHOW_PAIRS")) std::fputs(tally.shown.c_str(), stderr);
+}
+
+// Kinds that the others lack, and wrong answers near the right one (make_math_adversarial.py). 335 of 364 were right when it was made.
+TEST(MathPairs, SoAreThoseThatWereMadeToMislead) {
+  const Tally tally = judge_file("adversarial.jsonl");
+  ASSERT_GE(tally.all, 350);
+  EXPECT_GE(tally.right, 0.98 * tally.all) << tally.right << " of " << tally.all << "\n" << tally.shown;
+  EXPECT_EQ(tally.wrong_yes, 0) << tally.shown;
 }
 
 }  // namespace

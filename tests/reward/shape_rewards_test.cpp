@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "core/check.h"
@@ -163,6 +164,25 @@ TEST(JsonReward, ValueAndSchema) {
               "schema.properties.a.minItems: found -1");
   EXPECT_SAYS(refusal("json", {{"schema", 5}}), "a schema is an object or a boolean, found 5");
   EXPECT_SAYS(refusal("json", {{"schema", {{"$ref", "#"}}}}), "unknown keyword '$ref'");
+  EXPECT_SAYS(refusal("json", {{"schema", {{"minimum", std::numeric_limits<double>::infinity()}}}}), "allowed is a number");
+}
+
+// Numbers that the JSON library takes for one another, objects in another order, and more work than anybody waits for.
+TEST(JsonReward, ValuesAreComparedAsWhatTheyAre) {
+  const auto fits = [](const char* schema, const std::string& text) { return score("json", {{"schema", parse_json(schema, "test")}}, text); };
+  EXPECT_EQ(fits(R"({"const": -1})", "18446744073709551615"), 0.0);
+  EXPECT_EQ(fits(R"({"maximum": -1})", "18446744073709551615"), 0.0);
+  EXPECT_EQ(fits(R"({"enum": [[9007199254740993]]})", "[9007199254740992.0]"), 0.0);
+  EXPECT_EQ(fits(R"({"minimum": 9007199254740993})", "9007199254740992.0"), 0.0);
+  EXPECT_EQ(fits(R"({"const": 5})", "5.0"), 1.0);
+  EXPECT_EQ(fits(R"({"const": true})", "1"), 0.0);
+  EXPECT_EQ(fits(R"({"const": {"a": 1, "b": [2]}})", R"({"b": [2], "a": 1})"), 1.0);
+  EXPECT_EQ(fits(R"({"const": {"a": 1, "b": 2}})", R"({"a": 1, "c": 2})"), 0.0);
+  EXPECT_EQ(fits("true", std::string("5\0 and more", 11)), 0.0) << "a NUL character ends nothing";
+  std::string many = "[0";
+  for (int i = 0; i < 300'000; ++i) many += ",0";
+  EXPECT_EQ(fits(R"({"items": {"anyOf": [{"const": 1}, {"const": 2}, {"type": "integer"}]}})", many + "]"), 0.0);
+  EXPECT_EQ(fits(R"({"items": {"type": "integer"}})", many + "]"), 1.0);
 }
 
 TEST(Format, ThinkAloneAndShares) {
