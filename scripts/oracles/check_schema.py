@@ -58,6 +58,7 @@ def main():
     validator = validator_class(schema)
 
     good = {str(path): path.read_text() for path in sorted(pathlib.Path("configs").rglob("*.yaml"))}
+    good = {path: text for path, text in good.items() if "stages" not in yaml.safe_load(text)}  # a pipeline is no config
     good |= {f"init {name}": run("init", name) for name in STARTERS}
     good |= ALSO_GOOD
     wrong = 0

@@ -109,7 +109,7 @@ TEST(Keywords, RequiredShareAndForbidden) {
   EXPECT_EQ(score("keywords", {{"forbid", {"b"}}}, "a"), 1.0);
   EXPECT_SAYS(refusal("keywords", Json::object()), "needs a list 'require' or 'forbid'");
   EXPECT_SAYS(refusal("keywords", {{"require", "a"}}), "'require' is \"a\"; allowed is a list of texts");
-  EXPECT_SAYS(refusal("keywords", {{"require", {""}}}), "'require' holds \"\"");
+  EXPECT_SAYS(refusal("keywords", {{"require", {""}}}), "'require' is [\"\"]; allowed is a list of texts that are not empty");
 }
 
 TEST(Language, IsTheShareOfLettersOfAScript) {

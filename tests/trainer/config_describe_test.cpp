@@ -246,7 +246,7 @@ TEST(ConfigSchema, HasEveryOptionOfEveryReward) {
       const Json& option = then["properties"][row.name];
       EXPECT_EQ(option["description"].get<std::string>().find(row.help), 0u);
       EXPECT_EQ(option.contains("default"), !row.standard.is_null());
-      const Json needed = then.value("required", Json::array());
+      const auto needed = then.value("required", std::vector<std::string>());
       EXPECT_EQ(std::ranges::find(needed, row.name) != needed.end(), row.needed);
     }
   }
