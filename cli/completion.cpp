@@ -7,7 +7,7 @@
 #include <variant>
 
 #include "cli/command.h"
-#include "reward/reward.h"
+#include "trainer/config_rewards.h"
 #include "trainer/config_schema.h"
 
 namespace cohort {
@@ -26,6 +26,13 @@ std::vector<std::string> key_paths() {
   return paths;
 }
 
+std::vector<std::string> explained_paths() {
+  std::vector<std::string> paths = key_paths();
+  const std::vector<std::string> rewards = reward_paths();
+  paths.insert(paths.end(), rewards.begin(), rewards.end());
+  return paths;
+}
+
 std::vector<std::pair<std::string, std::vector<std::string>>> key_words() {
   std::vector<std::pair<std::string, std::vector<std::string>>> all;
   Config config = full_config();
@@ -39,7 +46,7 @@ std::vector<std::pair<std::string, std::vector<std::string>>> key_words() {
 std::vector<std::string> file_keys() { return {"model.path", "data.train", "data.eval", "run.dir", "run.resume"}; }
 
 std::vector<std::string> words_of(const OptionInfo& option) {
-  if (option.words.empty() && option.names.front() == "KEY") return key_paths();
+  if (option.words.empty() && option.names.front() == "KEY") return explained_paths();
   return option.words;
 }
 

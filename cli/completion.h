@@ -16,6 +16,8 @@ std::string zsh_completion(const std::vector<CommandInfo>& tree);
 std::vector<std::string> command_names(const std::vector<CommandInfo>& tree);
 // "trainer.max_steps", ...
 std::vector<std::string> key_paths();
+// The same, and "reward.math", "reward.math.mode", ...: what `cohort explain` knows.
+std::vector<std::string> explained_paths();
 // Keys whose values are words, with the words.
 std::vector<std::pair<std::string, std::vector<std::string>>> key_words();
 // Keys whose values name files or folders.

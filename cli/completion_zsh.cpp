@@ -50,7 +50,7 @@ std::string option_specs(const OptionInfo& option) {
 
 std::string zsh_completion(const std::vector<CommandInfo>& tree) {
   std::string text = "#compdef cohort\n# zsh completion of cohort, made by `cohort completion zsh`\n";
-  text += fmt::format("_cohort_paths() {{ compadd -- {} }}\n", fmt::join(key_paths(), " "));
+  text += fmt::format("_cohort_paths() {{ compadd -- {} }}\n", fmt::join(explained_paths(), " "));
   text += "_cohort_keys() {\n  local key=${words[CURRENT]%%=*}\n  if compset -P 1 '*='; then\n    case $key in\n";
   for (const auto& [key, words] : key_words()) text += fmt::format("      {}) compadd -- {} ;;\n", key, fmt::join(words, " "));
   text += fmt::format("      {}) _files ;;\n", fmt::join(file_keys(), " | "));

@@ -14,7 +14,7 @@ Action add_explain(CLI::App& app) {
     bool markdown = false;
   };
   auto o = std::make_shared<Options>();
-  app.add_option("KEY", o->query, "a key (algorithm.epsilon, or epsilon), a section, or what TRL, verl, OpenRLHF or NeMo-RL call it; without it: all keys");
+  app.add_option("KEY", o->query, "a key (algorithm.epsilon, or epsilon), a section, a reward or its option (reward.math, reward.math.mode), or what TRL, verl, OpenRLHF or NeMo-RL call it; without it: all keys");
   app.add_flag("--markdown", o->markdown, "the page docs/config.md");
   return [o] {
     fmt::print("{}", o->markdown ? config_markdown() : explain(o->query));

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "reward/reward.h"
 #include "trainer/config_describe.h"
+#include "trainer/config_rewards.h"
 
 namespace cohort {
 namespace {
@@ -62,14 +63,25 @@ std::string command_text(const CommandInfo& command) {
   return text;
 }
 
+std::string rewards_text() {
+  std::string text = ".PP\nA list of maps of name, weight (1.0), label, and the reward's own options:\n";
+  for (const std::string& name : reward_names()) {
+    text += entry("reward." + name, reward_summary(name));
+    for (const OptionRow& row : reward_options(name)) {
+      const std::string standard = option_default(row);
+      text += entry(fmt::format("reward.{}.{}", name, row.name), fmt::format("{}\n({}; default {})", row.help, row.allowed(), standard.empty() ? "none" : standard));
+    }
+  }
+  return text;
+}
+
 std::string config_text() {
   std::string text =
       ".SH CONFIG\nA run is one YAML file of sections with keys; each has a default, and can be replaced on the command line:\n.PP\n"
       "cohort train CONFIG trainer.max_steps=20\n.PP\n`cohort explain KEY` says more about each.\n";
   for (const SectionRow& section : config_sections()) {
     text += fmt::format(".SS {}\n{}\n", roff(section.name), roff(section.help));
-    if (section.name == "reward")
-      text += fmt::format(".PP\nA list of maps {{name, weight, label, options}}; names: {}\n", fmt::join(reward_names(), ", "));
+    if (section.name == "reward") text += rewards_text();
     for (const KeyRow* key : keys_of(section.name)) {
       const std::string standard = key_default(*key);
       text += entry(key->path(), fmt::format("{}\n({}; default {})", key->help, key->allowed(), standard.empty() ? "none" : standard));

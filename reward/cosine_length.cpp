@@ -1,6 +1,5 @@
 // The reward `cosine_length`: right answers are worth more when they are short, wrong ones less.
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numbers>
 
@@ -11,29 +10,44 @@
 namespace cohort {
 namespace {
 
-constexpr std::array<const char*, 7> kOwn = {
-    "max_length", "min_value_wrong", "max_value_wrong", "min_value_correct", "max_value_correct", "unit", "correct"};
+constexpr double kLargest = 1e6;
+
+const OptionTable& own_options() {
+  static const OptionTable table = {
+      {.name = "max_length", .type = OptionType::integer, .help = "the length from which on the score is the one at the end of its curve", .needed = true,
+       .bounds = {.low = 1}},
+      {.name = "min_value_wrong", .type = OptionType::number, .help = "the score of a wrong completion of length 0", .standard = -1.0,
+       .bounds = {.low = -kLargest, .high = kLargest}},
+      {.name = "max_value_wrong", .type = OptionType::number, .help = "the score of a wrong completion of max_length", .standard = -0.5,
+       .bounds = {.low = -kLargest, .high = kLargest}},
+      {.name = "min_value_correct", .type = OptionType::number, .help = "the score of a correct completion of max_length", .standard = 0.5,
+       .bounds = {.low = -kLargest, .high = kLargest}},
+      {.name = "max_value_correct", .type = OptionType::number, .help = "the score of a correct completion of length 0", .standard = 1.0,
+       .bounds = {.low = -kLargest, .high = kLargest}},
+      length_unit(),
+      {.name = "correct", .type = OptionType::word, .help = "the reward that says which completions are correct; its own options stand here, too",
+       .standard = "math", .words = {"math", "last_number", "exact"}},
+  };
+  return table;
+}
 
 // The options that are the other reward's.
-RewardSpec inner_spec(const RewardSpec& spec) {
-  RewardSpec inner{.name = spec.name,
-                   .options = Json::object(),
-                   .kind = word_option(spec, "correct", {"math", "last_number", "exact"})};
+RewardSpec inner_spec(const RewardSpec& spec, const std::string& correct) {
+  RewardSpec inner{.name = spec.name, .options = Json::object(), .kind = correct};
   if (spec.options.is_object())
     for (const auto& [key, value] : spec.options.items())
-      if (std::ranges::find(kOwn, key) == kOwn.end()) inner.options[key] = value;
+      if (find_option(own_options(), key) == nullptr) inner.options[key] = value;
   return inner;
 }
 
 class CosineLength : public Reward {
  public:
-  explicit CosineLength(const RewardSpec& spec)
-      : correct_(make_reward(inner_spec(spec))),
-        max_length_(whole_option(spec, "max_length", 1, int64_t{1} << 40, std::nullopt)),
-        unit_(unit_option(spec)) {
-    const auto value = [&](const char* key, double fallback) { return number_option(spec, key, -1e6, 1e6, fallback); };
-    wrong_ = {value("min_value_wrong", -1.0), value("max_value_wrong", -0.5)};
-    right_ = {value("max_value_correct", 1.0), value("min_value_correct", 0.5)};
+  CosineLength(const RewardSpec& spec, const OptionReader& options)
+      : correct_(make_reward(inner_spec(spec, options.word("correct")))),
+        max_length_(options.integer("max_length")),
+        unit_(unit_option(options)),
+        wrong_{options.number("min_value_wrong"), options.number("max_value_wrong")},
+        right_{options.number("max_value_correct"), options.number("min_value_correct")} {
     CHECK_USAGE(wrong_.start <= wrong_.end && right_.end <= right_.start,
                 "reward '{}': a minimum is more than its maximum", spec.name);
   }
@@ -54,15 +68,22 @@ class CosineLength : public Reward {
   std::unique_ptr<Reward> correct_;
   int64_t max_length_;
   LengthUnit unit_;
-  Range wrong_{}, right_{};
+  Range wrong_, right_;
 };
 
 }  // namespace
 
+const OptionTable& cosine_length_options() {
+  static const OptionTable table = [] {
+    OptionTable all = own_options();
+    all.insert(all.end(), math_options().begin(), math_options().end());  // the others' are among them
+    return all;
+  }();
+  return table;
+}
+
 std::unique_ptr<Reward> make_cosine_length(const RewardSpec& spec) {
-  check_options(spec, {"max_length", "min_value_wrong", "max_value_wrong", "min_value_correct", "max_value_correct",
-                       "unit", "correct", "column", "mode", "decimals", "percent"});
-  return std::make_unique<CosineLength>(spec);
+  return std::make_unique<CosineLength>(spec, OptionReader(spec, cosine_length_options()));
 }
 
 }  // namespace cohort

@@ -7,7 +7,7 @@ namespace {
 
 class Exact : public Reward {
  public:
-  explicit Exact(const RewardSpec& spec) : column_(column_option(spec)) {}
+  explicit Exact(const OptionReader& options) : column_(options.text("column")) {}
 
   std::optional<double> score(const RewardInput& input) const override {
     const std::optional<std::string> answer = column_text(input, column_);
@@ -24,9 +24,11 @@ class Exact : public Reward {
 
 }  // namespace
 
-std::unique_ptr<Reward> make_exact(const RewardSpec& spec) {
-  check_options(spec, {"column"});
-  return std::make_unique<Exact>(spec);
+const OptionTable& exact_options() {
+  static const OptionTable table = {answer_column()};
+  return table;
 }
+
+std::unique_ptr<Reward> make_exact(const RewardSpec& spec) { return std::make_unique<Exact>(OptionReader(spec, exact_options())); }
 
 }  // namespace cohort

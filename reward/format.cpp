@@ -21,9 +21,8 @@ size_t find_only(std::string_view text, std::string_view tag) {
 
 class Format : public Reward {
  public:
-  explicit Format(const RewardSpec& spec)
-      : tags_(word_option(spec, "tags", {"think_answer", "think"}) == "think" ? 2 : kTags.size()),
-        share_(word_option(spec, "score", {"all", "share"}) == "share") {}
+  explicit Format(const OptionReader& options)
+      : tags_(options.word("tags") == "think" ? 2 : kTags.size()), share_(options.word("score") == "share") {}
 
   std::optional<double> score(const RewardInput& input) const override {
     const std::string whole =
@@ -53,9 +52,16 @@ class Format : public Reward {
 
 }  // namespace
 
-std::unique_ptr<Reward> make_format(const RewardSpec& spec) {
-  check_options(spec, {"tags", "score"});
-  return std::make_unique<Format>(spec);
+const OptionTable& format_options() {
+  static const OptionTable table = {
+      {.name = "tags", .type = OptionType::word, .help = "think: the answer stands without tags behind </think>, and must not be empty",
+       .standard = "think_answer", .words = {"think_answer", "think"}},
+      {.name = "score", .type = OptionType::word, .help = "share: the share of the tags that stand there exactly once, in place of 1 or 0",
+       .standard = "all", .words = {"all", "share"}},
+  };
+  return table;
 }
+
+std::unique_ptr<Reward> make_format(const RewardSpec& spec) { return std::make_unique<Format>(OptionReader(spec, format_options())); }
 
 }  // namespace cohort

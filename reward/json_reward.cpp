@@ -21,10 +21,11 @@ std::string_view without_fence(std::string_view text) {
 
 class JsonShape : public Reward {
  public:
-  explicit JsonShape(const RewardSpec& spec) : schema_(true) {
-    if (!spec.options.is_object() || !spec.options.contains("schema")) return;
-    schema_ = spec.options["schema"];
-    check_schema(schema_, "reward '" + spec.name + "': schema");
+  explicit JsonShape(const OptionReader& options) : schema_(true) {
+    const Json* const schema = options.value("schema");
+    if (schema == nullptr) return;
+    schema_ = *schema;
+    check_schema(schema_, "reward '" + options.reward() + "': schema");
   }
 
   std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
@@ -48,9 +49,14 @@ class JsonShape : public Reward {
 
 }  // namespace
 
-std::unique_ptr<Reward> make_json(const RewardSpec& spec) {
-  check_options(spec, {"schema"});
-  return std::make_unique<JsonShape>(spec);
+const OptionTable& json_options() {
+  static const OptionTable table = {
+      {.name = "schema", .type = OptionType::value, .help = "what the value must fit; without it any JSON will do",
+       .form = "a JSON Schema of the keywords in docs/rewards.md, true or false"},
+  };
+  return table;
 }
+
+std::unique_ptr<Reward> make_json(const RewardSpec& spec) { return std::make_unique<JsonShape>(OptionReader(spec, json_options())); }
 
 }  // namespace cohort

@@ -17,11 +17,9 @@ std::string lower(std::string_view text) {
 
 class Keywords : public Reward {
  public:
-  explicit Keywords(const RewardSpec& spec)
-      : required_(list_option(spec, "require")),
-        forbidden_(list_option(spec, "forbid")),
-        fold_(word_option(spec, "case", {"sensitive", "insensitive"}) == "insensitive") {
-    CHECK_USAGE(!required_.empty() || !forbidden_.empty(), "reward '{}' needs a list 'require' or 'forbid'", spec.name);
+  explicit Keywords(const OptionReader& options)
+      : required_(options.texts("require")), forbidden_(options.texts("forbid")), fold_(options.word("case") == "insensitive") {
+    CHECK_USAGE(!required_.empty() || !forbidden_.empty(), "reward '{}' needs a list 'require' or 'forbid'", options.reward());
     for (auto* list : {&required_, &forbidden_})
       if (fold_)
         for (std::string& word : *list) word = lower(word);
@@ -43,9 +41,16 @@ class Keywords : public Reward {
 
 }  // namespace
 
-std::unique_ptr<Reward> make_keywords(const RewardSpec& spec) {
-  check_options(spec, {"require", "forbid", "case"});
-  return std::make_unique<Keywords>(spec);
+const OptionTable& keywords_options() {
+  static const OptionTable table = {
+      {.name = "require", .type = OptionType::texts, .help = "the score is the share of these that the completion has"},
+      {.name = "forbid", .type = OptionType::texts, .help = "a completion that has one of these scores 0"},
+      {.name = "case", .type = OptionType::word, .help = "insensitive: ASCII capitals are as good as small letters", .standard = "sensitive",
+       .words = {"sensitive", "insensitive"}},
+  };
+  return table;
 }
+
+std::unique_ptr<Reward> make_keywords(const RewardSpec& spec) { return std::make_unique<Keywords>(OptionReader(spec, keywords_options())); }
 
 }  // namespace cohort

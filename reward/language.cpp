@@ -48,11 +48,7 @@ std::string_view script_of(char32_t c) {
 
 class Language : public Reward {
  public:
-  explicit Language(const RewardSpec& spec)
-      : script_(word_option(spec, "script",
-                            {"latin", "han", "cyrillic", "greek", "arabic", "hebrew", "devanagari", "hangul", "kana",
-                             "japanese", "thai"})),
-        thinking_(word_option(spec, "part", {"all", "thinking"}) == "thinking") {}
+  explicit Language(const OptionReader& options) : script_(options.word("script")), thinking_(options.word("part") == "thinking") {}
 
   std::optional<double> score(const RewardInput& input) const override {
     std::string text = to_valid_utf8(input.completion);
@@ -74,11 +70,15 @@ class Language : public Reward {
 
 }  // namespace
 
-std::unique_ptr<Reward> make_language(const RewardSpec& spec) {
-  check_options(spec, {"script", "part"});
-  CHECK_USAGE(spec.options.is_object() && spec.options.contains("script"),
-              "reward '{}' needs the option 'script', e.g. latin or han", spec.name);
-  return std::make_unique<Language>(spec);
+const OptionTable& language_options() {
+  static const OptionTable table = {
+      {.name = "script", .type = OptionType::word, .help = "the script whose share of the letters is the score; japanese is han and kana", .needed = true,
+       .words = {"latin", "han", "cyrillic", "greek", "arabic", "hebrew", "devanagari", "hangul", "kana", "japanese", "thai"}},
+      {.name = "part", .type = OptionType::word, .help = "thinking: only what stands before </think>", .standard = "all", .words = {"all", "thinking"}},
+  };
+  return table;
 }
+
+std::unique_ptr<Reward> make_language(const RewardSpec& spec) { return std::make_unique<Language>(OptionReader(spec, language_options())); }
 
 }  // namespace cohort

@@ -10,7 +10,7 @@ namespace {
 
 class LastNumber : public Reward {
  public:
-  explicit LastNumber(const RewardSpec& spec) : column_(column_option(spec)) {}
+  explicit LastNumber(const OptionReader& options) : column_(options.text("column")) {}
 
   std::optional<double> score(const RewardInput& input) const override {
     const std::optional<std::string> text = column_text(input, column_);
@@ -32,9 +32,13 @@ class LastNumber : public Reward {
 
 }  // namespace
 
+const OptionTable& last_number_options() {
+  static const OptionTable table = {answer_column("the data column with the right number")};
+  return table;
+}
+
 std::unique_ptr<Reward> make_last_number(const RewardSpec& spec) {
-  check_options(spec, {"column"});
-  return std::make_unique<LastNumber>(spec);
+  return std::make_unique<LastNumber>(OptionReader(spec, last_number_options()));
 }
 
 }  // namespace cohort

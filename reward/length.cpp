@@ -6,15 +6,13 @@
 namespace cohort {
 namespace {
 
-constexpr int64_t kNoLimit = int64_t{1} << 40;
-
 class Length : public Reward {
  public:
-  explicit Length(const RewardSpec& spec)
-      : low_(whole_option(spec, "min_length", 0, kNoLimit, 0)),
-        high_(whole_option(spec, "max_length", 0, kNoLimit, kNoLimit)),
-        unit_(unit_option(spec)) {
-    CHECK_USAGE(low_ <= high_, "reward '{}': min_length {} is more than max_length {}", spec.name, low_, high_);
+  explicit Length(const OptionReader& options)
+      : low_(options.integer("min_length")),
+        high_(options.given("max_length") ? options.integer("max_length") : INT64_MAX),
+        unit_(unit_option(options)) {
+    CHECK_USAGE(low_ <= high_, "reward '{}': min_length {} is more than max_length {}", options.reward(), low_, high_);
   }
 
   std::optional<double> score(const RewardInput& input) const override {
@@ -30,10 +28,10 @@ class Length : public Reward {
 
 class SoftOverlong : public Reward {
  public:
-  explicit SoftOverlong(const RewardSpec& spec)
-      : max_(whole_option(spec, "max_length", 1, kNoLimit, std::nullopt)),
-        buffer_(whole_option(spec, "buffer", 0, max_, std::nullopt)),
-        unit_(unit_option(spec)) {}
+  explicit SoftOverlong(const OptionReader& options)
+      : max_(options.integer("max_length")), buffer_(options.integer("buffer")), unit_(unit_option(options)) {
+    CHECK_USAGE(buffer_ <= max_, "reward '{}': 'buffer' is {}; allowed is at most max_length, {}", options.reward(), buffer_, max_);
+  }
 
   std::optional<double> score(const RewardInput& input) const override {
     const std::optional<int64_t> length = completion_length(input, unit_);
@@ -50,14 +48,29 @@ class SoftOverlong : public Reward {
 
 }  // namespace
 
-std::unique_ptr<Reward> make_length(const RewardSpec& spec) {
-  check_options(spec, {"min_length", "max_length", "unit"});
-  return std::make_unique<Length>(spec);
+const OptionTable& length_options() {
+  static const OptionTable table = {
+      {.name = "min_length", .type = OptionType::integer, .help = "a shorter completion scores 0", .standard = 0, .bounds = {.low = 0}},
+      {.name = "max_length", .type = OptionType::integer, .help = "a longer completion scores 0; without it there is no limit", .bounds = {.low = 0}},
+      length_unit(),
+  };
+  return table;
+}
+
+std::unique_ptr<Reward> make_length(const RewardSpec& spec) { return std::make_unique<Length>(OptionReader(spec, length_options())); }
+
+const OptionTable& soft_overlong_options() {
+  static const OptionTable table = {
+      {.name = "max_length", .type = OptionType::integer, .help = "the length from which on the score is -1", .needed = true, .bounds = {.low = 1}},
+      {.name = "buffer", .type = OptionType::integer, .help = "how long before max_length the score begins to fall; at most max_length", .needed = true,
+       .bounds = {.low = 0}},
+      length_unit(),
+  };
+  return table;
 }
 
 std::unique_ptr<Reward> make_soft_overlong(const RewardSpec& spec) {
-  check_options(spec, {"max_length", "buffer", "unit"});
-  return std::make_unique<SoftOverlong>(spec);
+  return std::make_unique<SoftOverlong>(OptionReader(spec, soft_overlong_options()));
 }
 
 }  // namespace cohort

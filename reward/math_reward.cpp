@@ -9,10 +9,10 @@ namespace {
 
 class Math : public Reward {
  public:
-  explicit Math(const RewardSpec& spec) : column_(column_option(spec)) {
-    options_.flexible = word_option(spec, "mode", {"flexible", "strict"}) == "flexible";
-    options_.compare.round = word_option(spec, "decimals", {"exact", "round"}) == "round";
-    options_.compare.percent_either = word_option(spec, "percent", {"exact", "either"}) == "either";
+  explicit Math(const OptionReader& options) : column_(options.text("column")) {
+    options_.flexible = options.word("mode") == "flexible";
+    options_.compare.round = options.word("decimals") == "round";
+    options_.compare.percent_either = options.word("percent") == "either";
   }
 
   std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
@@ -40,9 +40,18 @@ class Math : public Reward {
 
 }  // namespace
 
-std::unique_ptr<Reward> make_math(const RewardSpec& spec) {
-  check_options(spec, {"column", "mode", "decimals", "percent"});
-  return std::make_unique<Math>(spec);
+const OptionTable& math_options() {
+  static const OptionTable table = {
+      answer_column("the data column with the right answer: bare, or a solution with a \\boxed{...} or #### in it"),
+      {.name = "mode", .type = OptionType::word, .help = "which parts of a completion may be its answer; flexible: also its last formula or number",
+       .standard = "flexible", .words = {"flexible", "strict"}},
+      {.name = "decimals", .type = OptionType::word, .help = "round: a decimal in the column stands for whatever rounds to it", .standard = "exact",
+       .words = {"exact", "round"}},
+      {.name = "percent", .type = OptionType::word, .help = "either: 25 and 0.25 both answer 25 %", .standard = "exact", .words = {"exact", "either"}},
+  };
+  return table;
 }
+
+std::unique_ptr<Reward> make_math(const RewardSpec& spec) { return std::make_unique<Math>(OptionReader(spec, math_options())); }
 
 }  // namespace cohort

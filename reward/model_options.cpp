@@ -7,51 +7,73 @@
 namespace cohort {
 namespace {
 
-std::string path_option(const RewardSpec& spec) {
-  const auto it = spec.options.find("path");
-  CHECK_USAGE(it != spec.options.end(), "reward '{}': 'path' is missing, the folder of the model", spec.name);
-  CHECK_USAGE(it->is_string() && !it->get_ref<const std::string&>().empty(), "reward '{}': 'path' is the folder of a model, found {}", spec.name,
-              it->dump());
-  return it->get<std::string>();
-}
+constexpr double kLongest = 1 << 24;  // tokens: beyond any model's positions
 
-constexpr int64_t kLongest = int64_t{1} << 24;  // tokens: beyond any model's positions
+OptionRow path_row(const char* what) { return {.name = "path", .type = OptionType::text, .help = what, .needed = true}; }
+OptionRow dtype_row() {
+  return {.name = "dtype", .type = OptionType::word, .help = "of its weights in memory; auto: as the files have it", .standard = "auto",
+          .words = {"auto", "float32", "bfloat16"}};
+}
 
 }  // namespace
 
+const OptionTable& model_reward_options() {
+  static const OptionTable table = {
+      path_row("the folder of a reward model"),
+      dtype_row(),
+      {.name = "max_length", .type = OptionType::integer, .help = "tokens; a longer conversation has no score; 0: the model's positions", .standard = 0,
+       .bounds = {.low = 0, .high = kLongest}},
+      {.name = "prompt", .type = OptionType::word,
+       .help = "user_message: a prompt that is a text becomes a message of the user, and the chat template is used", .standard = "as_given",
+       .words = {"as_given", "user_message"}},
+  };
+  return table;
+}
+
 ModelRewardOptions read_model_reward(const RewardSpec& spec) {
-  check_options(spec, {"path", "dtype", "max_length", "prompt"});
-  return {.path = path_option(spec),
-          .dtype = word_option(spec, "dtype", {"auto", "float32", "bfloat16"}),
-          .max_length = whole_option(spec, "max_length", 0, kLongest, 0),
-          .user_message = word_option(spec, "prompt", {"as_given", "user_message"}) == "user_message"};
+  const OptionReader options(spec, model_reward_options());
+  return {.path = options.text("path"),
+          .dtype = options.word("dtype"),
+          .max_length = options.integer("max_length"),
+          .user_message = options.word("prompt") == "user_message"};
 }
 
 void check_model_reward(const RewardSpec& spec) { read_model_reward(spec); }
 
-JudgeOptions read_judge(const RewardSpec& spec) {
-  check_options(spec, {"path", "dtype", "template", "system", "tag", "min", "max", "max_prompt_length", "max_completion_length", "temperature", "seed",
-                       "max_num_seqs"});
-  const auto text = [&](const char* key) {
-    const auto it = spec.options.find(key);
-    if (it == spec.options.end()) return std::string();
-    CHECK_USAGE(it->is_string() && !it->get_ref<const std::string&>().empty(), "reward '{}': '{}' is a text, found {}", spec.name, key, it->dump());
-    return it->get<std::string>();
+const OptionTable& judge_options() {
+  static const OptionTable table = {
+      path_row("the folder of a language model"),
+      dtype_row(),
+      {.name = "template", .type = OptionType::text, .help = "what it is asked; {prompt}, {completion} and {COLUMN} are filled in, {{ and }} are braces",
+       .needed = true, .form = "a text like \"Rate this answer from 0 to 10 as <score>N</score>: {completion}\""},
+      {.name = "system", .type = OptionType::text, .help = "a message of the system before it; without it there is none"},
+      {.name = "tag", .type = OptionType::text, .help = "the verdict is the number in the last <tag>...</tag>", .standard = "score",
+       .form = "a name, as in <score>"},
+      {.name = "min", .type = OptionType::number, .help = "the verdict that gives the score 0", .standard = 0.0, .bounds = {.low = -1e6, .high = 1e6}},
+      {.name = "max", .type = OptionType::number, .help = "the verdict that gives the score 1; above min", .standard = 10.0,
+       .bounds = {.low = -1e6, .high = 1e6}},
+      {.name = "max_prompt_length", .type = OptionType::integer, .help = "tokens of the question; a longer one has no score", .standard = 2048,
+       .bounds = {.low = 1, .high = kLongest}},
+      {.name = "max_completion_length", .type = OptionType::integer, .help = "tokens of its answer", .standard = 256,
+       .bounds = {.low = 1, .high = kLongest}},
+      {.name = "temperature", .type = OptionType::number, .help = "of its answer; 0: greedy", .standard = 0.0, .bounds = {.low = 0, .high = 100}},
+      {.name = "seed", .type = OptionType::integer, .help = "of its draws", .standard = 0, .bounds = {.low = 0}},
+      {.name = "max_num_seqs", .type = OptionType::integer, .help = "how many it judges together; more need more memory, and no verdict changes",
+       .standard = 16, .bounds = {.low = 1, .high = 4096}},
   };
-  JudgeOptions options{.path = path_option(spec), .dtype = word_option(spec, "dtype", {"auto", "float32", "bfloat16"}), .text = text("template"),
-                       .system = text("system")};
-  CHECK_USAGE(!options.text.empty(), "reward '{}': 'template' is missing, the text that the judge is asked, e.g. \"Rate this answer from 0 to 10 as "
-              "<score>N</score>: {{completion}}\"", spec.name);
+  return table;
+}
+
+JudgeOptions read_judge(const RewardSpec& spec) {
+  const OptionReader read(spec, judge_options());
+  JudgeOptions options{.path = read.text("path"), .dtype = read.word("dtype"), .text = read.text("template"), .system = read.text("system"),
+                       .tag = read.text("tag"), .min = read.number("min"), .max = read.number("max"),
+                       .max_prompt_length = read.integer("max_prompt_length"), .max_completion_length = read.integer("max_completion_length"),
+                       .temperature = read.number("temperature"), .seed = static_cast<uint64_t>(read.integer("seed")),
+                       .max_num_seqs = read.integer("max_num_seqs")};
   JudgeTemplate::parse(options.text, fmt::format("reward '{}': 'template'", spec.name));
-  if (spec.options.contains("tag")) options.tag = text("tag");
   CHECK_USAGE(options.tag.find_first_of("<>/ ") == options.tag.npos, "reward '{}': 'tag' is '{}'; allowed is a name, as in <score>", spec.name, options.tag);
-  options.min = number_option(spec, "min", -1e6, 1e6, options.min), options.max = number_option(spec, "max", -1e6, 1e6, options.max);
   CHECK_USAGE(options.min < options.max, "reward '{}': 'min' is {} and 'max' {}; allowed is a min below max", spec.name, options.min, options.max);
-  options.max_prompt_length = whole_option(spec, "max_prompt_length", 1, kLongest, options.max_prompt_length);
-  options.max_completion_length = whole_option(spec, "max_completion_length", 1, kLongest, options.max_completion_length);
-  options.temperature = number_option(spec, "temperature", 0, 100, options.temperature);
-  options.seed = static_cast<uint64_t>(whole_option(spec, "seed", 0, INT64_MAX, 0));
-  options.max_num_seqs = whole_option(spec, "max_num_seqs", 1, 4096, options.max_num_seqs);
   return options;
 }
 

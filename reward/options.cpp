@@ -27,82 +27,94 @@ std::string_view trim(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kSpace) + 1 - begin);
 }
 
-void check_options(const RewardSpec& spec, std::initializer_list<std::string> known) {
+OptionReader::OptionReader(const RewardSpec& spec, const OptionTable& table) : spec_(spec), table_(table) {
   if (spec.options.is_null()) return;
   CHECK(spec.options.is_object(), "options of reward '{}' are no object", spec.name);
-  std::vector<std::string> allowed = {"name", "label", "weight"};
-  allowed.insert(allowed.end(), known);
   for (const auto& [key, value] : spec.options.items()) {
-    if (std::ranges::find(known, key) != known.end()) continue;
+    if (find_option(table, key) != nullptr) continue;
+    std::vector<std::string> allowed = {"name", "label", "weight"};
+    for (const OptionRow& row : table) allowed.push_back(row.name);
     const std::string nearest = nearest_name(key, allowed);
-    fail(ExitCode::kUsage, "reward '{}': unknown option '{}';{} allowed are {}", spec.name, key,
-         nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest),
-         fmt::join(allowed, ", "));
+    fail(ExitCode::kUsage, "reward '{}': unknown option '{}';{} allowed are {}; `cohort explain reward.{}` says what they do", spec.name, key,
+         nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest), fmt::join(allowed, ", "), spec.reward());
   }
 }
 
-std::string column_option(const RewardSpec& spec, const std::string& key, const std::string& fallback) {
-  const auto it = spec.options.find(key);
-  if (it == spec.options.end()) return fallback;
-  CHECK_USAGE(it->is_string() && !it->get_ref<const std::string&>().empty(),
-              "reward '{}': '{}' is the name of a data column, found {}", spec.name, key, it->dump());
-  return it->get<std::string>();
+const OptionRow& OptionReader::row(const std::string& name, std::initializer_list<OptionType> types) const {
+  const OptionRow* row = find_option(table_, name);
+  CHECK(row != nullptr && std::ranges::find(types, row->type) != types.end(), "reward '{}' reads '{}', which its table does not have so",
+        spec_.reward(), name);
+  return *row;
 }
 
-std::string word_option(const RewardSpec& spec, const std::string& key,
-                        std::initializer_list<std::string> words) {
-  const auto it = spec.options.find(key);
-  if (it == spec.options.end()) return *words.begin();
-  const std::string found = it->is_string() ? it->get<std::string>() : it->dump();
-  if (it->is_string() && std::ranges::find(words, found) != words.end()) return found;
-  const std::string nearest = nearest_name(found, std::vector<std::string>(words));
-  fail(ExitCode::kUsage, "reward '{}': '{}' is '{}';{} allowed are {}", spec.name, key, found,
-       nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest), fmt::join(words, ", "));
+void OptionReader::refuse(const OptionRow& row, const Json& found) const {
+  CHECK_USAGE(!found.is_null() || given(row.name), "reward '{}' needs the option '{}': {}; allowed is {}", spec_.name, row.name, row.help,
+              row.allowed());
+  if (row.type != OptionType::word) fail(ExitCode::kUsage, "reward '{}': '{}' is {}; allowed is {}", spec_.name, row.name, found.dump(), row.allowed());
+  const std::string word = found.is_string() ? found.get<std::string>() : found.dump(), nearest = nearest_name(word, row.words);
+  fail(ExitCode::kUsage, "reward '{}': '{}' is '{}';{} allowed are {}", spec_.name, row.name, word,
+       nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest), fmt::join(row.words, ", "));
 }
 
-double number_option(const RewardSpec& spec, const std::string& key, double low, double high,
-                     std::optional<double> fallback) {
-  const auto it = spec.options.find(key);
-  if (it == spec.options.end() && fallback) return *fallback;
-  CHECK_USAGE(it != spec.options.end(), "reward '{}' needs the option '{}', a number in [{}, {}]",
-              spec.name, key, low, high);
-  const bool fits = it->is_number() && it->get<double>() >= low && it->get<double>() <= high;
-  CHECK_USAGE(fits, "reward '{}': '{}' is {}; allowed is a number in [{}, {}]", spec.name, key,
-              it->dump(), low, high);
-  return it->get<double>();
+const Json& OptionReader::value_or_default(const OptionRow& row) const {
+  const auto it = spec_.options.find(row.name);
+  return it == spec_.options.end() ? row.standard : *it;
 }
 
-int64_t whole_option(const RewardSpec& spec, const std::string& key, int64_t low, int64_t high,
-                     std::optional<int64_t> fallback) {
-  const auto it = spec.options.find(key);
-  if (it == spec.options.end() && fallback) return *fallback;
-  CHECK_USAGE(it != spec.options.end(),
-              "reward '{}' needs the option '{}', a whole number in [{}, {}]", spec.name, key, low,
-              high);
-  const bool fits =
-      it->is_number_integer() && it->get<int64_t>() >= low && it->get<int64_t>() <= high;
-  CHECK_USAGE(fits, "reward '{}': '{}' is {}; allowed is a whole number in [{}, {}]", spec.name,
-              key, it->dump(), low, high);
-  return it->get<int64_t>();
+bool OptionReader::given(const std::string& name) const { return spec_.options.contains(name); }
+
+double OptionReader::number(const std::string& name) const {
+  const OptionRow& found = row(name, {OptionType::number});
+  const Json& value = value_or_default(found);
+  if (!value.is_number() || !found.bounds.contain(value.get<double>())) refuse(found, value);
+  return value.get<double>();
 }
 
-std::vector<std::string> list_option(const RewardSpec& spec, const std::string& key) {
-  const auto it = spec.options.find(key);
-  if (it == spec.options.end()) return {};
-  CHECK_USAGE(it->is_array(), "reward '{}': '{}' is {}; allowed is a list of texts", spec.name, key,
-              it->dump());
+int64_t OptionReader::integer(const std::string& name) const {
+  const OptionRow& found = row(name, {OptionType::integer});
+  const Json& value = value_or_default(found);
+  const bool fits = value.is_number_integer() && found.bounds.contain(value.get<double>());
+  if (!fits || (value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX)) refuse(found, value);
+  return value.get<int64_t>();
+}
+
+std::string OptionReader::word(const std::string& name) const {
+  const OptionRow& found = row(name, {OptionType::word});
+  const Json& value = value_or_default(found);
+  if (!value.is_string() || std::ranges::find(found.words, value.get_ref<const std::string&>()) == found.words.end()) refuse(found, value);
+  return value.get<std::string>();
+}
+
+std::string OptionReader::text(const std::string& name) const {
+  const OptionRow& found = row(name, {OptionType::text, OptionType::column});
+  const Json& value = value_or_default(found);
+  if (value.is_null() && !given(name) && !found.needed) return "";
+  if (!value.is_string() || value.get_ref<const std::string&>().empty() || value.get_ref<const std::string&>().find('\0') != std::string::npos)
+    refuse(found, value);
+  return value.get<std::string>();
+}
+
+std::vector<std::string> OptionReader::texts(const std::string& name) const {
+  const OptionRow& found = row(name, {OptionType::texts});
+  const Json& value = value_or_default(found);
+  if (value.is_null() && !given(name) && !found.needed) return {};
+  if (!value.is_array()) refuse(found, value);
   std::vector<std::string> list;
-  for (const Json& item : *it) {
-    CHECK_USAGE(item.is_string() && !item.get_ref<const std::string&>().empty(),
-                "reward '{}': '{}' holds {}; allowed are texts that are not empty", spec.name, key,
-                item.dump());
+  for (const Json& item : value) {
+    if (!item.is_string() || item.get_ref<const std::string&>().empty()) refuse(found, value);
     list.push_back(item.get<std::string>());
   }
   return list;
 }
 
-LengthUnit unit_option(const RewardSpec& spec) {
-  const std::string word = word_option(spec, "unit", {"tokens", "words", "characters"});
+const Json* OptionReader::value(const std::string& name) const {
+  row(name, {OptionType::text, OptionType::texts, OptionType::map, OptionType::value});
+  const auto it = spec_.options.find(name);
+  return it == spec_.options.end() ? nullptr : &*it;
+}
+
+LengthUnit unit_option(const OptionReader& options) {
+  const std::string word = options.word("unit");
   return word == "tokens"  ? LengthUnit::kTokens
          : word == "words" ? LengthUnit::kWords
                            : LengthUnit::kCharacters;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "reward/option_table.h"
 #include "reward/reward.h"
 
 namespace cohort {
@@ -14,33 +15,39 @@ namespace cohort {
 // `text` without ASCII white space at its ends.
 std::string_view trim(std::string_view text);
 
-// Throws (exit code 2) for an option of `spec` that is not in `known`, with the nearest one.
-void check_options(const RewardSpec& spec, std::initializer_list<std::string> known);
+// The options of an entry of the config by the reward's table, which it refers to. What is read here is what the table says: a type that is
+// not the row's, and a name that has no row, are errors of the program.
+class OptionReader {
+ public:
+  // Throws (exit code 2) for an option that the table does not have, with the nearest one.
+  OptionReader(const RewardSpec& spec, const OptionTable& table);
 
-// The option `key`, the name of a data column, `fallback` when it is absent. Throws (exit code 2)
-// when it is not a text or empty.
-std::string column_option(const RewardSpec& spec, const std::string& key = "column",
-                          const std::string& fallback = "answer");
+  // The option's value, or its default. These throw (exit code 2) for a value that the table does not allow, and for none where it must be
+  // given; `given` tells whether it stands in the config.
+  bool given(const std::string& name) const;
+  double number(const std::string& name) const;
+  int64_t integer(const std::string& name) const;
+  std::string word(const std::string& name) const;
+  std::string text(const std::string& name) const;  // also a column's name; "" where there is neither a value nor a default
+  std::vector<std::string> texts(const std::string& name) const;
+  // As it stands in the config, for the reward to check; null: not given.
+  const Json* value(const std::string& name) const;
 
-// The option `key`, one of `words` (the first when it is absent). Throws (exit code 2) for anything
-// else, with the nearest.
-std::string word_option(const RewardSpec& spec, const std::string& key,
-                        std::initializer_list<std::string> words);
+  const std::string& reward() const { return spec_.name; }  // for messages
 
-// The option `key` as a number in [low, high]. Throws (exit code 2) when it is none, and when it is
-// absent and there is no `fallback`.
-double number_option(const RewardSpec& spec, const std::string& key, double low, double high,
-                     std::optional<double> fallback);
-// The same, a whole number.
-int64_t whole_option(const RewardSpec& spec, const std::string& key, int64_t low, int64_t high,
-                     std::optional<int64_t> fallback);
-// The option `key` as a list of texts that are not empty; an empty list when it is absent.
-std::vector<std::string> list_option(const RewardSpec& spec, const std::string& key);
+ private:
+  const OptionRow& row(const std::string& name, std::initializer_list<OptionType> types) const;
+  const Json& value_or_default(const OptionRow& row) const;
+  [[noreturn]] void refuse(const OptionRow& row, const Json& found) const;
+
+  const RewardSpec& spec_;
+  const OptionTable& table_;
+};
 
 // What a length is counted in. Tokens need RewardInput::ids; words are what stands between white
 // space, characters are code points.
 enum class LengthUnit { kTokens, kWords, kCharacters };
-LengthUnit unit_option(const RewardSpec& spec);
+LengthUnit unit_option(const OptionReader& options);  // of the row length_unit()
 // Nothing when tokens are asked for and not known.
 std::optional<int64_t> completion_length(const RewardInput& input, LengthUnit unit);
 

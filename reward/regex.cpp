@@ -75,15 +75,11 @@ bool matches(const pcre2_code* code, std::string_view text) {
 
 class RegexReward : public Reward {
  public:
-  explicit RegexReward(const RewardSpec& spec)
-      : answer_(word_option(spec, "part", {"all", "answer"}) == "answer"), code_(nullptr, &pcre2_code_free) {
-    const auto pattern = spec.options.find("pattern");
-    CHECK_USAGE(pattern != spec.options.end() && pattern->is_string() && !pattern->get_ref<const std::string&>().empty(),
-                "reward '{}' needs a 'pattern': a text that is not empty", spec.name);
-    uint32_t options = 0;
-    if (word_option(spec, "mode", {"search", "full"}) == "full") options |= PCRE2_ANCHORED | PCRE2_ENDANCHORED;
-    if (word_option(spec, "case", {"sensitive", "insensitive"}) == "insensitive") options |= PCRE2_CASELESS;
-    code_ = compile(*pattern, options, spec.name);
+  explicit RegexReward(const OptionReader& options) : answer_(options.word("part") == "answer"), code_(nullptr, &pcre2_code_free) {
+    uint32_t flags = 0;
+    if (options.word("mode") == "full") flags |= PCRE2_ANCHORED | PCRE2_ENDANCHORED;
+    if (options.word("case") == "insensitive") flags |= PCRE2_CASELESS;
+    code_ = compile(options.text("pattern"), flags, options.reward());
   }
 
   std::optional<double> score(const RewardInput& input) const override {
@@ -101,9 +97,18 @@ class RegexReward : public Reward {
 
 }  // namespace
 
-std::unique_ptr<Reward> make_regex(const RewardSpec& spec) {
-  check_options(spec, {"pattern", "mode", "part", "case"});
-  return std::make_unique<RegexReward>(spec);
+const OptionTable& regex_options() {
+  static const OptionTable table = {
+      {.name = "pattern", .type = OptionType::text, .help = "a regular expression in Perl's syntax (PCRE2), over Unicode", .needed = true},
+      {.name = "mode", .type = OptionType::word, .help = "search: a match anywhere; full: of all of the text", .standard = "search",
+       .words = {"search", "full"}},
+      {.name = "part", .type = OptionType::word, .help = "answer: only what follows the last </think>", .standard = "all", .words = {"all", "answer"}},
+      {.name = "case", .type = OptionType::word, .help = "insensitive: capitals are as good as small letters", .standard = "sensitive",
+       .words = {"sensitive", "insensitive"}},
+  };
+  return table;
 }
+
+std::unique_ptr<Reward> make_regex(const RewardSpec& spec) { return std::make_unique<RegexReward>(OptionReader(spec, regex_options())); }
 
 }  // namespace cohort

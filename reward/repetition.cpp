@@ -40,10 +40,8 @@ std::vector<std::string_view> words_of(std::string_view text) {
 
 class Repetition : public Reward {
  public:
-  explicit Repetition(const RewardSpec& spec)
-      : n_(static_cast<size_t>(whole_option(spec, "n", 1, 100, 3))),
-        penalty_(number_option(spec, "max_penalty", -1e6, 0.0, -1.0)),
-        words_(word_option(spec, "unit", {"tokens", "words"}) == "words") {}
+  explicit Repetition(const OptionReader& options)
+      : n_(static_cast<size_t>(options.integer("n"))), penalty_(options.number("max_penalty")), words_(options.word("unit") == "words") {}
 
   std::optional<double> score(const RewardInput& input) const override {
     if (!words_ && input.ids.empty() && !input.completion.empty()) return std::nullopt;
@@ -60,9 +58,18 @@ class Repetition : public Reward {
 
 }  // namespace
 
+const OptionTable& repetition_options() {
+  static const OptionTable table = {
+      {.name = "n", .type = OptionType::integer, .help = "how many tokens or words make an n-gram", .standard = 3, .bounds = {.low = 1, .high = 100}},
+      {.name = "max_penalty", .type = OptionType::number, .help = "the score that a completion nears when all of its n-grams are the same",
+       .standard = -1.0, .bounds = {.low = -1e6, .high = 0}},
+      {.name = "unit", .type = OptionType::word, .help = "what n-grams are made of", .standard = "tokens", .words = {"tokens", "words"}},
+  };
+  return table;
+}
+
 std::unique_ptr<Reward> make_repetition(const RewardSpec& spec) {
-  check_options(spec, {"n", "max_penalty", "unit"});
-  return std::make_unique<Repetition>(spec);
+  return std::make_unique<Repetition>(OptionReader(spec, repetition_options()));
 }
 
 }  // namespace cohort

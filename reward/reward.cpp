@@ -12,35 +12,34 @@
 namespace cohort {
 namespace {
 
-constexpr double kMaxWeight = 1e6;  // far from where a weighted sum could overflow
-
 struct Entry {
-  const char* name;
+  const char *name, *summary;
   std::unique_ptr<Reward> (*make)(const RewardSpec&);  // null: it is a model, and made above
+  const OptionTable& (*options)();
   void (*check)(const RewardSpec&) = nullptr;  // of the options alone, where `make` does more than look at them
 };
 
 constexpr std::array kRewards = {
-    Entry{"last_number", make_last_number},
-    Entry{"exact", make_exact},
-    Entry{"format", make_format},
-    Entry{"math", make_math},
-    Entry{"length", make_length},
-    Entry{"soft_overlong", make_soft_overlong},
-    Entry{"cosine_length", make_cosine_length},
-    Entry{"repetition", make_repetition},
-    Entry{"keywords", make_keywords},
-    Entry{"regex", make_regex},
-    Entry{"language", make_language},
-    Entry{"json", make_json},
-    Entry{"similarity", make_similarity},
-    Entry{"reasoning_gym", make_reasoning_gym},
-    Entry{"code", make_code, check_code},
-    Entry{"command", make_command, check_command},
-    Entry{"http", make_http, check_http},
-    Entry{"library", make_library, check_library},
-    Entry{"model", nullptr, check_model_reward},
-    Entry{"judge", nullptr, check_judge},
+    Entry{"last_number", "1 when the last number of the completion is that of the column, else 0", make_last_number, last_number_options},
+    Entry{"exact", "1 when the completion is the text of the column, else 0", make_exact, exact_options},
+    Entry{"format", "1 for <think>...</think><answer>...</answer> and nothing else, else 0", make_format, format_options},
+    Entry{"math", "1 when the answer in the completion equals that of the column by the rules of mathematics, else 0", make_math, math_options},
+    Entry{"length", "1 when the length of the completion is within limits, else 0", make_length, length_options},
+    Entry{"soft_overlong", "0, falling to -1 before the longest allowed length (Yu et al. 2025, DAPO)", make_soft_overlong, soft_overlong_options},
+    Entry{"cosine_length", "more for short correct completions, less for short wrong ones, along a cosine", make_cosine_length, cosine_length_options},
+    Entry{"repetition", "0, and less the more n-grams of the completion come again", make_repetition, repetition_options},
+    Entry{"keywords", "the share of required texts that the completion has; 0 for a forbidden one", make_keywords, keywords_options},
+    Entry{"regex", "1 when the completion matches a regular expression, else 0", make_regex, regex_options},
+    Entry{"language", "the share of the completion's letters that are of one script", make_language, language_options},
+    Entry{"json", "1 when the completion is JSON that fits a schema, else 0", make_json, json_options},
+    Entry{"similarity", "how much of the column is in the completion, from 0 to 1", make_similarity, similarity_options},
+    Entry{"reasoning_gym", "the score that reasoning-gym gives its own tasks", make_reasoning_gym, reasoning_gym_options},
+    Entry{"code", "1 when the program in the completion passes the row's test cases in a sandbox, else 0", make_code, code_options, check_code},
+    Entry{"command", "what a program of one's own answers", make_command, command_options, check_command},
+    Entry{"http", "what a server answers", make_http, http_options, check_http},
+    Entry{"library", "what a function in a shared library gives", make_library, library_options, check_library},
+    Entry{"model", "the score of a reward model", nullptr, model_reward_options, check_model_reward},
+    Entry{"judge", "what a language model says of the completion, from 0 to 1", nullptr, judge_options, check_judge},
 };
 
 const Entry& find_entry(const std::string& name) {
@@ -53,8 +52,8 @@ const Entry& find_entry(const std::string& name) {
 }
 
 void check_weight(const RewardSpec& spec) {
-  CHECK_USAGE(std::abs(spec.weight) <= kMaxWeight,  // false for NaN
-              "reward '{}': weight {} is not in [{}, {}]", spec.name, spec.weight, -kMaxWeight, kMaxWeight);
+  CHECK_USAGE(std::abs(spec.weight) <= kMaxRewardWeight,  // false for NaN
+              "reward '{}': weight {} is not in [{}, {}]", spec.name, spec.weight, -kMaxRewardWeight, kMaxRewardWeight);
 }
 
 }  // namespace
@@ -64,6 +63,10 @@ std::vector<std::string> reward_names() {
   for (const Entry& entry : kRewards) names.push_back(entry.name);
   return names;
 }
+
+std::string reward_summary(const std::string& name) { return find_entry(name).summary; }
+
+const OptionTable& reward_options(const std::string& name) { return find_entry(name).options(); }
 
 void check_reward(const RewardSpec& spec) {
   check_weight(spec);

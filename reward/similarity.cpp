@@ -62,10 +62,11 @@ size_t matches(Text a, Text b) {
 
 class Similarity : public Reward {
  public:
-  explicit Similarity(const RewardSpec& spec) : column_(column_option(spec)) {
-    if (!spec.options.contains("tag")) return;
-    const std::string tag = column_option(spec, "tag");
-    CHECK_USAGE(tag.find_first_of("<>/ \t\r\n") == std::string::npos, "reward '{}': tag: found '{}'; allowed: a name, without '<', '>' and '/'", spec.name, tag);
+  explicit Similarity(const OptionReader& options) : column_(options.text("column")) {
+    if (!options.given("tag")) return;
+    const std::string tag = options.text("tag");
+    CHECK_USAGE(tag.find_first_of("<>/ \t\r\n") == std::string::npos, "reward '{}': tag: found '{}'; allowed: a name, without '<', '>' and '/'",
+                options.reward(), tag);
     open_ = "<" + tag + ">", close_ = "</" + tag + ">";
   }
 
@@ -98,9 +99,17 @@ class Similarity : public Reward {
 
 }  // namespace
 
+const OptionTable& similarity_options() {
+  static const OptionTable table = {
+      answer_column("the data column with the text to be like"),
+      {.name = "tag", .type = OptionType::text, .help = "only what stands between the first <tag> and the next </tag> counts; without it all does",
+       .form = "a name, as in <answer>"},
+  };
+  return table;
+}
+
 std::unique_ptr<Reward> make_similarity(const RewardSpec& spec) {
-  check_options(spec, {"column", "tag"});
-  return std::make_unique<Similarity>(spec);
+  return std::make_unique<Similarity>(OptionReader(spec, similarity_options()));
 }
 
 }  // namespace cohort

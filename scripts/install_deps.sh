@@ -21,6 +21,7 @@ packages=(
   libmicrohttpd-dev                # cohort watch
   libeigen3-dev                    # the tests' reference for the operations
   libgtest-dev libbenchmark-dev    # tests and benchmarks
+  dpkg-dev file                    # cpack: which libraries the Debian package needs, and whose they are
   python3                          # tests of the reward `code`, whose programs it runs
 )
 [[ ${1:-} == --slurm ]] && packages+=(slurmctld slurmd slurm-client munge)

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "core/yaml.h"
-#include "reward/reward.h"
+#include "trainer/config_rewards.h"
 #include "trainer/config_value.h"
 
 namespace cohort {
@@ -42,8 +42,7 @@ constexpr size_t kNameWidth = 28, kDefaultWidth = 14;
 
 std::string list_section(const SectionRow& section) {
   std::string text = fmt::format("{}: {}{}\n", section.name, section.help, section.optional() ? " (may be left out)" : "");
-  if (section.name == "reward")
-    text += fmt::format("  a list of maps {{name, weight, label, options}}; names: {}\n", fmt::join(reward_names(), ", "));
+  if (section.name == "reward") text += list_rewards();
   for (const KeyRow* key : keys_of(section.name)) {
     const std::string standard = key_default(*key);
     text += fmt::format("  {:<{}} {:<{}} {}\n", key->name, kNameWidth, standard.empty() ? "(needed)" : standard, kDefaultWidth, key->help);

@@ -49,9 +49,12 @@ std::string explain(const std::string& query);
 
 // docs/config.md.
 std::string config_markdown();
+// In a cell of a table: a bar would end it, and what stands in <> would be taken for HTML.
+std::string markdown_cell(const std::string& text);
 
 // The JSON Schema (draft 2020-12) of a config file, for editors: types, ranges, words, defaults and help of every key. What
 // keys must be to each other it does not know.
 Json config_json_schema();
+Json bounds_schema(const Bounds& bounds, const char* type);
 
 }  // namespace cohort

@@ -1,5 +1,6 @@
-// Answers of `cohort explain`: whatever name a person has for a key.
+// Answers of `cohort explain`: whatever name a person has for a key, a reward or its option.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -7,6 +8,7 @@
 #include "core/text.h"
 #include "core/yaml.h"
 #include "trainer/config_describe.h"
+#include "trainer/config_rewards.h"
 
 namespace cohort {
 namespace {
@@ -38,6 +40,7 @@ std::string describe_peer(const PeerName& peer) {
   for (const KeyRow& key : config_keys()) names.push_back(key.name);
   for (const SectionRow& row : config_sections()) names.push_back(row.name);
   for (const PeerName& peer : peer_names()) names.push_back(peer.name);
+  for (const std::string& path : reward_paths()) names.push_back(path.substr(path.rfind('.') + 1));
   const std::string near = nearest_name(query, names);
   fail(ExitCode::kUsage, "unknown key '{}';{} `cohort explain` lists all keys", excerpt(query),
        near.empty() ? "" : fmt::format(" did you mean '{}'?", near));
@@ -48,7 +51,10 @@ std::string describe_peer(const PeerName& peer) {
 std::string explain(const std::string& query) {
   if (query.empty()) return list_keys();
   if (find_section(query) != nullptr) return list_keys(query);
-  if (const std::vector<const KeyRow*> keys = keys_called(query); !keys.empty()) return describe_all(keys);
+  if (std::optional<std::string> text = explain_reward(query)) return *text;
+  std::vector<std::string> found = explain_options_called(query);
+  if (const std::vector<const KeyRow*> keys = keys_called(query); !keys.empty()) found.insert(found.begin(), describe_all(keys));
+  if (!found.empty()) return fmt::format("{}", fmt::join(found, "\n"));
   if (const PeerName* peer = find_peer_name(query)) return describe_peer(*peer);
   refuse(query);
 }

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "reward/reward.h"
 #include "trainer/config_describe.h"
+#include "trainer/config_rewards.h"
 
 namespace cohort {
 namespace {
@@ -14,27 +14,19 @@ Json bound(double value) {
   return value;
 }
 
-Json range_of(const Bounds& bounds, const char* type) {
-  Json range = {{"type", type}};
-  if (std::isfinite(bounds.low)) range[bounds.above ? "exclusiveMinimum" : "minimum"] = bound(bounds.low);
-  if (std::isfinite(bounds.high)) range[bounds.below ? "exclusiveMaximum" : "maximum"] = bound(bounds.high);
-  if (!bounds.or_be) return range;
-  return {{"anyOf", Json::array({range, {{"const", bound(*bounds.or_be)}}})}};
-}
-
 struct ValueSchema {
   const KeyRow& key;
   Json operator()(bool*) const { return {{"type", "boolean"}}; }
-  Json operator()(int64_t*) const { return range_of(key.bounds, "integer"); }
+  Json operator()(int64_t*) const { return bounds_schema(key.bounds, "integer"); }
   Json operator()(uint64_t*) const { return {{"type", "integer"}, {"minimum", 0}, {"maximum", UINT64_MAX}}; }
-  Json operator()(float*) const { return range_of(key.bounds, "number"); }
-  Json operator()(double*) const { return range_of(key.bounds, "number"); }
+  Json operator()(float*) const { return bounds_schema(key.bounds, "number"); }
+  Json operator()(double*) const { return bounds_schema(key.bounds, "number"); }
   Json operator()(Json*) const { return {{"type", "object"}}; }
   Json operator()(std::vector<std::string>*) const {
     return {{"type", "array"}, {"maxItems", kLongestList}, {"items", {{"type", "string"}, {"minLength", 1}, {"maxLength", kLongestEntry}}}};
   }
   Json operator()(std::vector<int64_t>*) const {
-    return {{"type", "array"}, {"maxItems", kLongestList}, {"items", range_of(key.bounds, "integer")}};
+    return {{"type", "array"}, {"maxItems", kLongestList}, {"items", bounds_schema(key.bounds, "integer")}};
   }
   Json operator()(DataFiles*) const {
     Json properties = {{"path", {{"type", "string"}, {"minLength", 1}}}, {"name", {{"type", "string"}, {"pattern", "^[A-Za-z0-9_.-]{1,64}$"}}},
@@ -76,25 +68,21 @@ Json section_schema(const SectionRow& section) {
   return schema;
 }
 
-// Its options are each reward's own (docs/rewards.md): any key is let through.
-Json reward_schema(const SectionRow& section) {
-  const Json entry = {{"type", "object"},
-                      {"properties",
-                       {{"name", {{"enum", reward_names()}, {"description", "which reward; docs/rewards.md has their options"}}},
-                        {"weight", {{"type", "number"}, {"minimum", -1000000}, {"maximum", 1000000}, {"default", 1.0},
-                                    {"description", "of its score in the total"}}},
-                        {"label", {{"type", "string"}, {"pattern", "^[A-Za-z0-9_.-]{1,64}$"},
-                                   {"description", "its name in metrics, where a reward is listed more than once"}}}}},
-                      {"required", Json::array({"name"})}};
-  return {{"type", "array"}, {"description", section.help}, {"minItems", 1}, {"items", entry}};
-}
-
 }  // namespace
+
+Json bounds_schema(const Bounds& bounds, const char* type) {
+  Json range = {{"type", type}};
+  if (std::isfinite(bounds.low)) range[bounds.above ? "exclusiveMinimum" : "minimum"] = bound(bounds.low);
+  if (std::isfinite(bounds.high)) range[bounds.below ? "exclusiveMaximum" : "maximum"] = bound(bounds.high);
+  if (!bounds.or_be) return range;
+  return {{"anyOf", Json::array({range, {{"const", bound(*bounds.or_be)}}})}};
+}
 
 Json config_json_schema() {
   Json properties = Json::object();
   for (const SectionRow& section : config_sections())
-    if (section.parent().empty()) properties[section.name] = section.name == "reward" ? reward_schema(section) : section_schema(section);
+    if (section.parent().empty() && section.name != "reward") properties[section.name] = section_schema(section);
+  properties["reward"] = {{"type", "array"}, {"description", find_section("reward")->help}, {"minItems", 1}, {"items", reward_entry_schema()}};
   // Model and data may come from the command line, and `cohort score` needs neither.
   return {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
           {"title", "cohort config"},

@@ -2,38 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 namespace cohort {
+
 namespace {
 
-// 1048576, not 1.04858e+06.
-std::string number(double value) {
-  const bool whole = std::abs(value) < 1e15 && value == std::trunc(value);
-  return whole ? fmt::format("{}", static_cast<int64_t>(value)) : fmt::format("{}", value);
-}
+std::string or_like(const KeyRow& key, const char* usual) { return key.like.empty() ? usual : key.like; }
 
 }  // namespace
-
-bool Bounds::contain(double value) const {
-  if (or_be && value == *or_be) return true;
-  const bool low_enough = below ? value < high : value <= high;
-  return low_enough && (above ? value > low : value >= low);  // false for NaN
-}
-
-std::string Bounds::text() const {
-  std::string text;
-  if (std::isfinite(low) && std::isfinite(high) && !above && !below) {
-    text = fmt::format("from {} to {}", number(low), number(high));
-  } else {
-    if (std::isfinite(low)) text = fmt::format("{} {}", above ? "above" : "at least", number(low));
-    if (std::isfinite(high)) {
-      text += fmt::format("{}{} {}", text.empty() ? "" : " and ", below ? "below" : "at most",
-                          number(high));
-    }
-  }
-  return or_be ? fmt::format("{}, or {}", text, number(*or_be)) : text;
-}
 
 std::string KeyRow::allowed() const {
   struct Describe {
@@ -43,12 +18,12 @@ std::string KeyRow::allowed() const {
     std::string operator()(uint64_t*) const { return "an integer from 0 to 2^64 - 1"; }
     std::string operator()(float*) const { return "a number " + key.bounds.text(); }
     std::string operator()(double*) const { return "a number " + key.bounds.text(); }
-    std::string operator()(Json*) const { return "a map like {enable_thinking: false}"; }
+    std::string operator()(Json*) const { return "a map like " + or_like(key, "{enable_thinking: false}"); }
     std::string operator()(std::vector<std::string>*) const {
-      return fmt::format("a list like [\"</answer>\"], of at most {} texts of 1 to {} bytes", kLongestList, kLongestEntry);
+      return fmt::format("a list like {}, of at most {} texts of 1 to {} bytes", or_like(key, "[\"</answer>\"]"), kLongestList, kLongestEntry);
     }
     std::string operator()(std::vector<int64_t>*) const {
-      return fmt::format("a list like [2, 107], of at most {} integers {}", kLongestList, key.bounds.text());
+      return fmt::format("a list like {}, of at most {} integers {}", or_like(key, "[2, 107]"), kLongestList, key.bounds.text());
     }
     std::string operator()(DataFiles*) const {
       return fmt::format("the path of a JSONL file, null, or a list like [{{name: math, path: math.jsonl{}}}] of at most {} sources",

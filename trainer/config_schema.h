@@ -2,13 +2,12 @@
 // run all read it.
 #pragma once
 
-#include <limits>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
+#include "core/bounds.h"
 #include "core/json.h"
 #include "trainer/config.h"
 
@@ -20,18 +19,6 @@ using ValuePointer = std::variant<bool*, int64_t*, uint64_t*, float*, double*, s
 // Lists of texts and of numbers: so many entries, and bytes of a text.
 constexpr size_t kLongestList = 64, kLongestEntry = 256;
 
-// Which numbers a key takes. Integers are compared as doubles: bounds stay below 2^53.
-struct Bounds {
-  double low = -std::numeric_limits<double>::infinity();
-  double high = std::numeric_limits<double>::infinity();
-  bool above = false;           // `low` itself is not allowed
-  bool below = false;           // `high` itself is not allowed
-  std::optional<double> or_be;  // a value outside that is allowed as well
-
-  bool contain(double value) const;
-  std::string text() const;  // "above 0 and at most 1"
-};
-
 struct KeyRow {
   std::string section, name;  // "model.init", "hidden_size"
   ValuePointer (*value)(Config&);
@@ -40,6 +27,7 @@ struct KeyRow {
   bool may_be_null = false;        // text: null is the empty text, and the key is absent
   bool decides_bits = true;        // part of config_identity
   bool has_weights = false;        // data files: whether sources have weights
+  std::string like = {};           // maps and lists: an example, where the usual one would mislead
   std::string help;
 
   std::string path() const { return section + "." + name; }

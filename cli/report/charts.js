@@ -35,9 +35,18 @@ function ticks(low, high) {
   return list;
 }
 
+// The labels of an axis in one form, with as many places as tell its ticks apart.
+function tickLabels(list) {
+  const size = Math.max(...list.map(Math.abs)), step = list.length > 1 ? Math.abs(list[1] - list[0]) : size;
+  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return list.map(show);
+  const places = [0, 1, 2, 3, 4, 5, 6].find(n => Math.abs(step * 10 ** n - Math.round(step * 10 ** n)) < 1e-6) ?? 6;
+  return list.map(t => t === 0 ? "0" : t.toFixed(places));
+}
+
 // chart: {title, series: [{label, color, steps, values, low?, high?}], stacked?, unit?}. Returns the figure, or null when nothing is there.
 function drawChart(chart) {
-  const series = chart.series.filter(s => s.values.some(v => v !== null));
+  // What takes nothing throughout would only be an edge on the areas below it.
+  const series = chart.series.filter(s => s.values.some(v => chart.stacked ? v : v !== null));
   if (series.length === 0) return null;
   const steps = [...new Set(series.flatMap(s => s.steps))].sort((a, b) => a - b);
   if (chart.stacked) stack(series);
@@ -58,9 +67,10 @@ function drawChart(chart) {
   const ends = series.map(s => `${s.label}: ${show(s.values.find(v => v !== null))} to ${show(s.values.findLast(v => v !== null))}`);
   const svg = shape("svg", {viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", tabindex: "0",
                             "aria-label": `${chart.title}, steps ${first} to ${last}. ${ends.join("; ")}`}, figure);
-  for (const t of ticks(low, high)) {
+  const values = ticks(low, high), labels = tickLabels(values);
+  for (const [i, t] of values.entries()) {
     shape("line", {class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(t), y2: y(t)}, svg);
-    shape("text", {x: LEFT - 6, y: y(t) + 4, "text-anchor": "end"}, svg, show(t));
+    shape("text", {x: LEFT - 6, y: y(t) + 4, "text-anchor": "end"}, svg, labels[i]);
   }
   for (const t of ticks(first, last === first ? first + 1 : last))
     if (Number.isInteger(t) && t >= first && t <= last) shape("text", {x: Math.min(x(t), WIDTH - 2), y: HEIGHT - 8, "text-anchor": x(t) > WIDTH - 24 ? "end" : "middle"}, svg, String(t));
@@ -68,15 +78,16 @@ function drawChart(chart) {
     if (s.low && s.high) {
       const at = s.steps.map((_, i) => i).filter(i => s.low[i] !== null && s.high[i] !== null);
       const up = at.map(i => `${x(s.steps[i])},${y(s.high[i])}`), down = at.map(i => `${x(s.steps[i])},${y(s.low[i])}`).reverse();
-      shape("polygon", {class: "band", points: [...up, ...down].join(" "), style: `fill:${s.color}${chart.stacked ? ";opacity:.55" : ""}`}, svg);
+      shape("polygon", {class: "band", points: [...up, ...down].join(" "), style: `fill:${s.color}${chart.stacked ? ";opacity:.75" : ""}`}, svg);
     }
+    if (chart.stacked) continue;  // the area says it all
     const points = s.steps.map((step, i) => [step, s.values[i]]).filter(p => p[1] !== null);
     const path = points.map((p, i) => `${i ? "L" : "M"}${x(p[0]).toFixed(1)} ${y(p[1]).toFixed(1)}`).join("");
     shape("path", {class: "curve", d: path, style: `stroke:${s.color}`}, svg);
     if (points.length < 30) for (const p of points) shape("circle", {cx: x(p[0]), cy: y(p[1]), r: 2.2, style: `fill:${s.color}`}, svg);
   }
   if (series.length > 1 || chart.stacked) addLegend(series, figure);
-  const readout = element("p", {class: "readout", "aria-live": "polite"}, figure);
+  const readout = element("p", {class: "readout"}, figure);
   addCursor(svg, readout, series, steps, x);
   return figure;
 }
@@ -105,18 +116,23 @@ function addLegend(series, parent) {
 function addCursor(svg, readout, series, steps, x) {
   const line = shape("line", {class: "cursor", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden"}, svg);
   let at = -1;
-  const place = index => {
-    at = Math.max(0, Math.min(steps.length - 1, index));
-    const step = steps[at];
-    line.setAttribute("x1", x(step));
-    line.setAttribute("x2", x(step));
-    line.setAttribute("visibility", "visible");
+  const tell = step => {
     const parts = series.map(s => {
       const i = s.steps.indexOf(step), values = s.own || s.values;
       return i < 0 || values[i] === null ? null : `${series.length > 1 ? s.label + " " : ""}${show(values[i])}`;
     });
     readout.textContent = `step ${step}: ${parts.filter(p => p !== null).join(", ") || "no value"}`;
   };
+  const place = index => {
+    at = Math.max(0, Math.min(steps.length - 1, index));
+    line.setAttribute("x1", x(steps[at]));
+    line.setAttribute("x2", x(steps[at]));
+    line.setAttribute("visibility", "visible");
+    readout.setAttribute("aria-live", "polite");  // from here on it answers a person
+    tell(steps[at]);
+  };
+  // Until then, the last that there is.
+  tell(steps.findLast(step => series.some(s => (s.own || s.values)[s.steps.indexOf(step)] != null)));
   svg.addEventListener("pointermove", event => {
     const box = svg.getBoundingClientRect(), mouse = (event.clientX - box.left) / box.width * WIDTH;
     let best = 0;

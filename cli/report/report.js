@@ -117,11 +117,16 @@ function drawSummary() {
 }
 
 function drawEvaluations() {
-  const names = [...new Set(runs.flatMap(run => run.evaluations.flatMap(e => Object.keys(e))))].filter(name => name !== "step");
+  const all = [...new Set(runs.flatMap(run => run.evaluations.flatMap(e => Object.keys(e))))].filter(name => name !== "step");
+  const names = all.filter(name => !/\/ci95_(low|high)$/.test(name));  // an interval stands beside its value
+  const cell = (e, name) => {
+    const low = e[`${name}/ci95_low`], high = e[`${name}/ci95_high`];
+    return show(e[name]) + (low === undefined || low === null ? "" : ` (${show(low)} to ${show(high)})`);
+  };
   byId("evaluations").hidden = names.length === 0;
   byId("evaluations-note").textContent = runs.filter(run => run.evaluations_note).map(run => (several ? `${run.label}: ` : "") + run.evaluations_note).join(" ");
-  table(byId("evaluations").querySelector("div"), ["run", "step", ...names.map(name => name.replace("eval/", ""))],
-        runs.flatMap(run => run.evaluations.map(e => [run.label, String(e.step), ...names.map(name => show(e[name]))])));
+  table(byId("evaluations").querySelector("div"), ["run", "step", ...names.map(name => name.replace("eval/", "") + (all.includes(`${name}/ci95_low`) ? " (95 % interval)" : ""))],
+        runs.flatMap(run => run.evaluations.map(e => [run.label, String(e.step), ...names.map(name => cell(e, name))])));
 }
 
 function completionRow(row, shade) {

@@ -21,14 +21,14 @@ void require_opt_in(const RewardSpec& spec) {
               spec.name, it == spec.options.end() ? "nothing" : it->dump());
 }
 
-SandboxLimits read_limits(const RewardSpec& spec) {
+SandboxLimits read_limits(const OptionReader& options) {
   SandboxLimits l;
-  l.seconds = number_option(spec, "timeout_s", 0.1, 3600, 10);
-  l.memory_bytes = kMega * whole_option(spec, "memory_mb", 16, 1 << 20, 512);
-  l.output_bytes = 1024 * whole_option(spec, "output_kb", 1, 1 << 16, 1024);
-  l.scratch_bytes = kMega * whole_option(spec, "scratch_mb", 1, 1 << 16, 64);
-  l.processes = whole_option(spec, "processes", 1, 4096, 16);
-  l.open_files = whole_option(spec, "open_files", 16, 4096, 64);
+  l.seconds = options.number("timeout_s");
+  l.memory_bytes = kMega * options.integer("memory_mb");
+  l.output_bytes = 1024 * options.integer("output_kb");
+  l.scratch_bytes = kMega * options.integer("scratch_mb");
+  l.processes = options.integer("processes");
+  l.open_files = options.integer("open_files");
   return l;
 }
 
@@ -58,34 +58,68 @@ struct CodeOptions {
 };
 
 CodeOptions read_options(const RewardSpec& spec) {
-  check_options(spec, {"sandbox", "language", "languages", "column", "entry_point", "code", "score", "compare",
-                       "tolerance", "workers", "timeout_s", "memory_mb", "output_kb", "scratch_mb", "processes",
-                       "open_files", "compile_timeout_s", "compile_memory_mb"});
+  const OptionReader read(spec, code_options());
   require_opt_in(spec);
   CodeOptions options;
   GraderOptions& grader = options.grader;
-  options.column = column_option(spec, "column", "tests");
-  options.entry_point = column_option(spec, "entry_point", "entry_point");
-  options.fraction = word_option(spec, "score", {"all", "fraction"}) == "fraction";
-  options.whole_completion = word_option(spec, "code", {"block", "completion"}) == "completion";
-  const std::string compare = word_option(spec, "compare", {"lines", "tokens", "exact"});
-  options.workers = static_cast<int>(whole_option(spec, "workers", 1, 1024, 2));
+  options.column = read.text("column");
+  options.entry_point = read.text("entry_point");
+  options.fraction = read.word("score") == "fraction";
+  options.whole_completion = read.word("code") == "completion";
+  const std::string compare = read.word("compare");
+  options.workers = static_cast<int>(read.integer("workers"));
 
   grader.language = find_language(spec);
   grader.compare = compare == "lines"    ? CompareOutput::lines
                     : compare == "tokens" ? CompareOutput::tokens
                                           : CompareOutput::exact;
-  grader.tolerance = number_option(spec, "tolerance", 0, 1, 0);
+  grader.tolerance = read.number("tolerance");
   grader.stop_at_failure = !options.fraction;
-  grader.limits = read_limits(spec);
+  grader.limits = read_limits(read);
   grader.limits.address_space_bytes = kMega * grader.language.address_space_mb;
-  grader.compile_limits.seconds = number_option(spec, "compile_timeout_s", 0.1, 3600, 30);
-  grader.compile_limits.memory_bytes = kMega * whole_option(spec, "compile_memory_mb", 16, 1 << 20, 2048);
+  grader.compile_limits.seconds = read.number("compile_timeout_s");
+  grader.compile_limits.memory_bytes = kMega * read.integer("compile_memory_mb");
   grader.compile_limits.scratch_bytes = 256 * kMega;
   return options;
 }
 
 }  // namespace
+
+const OptionTable& code_options() {
+  const Bounds seconds{.low = 0.1, .high = 3600}, megabytes{.low = 16, .high = 1 << 20}, some{.low = 1, .high = 1 << 16};
+  static const OptionTable table = {
+      {.name = "sandbox", .type = OptionType::word, .help = "local: run programs on this machine, in a sandbox; the reward is off until this is written",
+       .needed = true, .words = {"local"}},
+      {.name = "language", .type = OptionType::text, .help = "what programs are written in", .standard = "python",
+       .form = "python, cpp, or a name in languages"},
+      {.name = "languages", .type = OptionType::map, .help = "more languages, or others in place of those (docs/code-reward.md)",
+       .form = "a map from names to maps of source, run, fences, compile, artifact, binds, environment, address_space_mb"},
+      {.name = "column", .type = OptionType::column, .help = "the data column with the test cases", .standard = "tests"},
+      {.name = "entry_point", .type = OptionType::column,
+       .help = "the data column with the name of the function that check(...) is called with, where there is one", .standard = "entry_point"},
+      {.name = "code", .type = OptionType::word,
+       .help = "block: the last closed code block with the language's tag, else the last without a tag, behind </think>; completion: all of it",
+       .standard = "block", .words = {"block", "completion"}},
+      {.name = "score", .type = OptionType::word, .help = "all: 1 when all cases pass, else 0; fraction: the share of cases that pass", .standard = "all",
+       .words = {"all", "fraction"}},
+      {.name = "compare", .type = OptionType::word,
+       .help = "of outputs; lines: white space at the ends of lines and empty lines at the end aside; tokens: all white space aside",
+       .standard = "lines", .words = {"lines", "tokens", "exact"}},
+      {.name = "tolerance", .type = OptionType::number, .help = "absolute or relative, of numbers in outputs (tokens) and in answers to calls",
+       .standard = 0.0, .bounds = {.low = 0, .high = 1}},
+      {.name = "timeout_s", .type = OptionType::number, .help = "wall clock of one case", .standard = 10.0, .bounds = seconds},
+      {.name = "memory_mb", .type = OptionType::integer, .help = "of all processes of a case together; the address space of each is twice that",
+       .standard = 512, .bounds = megabytes},
+      {.name = "output_kb", .type = OptionType::integer, .help = "of standard output and of standard error", .standard = 1024, .bounds = some},
+      {.name = "scratch_mb", .type = OptionType::integer, .help = "what a case may write to files", .standard = 64, .bounds = some},
+      {.name = "processes", .type = OptionType::integer, .help = "of a case at a time", .standard = 16, .bounds = {.low = 1, .high = 4096}},
+      {.name = "open_files", .type = OptionType::integer, .help = "of each process", .standard = 64, .bounds = {.low = 16, .high = 4096}},
+      {.name = "compile_timeout_s", .type = OptionType::number, .help = "wall clock of the compiler", .standard = 30.0, .bounds = seconds},
+      {.name = "compile_memory_mb", .type = OptionType::integer, .help = "of the compiler", .standard = 2048, .bounds = megabytes},
+      {.name = "workers", .type = OptionType::integer, .help = "runs at a time, of each rank", .standard = 2, .bounds = {.low = 1, .high = 1024}},
+  };
+  return table;
+}
 
 void check_code(const RewardSpec& spec) { read_options(spec); }
 

@@ -28,20 +28,39 @@ std::vector<std::string> read_command(const RewardSpec& spec) {
 }
 
 CheckerSettings read_options(const RewardSpec& spec) {
-  check_options(spec, {"command", "workers", "in_flight", "timeout_s", "start_timeout_s", "line_kb", "output_kb"});
+  const OptionReader options(spec, command_options());
   CheckerSettings settings;
   settings.command = read_command(spec);
-  settings.workers = whole_option(spec, "workers", 1, 1024, 2);
-  settings.in_flight = whole_option(spec, "in_flight", 1, 4096, 1);
-  settings.seconds = number_option(spec, "timeout_s", 0.1, 3600, 10);
-  settings.start_seconds = number_option(spec, "start_timeout_s", 0.1, 3600, 60);
-  settings.line_bytes = 1024 * static_cast<size_t>(whole_option(spec, "line_kb", 1, 1 << 14, 64));
-  settings.output_bytes = 1024 * static_cast<size_t>(whole_option(spec, "output_kb", 1, 1 << 20, 1024));
+  settings.workers = options.integer("workers");
+  settings.in_flight = options.integer("in_flight");
+  settings.seconds = options.number("timeout_s");
+  settings.start_seconds = options.number("start_timeout_s");
+  settings.line_bytes = 1024 * static_cast<size_t>(options.integer("line_kb"));
+  settings.output_bytes = 1024 * static_cast<size_t>(options.integer("output_kb"));
   CHECK_USAGE(settings.output_bytes >= settings.line_bytes, "reward '{}': 'output_kb' is less than 'line_kb'", spec.name);
   return settings;
 }
 
 }  // namespace
+
+const OptionTable& command_options() {
+  static const OptionTable table = {
+      {.name = "command", .type = OptionType::texts, .help = "the program, found by PATH, and its arguments; there is no shell", .needed = true,
+       .form = "a list like [python3, checker.py]"},
+      {.name = "workers", .type = OptionType::integer, .help = "processes, of each rank; one starts with the run, the others when they are needed",
+       .standard = 2, .bounds = {.low = 1, .high = 1024}},
+      {.name = "in_flight", .type = OptionType::integer, .help = "requests that one process has at a time", .standard = 1,
+       .bounds = {.low = 1, .high = 4096}},
+      {.name = "timeout_s", .type = OptionType::number, .help = "for an answer, from when its request is the oldest that the process has",
+       .standard = 10.0, .bounds = {.low = 0.1, .high = 3600}},
+      {.name = "start_timeout_s", .type = OptionType::number, .help = "until the line that says the program is ready", .standard = 60.0,
+       .bounds = {.low = 0.1, .high = 3600}},
+      {.name = "line_kb", .type = OptionType::integer, .help = "of one answer", .standard = 64, .bounds = {.low = 1, .high = 1 << 14}},
+      {.name = "output_kb", .type = OptionType::integer, .help = "of all that is written between two answers, standard error included; at least line_kb",
+       .standard = 1024, .bounds = {.low = 1, .high = 1 << 20}},
+  };
+  return table;
+}
 
 void check_command(const RewardSpec& spec) { read_options(spec); }
 

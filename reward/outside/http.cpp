@@ -20,15 +20,15 @@ bool is_plain(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c >= ' ' && c < 127; });
 }
 
-std::vector<std::string> read_headers(const RewardSpec& spec) {
+std::vector<std::string> read_headers(const OptionReader& options) {
   std::vector<std::string> headers;
-  const auto it = spec.options.find("headers");
-  if (it == spec.options.end()) return headers;
-  CHECK_USAGE(it->is_object(), "reward '{}': 'headers' is {}; allowed is a map like {{X-Team: blue}}", spec.name, it->dump());
+  const Json* const it = options.value("headers");
+  if (it == nullptr) return headers;
+  CHECK_USAGE(it->is_object(), "reward '{}': 'headers' is {}; allowed is a map like {{X-Team: blue}}", options.reward(), it->dump());
   for (const auto& [name, value] : it->items()) {
     CHECK_USAGE(value.is_string() && is_plain(value.get_ref<const std::string&>()) && is_plain(name) && !name.empty() &&
                     name.find_first_of(" :;") == std::string::npos,
-                "reward '{}': the header {}: {} is none; allowed are a name and a text, both of plain ASCII", spec.name,
+                "reward '{}': the header {}: {} is none; allowed are a name and a text, both of plain ASCII", options.reward(),
                 shown_text(name), value.dump());
     headers.push_back(fmt::format("{}: {}", name, value.get_ref<const std::string&>()));
   }
@@ -37,8 +37,8 @@ std::vector<std::string> read_headers(const RewardSpec& spec) {
 
 // The secret is not part of the options: the environment may lack it where a config is only looked at.
 void add_token(const RewardSpec& spec, std::vector<std::string>& headers) {
-  if (!spec.options.contains("token_env")) return;
-  const std::string variable = text_option(spec, "token_env");
+  const std::string variable = OptionReader(spec, http_options()).text("token_env");
+  if (variable.empty()) return;
   const char* token = std::getenv(variable.c_str());
   CHECK_USAGE(token != nullptr && *token != '\0' && is_plain(token),
               "reward '{}': the environment variable {}, which 'token_env' names, holds no token", spec.name, variable);
@@ -46,24 +46,23 @@ void add_token(const RewardSpec& spec, std::vector<std::string>& headers) {
 }
 
 HttpOptions read_options(const RewardSpec& spec) {
-  check_options(spec, {"url", "batch", "workers", "timeout_s", "retries", "backoff_s", "reconnect_s", "response_kb", "ca_file",
-                       "headers", "token_env"});
+  const OptionReader read(spec, http_options());
   HttpOptions options{.name = spec.name};
-  options.settings.url = text_option(spec, "url");
+  options.settings.url = read.text("url");
   const std::string objection = objection_to_url(options.settings.url);
   // Without the URL, where it may hold a password.
   CHECK_USAGE(objection.empty(), "reward '{}': 'url' is {}; allowed is https://HOST/PATH or http://..., and 'token_env' for a secret",
               spec.name, objection);
-  options.batch = static_cast<size_t>(whole_option(spec, "batch", 1, kMaxBatch, 16));
-  options.workers = static_cast<size_t>(whole_option(spec, "workers", 1, 1024, 4));
-  options.settings.seconds = number_option(spec, "timeout_s", 0.1, 3600, 10);
-  options.retries = whole_option(spec, "retries", 0, 100, 2);
-  options.backoff_seconds = number_option(spec, "backoff_s", 0.01, kLongestPause, 0.5);
-  options.reconnect_seconds = number_option(spec, "reconnect_s", 0, 86400, 120);
-  options.settings.response_bytes = 1024 * static_cast<size_t>(whole_option(spec, "response_kb", 1, 1 << 20, 1024));
-  if (spec.options.contains("ca_file")) options.settings.ca_file = text_option(spec, "ca_file");
-  if (spec.options.contains("token_env")) text_option(spec, "token_env");
-  options.settings.headers = read_headers(spec);
+  options.batch = static_cast<size_t>(read.integer("batch"));
+  options.workers = static_cast<size_t>(read.integer("workers"));
+  options.settings.seconds = read.number("timeout_s");
+  options.retries = read.integer("retries");
+  options.backoff_seconds = read.number("backoff_s");
+  options.reconnect_seconds = read.number("reconnect_s");
+  options.settings.response_bytes = 1024 * static_cast<size_t>(read.integer("response_kb"));
+  options.settings.ca_file = read.text("ca_file");
+  read.text("token_env");
+  options.settings.headers = read_headers(read);
   return options;
 }
 
@@ -103,6 +102,30 @@ std::vector<OutsideVerdict> read_http_answers(const std::string& body, size_t co
     verdicts.push_back(std::move(*found[i]));
   }
   return verdicts;
+}
+
+const OptionTable& http_options() {
+  static const OptionTable table = {
+      {.name = "url", .type = OptionType::text, .help = "where completions are sent", .needed = true, .form = "https://HOST/PATH or http://..."},
+      {.name = "batch", .type = OptionType::integer, .help = "completions in a request, at most", .standard = 16, .bounds = {.low = 1, .high = kMaxBatch}},
+      {.name = "workers", .type = OptionType::integer, .help = "requests at a time, of each rank", .standard = 4, .bounds = {.low = 1, .high = 1024}},
+      {.name = "timeout_s", .type = OptionType::number, .help = "of one request; at most 10 for the connection", .standard = 10.0,
+       .bounds = {.low = 0.1, .high = 3600}},
+      {.name = "retries", .type = OptionType::integer,
+       .help = "further tries when there is no answer in time, the connection breaks, or the status is 500", .standard = 2,
+       .bounds = {.low = 0, .high = 100}},
+      {.name = "backoff_s", .type = OptionType::number, .help = "the pause before the second try; doubled for each further one, up to 30",
+       .standard = 0.5, .bounds = {.low = 0.01, .high = kLongestPause}},
+      {.name = "reconnect_s", .type = OptionType::number, .help = "how long a server that is away is waited for", .standard = 120.0,
+       .bounds = {.low = 0, .high = 86400}},
+      {.name = "response_kb", .type = OptionType::integer, .help = "of an answer", .standard = 1024, .bounds = {.low = 1, .high = 1 << 20}},
+      {.name = "headers", .type = OptionType::map, .help = "more headers of requests", .form = "a map like {X-Team: blue}"},
+      {.name = "token_env", .type = OptionType::text, .help = "the environment variable with a secret, sent as Authorization: Bearer ...",
+       .form = "the name of a variable"},
+      {.name = "ca_file", .type = OptionType::text, .help = "certificates to trust, for a server with one of its own; without it the system's",
+       .form = "a PEM file"},
+  };
+  return table;
 }
 
 void check_http(const RewardSpec& spec) { read_options(spec); }

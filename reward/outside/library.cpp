@@ -28,15 +28,26 @@ struct LibraryOptions {
 };
 
 LibraryOptions read_options(const RewardSpec& spec) {
-  check_options(spec, {"path", "options", "threads"});
-  LibraryOptions options{text_option(spec, "path"), word_option(spec, "threads", {"one", "many"}) == "many",
-                         spec.options.value("options", Json::object())};
+  const OptionReader read(spec, library_options());
+  const Json* const own = read.value("options");
+  LibraryOptions options{read.text("path"), read.word("threads") == "many", own == nullptr ? Json::object() : *own};
   CHECK_USAGE(options.own.is_object(), "reward '{}': 'options' is {}; allowed is a map, which the library gets", spec.name,
               options.own.dump());
   return options;
 }
 
 }  // namespace
+
+const OptionTable& library_options() {
+  static const OptionTable table = {
+      {.name = "path", .type = OptionType::text, .help = "the shared library; without a / in it, in the working folder", .needed = true},
+      {.name = "options", .type = OptionType::map, .help = "what the library gets, as JSON", .standard = Json::object(),
+       .form = "a map; which, the library says"},
+      {.name = "threads", .type = OptionType::word, .help = "one: calls come one at a time; many: from several threads at once", .standard = "one",
+       .words = {"one", "many"}},
+  };
+  return table;
+}
 
 void check_library(const RewardSpec& spec) { read_options(spec); }
 

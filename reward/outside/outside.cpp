@@ -125,14 +125,6 @@ OutsideAnswer read_answer(const Json& answer) {
   return {id->get<int64_t>(), read_verdict(answer)};
 }
 
-std::string text_option(const RewardSpec& spec, const std::string& key) {
-  const auto it = spec.options.find(key);
-  CHECK_USAGE(it != spec.options.end() && it->is_string() && !it->get_ref<const std::string&>().empty() &&
-                  it->get_ref<const std::string&>().find('\0') == std::string::npos,
-              "reward '{}': '{}' is {}; allowed is a text", spec.name, key, it == spec.options.end() ? "missing" : it->dump());
-  return it->get<std::string>();
-}
-
 std::string shown_text(std::string_view text, size_t bytes) {
   const std::string shown = dump_json(Json(text.substr(0, bytes)));
   return text.size() > bytes ? shown + "..." : shown;

@@ -60,9 +60,6 @@ struct OutsideAnswer {
 constexpr double kMaxScore = 1e6;
 OutsideAnswer read_answer(const Json& answer);
 
-// The option `key`, a text that is not empty. Throws (exit code 2) when it is missing or anything else.
-std::string text_option(const RewardSpec& spec, const std::string& key);
-
 // For messages: in quotes, on one line, at most so many bytes.
 std::string shown_text(std::string_view text, size_t bytes = 120);
 

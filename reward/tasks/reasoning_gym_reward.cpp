@@ -24,16 +24,11 @@ std::string task_names() {
 
 class ReasoningGym : public Reward {
  public:
-  explicit ReasoningGym(const RewardSpec& spec)
-      : column_(column_option(spec)),
-        metadata_(column_option(spec, "metadata", "metadata")),
-        whole_completion_(word_option(spec, "extract", {"tags", "completion"}) == "completion") {
-    const std::string task = word_option(spec, "task", {"row", "countdown", "chain_sum", "number_sorting", "word_sorting",
-                                                        "spell_backward", "basic_arithmetic", "letter_counting"});
-    if (task == "row") return;
-    task_ = find_task(task);
-    CHECK(task_ != nullptr, "task {} has no scorer", task);
-  }
+  explicit ReasoningGym(const OptionReader& options)
+      : column_(options.text("column")),
+        metadata_(options.text("metadata")),
+        whole_completion_(options.word("extract") == "completion"),
+        task_(find_task(options.word("task"))) {}
 
   std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
 
@@ -74,14 +69,30 @@ class ReasoningGym : public Reward {
 
   std::string column_, metadata_;
   bool whole_completion_;
-  const tasks::Task* task_ = nullptr;  // null: each row names its own
+  const tasks::Task* task_;  // null: each row names its own
 };
 
 }  // namespace
 
+const OptionTable& reasoning_gym_options() {
+  static const OptionTable table = [] {
+    std::vector<std::string> tasks = {"row"};
+    for (const tasks::Task& task : tasks::tasks()) tasks.emplace_back(task.name);
+    return OptionTable{
+        {.name = "task", .type = OptionType::word, .help = "which of its tasks the rows are; row: what each row's metadata.source_dataset says",
+         .standard = "row", .words = std::move(tasks)},
+        answer_column("the data column with the entry's answer"),
+        {.name = "metadata", .type = OptionType::column, .help = "the data column with the entry's metadata; in rows without it their own columns count",
+         .standard = "metadata"},
+        {.name = "extract", .type = OptionType::word, .help = "tags: what stands between the last <answer> and </answer>; completion: all of it",
+         .standard = "tags", .words = {"tags", "completion"}},
+    };
+  }();
+  return table;
+}
+
 std::unique_ptr<Reward> make_reasoning_gym(const RewardSpec& spec) {
-  check_options(spec, {"task", "column", "metadata", "extract"});
-  return std::make_unique<ReasoningGym>(spec);
+  return std::make_unique<ReasoningGym>(OptionReader(spec, reasoning_gym_options()));
 }
 
 }  // namespace cohort

@@ -321,15 +321,15 @@ TEST(CodeOptions, OffUntilTheConfigSaysOtherwise) {
 TEST(CodeOptions, WhatIsWrongIsNamed) {
   const std::vector<std::pair<Json, const char*>> rows = {
       {{{"timeout", 3}}, "unknown option 'timeout'; did you mean 'timeout_s'?"},
-      {{{"timeout_s", 0}}, "'timeout_s' is 0; allowed is a number in [0.1, 3600]"},
+      {{{"timeout_s", 0}}, "'timeout_s' is 0; allowed is a number from 0.1 to 3600"},
       {{{"timeout_s", "3"}}, "'timeout_s' is \"3\"; allowed is a number"},
-      {{{"memory_mb", 1.5}}, "'memory_mb' is 1.5; allowed is a whole number"},
-      {{{"workers", 0}}, "'workers' is 0; allowed is a whole number in [1, 1024]"},
+      {{{"memory_mb", 1.5}}, "'memory_mb' is 1.5; allowed is an integer"},
+      {{{"workers", 0}}, "'workers' is 0; allowed is an integer from 1 to 1024"},
       {{{"score", "most"}}, "'score' is 'most'; allowed are all, fraction"},
       {{{"compare", 1}}, "'compare' is '1'; allowed are lines, tokens, exact"},
       {{{"code", "last"}}, "'code' is 'last'; allowed are block, completion"},
-      {{{"column", ""}}, "'column' is the name of a data column"},
-      {{{"entry_point", 3}}, "'entry_point' is the name of a data column"},
+      {{{"column", ""}}, "'column' is \"\"; allowed is the name of a data column"},
+      {{{"entry_point", 3}}, "'entry_point' is 3; allowed is the name of a data column"},
       {{{"language", "pythn"}}, "did you mean 'python'?"},
   };
   for (const auto& [options, words] : rows) {

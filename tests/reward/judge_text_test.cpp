@@ -50,12 +50,12 @@ TEST(JudgeOptions, AreCheckedByThemselves) {
     check_reward({.name = "judge", .options = options});
   };
   EXPECT_NO_THROW(with({{"min", 1}, {"max", 5}, {"system", "You judge."}, {"temperature", 0.5}, {"seed", 3}}));
-  EXPECT_ERROR(check_reward({.name = "judge", .options = {{"path", "m"}}}), kUsage, "'template' is missing");
-  EXPECT_ERROR(check_reward({.name = "judge", .options = {{"template", "{completion}"}}}), kUsage, "'path' is missing");
+  EXPECT_ERROR(check_reward({.name = "judge", .options = {{"path", "m"}}}), kUsage, "needs the option 'template'");
+  EXPECT_ERROR(check_reward({.name = "judge", .options = {{"template", "{completion}"}}}), kUsage, "needs the option 'path': the folder of a language model");
   EXPECT_ERROR(with({{"template", "rate it"}}), kUsage, "reward 'judge': 'template': the text has no {completion}");
   EXPECT_ERROR(with({{"min", 5}, {"max", 5}}), kUsage, "allowed is a min below max");
   EXPECT_ERROR(with({{"tag", "<score>"}}), kUsage, "allowed is a name, as in <score>");
-  EXPECT_ERROR(with({{"system", 3}}), kUsage, "'system' is a text, found 3");
+  EXPECT_ERROR(with({{"system", 3}}), kUsage, "'system' is 3; allowed is a text");
   EXPECT_ERROR(with({{"max_num_seqs", 0}}), kUsage, "'max_num_seqs' is 0");
   EXPECT_ERROR(with({{"temprature", 1}}), kUsage, "did you mean 'temperature'?");
 }

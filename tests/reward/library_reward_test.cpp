@@ -61,7 +61,7 @@ TEST(Library, BadAnswersCostAScore) {
 
 TEST(Library, WhatIsNoneIsAnErrorOfTheConfig) {
   const auto refused = [](RewardSpec spec) { LibraryReward reward(spec); };
-  EXPECT_ERROR(refused({.name = "library", .options = Json::object()}), kUsage, "reward 'library': 'path' is missing");
+  EXPECT_ERROR(refused({.name = "library", .options = Json::object()}), kUsage, "reward 'library' needs the option 'path'");
   EXPECT_ERROR(refused(spec({}, "/no/such/library.so")), kUsage, "/no/such/library.so cannot be loaded: ");
   EXPECT_ERROR(refused(spec({}, "libc.so.6")), kUsage, "libc.so.6 cannot be loaded: ./libc.so.6: ");  // not the system's
   EXPECT_ERROR(refused(spec({}, "/etc/passwd")), kUsage, "cannot be loaded: ");

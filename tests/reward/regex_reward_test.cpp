@@ -67,9 +67,9 @@ TEST(RegexReward, NothingHangs) {
 }
 
 TEST(RegexReward, BadOptionsAreRefused) {
-  EXPECT_SAYS(refusal(Json::object()), "needs a 'pattern'");
-  EXPECT_SAYS(refusal({{"pattern", ""}}), "needs a 'pattern'");
-  EXPECT_SAYS(refusal({{"pattern", 5}}), "needs a 'pattern'");
+  EXPECT_SAYS(refusal(Json::object()), "needs the option 'pattern'");
+  EXPECT_SAYS(refusal({{"pattern", ""}}), "'pattern' is \"\"; allowed is a text that is not empty");
+  EXPECT_SAYS(refusal({{"pattern", 5}}), "'pattern' is 5; allowed is a text");
   EXPECT_SAYS(refusal({{"pattern", "(a"}}), "does not compile: missing closing parenthesis at byte 2");
   EXPECT_SAYS(refusal({{"pattern", "\\C"}}), "does not compile");
   EXPECT_SAYS(refusal({{"pattern", "\xFF"}}), "does not compile");

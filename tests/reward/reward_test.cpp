@@ -78,7 +78,7 @@ TEST(Rewards, UnknownOptionsAreAnsweredWithTheNearest) {
   EXPECT_SAYS(with("format", {{"column", "x"}}),
               "unknown option 'column'; allowed are name, label, weight, tags, score");
   for (const Json& column : std::vector<Json>{5, "", nullptr, true, Json::array()}) {
-    EXPECT_SAYS(with("last_number", {{"column", column}}), "'column' is the name of a data column");
+    EXPECT_SAYS(with("last_number", {{"column", column}}), "allowed is the name of a data column");
     EXPECT_SAYS(with("exact", {{"column", column}}), column.dump());
   }
 }
@@ -281,8 +281,8 @@ TEST(Rewards, OptionsAreCheckedWithoutAnythingBeingStarted) {
   EXPECT_SAYS(refusal([] { check_reward({.name = "exact", .weight = 1e9}); }), "weight");
   const auto model = [](Json options) { check_reward({.name = "model", .options = std::move(options)}); };
   EXPECT_NO_THROW(model({{"path", "/no/such/model"}, {"dtype", "bfloat16"}, {"max_length", 512}, {"prompt", "user_message"}}));
-  EXPECT_SAYS(refusal([&] { model(Json::object()); }), "reward 'model': 'path' is missing, the folder of the model");
-  EXPECT_SAYS(refusal([&] { model({{"path", 3}}); }), "'path' is the folder of a model, found 3");
+  EXPECT_SAYS(refusal([&] { model(Json::object()); }), "reward 'model' needs the option 'path': the folder of a reward model");
+  EXPECT_SAYS(refusal([&] { model({{"path", 3}}); }), "'path' is 3; allowed is a text");
   EXPECT_SAYS(refusal([&] { model({{"path", "m"}, {"dtype", "float16"}}); }), "'dtype' is 'float16'; did you mean 'bfloat16'?");
   EXPECT_SAYS(refusal([&] { model({{"path", "m"}, {"max_length", -1}}); }), "'max_length' is -1");
   EXPECT_SAYS(refusal([&] { model({{"path", "m"}, {"prompt", "chat"}}); }), "allowed are as_given, user_message");

@@ -47,8 +47,8 @@ TEST(Length, CountsTokensWordsOrCharacters) {
   EXPECT_EQ(score("length", {{"max_length", 3}, {"unit", "characters"}}, "\u00E9\u4E2D\u00DF"), 1.0);
   EXPECT_EQ(score("length", {{"max_length", 2}, {"unit", "characters"}}, "\u00E9\u4E2D\u00DF"), 0.0);
   EXPECT_SAYS(refusal("length", {{"min_length", 5}, {"max_length", 4}}), "min_length 5 is more than max_length 4");
-  EXPECT_SAYS(refusal("length", {{"min_length", -1}}), "'min_length' is -1; allowed is a whole number in [0, ");
-  EXPECT_SAYS(refusal("length", {{"min_length", 1.5}}), "allowed is a whole number");
+  EXPECT_SAYS(refusal("length", {{"min_length", -1}}), "'min_length' is -1; allowed is an integer at least 0");
+  EXPECT_SAYS(refusal("length", {{"min_length", 1.5}}), "allowed is an integer");
   EXPECT_SAYS(refusal("length", {{"unit", "bytes"}}), "allowed are tokens, words, characters");
 }
 
@@ -98,7 +98,7 @@ TEST(Repetition, IsTheShareOfRepeatedNgrams) {
   EXPECT_EQ(score("repetition", {}, ""), 0.0);
   EXPECT_EQ(score("repetition", {}, "x"), std::nullopt);
   EXPECT_EQ(score("repetition", {{"n", 1}, {"unit", "words"}, {"max_penalty", -4}}, "a b a  b"), -2.0);
-  EXPECT_SAYS(refusal("repetition", {{"max_penalty", 1}}), "'max_penalty' is 1; allowed is a number in");
+  EXPECT_SAYS(refusal("repetition", {{"max_penalty", 1}}), "'max_penalty' is 1; allowed is a number from");
   EXPECT_SAYS(refusal("repetition", {{"n", 0}}), "'n' is 0");
 }
 
@@ -110,7 +110,7 @@ TEST(Keywords, RequiredShareAndForbidden) {
   EXPECT_EQ(score("keywords", {{"forbid", {"b"}}}, "a"), 1.0);
   EXPECT_SAYS(refusal("keywords", Json::object()), "needs a list 'require' or 'forbid'");
   EXPECT_SAYS(refusal("keywords", {{"require", "a"}}), "'require' is \"a\"; allowed is a list of texts");
-  EXPECT_SAYS(refusal("keywords", {{"require", {""}}}), "'require' holds \"\"");
+  EXPECT_SAYS(refusal("keywords", {{"require", {""}}}), "'require' is [\"\"]; allowed is a list of texts that are not empty");
 }
 
 TEST(Language, IsTheShareOfLettersOfAScript) {

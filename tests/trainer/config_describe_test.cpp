@@ -10,6 +10,8 @@
 
 #include "core/files.h"
 #include "core/yaml.h"
+#include "reward/option_table.h"
+#include "reward/reward.h"
 #include "tests/trainer/config_cases.h"
 #include "trainer/config_value.h"
 
@@ -132,6 +134,29 @@ TEST(ConfigDescribe, SourcesAndPeersAreOfKeysThatExist) {
   EXPECT_GT(with_peers, 80u);
 }
 
+TEST(ConfigDescribe, ExplainTellsTheOptionsOfRewards) {
+  EXPECT_EQ(explain("reward.repetition.n"),
+            "reward.repetition.n\n  how many tokens or words make an n-gram\n\n  type      integer\n  default   3\n  allowed   an integer from 1 to 100\n");
+  EXPECT_EQ(explain("max_penalty"), explain("reward.repetition.max_penalty"));
+  EXPECT_NE(explain("reward.weight").find("default   1.0\n"), std::string::npos);
+  for (const std::string& name : reward_names()) {
+    EXPECT_NE(explain("reward").find("\n  " + name + " "), std::string::npos) << name;
+    const std::string text = explain("reward." + name);
+    EXPECT_NE(text.find(reward_summary(name)), std::string::npos);
+    EXPECT_NE(text.find("reward: [{name: " + name), std::string::npos);
+    for (const OptionRow& row : reward_options(name)) EXPECT_NE(text.find("\n  " + row.name + "\n    " + row.help + "\n"), std::string::npos) << text;
+  }
+  EXPECT_NE(explain("reward.soft_overlong").find("none: it must be given"), std::string::npos);
+  EXPECT_NE(explain("reward.soft_overlong").find("{name: soft_overlong, max_length: ..., buffer: ...}"), std::string::npos);
+  // A name of keys and of options: all of them.
+  const std::string both = explain("temperature");
+  EXPECT_EQ(both.find("rollout.temperature\n"), 0u);
+  EXPECT_NE(both.find("\nreward.judge.temperature\n"), std::string::npos);
+  EXPECT_ERROR(explain("reward.maths"), kUsage, "unknown reward 'maths'; did you mean 'math'?");
+  EXPECT_ERROR(explain("reward.math.modes"), kUsage, "reward 'math': unknown option 'modes'; did you mean 'mode'? allowed are column, mode, decimals, percent");
+  EXPECT_ERROR(explain("max_penalti"), kUsage, "did you mean 'max_penalty'?");
+}
+
 TEST(ConfigDescribe, ExplainTellsAllAboutAKey) {
   const std::string text = explain("algorithm.epsilon_high");
   for (const char* part : {"algorithm.epsilon_high\n", "type      number\n", "default   -1.0\n", "allowed   a number above 0, or -1\n",
@@ -204,6 +229,35 @@ TEST(ConfigSchema, HasEveryKeyWithTypeRangeDefaultAndHelp) {
   EXPECT_EQ(files["train"]["anyOf"][0]["type"], Json::array({"string", "null"}));
   EXPECT_TRUE(files["train"]["anyOf"][1]["items"]["properties"].contains("weight"));
   EXPECT_FALSE(files["eval"]["anyOf"][1]["items"]["properties"].contains("weight"));
+}
+
+// Of an entry of `reward`: its name decides which options there are.
+TEST(ConfigSchema, HasEveryOptionOfEveryReward) {
+  const Json schema = config_json_schema(), entry = schema["properties"]["reward"]["items"];
+  EXPECT_EQ(entry["properties"]["name"]["enum"], Json(reward_names()));
+  EXPECT_EQ(entry["allOf"].size(), reward_names().size());
+  for (const Json& branch : entry["allOf"]) {
+    const std::string name = branch["if"]["properties"]["name"]["const"];
+    SCOPED_TRACE(name);
+    const Json& then = branch["then"];
+    EXPECT_EQ(then["additionalProperties"], false);
+    EXPECT_EQ(then["properties"].size(), reward_options(name).size() + 3);
+    for (const OptionRow& row : reward_options(name)) {
+      const Json& option = then["properties"][row.name];
+      EXPECT_EQ(option["description"].get<std::string>().find(row.help), 0u);
+      EXPECT_EQ(option.contains("default"), !row.standard.is_null());
+      const auto needed = then.value("required", std::vector<std::string>());
+      EXPECT_EQ(std::ranges::find(needed, row.name) != needed.end(), row.needed);
+    }
+  }
+  const auto option = [&](const std::string& reward, const char* name) {
+    const std::vector<std::string> names = reward_names();
+    const auto at = static_cast<size_t>(std::ranges::find(names, reward) - names.begin());
+    return entry["allOf"][at]["then"]["properties"][name].dump();
+  };
+  EXPECT_EQ(option("repetition", "n"), R"x({"type":"integer","minimum":1,"maximum":100,"description":"how many tokens or words make an n-gram","default":3})x");
+  EXPECT_EQ(option("format", "score"),
+            R"x({"enum":["all","share"],"description":"share: the share of the tags that stand there exactly once, in place of 1 or 0","default":"all"})x");
 }
 
 }  // namespace
