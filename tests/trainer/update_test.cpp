@@ -235,6 +235,24 @@ TEST(Update, AReferenceThatIsNotFiniteIsNamed) {
   }
 }
 
+// Every loss is finite, and the gradient is not.
+TEST(Update, AGradientThatIsNotFiniteNamesPackAndParameter) {
+  for (const bool taped : {false, true}) {
+    TinyRun run(DType::f32);
+    run.config.trainer.pack_tokens = 1;  // a pack for each group
+    if (taped) run.tape.emplace(run.policy->config, DType::f32, 160, tape_rows(run.config));
+    std::vector<Group> groups = run.sample(1, kMixed);
+    run.update(groups, 1);
+    groups = run.sample(2, kMixed);
+    for (double& advantage : groups[2].advantages) advantage *= 1e38;
+    const std::vector<std::byte> before = run.weights();
+    EXPECT_ERROR(run.update(groups, 2), kNonFinite, "step 2, problem 'p2'");
+    EXPECT_ERROR(run.update(groups, 2), kNonFinite, ": the gradient of model.");
+    EXPECT_ERROR(run.update(groups, 2), kNonFinite, "run.allow_changes=[optim.learning_rate]");
+    EXPECT_EQ(run.weights(), before);
+  }
+}
+
 TEST(Update, BrokenWeightsAreNoticedByTheirLogProbs) {
   TinyRun run(DType::f32);
   const std::vector<Group> groups = run.sample(1, kMixed);
