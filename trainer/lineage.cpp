@@ -14,13 +14,13 @@ namespace {
 namespace fs = std::filesystem;
 
 // One text for a folder, however it is written and whether it is there.
-std::string canonical(const fs::path& folder) {
+std::string full_name(const fs::path& folder) {
   const fs::path path = fs::weakly_canonical(folder);
   return (path.has_filename() ? path : path.parent_path()).string();
 }
 
 bool is_own(const fs::path& checkpoint, const Config& config) {
-  return fs::path(canonical(checkpoint)).parent_path() == canonical(config.run_dir() / "checkpoints");
+  return fs::path(full_name(checkpoint)).parent_path() == full_name(config.run_dir() / "checkpoints");
 }
 
 // Of a complete checkpoint whose manifest can be read.
@@ -39,13 +39,13 @@ Json lineage_entry(const fs::path& checkpoint, const Config& config) {
   const std::string where = (checkpoint / "manifest.json").string();
   Json changes = Json::array();
   for (const std::string& difference : identity_differences(config, get_string(manifest, "config", where))) changes.push_back(difference);
-  return {{"path", canonical(checkpoint)}, {"manifest", manifest_hash(manifest)}, {"step", get_int(manifest, "step", where, 1, INT64_MAX)},
+  return {{"path", full_name(checkpoint)}, {"manifest", manifest_hash(manifest)}, {"step", get_int(manifest, "step", where, 1, INT64_MAX)},
           {"own", is_own(checkpoint, config)}, {"changes", changes}};
 }
 
 std::optional<fs::path> newest_descendant(const fs::path& checkpoints, const fs::path& given) {
   const std::optional<Json> there = readable_manifest(given);
-  const std::string key = there ? "manifest" : "path", value = there ? manifest_hash(*there) : canonical(given);
+  const std::string key = there ? "manifest" : "path", value = there ? manifest_hash(*there) : full_name(given);
   for (const fs::path& checkpoint : complete_checkpoints(checkpoints) | std::views::reverse) {
     const std::optional<Json> manifest = readable_manifest(checkpoint);
     if (!manifest) continue;

@@ -147,8 +147,8 @@ TEST_F(RunDirectory, ThePathGivenAgainGoesOnFromWhatHasComeOfIt) {
   EXPECT_TRUE(begins_at_path);
   EXPECT_TRUE(fs::exists(folder / "r/checkpoints/step_6.1"));
   EXPECT_EQ(begin(), "r/checkpoints/step_4/") << "nothing has come of it so far";
-  const Json lineage = {lineage_entry(path, config)};
-  EXPECT_TRUE(lineage[0]["own"]);
+  const Json lineage = Json::array({lineage_entry(path, config)});
+  EXPECT_TRUE(lineage[0]["own"].get<bool>());
   checkpoint("r", 6, lineage), checkpoint("r", 8, lineage);
   EXPECT_EQ(begin(), "r/checkpoints/step_8");
   EXPECT_FALSE(begins_at_path);
@@ -172,8 +172,8 @@ TEST_F(RunDirectory, APathOfAnotherRunGivenAgainGoesOnHere) {
   write_file_atomic(folder / "r/metrics.jsonl", "{\"step\":5}\n");
   EXPECT_EQ(begin(), "other/checkpoints/step_4");  // killed before its first checkpoint
   EXPECT_TRUE(fs::exists(folder / "r/metrics.jsonl"));
-  const Json lineage = {lineage_entry(path, config)};
-  EXPECT_FALSE(lineage[0]["own"]);
+  const Json lineage = Json::array({lineage_entry(path, config)});
+  EXPECT_FALSE(lineage[0]["own"].get<bool>());
   checkpoint("r", 6, lineage);
   EXPECT_EQ(begin(), "r/checkpoints/step_6");
   const fs::path second = checkpoint("other", 5);

@@ -244,11 +244,17 @@ TEST(Update, AGradientThatIsNotFiniteNamesPackAndParameter) {
     std::vector<Group> groups = run.sample(1, kMixed);
     run.update(groups, 1);
     groups = run.sample(2, kMixed);
-    for (double& advantage : groups[2].advantages) advantage *= 1e38;
+    for (auto& advantage : groups[2].advantages) advantage *= 1.5e38f;
     const std::vector<std::byte> before = run.weights();
-    EXPECT_ERROR(run.update(groups, 2), kNonFinite, "step 2, problem 'p2'");
-    EXPECT_ERROR(run.update(groups, 2), kNonFinite, ": the gradient of model.");
-    EXPECT_ERROR(run.update(groups, 2), kNonFinite, "run.allow_changes=[optim.learning_rate]");
+    std::string message;
+    try {
+      run.update(groups, 2);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::kNonFinite);
+      message = error.what();
+    }
+    for (const char* words : {"step 2, problem 'p2'", ": the gradient of model.", "run.allow_changes=[optim.learning_rate]"})
+      EXPECT_NE(message.find(words), std::string::npos) << words << " in " << message;
     EXPECT_EQ(run.weights(), before);
   }
 }
