@@ -78,7 +78,7 @@ const std::vector<std::string>& changeable_keys() {
   static const std::vector<std::string> keys = [] {
     std::vector<std::string> found;
     for (const KeyRow* key : keys_of("optim")) found.push_back(key->path());
-    found.push_back("trainer.max_steps");
+    found.emplace_back("trainer.max_steps");
     return found;
   }();
   return keys;
