@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <new>
 #include <optional>
 
@@ -197,6 +198,8 @@ void PackRunner::find_non_finite_gradient(std::span<const TrainPack> packs, cons
     TrainState& state = state_for(passes, packs, nullptr);
     for (size_t p = pass.first; prepare && p < pass.last; ++p) prepare(p, state);
     const PassLoss checked = [&](const Joined& joined, size_t first, TrainState& of_pass, Tensor flat, const TapedRows& taped) {
+      // What no parameter has, between and behind them, is never written: the sum that was spoiled may be there.
+      if (!optimizer_.on_gpu()) std::memset(flat.data, 0, flat.bytes());
       loss(joined, first, of_pass, flat, taped);
       const std::span<const float> gradient(flat.f32(), static_cast<size_t>(flat.size()));
       if (std::isfinite(sum_of_squares(gradient, ex))) return;
