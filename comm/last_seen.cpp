@@ -45,6 +45,11 @@ void LastSeen::enter_collective(std::string_view name, Clock::time_point deadlin
   collective_deadline_ = deadline.time_since_epoch().count();
 }
 
+LastSeen::Clock::time_point LastSeen::due() const {
+  const Clock::time_point section = deadline(), waiting = collective_deadline();
+  return waiting == Clock::time_point::max() ? section : std::max(section, waiting);
+}
+
 std::string LastSeen::where() const {
   std::string text = section_.text();
   text = text.empty() ? "its start" : fmt::format("section {} of step {}", text, step_.load());

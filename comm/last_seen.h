@@ -38,6 +38,8 @@ class LastSeen {
   // Clock::time_point::max(): none.
   Clock::time_point deadline() const { return Clock::time_point(Clock::duration(deadline_.load())); }
   Clock::time_point collective_deadline() const { return Clock::time_point(Clock::duration(collective_deadline_.load())); }
+  // Until when it may stand where it is: the section's deadline or, where it waits for others, that of the collective, if it is later.
+  Clock::time_point due() const;
   // -1: not given.
   int exit_code() const { return exit_code_; }
 

@@ -87,8 +87,8 @@ std::string what_it_does(char state) {
     }
     int status = 0;
     if (wait_for(child, status, 0ms)) ended(who, status, seen);
-    const LastSeen::Clock::time_point deadline = seen.deadline();
-    if (deadline == LastSeen::Clock::time_point::max() || LastSeen::Clock::now() - deadline < kGrace || seen.exit_code() >= 0) continue;
+    const LastSeen::Clock::time_point due = seen.due();
+    if (due == LastSeen::Clock::time_point::max() || LastSeen::Clock::now() - due < kGrace || seen.exit_code() >= 0) continue;
     const char state = state_of(fmt::format("/proc/{}", child));
     const std::string where = seen.where();
     const std::string stacks = seen.reports_stalls() ? stall_report(who, child, seen) : "";

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -48,7 +49,7 @@ struct Watchdog::Impl {
       const Clock::time_point now = Clock::now();
       if (deadline <= now && !patient && in_collective()) {
         patient = true;
-        deadline = now + kPatience;
+        deadline = std::max(now, seen->collective_deadline()) + kPatience;
       } else if (deadline <= now) {
         std::string message =
             fmt::format("{}{}section {} exceeded {:.4g} s at step {}", who, who.empty() ? "" : ": ",

@@ -17,7 +17,8 @@ class Watchdog {
   // `expired(message)` is called on the watchdog's thread, at most once: it reports and ends the
   // process (exit code 4), and throws nothing. The message is "WHO: section update exceeded 600 s
   // at step 41"; an empty `who` is left out. `seen` learns of each section; where it says that the
-  // rank waits in a collective, that gets kPatience more: its own report names the ranks it waits for.
+  // rank waits in a collective, it has until kPatience after that one's deadline: not the rank that waits is late,
+  // and the collective's own report names those that it waits for.
   Watchdog(std::string who, std::function<void(const std::string&)> expired, LastSeen* seen = nullptr);
   static constexpr std::chrono::milliseconds kPatience{1000};
   // Ends the thread; waits for `expired` when it is running.

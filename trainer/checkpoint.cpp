@@ -8,8 +8,10 @@
 #include "core/check.h"
 #include "core/files.h"
 #include "core/hash.h"
+#include "core/unpin.h"
 #include "trainer/build_info.h"
 #include "trainer/checkpoint_layout.h"
+#include "trainer/lineage.h"
 #include "trainer/step_batch.h"
 
 namespace cohort {
@@ -43,45 +45,36 @@ std::vector<ShardRecord> gather_records(const std::vector<ShardRecord>& mine, Co
   return all;
 }
 
-void remove_old(const fs::path& checkpoints, int64_t keep) {
-  for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints))
-    if (entry.path().filename().string().starts_with("tmp_step_")) fs::remove_all(entry.path());
-  if (keep <= 0) return;
+// All but the newest `keep` are no checkpoints any more. Returns their folders, and what kills have left of others.
+std::vector<fs::path> retire_old(const fs::path& checkpoints, int64_t keep) {
   const std::vector<fs::path> found = complete_checkpoints(checkpoints);
-  for (size_t i = 0; i + static_cast<size_t>(keep) < found.size(); ++i) {
-    // The manifest first: a folder without one is no checkpoint, whatever is left of it.
-    fs::remove(found[i] / "manifest.json");
-    fs::remove_all(found[i]);
-  }
+  for (size_t i = 0; keep > 0 && i + static_cast<size_t>(keep) < found.size(); ++i) fs::remove(found[i] / "manifest.json");
+  std::vector<fs::path> left;
+  for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints))
+    if (entry.path().filename().string().starts_with("tmp_step_") || (step_of(entry.path()) && !fs::exists(entry.path() / "manifest.json")))
+      left.push_back(entry.path());
+  return left;
 }
 
-void check_config(const Json& manifest, std::string_view where, const Config& config) {
-  const std::vector<std::string> differ = identity_differences(config, get_string(manifest, "config", where));
-  CHECK_USAGE(differ.empty(),
-              "{}: the config differs from the checkpoint's in {}; use another run.name, or run.resume: never to start anew",
-              where, fmt::join(differ, ", "));
+void check_config(const Json& manifest, const fs::path& checkpoint, const Config& config) {
+  const std::string where = (checkpoint / "manifest.json").string();
+  const std::vector<std::string> differ = refused_differences(identity_differences(config, get_string(manifest, "config", where)), checkpoint, config);
+  if (differ.empty()) return;
+  std::vector<std::string> keys;
+  for (const std::string& difference : differ) keys.push_back(key_of_difference(difference));
+  const bool changeable = std::ranges::all_of(keys, [](const std::string& key) { return std::ranges::find(changeable_keys(), key) != changeable_keys().end(); });
+  fail(ExitCode::kUsage, "{}: the config differs from the checkpoint's in {}; use another run.name, or run.resume: never to start anew{}", where,
+       fmt::join(differ, ", "),
+       changeable ? fmt::format("; or go on from it as another run: run.name=NEW run.resume={} run.allow_changes=[{}]", checkpoint.string(), fmt::join(keys, ", "))
+                  : "");
 }
 
-// The manifest of a complete checkpoint, as it was written.
-Json read_manifest(const fs::path& checkpoint) {
-  const fs::path file = checkpoint / "manifest.json";
-  const std::string where = file.string();
-  CHECK_INPUT(fs::exists(file), "{}: no complete checkpoint: manifest.json is missing", checkpoint.string());
-  Json manifest = parse_json(read_file(file), where);
-  const int64_t version = get_int(manifest, "format_version", where, 0, INT64_MAX);
-  CHECK_INPUT(version == kCheckpointFormat, "{}: format version {}, this program reads {}", where, version, kCheckpointFormat);
-  const std::string hash = get_string(manifest, "manifest_hash", where);
-  manifest.erase("manifest_hash");
-  CHECK_INPUT(fingerprint(dump_json(manifest)) == hash, "{}: the content does not match its own hash: the file was changed",
-              where);
-  return manifest;
-}
-
-void check_manifest(const Json& manifest, std::string_view where, const RunIdentity& identity, const Config& config) {
+void check_manifest(const Json& manifest, const fs::path& checkpoint, const RunIdentity& identity, const Config& config) {
+  const std::string where = (checkpoint / "manifest.json").string();
   CHECK_INPUT(get_string(manifest, "model", where) == identity.model,
               "{}: the checkpoint is of another model: parameters, dtype, or the config, tokenizer or template files differ; put back the files "
               "that the run began with, or start anew with run.resume=never", where);
-  check_config(manifest, where, config);
+  check_config(manifest, checkpoint, config);
   CHECK_USAGE(get_string(manifest, "data", where) == identity.data,
               "{}: the training data differ from the checkpoint's; put back the file that the run began with, use another run.name, or run.resume: never to start anew",
               where);
@@ -107,6 +100,25 @@ void check_manifest(const Json& manifest, std::string_view where, const RunIdent
 CheckpointWriter::CheckpointWriter(fs::path checkpoints, const Optimizer& optimizer, Comm& comm)
     : checkpoints_(std::move(checkpoints)), optimizer_(optimizer), comm_(comm) {}
 
+CheckpointWriter::~CheckpointWriter() { finish_removing(); }
+
+void CheckpointWriter::finish_removing() {
+  if (remover_.joinable()) remover_.join();
+}
+
+// Gigabytes take their time. What cannot be removed now is found again by the next commit.
+void CheckpointWriter::remove_beside_the_run(std::vector<fs::path> folders) {
+  finish_removing();
+  if (folders.empty()) return;
+  remover_ = std::thread([folders = std::move(folders)] {
+    unpin_thread();
+    try {
+      for (const fs::path& folder : folders) fs::remove_all(folder);
+    } catch (const fs::filesystem_error&) {
+    }
+  });
+}
+
 fs::path CheckpointWriter::temporary() const { return checkpoints_ / fmt::format("tmp_step_{}", state_.step); }
 
 void CheckpointWriter::begin(const CheckpointState& state, const RunIdentity& identity, int64_t keep,
@@ -116,6 +128,7 @@ void CheckpointWriter::begin(const CheckpointState& state, const RunIdentity& id
   identity_ = identity;
   keep_ = keep;
   if (comm_.rank() == 0) {
+    finish_removing();  // the new one may need the room
     fs::remove_all(temporary());
     fs::create_directories(temporary());
     state_.files = more ? more(temporary()) : Json::object();
@@ -164,10 +177,13 @@ void CheckpointWriter::commit() {
                      {"build", build_info()},
                      {"config", identity_.config},
                      {"extra", state_.extra},
+                     {"lineage", state_.lineage},
                      {"shards", shards}};
     if (!state_.files.empty()) manifest["files"] = state_.files;
     if (!identity_.rewards.empty()) manifest["rewards"] = identity_.rewards;
-    manifest["manifest_hash"] = fingerprint(dump_json(manifest));
+    manifest["manifest_hash"] = manifest_hash(manifest);
+    // What the run has told of its steps so far must not be lost where the checkpoint is not.
+    if (const fs::path metrics = checkpoints_.parent_path() / "metrics.jsonl"; fs::exists(metrics)) fsync_path(metrics);
     const fs::path final_name = checkpoints_ / fmt::format("step_{}", state_.step);
     write_file_atomic(temporary() / "manifest.json", dump_json(manifest, 1) + "\n");
     if (fs::exists(final_name)) {  // the same step again, after a resume from an earlier one
@@ -176,7 +192,7 @@ void CheckpointWriter::commit() {
     }
     fs::rename(temporary(), final_name);
     fsync_path(checkpoints_);
-    remove_old(checkpoints_, keep_);
+    remove_beside_the_run(retire_old(checkpoints_, keep_));
   }
   comm_.barrier("checkpoint complete");
 }
@@ -186,6 +202,34 @@ void save_checkpoint(const fs::path& checkpoints, const CheckpointState& state, 
   CheckpointWriter writer(checkpoints, optimizer, comm);
   writer.begin(state, identity, keep);
   writer.commit();
+}
+
+Json read_manifest(const fs::path& checkpoint) {
+  const fs::path file = checkpoint / "manifest.json";
+  const std::string where = file.string();
+  CHECK_INPUT(fs::exists(file), "{}: no complete checkpoint: manifest.json is missing", checkpoint.string());
+  Json manifest = parse_json(read_file(file), where);
+  const int64_t version = get_int(manifest, "format_version", where, 0, INT64_MAX);
+  CHECK_INPUT(version == kCheckpointFormat, "{}: format version {}, this program reads {}", where, version, kCheckpointFormat);
+  const std::string hash = get_string(manifest, "manifest_hash", where);
+  manifest.erase("manifest_hash");
+  CHECK_INPUT(manifest_hash(manifest) == hash, "{}: the content does not match its own hash: the file was changed", where);
+  return manifest;
+}
+
+std::string manifest_hash(const Json& manifest) { return fingerprint(dump_json(manifest)); }
+
+void verify_checkpoint(const fs::path& checkpoint, const Json& manifest) {
+  const std::string where = (checkpoint / "manifest.json").string();
+  const auto verify = [](const fs::path& file, const std::string& hash) {
+    CHECK_INPUT(fs::exists(file), "{}: the file is missing, which manifest.json lists", file.string());
+    CHECK_INPUT(fingerprint(MappedFile(file).bytes()) == hash, "{}: the content does not match the hash in manifest.json: the file is corrupted", file.string());
+  };
+  int shard = 0;
+  const Json shards = manifest.value("shards", Json::array()), files = manifest.value("files", Json::object());
+  for (const Json& record : shards) verify(shard_file(checkpoint, shard++), get_string(record, "hash", where));
+  for (const auto& [name, record] : files.items())
+    verify(checkpoint / (name == "reference" ? "reference.bin" : name + ".json"), get_string(record, "hash", where));
 }
 
 std::optional<fs::path> newest_checkpoint(const fs::path& checkpoints) {
@@ -200,7 +244,7 @@ std::vector<int64_t> checkpoint_steps(const fs::path& checkpoints) {
 }
 
 void check_resumable(const fs::path& checkpoint, const RunIdentity& identity, const Config& config) {
-  check_manifest(read_manifest(checkpoint), (checkpoint / "manifest.json").string(), identity, config);
+  check_manifest(read_manifest(checkpoint), checkpoint, identity, config);
 }
 
 std::string resume_note(const fs::path& checkpoint, int ranks) {
@@ -213,7 +257,7 @@ CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& i
                                 Optimizer& optimizer, Comm& comm, const Exec& ex) {
   const Json manifest = read_manifest(checkpoint);
   const std::string where = (checkpoint / "manifest.json").string();
-  check_manifest(manifest, where, identity, config);
+  check_manifest(manifest, checkpoint, identity, config);
   CHECK_INPUT(get_string(manifest, "reference", where) == identity.reference,
               "{}: the reference model of the KL term has other weights than when the checkpoint was written", where);
 
@@ -233,7 +277,7 @@ CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& i
                 path.string(), mapped.bytes().size(), expected);
     CHECK_INPUT(fingerprint(mapped.bytes()) == get_string(manifest["shards"][static_cast<size_t>(k)], "hash", where),
                 "{}: the content does not match the hash in manifest.json: the file is corrupted; resume from another "
-                "checkpoint with run.resume: PATH",
+                "checkpoint with run.resume: PATH, or move this one away",
                 path.string());
     read_shard(mapped.bytes(), optimizer, k, ex);
   }
@@ -243,6 +287,7 @@ CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& i
   state.num_tokens = get_int(manifest, "num_tokens", where, 0, INT64_MAX);
   if (manifest.contains("extra")) state.extra = manifest["extra"];
   if (manifest.contains("files")) state.files = manifest["files"];
+  state.lineage = manifest.value("lineage", Json());
   comm.barrier("checkpoint loaded");  // a rank that refuses its shard must end the others before they go on
   optimizer.restore(state.optimizer_steps, ex);
   return state;

@@ -10,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "comm/comm.h"
@@ -36,14 +37,18 @@ struct CheckpointState {
   int64_t num_tokens = 0;       // seen so far, for the metric
   Json extra = Json::object();  // accuracies measured so far; the adaptive entropy bonus
   Json files = Json::object();  // of a loaded checkpoint: further files (trainer/reference.h)
+  Json lineage = Json::array();  // trainer/lineage.h; null: of a checkpoint of an older version
 };
 
 // Writes one checkpoint at a time while the run goes on. Every rank writes its shards into tmp_step_N/ and flushes them; when all
-// have, rank 0 writes the manifest, renames the folder and removes all but the newest `keep` (0: none is removed). What goes wrong
+// have, rank 0 writes the manifest, renames the folder and retires all but the newest `keep` (0: all stay), which are removed meanwhile. What goes wrong
 // is thrown by the commit: out of space: exit code 6; a state that is not finite: exit code 5; then there is no checkpoint.
 class CheckpointWriter {
  public:
   CheckpointWriter(std::filesystem::path checkpoints, const Optimizer& optimizer, Comm& comm);
+  ~CheckpointWriter();
+  CheckpointWriter(const CheckpointWriter&) = delete;
+  CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
   // Called by all ranks. Not while one is pending. `more`, if given, is called on rank 0 and writes (and flushes) further files into
   // the folder; what it returns is CheckpointState::files of who loads the checkpoint.
@@ -62,6 +67,8 @@ class CheckpointWriter {
 
  private:
   std::filesystem::path temporary() const;
+  void remove_beside_the_run(std::vector<std::filesystem::path> folders);
+  void finish_removing();
 
   std::filesystem::path checkpoints_;
   const Optimizer& optimizer_;
@@ -71,6 +78,7 @@ class CheckpointWriter {
   int64_t keep_ = 0;
   std::optional<ShardWriter> writer_;
   double seconds_ = 0;
+  std::thread remover_;  // of old checkpoints, on rank 0
 };
 
 // Called by all ranks: begins one and waits for its commit.
@@ -82,6 +90,14 @@ std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::pa
 
 // The steps of the complete checkpoints of the folder, ascending.
 std::vector<int64_t> checkpoint_steps(const std::filesystem::path& checkpoints);
+
+// The manifest of a complete checkpoint, verified by its own hash; without that. Exit code 3 where it is missing or was changed.
+Json read_manifest(const std::filesystem::path& checkpoint);
+// That hash: a name for the checkpoint, wherever it lies.
+std::string manifest_hash(const Json& manifest);
+
+// Reads all of a checkpoint's shards and further files, and compares them with its manifest. Exit code 3, naming the file.
+void verify_checkpoint(const std::filesystem::path& checkpoint, const Json& manifest);
 
 // Refuses, as load_checkpoint, what the manifest alone tells: all but shards and reference. Before a run directory is touched.
 void check_resumable(const std::filesystem::path& checkpoint, const RunIdentity& identity, const Config& config);

@@ -11,6 +11,7 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "model/formats/safetensors.h"
+#include "trainer/checkpoint.h"
 #include "trainer/config.h"
 #include "trainer/metrics.h"
 
@@ -73,12 +74,13 @@ Found differ_in_completions(const fs::path& a, const fs::path& b, int64_t step, 
   return RunDifference{0, name, fmt::format("{} completions", left.size()), fmt::format("{} completions", right.size())};
 }
 
-// By the hashes in the manifests, which loading verifies against the files.
+// By the hashes in the manifests, when the files are what these say.
 Found differ_in_checkpoint(const fs::path& a, const fs::path& b, int64_t step, RunComparison& result) {
   const std::string folder = fmt::format("checkpoints/step_{}", step);
-  const fs::path left = a / folder / "manifest.json", right = b / folder / "manifest.json";
-  if (!fs::exists(left) || !fs::exists(right)) return {};
-  const Json one = parse_json(read_file(left), left.string()), other = parse_json(read_file(right), right.string());
+  const fs::path left = a / folder, right = b / folder;
+  if (!fs::exists(left / "manifest.json") || !fs::exists(right / "manifest.json")) return {};
+  const Json one = read_manifest(left), other = read_manifest(right);
+  verify_checkpoint(left, one), verify_checkpoint(right, other);
   for (const char* key : {"model", "data", "optimizer_steps", "num_tokens", "shards"})
     if (Found found = differ(one.value(key, Json()), other.value(key, Json()), fmt::format("{}, {}", folder, key)))
       return found;

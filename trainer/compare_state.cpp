@@ -22,13 +22,6 @@ constexpr std::array kParts = {Part{Optimizer::Part::master, "master"}, Part{Opt
                                Part{Optimizer::Part::v, "v"}};  // in the order of a shard's file
 constexpr int64_t kPiece = int64_t{1} << 20;
 
-// "model.norm.weight[17]"; shards reach beyond the last parameter, where all is 0.
-std::string element_name(const ParamTable& table, int64_t at) {
-  for (const ParamEntry& entry : table.entries)
-    if (entry.offset <= at && at < entry.offset + entry.size()) return fmt::format("{}[{}]", entry.name, at - entry.offset);
-  return fmt::format("element {}", at);
-}
-
 std::string shown(float x) { return fmt::format("{} (0x{:08x})", x, std::bit_cast<uint32_t>(x)); }
 
 std::optional<StateDifference> compare_shard(const std::filesystem::path& file, const std::string& hash, int shard,
@@ -72,6 +65,13 @@ std::optional<StateDifference> first_of_ranks(const std::optional<StateDifferenc
 }
 
 }  // namespace
+
+// Shards reach beyond the last parameter, where all is 0.
+std::string element_name(const ParamTable& table, int64_t at) {
+  for (const ParamEntry& entry : table.entries)
+    if (entry.offset <= at && at < entry.offset + entry.size()) return fmt::format("{}[{}]", entry.name, at - entry.offset);
+  return fmt::format("element {}", at);
+}
 
 std::optional<StateDifference> compare_state(const std::filesystem::path& checkpoint, const ParamTable& table,
                                              const Optimizer& optimizer, Comm& comm) {

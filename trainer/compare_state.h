@@ -17,6 +17,9 @@ struct StateDifference {
   std::string stored, now;  // "0.25 (0x3e800000)"
 };
 
+// "model.norm.weight[17]" for an element of the flat table; beyond the last parameter: "element 17".
+std::string element_name(const ParamTable& table, int64_t at);
+
 // Called by all ranks, each for its own shards; the first difference of all, in the order of the files and in them of master
 // weights, m, v. The checkpoint must be of this model. Exit code 3 when a shard is missing, of another size, or not what its
 // manifest says.

@@ -23,6 +23,7 @@ struct RunConfig {
   int64_t threads = 0;              // per rank; 0: cores of this host / ranks on this host
   std::string numerics = "strict";  // strict | fast (on the CPU the same as strict)
   std::string resume = "auto";      // auto | never | PATH of a checkpoint
+  std::vector<std::string> allow_changes;  // keys that may differ from those of the checkpoint at PATH
   std::string pin_threads = "auto";  // auto | off | on
   bool operator==(const RunConfig&) const = default;
 };
@@ -194,6 +195,7 @@ struct TrainerSection {
   std::string metric_for_best_model;    // "": no best model is kept
   bool greater_is_better = true;
   int64_t save_steps = 0, save_total_limit = 2;  // 0: no checkpoints
+  std::string checkpoint_must_save_by;  // DD:HH:MM:SS after the program's start; "": no such time
   std::optional<WarmStartConfig> warm_start;
   bool operator==(const TrainerSection&) const = default;
 };
@@ -278,7 +280,7 @@ std::string config_to_yaml(const Config& config);
 // The keys that decide the bits of a run's weights, one "section.key: value" a line, for
 // checkpoints: a run may be resumed only under the same ones. Left out, because they cannot change
 // what is computed:
-//   run.name, dir, threads, resume; comm.*; log.*; trainer.save_*; rollout.max_num_seqs,
+//   run.name, dir, threads, resume, allow_changes; comm.*; log.*; trainer.save_*, checkpoint_must_save_by; rollout.max_num_seqs,
 //   max_num_batched_tokens, kv_cache_gb; trainer.gradient_checkpointing, reuse_activations; what evaluation alone reads (data.eval,
 //   max_eval_samples, rollout.eval_*, num_generations_eval, trainer.eval_*, metric_for_best_model, greater_is_better); data.train, as the
 //   checkpoint holds the data's fingerprint and files may move, but the weights of several sources; trainer.max_steps while the learning

@@ -1,5 +1,7 @@
 #include "trainer/config_check.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <bit>
 #include <vector>
@@ -12,6 +14,8 @@
 #include "trainer/config_schema.h"
 #include "trainer/data_columns.h"
 #include "trainer/evaluate.h"
+#include "trainer/lineage.h"
+#include "trainer/save_by.h"
 
 namespace cohort {
 namespace {
@@ -61,6 +65,13 @@ struct Checker {
     require(!r.dir.empty(), {"run.dir"}, "run.dir: found an empty text; allowed: a folder");
     require(!r.resume.empty(), {"run.resume"},
             "run.resume: found an empty text; allowed: auto, never, or the path of a checkpoint");
+    require(r.allow_changes.empty() || (r.resume != "auto" && r.resume != "never"), {"run.allow_changes"},
+            "run.allow_changes: found [{}], but run.resume is {}; it is for run.resume: PATH", fmt::join(r.allow_changes, ", "), r.resume);
+    for (const std::string& key : r.allow_changes)
+      require(std::ranges::find(changeable_keys(), key) != changeable_keys().end(), {"run.allow_changes"},
+              "run.allow_changes: found '{}'; allowed: {}. Other changes begin with the model alone: model.path, and run.resume: never", key,
+              fmt::join(changeable_keys(), ", "));
+    accept("trainer.checkpoint_must_save_by", [&] { SaveBy(config.trainer.checkpoint_must_save_by).is_due(0); });
   }
 
   void model() const {

@@ -84,7 +84,9 @@ std::vector<KeyRow> make_keys() {
       {.section = "run", .name = "numerics", .value = run<&R::numerics>, .words = {"strict", "fast"},
        .help = "strict: equal bits for any number of ranks; fast: may give that up (the same as strict on the CPU)"},
       {.section = "run", .name = "resume", .value = run<&R::resume>, .decides_bits = false,
-       .help = "auto: from the newest checkpoint, if any; never; or the path of a checkpoint"},
+       .help = "auto: from the newest checkpoint, if any; never; or the path of a checkpoint: from the newest that came of it, else from it"},
+      {.section = "run", .name = "allow_changes", .value = run<&R::allow_changes>, .decides_bits = false,
+       .help = "keys of optim, and trainer.max_steps, that may differ from those of the checkpoint at run.resume: PATH; it is another run from there on"},
       {.section = "run", .name = "pin_threads", .value = run<&R::pin_threads>, .words = {"auto", "off", "on"},
        .decides_bits = false, .help = "each thread on a core of its own; auto: where the ranks do not have to share cores"},
 
@@ -252,6 +254,9 @@ std::vector<KeyRow> make_keys() {
        .decides_bits = false, .help = "a checkpoint each so many steps; 0: none"},
       {.section = "trainer", .name = "save_total_limit", .value = trainer<&T::save_total_limit>, .bounds = from(0, kMaxSteps),
        .decides_bits = false, .help = "checkpoints that are kept, the newest; 0: all"},
+      {.section = "trainer", .name = "checkpoint_must_save_by", .value = trainer<&T::checkpoint_must_save_by>, .may_be_null = true,
+       .decides_bits = false,
+       .help = "DD:HH:MM:SS after the program's start, e.g. 00:03:45:00: saves and stops (exit code 75) while there is time for it; null: none"},
 
       {.section = "trainer.warm_start", .name = "steps", .value = warm_start<&W::steps>, .bounds = from(0, kMaxSteps),
        .help = "steps of supervised fine-tuning; 0: none"},

@@ -18,7 +18,7 @@ constexpr std::array kRead = {
     "run.*", "model.path", "model.dtype", "model.init.*", "optim.*", "data.task.*",
     "data.train", "data.eval", "data.columns", "data.max_eval_samples", "data.shuffle", "data.chat_template_kwargs", "data.allow_special_tokens", "data.now",
     "trainer.max_steps", "trainer.logical_ranks", "trainer.pack_tokens", "trainer.gradient_checkpointing", "trainer.eval_steps",
-    "trainer.eval_before", "trainer.save_steps", "trainer.save_total_limit",
+    "trainer.eval_before", "trainer.save_steps", "trainer.save_total_limit", "trainer.checkpoint_must_save_by",
     "comm.timeout_s", "comm.update_timeout_s", "comm.load_timeout_s", "comm.checkpoint_timeout_s", "comm.interface",
     "log.progress", "log.format", "log.trace", "log.tensorboard", "log.hooks*",
 };

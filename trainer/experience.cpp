@@ -7,6 +7,7 @@
 #include "core/check.h"
 #include "core/clock.h"
 #include "core/trace.h"
+#include "trainer/non_finite.h"
 #include "trainer/work_stealing.h"
 
 namespace cohort {
@@ -247,9 +248,9 @@ std::shared_ptr<ExperienceMaker::Share> ExperienceMaker::sample(std::span<const 
     } catch (const NonFiniteLogits& error) {
       const int64_t at = error.sequence();
       fail(error.code(),
-           "problem '{}', sample {}: {}; the weights have left what the model computes with: go back to an earlier checkpoint "
-           "(run.resume: PATH) with a lower optim.learning_rate, or, where the model itself overflows, use model.dtype: float32",
-           problems[static_cast<size_t>(at / samples)]->id, at % samples, error.what());
+           "problem '{}', sample {}: {}; the weights have left what the model computes with: {}; or, where the model itself overflows, use "
+           "model.dtype: float32",
+           problems[static_cast<size_t>(at / samples)]->id, at % samples, error.what(), kGoOnSlower);
     }
   }
   for (const Rollout& rollout : result->rollouts) stats.decode_tokens += static_cast<int64_t>(rollout.tokens.size());

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,5 +31,9 @@ bool is_measured(std::string_view name);
 
 // Reads metrics.jsonl and drops lines with "step" > last_step (a resumed run rewrites them).
 void truncate_metrics(const std::filesystem::path& file, int64_t last_step);
+
+// What of the steps [first, last] the file does not tell, in words: "steps 3 to 7, 9 of 1 to 10 are missing"; "" where it has all. `first`: where not
+// known, that of the file's first line.
+std::string missing_steps(const std::filesystem::path& file, std::optional<int64_t> first, int64_t last);
 
 }  // namespace cohort

@@ -11,6 +11,7 @@
 #include "model/device.h"
 #include "model/gpu_stream.h"
 #include "model/lora.h"
+#include "trainer/non_finite.h"
 
 namespace cohort {
 
@@ -72,10 +73,9 @@ void Optimizer::put(const HostState& from) const {
   copy_span(from.on_gpu.v, Device::cuda, from.state.v, Device::cpu);
 }
 
-double Optimizer::step(double learning_rate, const std::vector<bool>& leaf_used, const Exec& ex) {
-  const Span span(ex.trace, "optimizer");
+Optimizer::Sum Optimizer::sum(const std::vector<bool>& leaf_used, const Exec& ex) {
   finish_computing(ex);
-  Clock::time_point start = Clock::now();
+  const Clock::time_point start = Clock::now();
   const std::span<const float> gradient = [&] {
     const Span comm(ex.trace, "comm");
     return gradients_.finish(leaf_used, ex);
@@ -89,19 +89,28 @@ double Optimizer::step(double learning_rate, const std::vector<bool>& leaf_used,
   for (int shard = range.first; shard < range.last; ++shard)
     mine.push_back(sum_of_squares(gradient.subspan(static_cast<size_t>(shard - range.first) * size, size), ex));
   double squares = 0;
+  std::vector<int> bad;
+  int shard = 0;
   for (const std::vector<std::byte>& bytes : comm_.all_gather(std::as_bytes(std::span(mine)), "gradient norm")) {
-    for (size_t at = 0; at < bytes.size(); at += sizeof(double)) {
+    for (size_t at = 0; at < bytes.size(); at += sizeof(double), ++shard) {
       double value;
       std::memcpy(&value, bytes.data() + at, sizeof value);
       squares += value;
+      if (!std::isfinite(value)) bad.push_back(shard);
     }
   }
   const double norm = std::sqrt(squares);
-  if (!std::isfinite(norm)) {
-    fail(ExitCode::kNonFinite, "the gradient norm is {} at optimizer step {}; the weights are unchanged. Lower "
-         "optim.learning_rate, or look at this step's completions", norm, steps_done_ + 1);
-  }
+  if (!std::isfinite(norm))
+    throw NonFiniteGradient(fmt::format("the gradient norm is {} at optimizer step {}; the weights are unchanged. Look at this step's completions, or {}",
+                                        norm, steps_done_ + 1, kGoOnSlower), bad);
+  return {gradient, norm};
+}
 
+void Optimizer::check_sum(const std::vector<bool>& leaf_used, const Exec& ex) { sum(leaf_used, ex); }
+
+double Optimizer::step(double learning_rate, const std::vector<bool>& leaf_used, const Exec& ex) {
+  const Span span(ex.trace, "optimizer");
+  const auto [gradient, norm] = sum(leaf_used, ex);
   if (before_change_) before_change_(ex);
   AdamWStep update{.learning_rate = static_cast<float>(learning_rate), .beta1 = config_.adam_beta1,
                    .beta2 = config_.adam_beta2, .eps = config_.adam_epsilon, .step = ++steps_done_};
@@ -122,7 +131,7 @@ double Optimizer::step(double learning_rate, const std::vector<bool>& leaf_used,
   ++policy_.version;
 
   finish_computing(ex);
-  start = Clock::now();
+  const Clock::time_point start = Clock::now();
   share_weights(ex);
   comm_seconds_ += seconds_since(start);
   apply(ex);

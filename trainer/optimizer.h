@@ -37,10 +37,13 @@ class Optimizer {
   void before_change(std::function<void(const Exec&)> callback) { before_change_ = std::move(callback); }
 
   GradientSum& gradients() { return gradients_; }
+  Comm& comm() const { return comm_; }
 
   // Sums the gradients, clips by global norm, updates this rank's span, shares the weights, version + 1.
-  // Returns the gradient norm before clipping. A non-finite norm throws (exit code 5) and changes nothing.
+  // Returns the gradient norm before clipping. A non-finite norm throws NonFiniteGradient and changes nothing.
   double step(double learning_rate, const std::vector<bool>& leaf_used, const Exec& ex);
+  // Sums the gradients, and no more: throws as step() does.
+  void check_sum(const std::vector<bool>& leaf_used, const Exec& ex);
 
   const ParamTable& table() const { return trained_.table; }  // of what is trained
   int logical_ranks() const { return logical_ranks_; }
@@ -61,6 +64,12 @@ class Optimizer {
   size_t bytes() const { return arena_.bytes() + gradients_.bytes(); }
 
  private:
+  // This rank's span of the sum, and the norm of all of it.
+  struct Sum {
+    std::span<const float> gradient;
+    double norm;
+  };
+  Sum sum(const std::vector<bool>& leaf_used, const Exec& ex);
   AdamWState state(int64_t begin, int64_t count) const;
   // The same where the host can work on it: in place, or a copy of the GPU's that put() takes back.
   struct HostState;

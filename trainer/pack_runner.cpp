@@ -1,8 +1,15 @@
 #include "trainer/pack_runner.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <new>
+#include <optional>
 
 #include "core/check.h"
+#include "trainer/compare_state.h"
 #include "trainer/gradient_sum.h"
 
 namespace cohort {
@@ -157,7 +164,81 @@ double PackRunner::step(std::span<const TrainPack> packs, double learning_rate, 
     for (size_t p = pass.first; prepare && p < pass.last; ++p) prepare(p, state);
     run(pass, packs, state, loss, tape, ex);
   }
-  return optimizer_.step(learning_rate, leaf_used, ex);
+  std::optional<NonFiniteGradient> found;
+  try {
+    return optimizer_.step(learning_rate, leaf_used, ex);
+  } catch (const NonFiniteGradient& error) {
+    found = error;
+  }
+  try {
+    find_non_finite_gradient(packs, loss, prepare, ex);
+  } catch (const std::bad_alloc&) {  // it needs more memory than a step with a tape
+    throw *found;
+  }
+  blame_exchange(leaf_used, *found, ex);
+}
+
+std::string PackRunner::names_of(const PackPass& pass, std::span<const TrainPack> packs) const {
+  std::vector<std::string> names;
+  for (size_t p = pass.first; p < pass.last; ++p) {
+    const std::string name = name_ && !packs[p].refs.empty() ? name_(packs[p]) : fmt::format("pack {}", p);
+    if (names.empty() || names.back() != name) names.push_back(name);
+  }
+  constexpr size_t kNamed = 4;
+  const size_t more = names.size() > kNamed ? names.size() - kNamed : 0;
+  names.resize(names.size() - more);
+  return fmt::format("{}{}", fmt::join(names, "; "), more > 0 ? fmt::format("; {} more packs", more) : "");
+}
+
+// This rank's gradients again, each looked at before anything is added to it: the sum that the ranks share does not tell whose it was. Throws
+// where they are not finite; the loss does, where a log-prob is not.
+void PackRunner::find_non_finite_gradient(std::span<const TrainPack> packs, const PassLoss& loss, const Prepare& prepare, const Exec& ex) {
+  const std::vector<PackPass> passes = plan_passes(packs, optimizer_.owned_shards(), kPassRows);
+  for (const PackPass& pass : passes) {
+    TrainState& state = state_for(passes, packs, nullptr);
+    for (size_t p = pass.first; prepare && p < pass.last; ++p) prepare(p, state);
+    const PassLoss checked = [&](const Joined& joined, size_t first, TrainState& of_pass, Tensor flat, const TapedRows& taped) {
+      // What no parameter has, between and behind them, is never written: the sum that was spoiled may be there.
+      if (!optimizer_.on_gpu()) std::memset(flat.data, 0, flat.bytes());
+      loss(joined, first, of_pass, flat, taped);
+      const std::span<const float> gradient(flat.f32(), static_cast<size_t>(flat.size()));
+      if (std::isfinite(sum_of_squares(gradient, ex))) return;
+      std::string where = "a parameter";
+      double value = NAN;
+      if (!optimizer_.on_gpu()) {
+        const int64_t at = find_non_finite(gradient, ex);
+        where = element_name(optimizer_.table(), at), value = static_cast<double>(gradient[static_cast<size_t>(at)]);
+      }
+      fail(ExitCode::kNonFinite, "{}: the gradient of {} is {}; the weights are unchanged. Look at the completions, or {}", names_of(pass, packs), where,
+           value, kGoOnSlower);
+    };
+    run(pass, packs, state, checked, nullptr, ex);
+  }
+}
+
+// Every rank's own gradients are finite: the exchange once more, to tell what was spoiled on its way from what is too large to be added up.
+void PackRunner::blame_exchange(const std::vector<bool>& leaf_used, const NonFiniteGradient& found, const Exec& ex) {
+  Comm& comm = optimizer_.comm();
+  comm.barrier("finite gradients");  // one that has found its own ends all before this
+  if (comm.size() == 1) throw found;
+  std::vector<std::string> owners, others;
+  const std::string host = comm.host();
+  int rank = 0;
+  for (const auto& bytes : comm.all_gather(std::as_bytes(std::span(host)), "host names")) {
+    const LogicalRange range = logical_range(optimizer_.logical_ranks(), rank, comm.size());
+    const bool owns = std::ranges::any_of(found.shards(), [&](int shard) { return shard >= range.first && shard < range.last; });
+    (owns ? owners : others).push_back(fmt::format("rank {} on {}", rank++, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())));
+  }
+  const std::string what = fmt::format("all_to_all(gradients): every rank's own gradients are finite, but not their sum in the span of {}", fmt::join(owners, ", "));
+  try {
+    optimizer_.check_sum(leaf_used, ex);
+  } catch (const NonFiniteGradient&) {
+    fail(ExitCode::kNonFinite, "{}: it leaves float32; the weights are unchanged. Look at this step's completions, or {}", what, kGoOnSlower);
+  }
+  fail(ExitCode::kNonFinite,
+       "{}, and a second time it is: what came from {} was spoiled on its way or in memory; the weights are unchanged. Look at the memory and the "
+       "network of these hosts; the same command goes on from the last checkpoint",
+       what, others.empty() ? "another of them" : fmt::format("{}", fmt::join(others, " or ")));
 }
 
 }  // namespace cohort

@@ -7,9 +7,12 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "model/transformer.h"
+#include "trainer/non_finite.h"
 #include "trainer/optimizer.h"
 #include "trainer/packs.h"
 
@@ -36,6 +39,9 @@ class PackRunner {
   PackRunner(Policy& policy, Optimizer& optimizer, bool checkpointing = false)
       : policy_(policy), optimizer_(optimizer), checkpointing_(checkpointing) {}
 
+  // What a pack is called in messages, e.g. "step 3, problem 'p7'": what its first target is of.
+  void name_packs(std::function<std::string(const TrainPack&)> name) { name_ = std::move(name); }
+
   // dL/dlogprob (and dL/dentropy) of target `row` of packs[pack]. Called for the packs of this rank, in order, row after row, from one thread.
   using Gradient = std::function<RowGradient(size_t pack, int64_t row, float logprob, float entropy)>;
   // Of the row whose gradient is being asked for: the log-prob of its likeliest token; on a GPU NaN.
@@ -45,7 +51,8 @@ class PackRunner {
   // for each pack before the gradient of any of its targets is asked for, e.g. for the reference's log-probs. `tape`, if
   // given, holds the rows that the packs' slots name; no bit depends on it. Where it lies in a gradient it moves out, unless there is
   // one pass and that needs nothing else. Returns the gradient norm before clipping.
-  // Non-finite gradients throw (exit code 5) and leave the weights as they are.
+  // Non-finite gradients throw (exit code 5) and leave the weights as they are; they are computed once more, without the tape, so that the
+  // message names rank, pack and parameter.
   double step(std::span<const TrainPack> packs, float temperature, double learning_rate, const Gradient& gradient,
               const std::function<void(size_t pack, TrainState& state)>& prepare, const Exec& ex,
               ActivationTape* tape = nullptr);
@@ -79,12 +86,17 @@ class PackRunner {
   using PassLoss = std::function<void(const Joined& joined, size_t first, TrainState& state, Tensor flat, const TapedRows& taped)>;
   PassLoss loss_of(float temperature, const Gradient& gradient, const Exec& ex);
   void run(const PackPass& pass, std::span<const TrainPack> packs, TrainState& state, const PassLoss& loss, const ActivationTape* tape, const Exec& ex);
+  using Prepare = std::function<void(size_t pack, TrainState& state)>;
+  std::string names_of(const PackPass& pass, std::span<const TrainPack> packs) const;
+  void find_non_finite_gradient(std::span<const TrainPack> packs, const PassLoss& loss, const Prepare& prepare, const Exec& ex);
+  [[noreturn]] void blame_exchange(const std::vector<bool>& leaf_used, const NonFiniteGradient& found, const Exec& ex);
   double step(std::span<const TrainPack> packs, double learning_rate, const PassLoss& loss,
               const std::function<void(size_t pack, TrainState& state)>& prepare, const Exec& ex, ActivationTape* tape);
 
   Policy& policy_;
   Optimizer& optimizer_;
   bool checkpointing_;
+  std::function<std::string(const TrainPack&)> name_;
   std::vector<float> best_;  // of the targets of a pass
   size_t best_row_ = 0;
   std::unique_ptr<TrainState> state_;  // grows to what the passes seen needed

@@ -109,6 +109,8 @@ Replay replay(const ReplayRequest& request, Config config, Comm& comm, Watchdog&
   const SharedScratch scratch(request.scratch, comm);
   config.run.dir = scratch.path().string();
   config.run.name = "replay";
+  config.run.allow_changes.clear();
+  config.trainer.checkpoint_must_save_by.clear();
   config.trainer.eval_before = false;
   config.trainer.save_steps = 0;
   config.trainer.metric_for_best_model.clear();

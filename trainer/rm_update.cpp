@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "trainer/non_finite.h"
 
 namespace cohort {
 namespace {
@@ -27,8 +28,8 @@ class SumsOfPairs {
       const PreferencePair& pair = *pairs_[static_cast<size_t>(pack.refs[i].group)];
       const double chosen = static_cast<double>(scores[i]), rejected = static_cast<double>(scores[i + 1]);
       if (!std::isfinite(chosen) || !std::isfinite(rejected))
-        fail(ExitCode::kNonFinite, "{}, pair '{}': score {} of chosen, {} of rejected; the weights are unchanged. Lower the learning rate, or look at the pair",
-             when_, pair.id, chosen, rejected);
+        fail(ExitCode::kNonFinite, "{}, pair '{}': score {} of chosen, {} of rejected; the weights are unchanged. Look at the pair, or {}",
+             when_, pair.id, chosen, rejected, kGoOnSlower);
       const PairLoss loss = pair_loss(chosen, rejected, pair.margin, center_);
       sums_.push_back({1, loss.loss, chosen > rejected ? 1.0 : 0.0, chosen - rejected, chosen + rejected, std::min(chosen, rejected), std::max(chosen, rejected)});
       if (dscores.empty()) continue;
@@ -117,6 +118,9 @@ PairSums RmUpdater::step(std::span<const PreferencePair* const> pairs, double le
   const auto gradient = [&](size_t p, std::span<const float> scores, std::span<float> dscores) {
     sums.add(packs[p], scores, dscores, static_cast<double>(pairs.size()));
   };
+  runner_.name_packs([&](const TrainPack& pack) {
+    return fmt::format("{}, pair '{}'", when, pairs[static_cast<size_t>(pack.refs.front().group)]->id);
+  });
   grad_norm_ = runner_.step_scores(packs, learning_rate, gradient, ex);
   return sums.over_ranks(comm_);
 }

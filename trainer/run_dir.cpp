@@ -8,20 +8,21 @@
 #include "trainer/adapter.h"
 #include "trainer/checkpoint.h"
 #include "trainer/checkpoint_layout.h"
+#include "trainer/lineage.h"
 
 namespace cohort {
 namespace {
 
 namespace fs = std::filesystem;
 
-// The earlier config of this directory determines the same bits.
-bool same_run(const fs::path& run, const Config& config) {
-  const fs::path file = run / "config.yaml";
+// The earlier config of this directory, where it determines the same bits.
+std::optional<Config> same_run(const fs::path& run, const Config& config) {
   try {
-    return identity_differences(config, config_identity(load_config(file, {}, ConfigUse::recorded))).empty();
+    Config earlier = load_config(run / "config.yaml", {}, ConfigUse::recorded);
+    if (identity_differences(config, config_identity(earlier)).empty()) return earlier;
   } catch (const Error&) {  // unreadable, or of another version: another run
-    return false;
   }
+  return std::nullopt;
 }
 
 // Complete or absent, as long as the machine lasts. A step does not wait for a disk because of what people look at.
@@ -43,26 +44,46 @@ void broadcast(std::string& text, Comm& comm) {
 }  // namespace
 
 RunDir::RunDir(const Config& config, Comm& comm) : path_(config.run_dir()), writes_(comm.rank() == 0) {
-  std::string resume;
+  std::string resume, came_of;
   if (writes_) {
     const std::string& how = config.run.resume;
     if (how != "auto" && how != "never") {
-      CHECK_USAGE(fs::exists(fs::path(how) / "manifest.json"),
-                  "run.resume: {} is no complete checkpoint (no manifest.json); allowed: auto, never, or a folder "
-                  "runs/NAME/checkpoints/step_N",
-                  how);
-      resume = how;
+      if (const auto newest = newest_descendant(checkpoints(), how)) {
+        resume = newest->string();
+        came_of = fmt::format(", which has come of run.resume {} (to begin there once more, give another run.name, or move what came of it away)", how);
+      } else {
+        CHECK_USAGE(fs::exists(fs::path(how) / "manifest.json"),
+                    "run.resume: {} is no complete checkpoint (no manifest.json), and none in {} has come of it; allowed: auto, never, or a folder "
+                    "runs/NAME/checkpoints/step_N",
+                    how, checkpoints().string());
+        resume = how;
+      }
     } else if (how == "auto") {
       if (const auto newest = newest_checkpoint(checkpoints())) resume = newest->string();
     }
     // A checkpoint of this very run continues it; anything else must not be mixed with what lies here.
     const bool own = !resume.empty() && fs::weakly_canonical(resume).parent_path() == fs::weakly_canonical(checkpoints());
     const bool earlier = fs::exists(path_ / "config.yaml");
-    moves_aside_ = earlier && !own && (how != "auto" || !same_run(path_, config));
-    if (!resume.empty()) message_ = fmt::format("resuming from {}", resume);
+    moves_aside_ = earlier && !own && !begun_by_this_command(config);
+    if (!resume.empty()) message_ = fmt::format("resuming from {}{}", resume, came_of);
   }
   broadcast(resume, comm);
   if (!resume.empty()) resume_from_ = resume;
+  begins_at_path_ = resume == config.run.resume;
+}
+
+// The same run, which has come to no checkpoint yet: it begins again in its place.
+bool RunDir::begun_by_this_command(const Config& config) const {
+  if (config.run.resume == "never") return false;
+  const std::optional<Config> earlier = same_run(path_, config);
+  return earlier && (config.run.resume == "auto" || (earlier->run.resume == config.run.resume && complete_checkpoints(checkpoints()).empty()));
+}
+
+std::string RunDir::missing_metrics(int64_t step, const Json& lineage) const {
+  const fs::path file = path_ / "metrics.jsonl";
+  const std::string missing = writes_ ? missing_steps(file, first_step_of(lineage), step) : "";
+  return missing.empty() ? "" : fmt::format("{}: {}: the file was cut or changed since. The run goes on with all of its state; what reads that file "
+                                            "(report, compare, replay, watch) lacks them", file.string(), missing);
 }
 
 void RunDir::lock() {

@@ -20,7 +20,7 @@ namespace cohort {
 class RunDir {
  public:
   // Called by all ranks; rank 0 decides and writes. run.resume `auto`: goes on from the newest complete checkpoint, else starts
-  // anew; PATH: goes on from that one; `never`: starts anew. What an earlier run of another config (or one that must not be
+  // anew; PATH: goes on from the newest here that came of that one (trainer/lineage.h), else from it; `never`: starts anew. What an earlier run of another config (or one that must not be
   // resumed) left is moved to NAME.1, NAME.2, ...: nothing is overwritten. Exit code 2 when the folder cannot be written or PATH is no
   // checkpoint.
   // The constructor only looks; begin() moves and writes.
@@ -40,10 +40,14 @@ class RunDir {
   std::filesystem::path base() const { return path_ / "base"; }  // of an adapter: the model of model.init, with weights
 
   const std::optional<std::filesystem::path>& resume_from() const { return resume_from_; }
+  // From what run.resume names, and not from what has come of it.
+  bool begins_at_path() const { return begins_at_path_; }
   const std::string& message() const { return message_; }  // what was decided, for people; may be empty
 
   // The following write on rank 0 only, and do nothing elsewhere.
   void drop_metrics_after(int64_t step) const;
+  // What metrics.jsonl lacks of the steps up to the checkpoint of `step`, for people; "" where it has all, and on other ranks.
+  std::string missing_metrics(int64_t step, const Json& lineage) const;
   void append_metrics(const Metrics& metrics) const;
   // Seconds that metrics and completions took since the last call.
   double take_log_seconds() const { return std::exchange(log_seconds_, 0.0); }
@@ -60,9 +64,10 @@ class RunDir {
  private:
   void write_folder(const std::filesystem::path& target, const std::function<void(const std::filesystem::path&)>& write) const;
   void lock();
+  bool begun_by_this_command(const Config& config) const;
   void set_later_aside();
   std::filesystem::path path_;
-  bool writes_, moves_aside_ = false;
+  bool writes_, moves_aside_ = false, begins_at_path_ = false;
   Fd lock_;  // held on rank 0 for as long as the run lasts
   std::optional<std::filesystem::path> resume_from_;
   std::string message_;

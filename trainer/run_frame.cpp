@@ -10,6 +10,7 @@
 #include "core/scratch_folder.h"
 #include "model/score_head.h"
 #include "trainer/generator_setup.h"
+#include "trainer/lineage.h"
 #include "trainer/ranks_agree.h"
 
 namespace cohort {
@@ -39,7 +40,7 @@ const Config& same_on_all_ranks(const Config& config, Comm& comm) {
 RunFrame::RunFrame(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals* signals, TrainObserver& observer,
                    const Exec& ex)
     : config_(config), comm_(comm), host_ranks_(ranks_on_host(comm)), watchdog_(watchdog), signals_(signals), observer_(observer, comm.rank() == 0), ex_(ex),
-      start_(Clock::now()), dir_(same_on_all_ranks(config, comm), comm) {
+      start_(Clock::now()), dir_(same_on_all_ranks(config, comm), comm), save_by_(config.trainer.checkpoint_must_save_by) {
   if (config_.log.trace) ex_.trace = &trace_.emplace(comm_.rank());
 }
 
@@ -60,14 +61,23 @@ void RunFrame::enter(const char* section, int64_t step, double deadline_s) {
 bool RunFrame::stop_requested() {
   commit_saved(/*wait=*/false);
   enter("collective", state_.step, config_.comm.timeout_s);
-  if (!comm_.any(signals_ != nullptr && signals_->requested(), "stop request")) return false;
-  observer_.message(state_.step > 0 ? fmt::format("save and stop requested: saving step {}", state_.step)
-                                    : "save and stop requested: no step is done, there is nothing to save");
-  observer_.event("stop", state_.step, "asked to save and stop");
+  const bool asked = signals_ != nullptr && signals_->requested(), late = time_is_up();
+  if (!comm_.any(asked || late, "stop request")) return false;
+  const std::string why = late ? fmt::format("trainer.checkpoint_must_save_by {}", config_.trainer.checkpoint_must_save_by) : "save and stop requested";
+  observer_.message(fmt::format("{}: {}", why, state_.step > 0 ? fmt::format("saving step {}", state_.step) : "no step is done, there is nothing to save"));
+  observer_.event("stop", state_.step, late ? why : "asked to save and stop");
   if (state_.step > 0 && saved_step_ != state_.step) begin_save();
   commit_saved(/*wait=*/true);
   stopped_ = true;
   return true;
+}
+
+// By rank 0's clock: the ranks stop at the same step.
+bool RunFrame::time_is_up() {
+  if (signals_ == nullptr || comm_.rank() != 0) return false;
+  if (step_start_ != Clock::time_point()) save_by_.step_took(seconds_since(step_start_));
+  save_by_.checkpoint_took(checkpoints_->seconds());
+  return save_by_.is_due(process_age());
 }
 
 void RunFrame::begin_step() {
@@ -200,19 +210,29 @@ bool RunFrame::rounded() const {
 
 void RunFrame::begin_optimizer(const std::filesystem::path& masters) {
   optimizer_ = std::make_unique<Optimizer>(*model_->policy, config_.optim, static_cast<int>(config_.trainer.logical_ranks), comm_, gpus_.get());
-  if (rounded() && !model_->policy->lora)
+  if (rounded() && !model_->policy->lora && !dir_.resume_from())
     optimizer_->set_masters([&](int64_t begin, std::span<float> out) {
       read_masters(model_->policy->table, masters, begin, out);
       if (!reward_config_.empty()) read_score_head(model_->policy->table, config_.run.seed, begin, out);
     }, ex_);
-  if (dir_.resume_from()) {
-    const MeetingDeadline meeting(comm_, config_, meeting_timeout(config_, config_.comm.load_timeout_s));
-    state_ = load_checkpoint(*dir_.resume_from(), identity_, config_, *optimizer_, comm_, ex_);
-    saved_step_ = state_.step;
-    drop_metrics_after(state_.step);
-  }
+  if (dir_.resume_from()) take_up_checkpoint(*dir_.resume_from());
   checkpoints_.emplace(dir_.checkpoints(), *optimizer_, comm_);
   optimizer_->before_change([this](const Exec& ex) { release_checkpoint(ex); });
+}
+
+void RunFrame::take_up_checkpoint(const std::filesystem::path& checkpoint) {
+  const MeetingDeadline meeting(comm_, config_, meeting_timeout(config_, config_.comm.load_timeout_s));
+  state_ = load_checkpoint(checkpoint, identity_, config_, *optimizer_, comm_, ex_);
+  saved_step_ = state_.step;
+  if (dir_.begins_at_path()) {
+    const Json entry = lineage_entry(checkpoint, config_);
+    if (state_.lineage.is_null()) state_.lineage = Json::array();
+    state_.lineage.push_back(entry);
+    for (const Json& change : entry["changes"])
+      observer_.message(fmt::format("run.allow_changes: {}: another run from step {} on", change.get<std::string>(), next_step()));
+  }
+  drop_metrics_after(state_.step);
+  if (const std::string missing = dir_.missing_metrics(state_.step, state_.lineage); !missing.empty()) observer_.warning(missing);
 }
 
 void RunFrame::end_update() {

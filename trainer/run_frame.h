@@ -17,6 +17,7 @@
 #include "trainer/deadlines.h"
 #include "trainer/run_dir.h"
 #include "trainer/run_recorder.h"
+#include "trainer/save_by.h"
 #include "trainer/trackers.h"
 #include "trainer/train_observer.h"
 
@@ -27,7 +28,8 @@ class RunFrame {
   int64_t step() const { return state_.step; }  // the last step done
   const Policy& policy() const { return *model_->policy; }
   const Optimizer& optimizer() const { return *optimizer_; }
-  // True on every rank when any of them was asked to save and stop; the checkpoint is then written.
+  // True on every rank when any of them was asked to save and stop, or trainer.checkpoint_must_save_by leaves no time for another step; the
+  // checkpoint is then written.
   bool stop_requested();
   void begin_step();
   void save_if_due();
@@ -90,7 +92,10 @@ class RunFrame {
  private:
   void connect_gpus();
   void release_checkpoint(const Exec& ex);
+  void take_up_checkpoint(const std::filesystem::path& checkpoint);
+  bool time_is_up();
 
+  SaveBy save_by_;
   std::optional<MeetingDeadline> released_;  // while others may still wait for their disks, in an update
   double trackers_seconds_ = 0;    // of the last step
   double checkpoint_seconds_ = 0;  // that the run stood still for checkpoints, since the last step's metrics

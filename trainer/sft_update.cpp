@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "trainer/non_finite.h"
 
 namespace cohort {
 namespace {
@@ -43,8 +44,8 @@ class SumsOfExamples {
 
 void check_finite(float logprob, float entropy, const Example& example, const TargetRef& ref, const std::string& when) {
   if (std::isfinite(logprob) && std::isfinite(entropy)) return;
-  fail(ExitCode::kNonFinite, "{}, example '{}', token {}: log-prob {}, entropy {}; the weights are unchanged. Lower the learning rate, or look at the example",
-       when, example.id, example.learnt.front().begin + ref.position, logprob, entropy);
+  fail(ExitCode::kNonFinite, "{}, example '{}', token {}: log-prob {}, entropy {}; the weights are unchanged. Look at the example, or {}",
+       when, example.id, example.learnt.front().begin + ref.position, logprob, entropy, kGoOnSlower);
 }
 
 }  // namespace
@@ -76,6 +77,9 @@ TokenSums SftUpdater::step(std::span<const Example* const> examples, double lear
   for (const Example* example : examples) tokens += example->targets();
   const auto gradient = static_cast<float>(-1.0 / static_cast<double>(tokens));
   SumsOfExamples sums;
+  runner_.name_packs([&](const TrainPack& pack) {
+    return fmt::format("{}, example '{}'", when, examples[static_cast<size_t>(pack.refs.front().group)]->id);
+  });
   grad_norm_ = runner_.step(packs, /*temperature=*/1.0f, learning_rate, [&](size_t p, int64_t row, float logprob, float entropy) {
     const TargetRef& ref = packs[p].refs[static_cast<size_t>(row)];
     check_finite(logprob, entropy, *examples[static_cast<size_t>(ref.group)], ref, when);

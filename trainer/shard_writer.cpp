@@ -16,6 +16,7 @@
 #include "core/threads.h"
 #include "core/unpin.h"
 #include "trainer/checkpoint_layout.h"
+#include "trainer/non_finite.h"
 
 namespace cohort {
 namespace {
@@ -74,9 +75,8 @@ void check_finite(std::span<const float> numbers, int shard, size_t part, int64_
   const auto bad = std::ranges::find_if(numbers, [](float x) { return !std::isfinite(x); });
   if (bad == numbers.end()) return;
   fail(ExitCode::kNonFinite,
-       "the optimizer's {} hold {} (shard {}, element {}): no checkpoint is written, earlier ones are untouched; go on from one of "
-       "them (run.resume: PATH) with a lower optim.learning_rate",
-       kPartNames[part], *bad, shard, begin + (bad - numbers.begin()));
+       "the optimizer's {} hold {} (shard {}, element {}): no checkpoint is written, earlier ones are untouched; {}",
+       kPartNames[part], *bad, shard, begin + (bad - numbers.begin()), kGoOnSlower);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/check.h"
+#include "trainer/non_finite.h"
 
 namespace cohort {
 namespace {
@@ -177,9 +178,8 @@ double Updater::optimizer_step(UpdateBatch& batch, int64_t step, double learning
     if (!std::isfinite(logprob) || !std::isfinite(entropy) || !std::isfinite(token.ratio) || !std::isfinite(token.loss) ||
         !std::isfinite(token.dlogprob)) {
       fail(ExitCode::kNonFinite,
-           "step {}, problem '{}', completion {}, token {}: log-prob {}, at sampling {}, loss {}; the weights are unchanged. Lower "
-           "optim.learning_rate, or look at the prompt",
-           step, batch.names[static_cast<size_t>(ref.group)], ref.sample, ref.position, logprob, recorded, token.loss);
+           "step {}, problem '{}', completion {}, token {}: log-prob {}, at sampling {}, loss {}; the weights are unchanged. Look at the prompt, or {}",
+           step, batch.names[static_cast<size_t>(ref.group)], ref.sample, ref.position, logprob, recorded, token.loss, kGoOnSlower);
     }
     const double weight = token_weight(loss_, batch.normalisers, static_cast<int64_t>(batch.rollout_of(ref).tokens.size()));
     const bool active = static_cast<double>(entropy) >= known.threshold;
@@ -203,6 +203,9 @@ double Updater::optimizer_step(UpdateBatch& batch, int64_t step, double learning
     s.masked += ratio == 0;
     return RowGradient(static_cast<float>(weight * static_cast<double>(token.dlogprob)), static_cast<float>(-bonus));
   };
+  runner_.name_packs([&](const TrainPack& pack) {
+    return fmt::format("step {}, problem '{}'", step, batch.names[static_cast<size_t>(pack.refs.front().group)]);
+  });
   const double norm = runner_.step(packs, temperature, learning_rate, gradient, prepare, ex, tape);
   total = sum_over_ranks(stats, comm_);
   if (total.active_tokens > 0) bonus_.observe(config_.algorithm, total.active_entropy / total.active_tokens);

@@ -2,7 +2,9 @@
 #include <filesystem>
 #include <string>
 
+#include "core/hash.h"
 #include "tests/cli/run_cohort.h"
+#include "trainer/checkpoint.h"
 
 namespace cohort {
 namespace {
@@ -58,9 +60,32 @@ TEST_F(Compare, CompletionsComeBeforeTheMetricsThatFollowFromThem) {
   expect_first(other, {"in step 3", "completions/step_3.jsonl, line 2, sample", ": 1", ": 7"});
 }
 
+// The file and, where `in_manifest`, what the manifest says of it.
+std::string with_another_shard(const std::string& run, bool in_manifest) {
+  const std::string folder = run + "/checkpoints/step_2/", shard = folder + "shard_00001.bin";
+  std::string bytes = read_all(shard);
+  bytes[100] = static_cast<char>(bytes[100] ^ 1);
+  write_all(shard, bytes);
+  Json manifest = read_manifest(folder);
+  if (in_manifest) manifest["shards"][1]["hash"] = fingerprint(bytes);
+  manifest["manifest_hash"] = manifest_hash(manifest);
+  write_all(folder + "manifest.json", dump_json(manifest));
+  return run;
+}
+
 TEST_F(Compare, OptimizerStateIsCompared) {
-  expect_first(changed("checkpoints/step_2/manifest.json", R"("hash": ")", R"("hash": "x)"),
-               {"in step 2", "checkpoints/step_2, shards[0], hash"});
+  expect_first(with_another_shard(changed("config.yaml", "run:", "run:"), true), {"in step 2", "checkpoints/step_2, shards[1], hash"});
+}
+
+// A manifest alone does not tell what lies beside it.
+TEST_F(Compare, ACheckpointThatIsNotWhatItsManifestSaysIsNoProof) {
+  const std::string other = with_another_shard(changed("config.yaml", "run:", "run:"), false);
+  for (const auto& [one, two] : {std::pair(a(), other), {other, a()}})
+    EXPECT_REFUSED(run_cohort({"compare", one, two}), 3, "shard_00001.bin: the content does not match the hash in manifest.json: the file is corrupted");
+  fs::remove(other + "/checkpoints/step_2/shard_00001.bin");
+  EXPECT_REFUSED(run_cohort({"compare", a(), other}), 3, "shard_00001.bin: the file is missing");
+  EXPECT_REFUSED(run_cohort({"compare", a(), changed("checkpoints/step_2/manifest.json", "\"num_tokens\": ", "\"num_tokens\": 1")}), 3, "manifest.json",
+                 "does not match its own hash");
 }
 
 TEST_F(Compare, TheTensorOfTheFinalModelIsNamed) {

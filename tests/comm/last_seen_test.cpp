@@ -20,6 +20,24 @@ TEST(LastSeen, TellsSectionStepAndCollective) {
   EXPECT_EQ(seen.exit_code(), -1);
 }
 
+TEST(LastSeen, WhoWaitsForOthersIsDueWithTheCollective) {
+  LastSeen seen;
+  const auto now = LastSeen::Clock::now();
+  using std::chrono::seconds;
+  EXPECT_EQ(seen.due(), LastSeen::Clock::time_point::max());
+  seen.enter("checkpoint", 3, now + seconds(5));
+  EXPECT_EQ(seen.due(), now + seconds(5));
+  seen.enter_collective("barrier(a)", now + seconds(9));
+  EXPECT_EQ(seen.due(), now + seconds(9));
+  seen.enter_collective("barrier(b)", now + seconds(4));
+  EXPECT_EQ(seen.due(), now + seconds(5));
+  seen.leave_collective();
+  EXPECT_EQ(seen.due(), now + seconds(5));
+  seen.enter_collective("barrier(c)", now + seconds(9));
+  seen.leave();  // no section, no deadline
+  EXPECT_EQ(seen.due(), LastSeen::Clock::time_point::max());
+}
+
 TEST(LastSeen, CutsLongNames) {
   LastSeen seen;
   seen.enter(std::string(100, 'x'), 1, LastSeen::Clock::time_point::max());

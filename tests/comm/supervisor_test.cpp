@@ -69,6 +69,18 @@ TEST(SupervisorDeathTest, AStoppedRankIsEndedSoonAfterItsDeadline) {
   EXPECT_GE(std::chrono::steady_clock::now() - start, 1s) << "the rank's own watchdog was not given its time";
 }
 
+// It may have been stopped where it lawfully waits for another.
+TEST(SupervisorDeathTest, ARankThatWaitsForOthersHasTheDeadlineOfTheirMeeting) {
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EXIT(rank([](LastSeen& seen) {
+                seen.enter("checkpoint", 7, LastSeen::Clock::now() + 100ms);
+                seen.enter_collective("barrier(checkpoint folder)", LastSeen::Clock::now() + 1500ms);
+                raise(SIGSTOP);
+              }),
+              ExitedWithCode(4), "section checkpoint of step 7, in barrier\\(checkpoint folder\\) went on past its deadline; it is stopped");
+  EXPECT_GE(std::chrono::steady_clock::now() - start, 1500ms + 2500ms);
+}
+
 // The function that a stack is to show.
 volatile std::sig_atomic_t rounds = 0;
 [[gnu::noinline]] void go_round(LastSeen&) {

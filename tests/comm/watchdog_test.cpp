@@ -43,12 +43,12 @@ TEST(Watchdog, ToldOfACollectiveItWaitsForItsReportAndNamesIt) {
   LastSeen seen;
   Report report;
   Watchdog watchdog("", report.callback(), &seen);
-  seen.enter_collective("all_gather(rollouts)", LastSeen::Clock::now() + 1h);
   const auto start = std::chrono::steady_clock::now();
+  seen.enter_collective("all_gather(rollouts)", LastSeen::Clock::now() + 400ms);
   watchdog.enter("reward", 3, 10ms);
   EXPECT_EQ(seen.where(), "section reward of step 3, in all_gather(rollouts)");
   EXPECT_EQ(report.message.get(), "section reward exceeded 0.01 s at step 3, in all_gather(rollouts)");
-  EXPECT_GE(std::chrono::steady_clock::now() - start, 10ms + Watchdog::kPatience);
+  EXPECT_GE(std::chrono::steady_clock::now() - start, 400ms + Watchdog::kPatience);
 }
 
 TEST(Watchdog, KnowsTheLastSectionWhetherLeftOrNot) {

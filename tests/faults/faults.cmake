@@ -28,7 +28,7 @@ cohort_optimize(test_faults -O1)
 cohort_precompile(test_faults REUSE_FROM test_headers)
 add_dependencies(test_faults cohort cohort_with_faults)
 # Each of these makes its reference run once, so a group of them is one test. scripts/faults.sh runs what is not in Quick.
-foreach(group Matrix Calls Histories Stop Slow Eval Stall Disk Memory Stealing)
+foreach(group Matrix Calls Histories Stop Slow Eval Stall Disk Memory Stealing Resume)
   add_test(NAME faults.${group} COMMAND test_faults --gtest_filter=*Quick*${group}*)
   set_tests_properties(faults.${group} PROPERTIES TIMEOUT 600 LABELS faults PROCESSORS 2)
 endforeach()

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "tests/cli/run_cohort.h"
+#include "trainer/checkpoint.h"
 #include "trainer/compare_runs.h"
 
 namespace cohort {

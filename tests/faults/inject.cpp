@@ -3,7 +3,8 @@
 //
 // COHORT_FAULT="KIND SECTION STEP RANK [COLLECTIVE | CALL | MILLISECONDS]" names what goes wrong, once, when the rank enters the section (or, for the section
 // "collective", when it enters that collective of that step; for "calls": at its CALL-th call that changes a file, counted from that
-// step's checkpoint on). COHORT_FAULT_LOG=FILE then holds the moment, in nanoseconds of the machine's steady clock.
+// step's checkpoint on). COHORT_FAULT_LOG=FILE then holds the moment, in nanoseconds of the machine's steady clock. "hold" stands there until
+// the file COHORT_FAULT_RELEASE is there, so that something can be done to the rank's machine meanwhile.
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -137,6 +138,7 @@ void strike() {
     for (std::atomic<int> i = 0; true; ++i) {
     }
   }
+  while (kind == "hold" && !fs::exists(std::getenv("COHORT_FAULT_RELEASE"))) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   if (kind == "nan") make_nan(fault.section);
   if (kind == "memory") no_memory = true;
   if (kind == "disk") no_disk = true;

@@ -49,6 +49,7 @@ TEST(ConfigIdentity, LeavesOutWhatCannotChangeThem) {
   other.run.dir = "elsewhere";
   other.run.threads = 7;
   other.run.resume = "never";
+  other.run.allow_changes = {"optim.learning_rate"};
   other.run.pin_threads = "off";
   other.model.path = "models/m/";
   other.data.train = "moved.jsonl";
@@ -73,6 +74,7 @@ TEST(ConfigIdentity, LeavesOutWhatCannotChangeThem) {
   other.trainer.eval_before = false;
   other.trainer.save_steps = 3;
   other.trainer.save_total_limit = 9;
+  other.trainer.checkpoint_must_save_by = "00:01:00:00";
   other.trainer.gradient_checkpointing = true;
   other.trainer.reuse_activations = false;
   other.comm.timeout_s = 1;

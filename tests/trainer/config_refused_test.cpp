@@ -303,6 +303,9 @@ TEST(Config, OtherContradictions) {
       {"run: {name: \"\"}", "run.name: found ''"},
       {"run: {dir: \"\"}", "run.dir: found an empty text"},
       {"run: {resume: \"\"}", "run.resume: found an empty text; allowed: auto, never"},
+      {"run: {allow_changes: [optim.learning_rate]}", "run.allow_changes: found [optim.learning_rate], but run.resume is auto; it is for run.resume: PATH"},
+      {"run: {resume: p, allow_changes: [run.seed]}", "run.allow_changes: found 'run.seed'; allowed: optim.learning_rate, "},
+      {"trainer: {checkpoint_must_save_by: 03:45:00}", "trainer.checkpoint_must_save_by: found '03:45:00'; allowed: a time after the start"},
   });
 }
 

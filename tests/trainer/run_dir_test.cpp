@@ -9,6 +9,7 @@
 #include "core/files.h"
 #include "tests/core/expect_error.h"
 #include "trainer/checkpoint.h"
+#include "trainer/lineage.h"
 
 namespace cohort {
 namespace {
@@ -31,9 +32,28 @@ class RunDirectory : public testing::Test {
     fs::create_directories(folder / "r/checkpoints" / name);
     write_file_atomic(folder / "r/checkpoints" / name / "manifest.json", "{}");
   }
+  // One that a run of `config` has written at `step`. `lineage`: see trainer/lineage.h.
+  fs::path checkpoint(const std::string& run, int64_t step, const Json& lineage = Json::array()) {
+    const fs::path path = folder / run / "checkpoints" / fmt::format("step_{}", step);
+    fs::create_directories(path);
+    Json manifest = {{"format_version", 1}, {"step", step}, {"config", config_identity(config)}, {"lineage", lineage}};
+    manifest["manifest_hash"] = manifest_hash(manifest);
+    write_file_atomic(path / "manifest.json", dump_json(manifest));
+    return path;
+  }
+  // Begins a run, and says where it goes on from: "" anew.
+  std::string begin() {
+    RunDir dir(config, *comm);
+    dir.begin(config, *comm);
+    message = dir.message();
+    begins_at_path = dir.begins_at_path();
+    return dir.resume_from() ? dir.resume_from()->lexically_relative(folder).string() : "";
+  }
   fs::path folder;
   Config config;
   std::unique_ptr<Comm> comm;
+  std::string message;  // of the last begin()
+  bool begins_at_path = false;
 };
 
 TEST_F(RunDirectory, AFreshOneHoldsTheResolvedConfig) {
@@ -115,6 +135,80 @@ TEST_F(RunDirectory, ACheckpointOfAnotherRunIsNotMixedWithWhatIsThere) {
   dir.begin(config, *comm);
   EXPECT_TRUE(fs::exists(folder / "r.1/metrics.jsonl"));
   EXPECT_EQ(dir.resume_from()->filename(), "step_4");
+}
+
+// As a job that is submitted again does.
+TEST_F(RunDirectory, ThePathGivenAgainGoesOnFromWhatHasComeOfIt) {
+  begin();
+  const fs::path path = checkpoint("r", 4);
+  checkpoint("r", 6);  // not told to go on from step 4: it is left behind
+  config.run.resume = path.string() + "/";
+  EXPECT_EQ(begin(), "r/checkpoints/step_4/");
+  EXPECT_TRUE(begins_at_path);
+  EXPECT_TRUE(fs::exists(folder / "r/checkpoints/step_6.1"));
+  EXPECT_EQ(begin(), "r/checkpoints/step_4/") << "nothing has come of it so far";
+  const Json lineage = Json::array({lineage_entry(path, config)});
+  EXPECT_TRUE(lineage[0]["own"].get<bool>());
+  checkpoint("r", 6, lineage), checkpoint("r", 8, lineage);
+  EXPECT_EQ(begin(), "r/checkpoints/step_8");
+  EXPECT_FALSE(begins_at_path);
+  EXPECT_NE(message.find("step_8, which has come of run.resume " + config.run.resume), std::string::npos) << message;
+  complete_checkpoint("step_10");  // a manifest that cannot be read tells no lineage
+  EXPECT_EQ(begin(), "r/checkpoints/step_8");
+  fs::remove_all(path);  // trainer.save_total_limit
+  EXPECT_EQ(begin(), "r/checkpoints/step_8");
+  fs::remove_all(folder / "r/checkpoints");
+  EXPECT_ERROR(begin(), kUsage, "no complete checkpoint");
+  // Another checkpoint in the same place is another command.
+  config.optim.learning_rate = 0.5f;
+  checkpoint("r", 4), checkpoint("r", 8, lineage);
+  EXPECT_EQ(begin(), "r/checkpoints/step_4/");
+}
+
+TEST_F(RunDirectory, APathOfAnotherRunGivenAgainGoesOnHere) {
+  const fs::path path = checkpoint("other", 4);
+  config.run.resume = path.string();
+  EXPECT_EQ(begin(), "other/checkpoints/step_4");
+  write_file_atomic(folder / "r/metrics.jsonl", "{\"step\":5}\n");
+  EXPECT_EQ(begin(), "other/checkpoints/step_4");  // killed before its first checkpoint
+  EXPECT_TRUE(fs::exists(folder / "r/metrics.jsonl"));
+  const Json lineage = Json::array({lineage_entry(path, config)});
+  EXPECT_FALSE(lineage[0]["own"].get<bool>());
+  checkpoint("r", 6, lineage);
+  EXPECT_EQ(begin(), "r/checkpoints/step_6");
+  const fs::path second = checkpoint("other", 5);
+  config.run.resume = second.string();
+  EXPECT_EQ(begin(), "other/checkpoints/step_5");
+  EXPECT_TRUE(fs::exists(folder / "r.1/checkpoints/step_6/manifest.json"));
+}
+
+TEST_F(RunDirectory, ChangesAreAllowedByNameAndForARunOfItsOwn) {
+  const fs::path path = checkpoint("other", 4), own = checkpoint("r", 4);
+  const std::string identity = config_identity(config);
+  config.optim.learning_rate = 0.5f;
+  const std::vector<std::string> differ = identity_differences(config, identity);
+  ASSERT_EQ(differ.size(), 1u);
+  EXPECT_EQ(refused_differences(differ, path, config), differ);
+  config.run.allow_changes = {"optim.learning_rate"};
+  EXPECT_TRUE(refused_differences(differ, path, config).empty());
+  EXPECT_EQ(refused_differences(differ, own, config), differ);
+  EXPECT_EQ(lineage_entry(path, config)["changes"], Json(differ));
+  config.run.allow_changes = {"optim.weight_decay"};
+  EXPECT_EQ(refused_differences(differ, path, config), differ);
+}
+
+TEST_F(RunDirectory, MetricsThatAreMissingBeforeTheCheckpointAreTold) {
+  begin();
+  RunDir dir(config, *comm);
+  const auto missing = [&](const Json& lineage) { return dir.missing_metrics(4, lineage); };
+  EXPECT_NE(missing(Json::array()).find("r/metrics.jsonl: steps 1 to 4 of 1 to 4 are missing"), std::string::npos) << missing(Json::array());
+  write_file_atomic(folder / "r/metrics.jsonl", "{\"step\":3}\n{\"step\":4}\n{\"step\":5}\n");
+  EXPECT_NE(missing(Json::array()).find("steps 1 to 2 of 1 to 4 are missing"), std::string::npos);
+  EXPECT_EQ(missing(Json()), "") << "an older version's checkpoint does not tell where its metrics begin";
+  const Json from_other = {{{"step", 2}, {"own", false}}, {{"step", 3}, {"own", true}}};
+  EXPECT_EQ(missing(from_other), "");
+  write_file_atomic(folder / "r/metrics.jsonl", "{\"step\":3}\n{\"step\":4");
+  EXPECT_NE(missing(from_other).find("steps 4 of 3 to 4 are missing"), std::string::npos) << missing(from_other);
 }
 
 TEST_F(RunDirectory, APathMustBeACheckpoint) {
