@@ -47,9 +47,10 @@ struct Watchdog::Impl {
     std::unique_lock lock(mutex);
     while (!stop) {
       const Clock::time_point now = Clock::now();
-      if (deadline <= now && !patient && in_collective()) {
+      const Clock::time_point collective = seen != nullptr ? seen->collective_deadline() : Clock::time_point::max();  // max(): in none
+      if (deadline <= now && !patient && collective != Clock::time_point::max()) {
         patient = true;
-        deadline = std::max(now, seen->collective_deadline()) + kPatience;
+        deadline = std::max(now, collective) + kPatience;
       } else if (deadline <= now) {
         std::string message =
             fmt::format("{}{}section {} exceeded {:.4g} s at step {}", who, who.empty() ? "" : ": ",

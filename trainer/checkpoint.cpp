@@ -100,21 +100,31 @@ void check_manifest(const Json& manifest, const fs::path& checkpoint, const RunI
 CheckpointWriter::CheckpointWriter(fs::path checkpoints, const Optimizer& optimizer, Comm& comm)
     : checkpoints_(std::move(checkpoints)), optimizer_(optimizer), comm_(comm) {}
 
-CheckpointWriter::~CheckpointWriter() { finish_removing(); }
+// The run is over: nobody waits for a slow disk.
+CheckpointWriter::~CheckpointWriter() {
+  stop_removing_ = true;
+  finish_removing();
+}
 
 void CheckpointWriter::finish_removing() {
   if (remover_.joinable()) remover_.join();
 }
 
-// Gigabytes take their time. What cannot be removed now is found again by the next commit.
+// Gigabytes take their time. What is not removed now is found again by the next commit.
 void CheckpointWriter::remove_beside_the_run(std::vector<fs::path> folders) {
   finish_removing();
   if (folders.empty()) return;
-  remover_ = std::thread([folders = std::move(folders)] {
+  remover_ = std::thread([this, folders = std::move(folders)] {
     unpin_thread();
     try {
-      for (const fs::path& folder : folders) fs::remove_all(folder);
-    } catch (const fs::filesystem_error&) {
+      for (const fs::path& folder : folders) {
+        for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+          if (stop_removing_) return;
+          fs::remove_all(entry.path());
+        }
+        fs::remove(folder);
+      }
+    } catch (...) {  // it is not what the run is for
     }
   });
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -78,7 +79,8 @@ class CheckpointWriter {
   int64_t keep_ = 0;
   std::optional<ShardWriter> writer_;
   double seconds_ = 0;
-  std::thread remover_;  // of old checkpoints, on rank 0
+  std::atomic<bool> stop_removing_ = false;
+  std::thread remover_;  // of old checkpoints, on rank 0; last: it uses what is above
 };
 
 // Called by all ranks: begins one and waits for its commit.

@@ -174,6 +174,9 @@ double PackRunner::step(std::span<const TrainPack> packs, double learning_rate, 
     find_non_finite_gradient(packs, loss, prepare, ex);
   } catch (const std::bad_alloc&) {  // it needs more memory than a step with a tape
     throw *found;
+  } catch (const Error& error) {
+    if (error.code() == ExitCode::kResources) throw *found;
+    throw;
   }
   blame_exchange(leaf_used, *found, ex);
 }

@@ -1,5 +1,8 @@
 #include "trainer/run_dir.h"
 
+#include <fcntl.h>
+#include <stdio.h>  // renameat2
+
 #include "core/check.h"
 #include "core/clock.h"
 #include "core/files.h"
@@ -34,6 +37,16 @@ void write_beside_and_rename(const fs::path& path, const std::string& text) {
   fs::rename(temporary, path);
 }
 
+// `made` stands where `target` was, which is gone: at no moment is there neither, where the file system can exchange names.
+void exchange_folders(const fs::path& made, const fs::path& target) {
+  if (renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0) {
+    fs::remove_all(made);
+    return;
+  }
+  fs::remove_all(target);
+  fs::rename(made, target);
+}
+
 void broadcast(std::string& text, Comm& comm) {
   uint64_t size = text.size();
   comm.broadcast(std::as_writable_bytes(std::span(&size, 1)), 0, "run directory");
@@ -56,7 +69,9 @@ RunDir::RunDir(const Config& config, Comm& comm) : path_(config.run_dir()), writ
                     "run.resume: {} is no complete checkpoint (no manifest.json), and none in {} has come of it; allowed: auto, never, or a folder "
                     "runs/NAME/checkpoints/step_N",
                     how, checkpoints().string());
-        resume = how;
+        const fs::path real = fs::canonical(how);  // however it is written
+        resume = (real.parent_path() == fs::weakly_canonical(checkpoints()) ? checkpoints() / real.filename() : real).string();
+        begins_at_path_ = true;
       }
     } else if (how == "auto") {
       if (const auto newest = newest_checkpoint(checkpoints())) resume = newest->string();
@@ -69,7 +84,7 @@ RunDir::RunDir(const Config& config, Comm& comm) : path_(config.run_dir()), writ
   }
   broadcast(resume, comm);
   if (!resume.empty()) resume_from_ = resume;
-  begins_at_path_ = resume == config.run.resume;
+  comm.broadcast(std::as_writable_bytes(std::span(&begins_at_path_, 1)), 0, "run directory");
 }
 
 // The same run, which has come to no checkpoint yet: it begins again in its place.
@@ -104,6 +119,8 @@ void RunDir::set_later_aside() {
 
 void RunDir::begin(const Config& config, Comm& comm) {
   if (writes_) {
+    // Before anything is moved for its sake. The newest of a run moves nothing, and is verified as it is read.
+    if (begins_at_path_) verify_checkpoint(*resume_from_, read_manifest(*resume_from_));
     make_writable_dir(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
     if (moves_aside_) {
       lock();  // not from under a run in progress
@@ -178,9 +195,15 @@ void RunDir::write_folder(const fs::path& target, const std::function<void(const
   temporary += ".tmp";
   fs::remove_all(temporary);
   write(temporary);
-  fs::remove_all(target);
-  fs::rename(temporary, target);
+  exchange_folders(temporary, target);
   fsync_path(path_);
+}
+
+void RunDir::copy_model(const fs::path& source, const fs::path& target) const {
+  write_folder(target, [&](const fs::path& dir) {
+    fs::copy(source, dir, fs::copy_options::recursive);
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(dir)) fsync_path(entry.path());
+  });
 }
 
 }  // namespace cohort

@@ -59,6 +59,8 @@ class RunDir {
   // Complete or absent: written beside its place and renamed. `masters`: as SaveOptions.
   void write_model(const Policy& policy, const ModelFiles& files, const std::filesystem::path& target,
                    std::span<const float> masters = {}) const;
+  // The files as they are; the same.
+  void copy_model(const std::filesystem::path& source, const std::filesystem::path& target) const;
   void write_adapter(const LoraAdapter& lora, const ModelFiles& files, const std::string& base, const std::filesystem::path& target) const;
 
  private:

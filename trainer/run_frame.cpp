@@ -72,10 +72,10 @@ bool RunFrame::stop_requested() {
   return true;
 }
 
-// By rank 0's clock: the ranks stop at the same step.
+// By rank 0's clock: the ranks stop at the same step. Not before this process has done one: a job that is started again and again must come on.
 bool RunFrame::time_is_up() {
-  if (signals_ == nullptr || comm_.rank() != 0) return false;
-  if (step_start_ != Clock::time_point()) save_by_.step_took(seconds_since(step_start_));
+  if (signals_ == nullptr || comm_.rank() != 0 || step_start_ == Clock::time_point()) return false;
+  save_by_.step_took(seconds_since(step_start_));
   save_by_.checkpoint_took(checkpoints_->seconds());
   return save_by_.is_due(process_age());
 }

@@ -65,7 +65,7 @@ void TrainRun::take_up_base(bool warm) {
     LoadedModel warmed = load_model(warm_start_source(), config_.model.dtype, config_.trainer.logical_ranks, ex_);
     model_->policy = std::move(warmed.policy);
     if (warm_start_source() != dir_.warm_start())
-      dir_.write_model(*model_->policy, read_model_files(warmed.source, model_->policy->table), dir_.warm_start());
+      dir_.copy_model(warm_start_source(), dir_.warm_start());
   }
   const std::string message = start_adapter(*model_->policy, config_, ex_);
   identity_.base = weights_fingerprint(*model_->policy->lora->base);
@@ -141,7 +141,7 @@ void TrainRun::start_policy() {
     reference_ = std::move(reference.policy);
     identity_.reference = weights_fingerprint(*reference_);
     if (warm && warm_start_source() != dir_.warm_start())
-      dir_.write_model(*reference_, read_model_files(reference.source, reference_->table), dir_.warm_start());
+      dir_.copy_model(warm_start_source(), dir_.warm_start());
   }
   begin_optimizer(warm ? warm_start_source() : model_->source);
   updater_ = std::make_unique<Updater>(*model_->policy, reference(), *optimizer_, config_, comm_);

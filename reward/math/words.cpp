@@ -95,7 +95,7 @@ bool chooses_again(std::string_view rest) {
   if (joined) return rest.empty() || !is_alnum(rest[0]);
   if (!rest.starts_with('.') && !rest.starts_with(')')) return false;
   rest = trim(rest.substr(1));  // "B. C.", but not "E. coli"
-  return rest.empty() || (rest.size() > 1 && rest[0] >= 'A' && rest[0] <= 'J' && (rest[1] == '.' || rest[1] == ')'));
+  return rest.empty() || (rest[0] >= 'A' && rest[0] <= 'J' && (rest.size() == 1 || rest[1] == '.' || rest[1] == ')'));
 }
 
 }  // namespace

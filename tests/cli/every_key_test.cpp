@@ -108,6 +108,7 @@ const std::vector<Effect> kEffects = {
 // Keys whose effect shows in a run of another kind, and the test that has it.
 const std::map<std::string, const char*> kElsewhere = {
     {"run.pin_threads", "core/cpu_topology_test.cpp"},
+    {"run.allow_changes", "faults/resume_test.cpp"},
     {"run.numerics", "cli/replay_test.cpp"},  // fast is strict as yet, and part of what a run is
     {"model.lora.rank", "cli/lora_test.cpp"},
     {"model.lora.alpha", "cli/lora_test.cpp"},
@@ -124,6 +125,7 @@ const std::map<std::string, const char*> kElsewhere = {
     {"data.curriculum.skip_epochs", "trainer/curriculum_test.cpp"},
     {"rollout.max_num_batched_tokens", "cli/memory_plan_test.cpp"},
     {"rollout.load_balancing", "faults/stealing_test.cpp"},
+    {"trainer.checkpoint_must_save_by", "faults/resume_test.cpp"},
     {"trainer.gradient_checkpointing", "trainer/update_test.cpp"},
     {"trainer.skip_zero_advantage", "trainer/update_test.cpp"},
     {"trainer.greater_is_better", "cli/eval_test.cpp"},

@@ -317,7 +317,7 @@ TEST_F(Http, AServerThatCannotServeIsAnErrorOfTheConfig) {
 
 TEST_F(Http, OptionsAreChecked) {
   const auto refused = [&](Json options) { HttpReward reward(spec(std::move(options))); };
-  EXPECT_ERROR(HttpReward({.name = "http", .options = Json::object()}), kUsage, "reward 'http': 'url' is missing");
+  EXPECT_ERROR(HttpReward({.name = "http", .options = Json::object()}), kUsage, "reward 'http' needs the option 'url'");
   EXPECT_ERROR(refused({{"url", "file:///etc/passwd"}}), kUsage, "'url' is of the scheme file; allowed is https://HOST/PATH");
   EXPECT_ERROR(refused({{"url", "not a url"}}), kUsage, "'url' is no URL");
   EXPECT_ERROR(refused({{"url", "http://me:pw@127.0.0.1/"}}), kUsage, "'url' is a URL with a name or password in it");

@@ -295,6 +295,9 @@ class RandomConfig {
     }
     config.rollout.eval_temperature += 0.5f;
     for (int64_t& k : config.trainer.eval_pass_at_k) k = std::min(k, config.rollout.num_generations_eval);
+    config.run.allow_changes.clear();
+    if (config.run.resume != "auto" && config.run.resume != "never" && coin()) config.run.allow_changes = {"optim.learning_rate", "trainer.max_steps"};
+    config.trainer.checkpoint_must_save_by = coin() ? "01:02:03:04" : "";
     config.trainer.metric_for_best_model = config.data.eval.empty() && !config.data.task ? "" : "eval/accuracy";
     config.trainer.greater_is_better |= config.trainer.metric_for_best_model.empty();
     // Its keys contradict each other in many ways: of some that do not.
@@ -325,8 +328,8 @@ class RandomConfig {
     config.rollout.min_completion_length = between(0, config.rollout.max_completion_length);
     config.reward = {
         {"last_number", std::ldexp(1.0 / 3, static_cast<int>(between(-50, 15))), Json::object()}};
-    if (coin()) config.reward.push_back({"exact", -1.0, {{"column", text(true)}}});
-    if (coin()) config.reward.push_back({"exactly.2", 3.0, {{"column", text(true)}}, "exact"});
+    if (coin()) config.reward.push_back({"exact", -1.0, {{"column", text(false)}}});
+    if (coin()) config.reward.push_back({"exactly.2", 3.0, {{"column", text(false)}}, "exact"});
   }
 
   std::mt19937 random_;
