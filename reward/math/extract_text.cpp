@@ -92,8 +92,9 @@ bool joins(std::string_view between) {
 }
 
 size_t skip_opening(std::string_view text, size_t at) {
+  // '>' quotes where it begins a line; elsewhere it is a relation.
   while (at < text.size() && (is_space(text[at]) || text[at] == '*' || text[at] == ':' || text[at] == '_' ||
-                              text[at] == '`' || text[at] == '>'))
+                              text[at] == '`' || (text[at] == '>' && at > 0 && text[at - 1] == '\n')))
     ++at;
   return at;
 }

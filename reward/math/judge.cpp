@@ -47,6 +47,12 @@ Commas gold_commas(std::string_view gold) {
   return gold.find_first_of("([{") == std::string_view::npos ? Commas::kGroups : Commas::kSeparators;
 }
 
+// Inside of brackets a comma stands between members, unless semicolons do: (1,5) is a pair, (1,5; 2) may begin with one and a half.
+bool may_have_decimal_commas(std::string_view text) {
+  const bool list = text.find_first_of("([") != text.npos || text.find("\\{") != text.npos || text.starts_with('{');
+  return !list || text.find(';') != text.npos;
+}
+
 // Does the text stand between signs of a formula?
 bool is_formula(std::string_view text) {
   text = trim(text);
@@ -136,6 +142,7 @@ class Check {
     if (parsed.ok()) truth = equal(*gold, parsed.expr, formula);
     if (truth != Truth::kYes && parsed.ambiguous_commas) {
       for (const Commas commas : {Commas::kSeparators, Commas::kDecimal}) {
+        if (commas == Commas::kDecimal && !may_have_decimal_commas(text)) continue;
         Parsed other = parse_answer(text, commas);
         if (other.ok() && equal(*gold, other.expr, formula) == Truth::kYes) truth = Truth::kYes;
       }

@@ -1,5 +1,6 @@
 // Text or LaTeX to tokens. Unknown commands are errors: what they mean would be a guess.
 #include <algorithm>
+#include <array>
 
 #include "reward/math/budget.h"
 #include "reward/math/commands.h"
@@ -83,6 +84,7 @@ class Lexer {
   void letters();
   void number();
   void sign();
+  bool superscript();
   void symbol(std::string name);
   void upright(std::string_view words);
   void text(std::string_view words);
@@ -153,6 +155,13 @@ void Lexer::symbol(std::string name) {
     for (const char c : subscript)
       if (!is_space(c) && c != '{' && c != '}') name += c;
   }
+  // x\u2081 is x_1.
+  for (bool first = true; text_.substr(at_).starts_with("\xE2\x82") && at_ + 2 < text_.size(); first = false, at_ += 3) {
+    const int digit = static_cast<unsigned char>(text_[at_ + 2]) - 0x80;
+    if (digit < 0 || digit > 9) break;
+    if (first) name += '_';
+    name += static_cast<char>('0' + digit);
+  }
   push({.kind = Tok::kSymbol, .name = std::move(name)});
 }
 
@@ -184,6 +193,32 @@ void Lexer::letters() {
   }
   at_ = end;
   push({.kind = Tok::kWord, .name = std::string(run)});
+}
+
+// "10\u207B\u00B3": an exponent of raised digits, perhaps with a sign before them.
+bool Lexer::superscript() {
+  constexpr std::array<std::string_view, 10> kRaised = {"\u2070", "\u00B9", "\u00B2", "\u00B3", "\u2074", "\u2075", "\u2076", "\u2077", "\u2078", "\u2079"};
+  constexpr size_t kLongest = 20;  // digits of an exponent
+  constexpr std::string_view kMinus = "\u207B", kPlus = "\u207A";
+  const std::string_view rest = text_.substr(at_);
+  const bool minus = rest.starts_with(kMinus);
+  size_t end = minus ? kMinus.size() : rest.starts_with(kPlus) ? kPlus.size() : 0;
+  std::string digits;
+  while (digits.size() <= kLongest) {
+    const auto digit = std::ranges::find_if(kRaised, [&](std::string_view raised) { return rest.substr(end).starts_with(raised); });
+    if (digit == kRaised.end()) break;
+    digits += static_cast<char>('0' + (digit - kRaised.begin()));
+    end += digit->size();
+  }
+  if (digits.empty()) return false;
+  at_ += end;
+  if (digits.size() > kLongest) return fail("a number has too many digits"), true;
+  push({.kind = Tok::kPower});
+  if (minus) push({.kind = Tok::kGroupOpen});
+  if (minus) push({.kind = Tok::kMinus});
+  push({.kind = Tok::kNumber, .value = mpq_class(mpz_class(digits, 10))});
+  if (minus) push({.kind = Tok::kGroupClose});
+  return true;
 }
 
 // \text{...}: words, unless what stands in it is no word ("\text{(A)}", "\text{ or }").
@@ -313,21 +348,17 @@ void Lexer::sign() {
     at_ += meaning->text.size();
     return meaning->kind == Tok::kSymbol ? symbol(std::string(meaning->name)) : push_meaning(*meaning);
   }
-  struct Digit {
+  if (superscript()) return;
+  struct Fraction {
     std::string_view text;
-    int numerator, denominator;  // an exponent when the denominator is 0
+    int numerator, denominator;
   };
-  static constexpr Digit kDigits[] = {{"\u00B2", 2, 0}, {"\u00B3", 3, 0}, {"\u00B9", 1, 0}, {"\u2074", 4, 0},
-                                      {"\u2075", 5, 0}, {"\u2076", 6, 0}, {"\u00BD", 1, 2}, {"\u00BC", 1, 4},
-                                      {"\u00BE", 3, 4}, {"\u2153", 1, 3}, {"\u2154", 2, 3}, {"\u215B", 1, 8}};
-  for (const Digit& d : kDigits) {
-    if (!rest.starts_with(d.text)) continue;
-    at_ += d.text.size();
-    if (d.denominator == 0) push({.kind = Tok::kPower});
-    push({.kind = Tok::kNumber,
-          .name = d.denominator ? "fraction" : "",
-          .value = mpq_class(d.numerator, std::max(d.denominator, 1))});
-    return;
+  static constexpr Fraction kFractions[] = {{"\u00BD", 1, 2}, {"\u00BC", 1, 4}, {"\u00BE", 3, 4},
+                                            {"\u2153", 1, 3}, {"\u2154", 2, 3}, {"\u215B", 1, 8}};
+  for (const Fraction& f : kFractions) {
+    if (!rest.starts_with(f.text)) continue;
+    at_ += f.text.size();
+    return push({.kind = Tok::kNumber, .name = "fraction", .value = mpq_class(f.numerator, f.denominator)});
   }
   const size_t begin = at_;  // letters of other scripts: words
   while (at_ < text_.size() && static_cast<unsigned char>(text_[at_]) >= 0x80 && !find_sign(text_.substr(at_))) ++at_;

@@ -237,10 +237,28 @@ Expr Parser::side() {
   return left;
 }
 
+// Words that say another value, or none, and are no unit that may be left out: "5 or six", "5 thirds", "5 squared".
+static bool changes_value(std::string_view words) {
+  static constexpr std::string_view kFirst[] = {"squared", "cubed", "factorial", "negative", "x"};
+  static constexpr std::string_view kAnywhere[] = {"or", "and", "not", "plus", "minus", "is", "isn", "was", "wrong", "incorrect", "false", "below", "above",
+                                                   "half", "halves", "thirds", "fourths", "fifths", "sixths", "sevenths", "eighths", "ninths",
+                                                   "tenths", "hundredths", "thousandths", "zero", "one", "two", "three", "four", "five", "six", "seven",
+                                                   "eight", "nine", "ten", "eleven", "twelve", "twenty", "thirty", "forty", "fifty"};
+  if (words.find("\u207B") != words.npos) return true;
+  for (bool first = true; !words.empty(); first = false) {
+    const std::string_view word = words.substr(0, words.find(' '));
+    words.remove_prefix(std::min(words.size(), word.size() + 1));
+    if (std::ranges::find(kAnywhere, word) != std::end(kAnywhere)) return true;
+    if (first && std::ranges::find(kFirst, word) != std::end(kFirst)) return true;
+  }
+  return false;
+}
+
 Expr Parser::with_unit(Expr value) {
   if (failed()) return {};
   std::string words = unit_words();
   if (words.empty()) return value;
+  if (changes_value(words)) return fail("the words '" + words.substr(0, 40) + "' behind a value are no unit");
   struct Scale {
     std::string_view word;
     int64_t factor;

@@ -318,6 +318,36 @@ TEST(MathJudge, FunctionsAgreeForNegativeSymbolsTooOrAreDifferent) {
   }
 }
 
+TEST(MathJudge, CommasInBracketsStandBetweenMembers) {
+  for (const auto& [answer, gold] : {std::pair{"(0,0,0)", "(0,0)"}, {"(0,0,0,0)", "(0,0)"}, {"(3,0,4)", "(3,4)"}, {"(-2,0,3,0)", "(-2,3)"}, {"(1,5,2)", "(1.5,2)"}, {"{1,2,5}", "{1.2,5}"},
+                                     {"\\{1,2,5\\}", "\\{1.2,5\\}"}, {"(1,0)", "1"}, {"(0,5)", "0.5"}, {"(0,0)", "0"}})
+    EXPECT_EQ(score_of(answer, gold), 0) << answer << " for " << gold;
+  EXPECT_EQ(score_of("(1,5; 2)", "(1.5, 2)"), 1);
+  EXPECT_EQ(score_of("1,5", "1.5"), 1);
+  EXPECT_EQ(score_of("\\frac{1,5}{2}", "0.75"), 1);
+}
+
+TEST(MathJudge, RaisedSignsAndLoweredDigitsAreRead) {
+  EXPECT_EQ(score_of("10⁻³", "10"), 0);
+  EXPECT_EQ(score_of("5⁻¹", "5"), 0);
+  EXPECT_EQ(score_of("3×10⁻³", "0.003"), 1);
+  EXPECT_EQ(score_of("x⁻¹", "\\frac{1}{x}"), 1);
+  EXPECT_EQ(score_of("x²³", "x^{23}"), 1);
+  EXPECT_EQ(score_of("10⁺²", "100"), 1);
+  EXPECT_EQ(score_of("x₁", "x_1"), 1);
+  EXPECT_EQ(score_of("x₁₂ + 1", "1 + x_{12}"), 1);
+  EXPECT_EQ(score_of("\\boxed{5⁻}", "5"), 0);
+}
+
+TEST(MathJudge, WordsBehindAValueThatChangeItAreNoUnit) {
+  for (const char* answer : {"5 plus x", "5 minus one", "5 times two", "5 thirds", "5 below zero", "5\\text{ squared}", "5\\text{ and a half}", "5\\text{ or six}", "5\\text{ or more}",
+                             "5\\text{ factorial}", "5\\text{ negative}", "5\\text{ is wrong}", "5\\text{x}"})
+    EXPECT_EQ(score_of("\\boxed{" + std::string(answer) + "}", "5"), 0) << answer;
+  for (const char* text : {"The answer is > 5.", "The answer is >= 5", "Answer: > 5", "The answer is 5 thirds."}) EXPECT_EQ(score_of(text, "5"), 0) << text;
+  for (const char* answer : {"5 apples", "5 square feet", "5 times", "5 more apples", "5 quarters", "> The answer is 5", "Well.\n> 5"})
+    EXPECT_EQ(score_of(answer, "5"), 1) << answer;
+}
+
 TEST(MathJudge, HedgesAndDenialsAreNoAnswers) {
   for (const char* text : {"(A) or (B)", "(A), (B)", "A or B", "A and B", "(A)(B)", "A. B. C.", "\\text{(A)} or \\text{(B)}", "The answer is (A) or (B).", "(A) / (B)"})
     for (const char* gold : {"A", "B"}) EXPECT_EQ(score_of(text, gold), 0) << text << " for " << gold;
