@@ -100,9 +100,10 @@ void check_manifest(const Json& manifest, const fs::path& checkpoint, const RunI
 CheckpointWriter::CheckpointWriter(fs::path checkpoints, const Optimizer& optimizer, Comm& comm)
     : checkpoints_(std::move(checkpoints)), optimizer_(optimizer), comm_(comm) {}
 
-// The run is over: nobody waits for a slow disk.
+// The run is over, and other ranks wait for this one: not for long where the disk is slow.
 CheckpointWriter::~CheckpointWriter() {
-  stop_removing_ = true;
+  constexpr auto kPatience = std::chrono::seconds(5);
+  removes_until_ = (Clock::now() + kPatience).time_since_epoch().count();
   finish_removing();
 }
 
@@ -119,7 +120,7 @@ void CheckpointWriter::remove_beside_the_run(std::vector<fs::path> folders) {
     try {
       for (const fs::path& folder : folders) {
         for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-          if (stop_removing_) return;
+          if (Clock::now().time_since_epoch().count() > removes_until_) return;
           fs::remove_all(entry.path());
         }
         fs::remove(folder);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "comm/comm.h"
+#include "core/clock.h"
 #include "core/json.h"
 #include "trainer/optimizer.h"
 #include "trainer/shard_writer.h"
@@ -79,7 +80,7 @@ class CheckpointWriter {
   int64_t keep_ = 0;
   std::optional<ShardWriter> writer_;
   double seconds_ = 0;
-  std::atomic<bool> stop_removing_ = false;
+  std::atomic<Clock::rep> removes_until_ = Clock::time_point::max().time_since_epoch().count();
   std::thread remover_;  // of old checkpoints, on rank 0; last: it uses what is above
 };
 

@@ -119,8 +119,6 @@ void RunDir::set_later_aside() {
 
 void RunDir::begin(const Config& config, Comm& comm) {
   if (writes_) {
-    // Before anything is moved for its sake. The newest of a run moves nothing, and is verified as it is read.
-    if (begins_at_path_) verify_checkpoint(*resume_from_, read_manifest(*resume_from_));
     make_writable_dir(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
     if (moves_aside_) {
       lock();  // not from under a run in progress

@@ -191,6 +191,8 @@ void RunFrame::identify(const std::string& data_fingerprint) {
 }
 
 void RunFrame::begin_dir() {
+  // Before anything is moved for its sake. The newest of a run moves nothing, and is verified as it is read.
+  if (dir_.begins_at_path() && comm_.rank() == 0) verify_checkpoint(*dir_.resume_from(), read_manifest(*dir_.resume_from()));
   dir_.begin(config_, comm_);
   if (comm_.rank() == 0) trackers_.emplace(config_.log, dir_.path());
   if (!dir_.message().empty()) observer_.message(dir_.message());

@@ -143,10 +143,10 @@ TEST_F(RunDirectory, ThePathGivenAgainGoesOnFromWhatHasComeOfIt) {
   const fs::path path = checkpoint("r", 4);
   checkpoint("r", 6);  // not told to go on from step 4: it is left behind
   config.run.resume = path.string() + "/";
-  EXPECT_EQ(begin(), "r/checkpoints/step_4/");
+  EXPECT_EQ(begin(), "r/checkpoints/step_4");
   EXPECT_TRUE(begins_at_path);
   EXPECT_TRUE(fs::exists(folder / "r/checkpoints/step_6.1"));
-  EXPECT_EQ(begin(), "r/checkpoints/step_4/") << "nothing has come of it so far";
+  EXPECT_EQ(begin(), "r/checkpoints/step_4") << "nothing has come of it so far";
   const Json lineage = Json::array({lineage_entry(path, config)});
   EXPECT_TRUE(lineage[0]["own"].get<bool>());
   checkpoint("r", 6, lineage), checkpoint("r", 8, lineage);
@@ -162,7 +162,7 @@ TEST_F(RunDirectory, ThePathGivenAgainGoesOnFromWhatHasComeOfIt) {
   // Another checkpoint in the same place is another command.
   config.optim.learning_rate = 0.5f;
   checkpoint("r", 4), checkpoint("r", 8, lineage);
-  EXPECT_EQ(begin(), "r/checkpoints/step_4/");
+  EXPECT_EQ(begin(), "r/checkpoints/step_4");
 }
 
 TEST_F(RunDirectory, APathOfAnotherRunGivenAgainGoesOnHere) {
