@@ -76,6 +76,40 @@ TEST_F(CodeEscape, WhatAnAnswerMakesOfALaterCallLoses) {
   expect("pass", "assert g(lambda: 1) == 2", CodeOutcome::not_judged);
 }
 
+// A test that runs texts would run the program's among them, beside the test's own verdict.
+TEST_F(CodeEscape, WhatTheProgramGivesIsNotRunInTheChecker) {
+  const std::string text = R"py("__import__('__main__').report('pass')")py", program = "def f(x): return " + text;
+  const std::string pickled = "class A:\n  def __reduce__(s): return eval, (" + text + ",)\nimport pickle\ndef f(x): return pickle.dumps(A())";
+  const char* const right = "def f(x): return '1 + 2'";
+  // Told by the test alone, so that all programs are treated alike.
+  for (const char* test : {"assert eval(f(1)) == 3", "exec(f(1))", "assert eval(compile(f(1), 'x', 'eval')) == 3", "e = eval\nassert e(f(1)) == 3",
+                           "assert list(map(eval, [f(1)])) == [3]", "__import__(f(1))", "import builtins\nassert builtins.eval(f(1)) == 3",
+                           "assert __builtins__.eval(f(1)) == 3", "import pickle\npickle.loads(f(1))", "assert eval('eval(f(1))') == 3",
+                           "def check(candidate):\n  assert eval(candidate(1)) == 3\ncheck(f)", "assert 1 == 1, eval('1')\neval(f(1), {})"})
+    for (const std::string& each : {std::string(right), program, pickled, std::string("1 / 0")}) expect(each, test, CodeOutcome::not_judged);
+  // By other ways, of which some can be told only when they are tried.
+  for (const char* test : {"import builtins\nassert getattr(builtins, 'eval')(f(1)) == 3", "from builtins import eval\nassert eval(f(1)) == 3",
+                           "import builtins as b\nassert vars(b)['eval'](f(1)) == 3", "import timeit\ntimeit.timeit(f(1), number=1)",
+                           "from builtins import exec\ntry:\n  exec(f(1))\nexcept: pass", "import code\ncode.InteractiveInterpreter().runsource(f(1))",
+                           "import builtins\nx = builtins\nassert x.eval(x.compile(f(1), 'x', 'eval')) == 3"})
+    for (const std::string& each : {std::string(right), program}) expect_lost(each, test);
+  expect_lost(pickled, "from pickle import loads\nassert loads(f(1)) == 3");
+  expect_lost(pickled, "import pickle as p, io\nassert p.Unpickler(io.BytesIO(f(1))).load() == 3");
+}
+
+TEST_F(CodeEscape, WhatIsNotTheProgramsTextStillRuns) {
+  for (const char* test : {"assert f(1) == eval('1 + 1')", "assert eval('f(1)') == 2", "assert eval(\"eval('f(1)')\") == 2",
+                           "assert f(1) == 2\nfrom collections import namedtuple\nassert namedtuple('P', 'a b')(f(1), 3).a == 2",
+                           "assert f(1) == 2\nimport dataclasses, fractions, ast\n@dataclasses.dataclass\nclass P:\n  a: int\n"
+                           "assert P(f(1)) == P(2) and ast.literal_eval(str(f(1))) == 2",
+                           "import re\nassert re.compile('2').match(str(f(1)))", "def eval(x): return x\nassert eval(f(1)) == 2"})
+    expect("def f(x): return x + 1", test, CodeOutcome::pass);
+  // Of the program's own name, it runs on the program's side.
+  const Json columns = {{"entry_point", "eval"}};
+  judge(block("def eval(x): return x + 1"), {"def check(candidate):\n  assert candidate(1) == 2"}, Json::object(), columns);
+  EXPECT_EQ(score, 1.0);
+}
+
 TEST_F(CodeEscape, ExceptionsOfEveryClassLose) {
   for (const char* raised : {
            "SystemExit(0)", "SystemExit('text')", "KeyboardInterrupt", "GeneratorExit", "BaseException('x')", "StopIteration",

@@ -66,6 +66,26 @@ TEST(RegexReward, NothingHangs) {
   EXPECT_EQ(score({{"pattern", "(?s)^.*!$"}}, as + "!"), 1.0);
 }
 
+// What one item does without a callout behind it counts too. There is a match at the end of each text, which only a search
+// of too many steps finds, so a 0 tells that the steps ran out, on machines of any speed.
+TEST(RegexReward, WorkWithinAnItemCounts) {
+  const std::string word(59'999, 'a'), words = word + " " + word + " " + word + " " + word;
+  const auto as = [](size_t count) { return std::string(count, 'a'); };
+  EXPECT_EQ(score({{"pattern", "\\w{60000}"}}, words + " a" + word), 0.0);
+  EXPECT_EQ(score({{"pattern", "(?x)\\w {60000} # a word"}}, words + " a" + word), 0.0);
+  EXPECT_EQ(score({{"pattern", "(?i)(a*)\\1{50}[bc]"}}, as((256 << 10) + 1) + "b"), 0.0);
+  EXPECT_EQ(score({{"pattern", "(?i)(?<n>a*)\\k<n>{50}[bc]"}}, as((256 << 10) + 1) + "b"), 0.0);
+  EXPECT_EQ(score({{"pattern", "(?i)(.+)\\1[bc]"}}, as(40'000) + "\naab"), 0.0);
+  // What is little, or is there at once, matches.
+  EXPECT_EQ(score({{"pattern", "\\w{60000}"}}, "a" + words), 1.0);
+  EXPECT_EQ(score({{"pattern", "^\\x{20000}$"}}, "\U00020000"), 1.0);
+  std::string numbers;
+  for (int i = 0; i < 30'000; ++i) numbers += "no 12 3 ";
+  EXPECT_EQ(score({{"pattern", "\\d{4}"}}, numbers + "1234"), 1.0);
+  EXPECT_EQ(score({{"pattern", "<(\\w+)>(?s).*</\\1>"}}, numbers + "<b>" + numbers + "</b>"), 1.0);
+  EXPECT_EQ(score({{"pattern", "\\b(\\w+) \\1\\b"}}, numbers.substr(0, 50'000) + " the the"), 1.0);
+}
+
 TEST(RegexReward, BadOptionsAreRefused) {
   EXPECT_SAYS(refusal(Json::object()), "needs the option 'pattern'");
   EXPECT_SAYS(refusal({{"pattern", ""}}), "'pattern' is \"\"; allowed is a text that is not empty");
@@ -75,6 +95,9 @@ TEST(RegexReward, BadOptionsAreRefused) {
   EXPECT_SAYS(refusal({{"pattern", "\xFF"}}), "does not compile");
   EXPECT_SAYS(refusal({{"pattern", std::string(51, '(') + std::string(51, ')')}}), "does not compile");
   EXPECT_SAYS(refusal({{"pattern", std::string(20'000, 'a')}}), "a pattern of 20000 bytes; allowed are 16384");
+  EXPECT_SAYS(refusal({{"pattern", "[" + std::string(1'500, 'a') + "]"}}), "an item, such as a class, of 1502 bytes; allowed are 1024");
+  EXPECT_SAYS(refusal({{"pattern", "(?<=a{256})b"}}), "looks back over 256 characters; allowed are 255");
+  EXPECT_SAYS(refusal({{"pattern", "a\\X{2}"}}), "has \\X, of which the time cannot be bounded");
   EXPECT_SAYS(refusal({{"pattern", "a"}, {"mode", "match"}}), "allowed are search, full");
   EXPECT_SAYS(refusal({{"pattern", "a"}, {"part", "thinking"}}), "allowed are all, answer");
   EXPECT_SAYS(refusal({{"pattern", "a"}, {"patern", "b"}}), "patern");
