@@ -14,8 +14,8 @@ namespace cohort {
 // and the notes title, description, $schema, examples, default, which say nothing.
 void check_schema(const Json& schema, const std::string& where);
 
-// Does `value` fit a schema that check_schema accepts? 5.0 is an integer, and numbers are compared by their exact values, as the
-// standard says. No also when that takes more than kMaxSchemaSteps looks at a keyword, a member or an item.
+// Does `value` fit a schema that check_schema accepts? 5.0 is an integer. Integers of up to 64 bits are compared exactly, all
+// other numbers as the doubles that they were read as. No also when that takes more than kMaxSchemaSteps looks at a keyword, a member or an item.
 constexpr size_t kMaxSchemaSteps = 1'000'000;
 bool fits_schema(const Json& value, const Json& schema);
 

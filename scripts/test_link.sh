@@ -80,11 +80,22 @@ exists() {  # FILE SECONDS
 }
 same_runs() { "$cohort" compare "$work/runs/$1" "$work/runs/$2" | grep identical; }
 
+# The ranks' deadlines (where they meet after a rollout, two and a second), and as long as mpirun waits for a silent host.
+ends_after_the_cut() {  # JOB LOG
+  local start code
+  start=$(date +%s.%N)
+  check "... and with a cut link ends in bounded time" ended "$1" $((2 * deadline + 1 + 5 + silent + 5))
+  wait "$1" && code=0 || code=$?
+  echo "        exit code $code, $(echo "$(date +%s.%N) - $start" | bc | cut -c1-5) s after the cut"
+  check "... with exit code 4" test $code -eq 4
+  check "... a rank says whom it waits for, and where" grep -E "cohort: error: rank [0-9]+ on h[01]: .*(did not arrive: |not all data to and from )rank [0-9]+ on h[01]" "$2"
+}
+
 # The link is cut while rank 1 holds still where it enters the section of step 3. Only the sections in which ranks talk to each other would notice
 # by themselves; whatever the section, the next exchange does.
 short=(trainer.max_steps=5 trainer.save_steps=1 comm.load_timeout_s=6)
 cut_in() {  # SECTION
-  local name=in_$1 step=3 job code start
+  local name=in_$1 step=3 job code
   [[ $1 == load ]] && step=0
   export COHORT_FAULT="hold $1 $step 1 gradients" COHORT_FAULT_LOG="$work/$name.moment" COHORT_FAULT_RELEASE="$work/$name.release"
   PROGRAM=$faulty VARIABLES="COHORT_FAULT COHORT_FAULT_LOG COHORT_FAULT_RELEASE" ranks 1 run.name="$name" "${short[@]}" > "$work/$name.log" 2>&1 &
@@ -93,12 +104,7 @@ cut_in() {  # SECTION
   check "section $1: rank 1 is in it" exists "$work/$name.moment" 60
   "$hosts" cut "$work/hosts" 1
   touch "$work/$name.release"
-  start=$(date +%s.%N)
-  check "... and with a cut link the job ends in bounded time" ended $job $((2 * deadline + 1 + 5 + silent + 5))
-  wait $job && code=0 || code=$?
-  echo "        exit code $code, $(echo "$(date +%s.%N) - $start" | bc | cut -c1-5) s after the cut"
-  check "... with exit code 4" test $code -eq 4
-  check "... a rank says whom it waits for, and where" grep -E "cohort: error: rank [0-9]+ on h[01]: .*(did not arrive: |not all data to and from )rank [0-9]+ on h[01]" "$work/$name.log"
+  ends_after_the_cut $job "$work/$name.log"
   check "... and of which section and step it is" grep -E "\(section [a-z ]+ of step [0-9]+\)" "$work/$name.log"
   check "... no rank is left beyond the cut" none_left 1 30
   "$hosts" mend "$work/hosts" 1
@@ -133,14 +139,7 @@ if [[ ${#sections[@]} -eq 0 ]]; then
     job=$!
     check "$each ranks a host: the run starts" wait_line "$work/$name.log" "step  *200/" 60
     "$hosts" cut "$work/hosts" 1
-    start=$(date +%s.%N)
-    # The ranks' deadlines (where they meet after a rollout, two and a second), and as long as mpirun waits for a silent host.
-    check "... and with a cut link ends in bounded time" ended $job $((2 * deadline + 1 + 5 + silent + 5))
-    wait $job && code=0 || code=$?
-    echo "        exit code $code, $(echo "$(date +%s.%N) - $start" | bc | cut -c1-5) s after the cut"
-    check "... with exit code 4" test $code -eq 4
-    check "... a rank says whom it waits for" grep -E "cohort: error: rank [0-9]+ on h[01]: .*(did not arrive|not all data to and from)" "$work/$name.log"
-    check "... and where the culprit is" grep -E "(did not arrive|to and from).*on h[01]" "$work/$name.log"
+    ends_after_the_cut $job "$work/$name.log"
     check "... no rank is left beyond the cut" none_left 1 30
     "$hosts" mend "$work/hosts" 1
     ranks $((3 - each)) run.name=$name > "$work/$name.again.log" 2>&1 && code=0 || code=$?

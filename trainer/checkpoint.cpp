@@ -139,7 +139,8 @@ void CheckpointWriter::begin(const CheckpointState& state, const RunIdentity& id
   identity_ = identity;
   keep_ = keep;
   if (comm_.rank() == 0) {
-    finish_removing();  // the new one may need the room
+    // Removal goes on beside the writing, which is slower and needs its room bit by bit; not of the same folder.
+    if (fs::exists(temporary())) finish_removing();
     fs::remove_all(temporary());
     fs::create_directories(temporary());
     state_.files = more ? more(temporary()) : Json::object();
@@ -173,6 +174,7 @@ void CheckpointWriter::commit() {
   const std::vector<ShardRecord> all = gather_records(records, comm_);  // also: every rank has flushed its shards
   writer_.reset();
   if (comm_.rank() == 0) {
+    finish_removing();  // of folders that may have had this one's name
     Json shards = Json::array();
     for (const ShardRecord& record : all) shards.push_back({{"bytes", record.bytes}, {"hash", record.hash}});
     Json manifest = {{"format_version", kCheckpointFormat},

@@ -38,6 +38,23 @@ bool is_separator(Tok kind) {
   return kind == Tok::kComma || kind == Tok::kSemicolon || kind == Tok::kOr || kind == Tok::kAnd;
 }
 
+// Words that say another value, or none, and are no unit that may be left out: "5 or six", "5 thirds", "5 squared".
+bool changes_value(std::string_view words) {
+  static constexpr std::string_view kFirst[] = {"squared", "cubed", "factorial", "negative", "x"};
+  static constexpr std::string_view kAnywhere[] = {"or", "and", "not", "plus", "minus", "is", "isn", "was", "wrong", "incorrect", "false", "below", "above",
+                                                   "half", "halves", "thirds", "fourths", "fifths", "sixths", "sevenths", "eighths", "ninths",
+                                                   "tenths", "hundredths", "thousandths", "zero", "one", "two", "three", "four", "five", "six", "seven",
+                                                   "eight", "nine", "ten", "eleven", "twelve", "twenty", "thirty", "forty", "fifty"};
+  if (words.find("\u207B") != words.npos) return true;
+  for (bool first = true; !words.empty(); first = false) {
+    const std::string_view word = words.substr(0, words.find(' '));
+    words.remove_prefix(std::min(words.size(), word.size() + 1));
+    if (std::ranges::find(kAnywhere, word) != std::end(kAnywhere)) return true;
+    if (first && std::ranges::find(kFirst, word) != std::end(kFirst)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Expr Parser::fail(std::string message) {
@@ -235,23 +252,6 @@ Expr Parser::side() {
     left = node(kind, std::move(args));
   }
   return left;
-}
-
-// Words that say another value, or none, and are no unit that may be left out: "5 or six", "5 thirds", "5 squared".
-static bool changes_value(std::string_view words) {
-  static constexpr std::string_view kFirst[] = {"squared", "cubed", "factorial", "negative", "x"};
-  static constexpr std::string_view kAnywhere[] = {"or", "and", "not", "plus", "minus", "is", "isn", "was", "wrong", "incorrect", "false", "below", "above",
-                                                   "half", "halves", "thirds", "fourths", "fifths", "sixths", "sevenths", "eighths", "ninths",
-                                                   "tenths", "hundredths", "thousandths", "zero", "one", "two", "three", "four", "five", "six", "seven",
-                                                   "eight", "nine", "ten", "eleven", "twelve", "twenty", "thirty", "forty", "fifty"};
-  if (words.find("\u207B") != words.npos) return true;
-  for (bool first = true; !words.empty(); first = false) {
-    const std::string_view word = words.substr(0, words.find(' '));
-    words.remove_prefix(std::min(words.size(), word.size() + 1));
-    if (std::ranges::find(kAnywhere, word) != std::end(kAnywhere)) return true;
-    if (first && std::ranges::find(kFirst, word) != std::end(kFirst)) return true;
-  }
-  return false;
 }
 
 Expr Parser::with_unit(Expr value) {
