@@ -38,7 +38,7 @@ ReadyStage ready_stage(const Pipeline& pipeline, const Stage& stage, const Outpu
     Config& config = ready.config.emplace(load_config(stage.config, overrides_of(stage, outputs), use_of(stage.kind)));
     config.run.dir = pipeline.folder().string(), config.run.name = stage.name, config.run.resume = "auto";
     const bool samples = stage.kind == StageKind::eval || stage.kind == StageKind::sample;
-    if (config.model.lora && stage.kind == StageKind::train && config.model.lora->save_merged) ready.output = ready.folder / "final_merged";
+    if (config.model.lora && (stage.kind == StageKind::train || stage.kind == StageKind::sft) && config.model.lora->save_merged) ready.output = ready.folder / "final_merged";
     CHECK_USAGE(!samples || !config.model.init, "model.init has no trained weights to {}: 'set' model.path to what an earlier stage left",
                 stage.kind == StageKind::eval ? "evaluate" : "sample");
   } catch (const Error& error) {

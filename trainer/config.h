@@ -55,7 +55,7 @@ struct ModelSection {
 };
 
 struct TaskConfig {
-  std::string name;  // addition | reverse | arithmetic | reverse_text
+  std::string name;  // addition | reverse | arithmetic | reverse_text | reverse_codes | countdown
   uint64_t seed = 0;
   int64_t train_size = 0, eval_size = 0;  // 0: the task's own default
   bool chat = false;                      // prompts as one user message (for chat models)

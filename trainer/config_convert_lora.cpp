@@ -54,7 +54,6 @@ void translate_lora(Translator& t) {
     return;
   }
   const PeerEntry& from = ranked ? *l.rank : *l.on;
-  if (t.sft) return t.note(from, "cohort sft trains all weights, and does not read model.lora; `cohort train` does");
   t.put("model.lora.rank", ranked ? l.rank->text() : "16", from);
   if (!ranked && l.rank != nullptr) t.note(*l.rank, "LoRA is on with a rank that is not above 0; model.lora.rank is TRL's default");
   if (l.on == nullptr && t.peer == Peer::trl) t.note(from, "taken as on, as use_peft is not said; TRL trains all weights without it");

@@ -25,6 +25,7 @@ constexpr std::array kRead = {
 
 // `own`: the section of the command.
 bool is_read(std::string_view path, std::string_view own) {
+  if (own == "sft" && (path == "model.lora" || path.starts_with("model.lora."))) return true;
   if (path == own || path.starts_with(fmt::format("{}.", own))) return true;
   return std::ranges::any_of(kRead, [&](std::string_view entry) {
     if (!entry.ends_with('*')) return entry == path || entry.starts_with(fmt::format("{}.", path));
@@ -40,6 +41,7 @@ std::string remedy(std::string_view path, std::string_view own) {
   if (path == "sft" || path == "rm" || path.starts_with("sft.") || path.starts_with("rm.")) return "it is of another command";
   if (path.starts_with("trainer.warm_start")) return "the whole run is what a warm start is";
   if (path == "log.completions_steps" || path == "trainer.reuse_activations" || path.starts_with("comm.r")) return "it samples and scores nothing";
+  if (path.starts_with("model.lora")) return "a reward model's head is new and has to be trained whole; remove it";
   for (const char* section : {"rollout", "reward", "algorithm"})
     if (path.starts_with(section)) return "it samples and scores nothing";
   return "remove it";

@@ -98,7 +98,11 @@ void RowRun::finish_rows(RowSummary& summary) {
   summary.stopped_early = stopped_ && state_.step < steps_;
   if (!summary.stopped_early) {
     if (evaluated_step_ != state_.step) measure("loss after");
-    write_final_model();
+    enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
+    const Span span(ex_.trace, "checkpoint");
+    const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
+    write_trained(dir_.final_model(), dir_.final_merged());
+    comm_.barrier("final model");
     summary.final_model = dir_.final_model();
   }
   write_trace();

@@ -8,7 +8,9 @@
 #include "core/check.h"
 #include "core/hash.h"
 #include "core/scratch_folder.h"
+#include "model/lora.h"
 #include "model/score_head.h"
+#include "trainer/adapter.h"
 #include "trainer/generator_setup.h"
 #include "trainer/lineage.h"
 #include "trainer/ranks_agree.h"
@@ -206,6 +208,13 @@ void RunFrame::begin_dir() {
   }
 }
 
+void RunFrame::begin_adapter() {
+  if (!config_.model.lora) return;
+  const std::string message = start_adapter(*model_->policy, config_, ex_);
+  identity_.base = weights_fingerprint(*model_->policy->lora->base);
+  if (comm_.rank() == 0) observer_.message(message);
+}
+
 bool RunFrame::rounded() const {
   return !config_.model.init && weights_are_rounded(*model_->policy, model_files_);
 }
@@ -265,12 +274,20 @@ void RunFrame::append_metrics() {
   trackers_seconds_ = seconds_since(start);
 }
 
-void RunFrame::write_final_model() {
-  enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
-  const Span span(ex_.trace, "checkpoint");
-  const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
-  dir_.write_model(*model_->policy, model_files_, dir_.final_model(), rounded() ? optimizer_->gather_masters() : std::vector<float>());
-  comm_.barrier("final model");
+void RunFrame::write_trained(const std::filesystem::path& target, const std::filesystem::path& merged, const std::filesystem::path& own_base) {
+  const Policy& policy = *model_->policy;
+  if (!policy.lora)
+    return dir_.write_model(policy, model_files_, target, rounded() ? optimizer_->gather_masters() : std::vector<float>());
+  std::filesystem::path base = own_base;
+  if (base.empty() && config_.model.init) dir_.write_model(*policy.lora->base, model_files_, base = dir_.base());
+  const std::filesystem::path beside = "..";  // so that a run directory may move
+  dir_.write_adapter(*policy.lora, model_files_, base.empty() ? config_.model.path : (beside / base.filename()).string(), target);
+  if (merged.empty() || comm_.rank() != 0) return;
+  if (!config_.model.lora->save_merged) {
+    std::filesystem::remove_all(merged);  // of an earlier end of this run: it would not be this adapter's
+    return;
+  }
+  dir_.write_model(policy, model_files_, merged, rounded() ? merged_masters(policy, base.empty() ? model_->source : base) : std::vector<float>());
 }
 
 }  // namespace cohort

@@ -49,6 +49,7 @@ class RunFrame {
   void load_model_of_config();
   void identify(const std::string& data_fingerprint);
   void begin_dir();
+  void begin_adapter();  // with model.lora: a new one on the policy as it is now; before the optimizer
   void begin_optimizer(const std::filesystem::path& masters);
   bool rounded() const;  // the checkpoint stores more digits than the policy computes with: masters are read from it, and saved
 
@@ -60,7 +61,9 @@ class RunFrame {
   double checkpoint_meeting() const;  // how long ranks wait where one may still be writing a checkpoint
   void begin_save();
   void commit_saved(bool wait);
-  void write_final_model();
+  // What is trained, to `target`: the model, or the adapter alone. With model.lora.save_merged also the model with it, to `merged`, unless
+  // that is empty. `own_base`: where the run has written the adapter's base itself; empty: the config says what that is.
+  void write_trained(const std::filesystem::path& target, const std::filesystem::path& merged, const std::filesystem::path& own_base = {});
 
   const Config& config_;
   Comm& comm_;

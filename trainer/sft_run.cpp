@@ -21,6 +21,7 @@ SftRun::SftRun(const Config& config, Comm& comm, Watchdog& watchdog, const StopS
     : RowRun(config, comm, watchdog, signals, observer, ex) {
   enter("load", 0, config_.comm.load_timeout_s);
   load();
+  begin_adapter();
   begin_optimizer(model_->source);
   updater_ = std::make_unique<SftUpdater>(*model_->policy, *optimizer_, config_.trainer, comm_);
   evaluate_first();

@@ -127,8 +127,8 @@ Items reverse(const TaskConfig& task) {
   return items;
 }
 
-// Short texts of common words, to be reversed into tags, as in prime-rl's example reverse_text. No text occurs twice.
-Items reverse_text(const TaskConfig& task) {
+// Texts to be reversed into tags, as in prime-rl's example reverse_text. No text occurs twice, nor does one's reverse.
+Items texts_to_reverse(const TaskConfig& task, std::string (*text_of)(Random&)) {
   constexpr int64_t kAll = 20000;  // few beside the texts that there are
   const int64_t eval_size = checked_eval_size(task, 128, kAll);
   const int64_t train_size = checked_train_size(task, 8192, kAll - eval_size, eval_size);
@@ -136,10 +136,7 @@ Items reverse_text(const TaskConfig& task) {
   std::unordered_set<std::string> seen;
   const auto draw = [&] {
     while (true) {
-      std::string text;
-      for (int64_t words = random.between(2, 4); words > 0; --words)
-        text += fmt::format("{}{}", text.empty() ? "" : " ", kTaskWords[random.below(static_cast<uint32_t>(kTaskWords.size()))]);
-      const std::string reversed(text.rbegin(), text.rend());
+      const std::string text = text_of(random), reversed(text.rbegin(), text.rend());
       if (!seen.insert(std::min(text, reversed)).second) continue;
       return Item{.id = text,
                   .prompt = "Reverse the text character-by-character. Put your answer in <reversed_text> tags.\n\n" + text,
@@ -151,6 +148,30 @@ Items reverse_text(const TaskConfig& task) {
   while (static_cast<int64_t>(items.eval.size()) < eval_size) items.eval.push_back(draw());
   while (static_cast<int64_t>(items.train.size()) < train_size) items.train.push_back(draw());
   return items;
+}
+
+// Two to four common words: a model must know how they are spelled.
+Items reverse_text(const TaskConfig& task) {
+  return texts_to_reverse(task, [](Random& random) {
+    std::string text;
+    for (int64_t words = random.between(2, 4); words > 0; --words)
+      text += fmt::format("{}{}", text.empty() ? "" : " ", kTaskWords[random.below(static_cast<uint32_t>(kTaskWords.size()))]);
+    return text;
+  });
+}
+
+// Six to twelve characters, letters and digits in turn: each is a token in most vocabularies, so that there is nothing to be
+// known about spelling and all to be learnt about order.
+Items reverse_codes(const TaskConfig& task) {
+  return texts_to_reverse(task, [](Random& random) {
+    std::string text(static_cast<size_t>(random.between(6, 12)), ' ');
+    bool letter = random.below(2) == 0;
+    for (char& c : text) {
+      c = static_cast<char>(letter ? 'a' + random.below(26) : '0' + random.below(10));
+      letter = !letter;
+    }
+    return text;
+  });
 }
 
 // x op y in whole numbers; none where it has a fraction.
@@ -224,7 +245,7 @@ struct Task {
 };
 constexpr std::array kTasks = {Task{"addition", addition}, Task{"reverse", reverse},
                                Task{"arithmetic", arithmetic}, Task{"reverse_text", reverse_text},
-                               Task{"countdown", countdown}};
+                               Task{"reverse_codes", reverse_codes}, Task{"countdown", countdown}};
 
 Dataset dataset_of(std::vector<Item> items, const TaskConfig& task, const char* side) {
   Dataset data{.name = fmt::format("task '{}' ({})", task.name, side)};

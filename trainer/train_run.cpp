@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "core/check.h"
-#include "trainer/adapter.h"
 #include "trainer/deadlines.h"
 #include "trainer/group_advantages.h"
 #include "trainer/reference.h"
@@ -156,25 +155,10 @@ void TrainRun::end_step(const std::vector<Group>& groups) {
   if (comm_.rank() == 0) observer_.step(state_.step, config_.trainer.max_steps, metrics_);
 }
 
-// The model as it is to `target`: with an adapter the adapter alone, and the merged weights to `merged` where they are wanted.
-void TrainRun::write_trained(const std::filesystem::path& target, const std::filesystem::path& merged) {
-  const Policy& policy = *model_->policy;
-  if (!policy.lora)
-    return dir_.write_model(policy, model_files_, target, rounded() ? optimizer_->gather_masters() : std::vector<float>());
+// Where a warm start has left the adapter's base.
+std::filesystem::path TrainRun::own_base() const {
   const bool warm = config_.trainer.warm_start && config_.trainer.warm_start->steps > 0;
-  if (config_.model.init && !warm) dir_.write_model(*policy.lora->base, model_files_, dir_.base());
-  const std::filesystem::path beside = "..";  // so that a run directory may move
-  dir_.write_adapter(*policy.lora, model_files_,
-                     warm                 ? (beside / dir_.warm_start().filename()).string()
-                     : config_.model.init ? (beside / dir_.base().filename()).string()
-                                          : config_.model.path,
-                     target);
-  if (merged.empty() || comm_.rank() != 0) return;
-  if (!config_.model.lora->save_merged) {
-    std::filesystem::remove_all(merged);  // of an earlier end of this run: it would not be this adapter's
-    return;
-  }
-  dir_.write_model(policy, model_files_, merged, rounded() ? merged_masters(policy, warm ? dir_.warm_start() : model_->source) : std::vector<float>());
+  return warm ? dir_.warm_start() : std::filesystem::path();
 }
 
 TrainSummary TrainRun::finish() {
@@ -202,7 +186,7 @@ TrainSummary TrainRun::finish() {
     enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
     const Span span(ex_.trace, "checkpoint");
     const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
-    write_trained(dir_.final_model(), dir_.final_merged());
+    write_trained(dir_.final_model(), dir_.final_merged(), own_base());
     comm_.barrier("final model");
     summary.final_model = dir_.final_model();
   }

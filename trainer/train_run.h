@@ -46,7 +46,7 @@ class TrainRun : public RunFrame {
   std::filesystem::path warm_start_source() const;
   const Policy* reference() const;
   void take_up_base(bool warm);
-  void write_trained(const std::filesystem::path& target, const std::filesystem::path& merged = {});
+  std::filesystem::path own_base() const;
   void take_up_algorithm_state();
   // A draw of prompts_per_step prompts: the completions of a step, or with filter_groups some of them.
   struct Draw;

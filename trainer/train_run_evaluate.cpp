@@ -68,7 +68,7 @@ void TrainRun::keep_best() {
   state_.extra["best"] = {{"step", state_.step}, {"metric", name}, {"value", found->value}};
   enter("checkpoint", state_.step, config_.comm.checkpoint_timeout_s);
   const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
-  write_trained(dir_.best_model());
+  write_trained(dir_.best_model(), {}, own_base());
   // Beside the model, not only in the checkpoints: the one of the last step is written before the last evaluation.
   if (comm_.rank() == 0) write_file_atomic(best_file(), dump_json(state_.extra["best"]) + "\n");
   comm_.barrier("best model");

@@ -3,9 +3,9 @@
 #include <utility>
 
 #include "core/check.h"
-#include "trainer/adapter.h"
 #include "trainer/deadlines.h"
 #include "model/device.h"
+#include "model/lora.h"
 #include "trainer/memory_plan.h"
 #include "trainer/model_rewards.h"
 #include "trainer/reference.h"
@@ -67,10 +67,8 @@ void TrainRun::take_up_base(bool warm) {
     if (warm_start_source() != dir_.warm_start())
       dir_.copy_model(warm_start_source(), dir_.warm_start());
   }
-  const std::string message = start_adapter(*model_->policy, config_, ex_);
-  identity_.base = weights_fingerprint(*model_->policy->lora->base);
+  begin_adapter();
   if (config_.algorithm.beta > 0) identity_.reference = identity_.base;
-  if (comm_.rank() == 0) observer_.message(message);
 }
 
 // With an adapter: the same weights without it, which are there anyway.

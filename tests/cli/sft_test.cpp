@@ -53,7 +53,8 @@ class SftCommand : public testing::Test {
     for (const Json& step : metrics(name))
       for (const auto& [key, value] : step.items())
         if (!is_measured(key)) text += key + " " + dump_json(value) + "\n";
-    return text + read_all(folder / ("runs/" + name + "/final/model.safetensors"));
+    const std::string adapter = folder / ("runs/" + name + "/final/adapter_model.safetensors");
+    return text + read_all(fs::exists(adapter) ? adapter : folder / ("runs/" + name + "/final/model.safetensors"));
   }
   TemporaryFolder folder;
   std::string config;
@@ -133,6 +134,41 @@ TEST_F(SftCommand, SavesAndStopsOnRequest) {
   EXPECT_EQ(stopped.exit_code, 75) << stopped.err;
   EXPECT_NE(stopped.out.find("stopped on request"), std::string::npos) << stopped.out;
   EXPECT_EQ(std::distance(fs::directory_iterator(folder / "runs/stopped/checkpoints"), {}), 1);
+}
+
+// With model.lora an adapter is learnt from the examples in place of the weights: docs/lora.md.
+TEST_F(SftCommand, TrainsAnAdapter) {
+  ASSERT_EQ(sft({"--quiet", "run.name=base", "sft.num_train_epochs=4"}).exit_code, 0);
+  const std::string base = "model.path=" + (folder / "runs/base/final");
+  const std::vector<std::string> lora = {"--quiet", "model.init=null", base, "model.lora={rank: 4, save_merged: true}", "trainer.save_steps=5"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), lora.begin(), lora.end());
+    return more;
+  };
+  const std::string weights = read_all(folder / "runs/base/final/model.safetensors");
+  const Outcome one = run_cohort({"sft", config, "model.init=null", base, lora[3], "trainer.save_steps=5", "run.name=one"});
+  ASSERT_EQ(one.exit_code, 0) << one.err;
+  EXPECT_NE(one.err.find("LoRA: rank 4 of all-linear"), std::string::npos) << one.err;
+  EXPECT_TRUE(read_all(folder / "runs/base/final/model.safetensors") == weights);
+  const std::vector<Json> steps = metrics("one");
+  EXPECT_LT(steps[9]["loss"].get<double>(), 0.9 * steps[0]["loss"].get<double>());
+  const std::string adapter = folder / "runs/one/final", merged = folder / "runs/one/final_merged";
+  EXPECT_EQ(parse_json(read_all(adapter + "/adapter_config.json"), "adapter")["base_model_name_or_path"], folder / "runs/base/final");
+  EXPECT_FALSE(fs::exists(adapter + "/model.safetensors"));
+  const std::string line = "{\"text\": \"2+2=4\"}\n";
+  const Outcome of_adapter = run_cohort({"logprobs", adapter}, line);
+  ASSERT_EQ(of_adapter.exit_code, 0) << of_adapter.err;
+  EXPECT_EQ(run_cohort({"logprobs", merged}, line).out, of_adapter.out) << "the very weights that were trained with";
+  EXPECT_NE(run_cohort({"logprobs", folder / "runs/base/final"}, line).out, of_adapter.out);
+  // The same bits for any ranks, and stopped and gone on with.
+  const std::string expected = result("one");
+  ASSERT_EQ(on_ranks(3, with({"run.name=ranks"})).exit_code, 0);
+  EXPECT_TRUE(result("ranks") == expected);
+  ASSERT_EQ(sft(with({"run.name=two", "trainer.max_steps=7", "optim.lr_scheduler_type=constant", "optim.warmup_ratio=0"})).exit_code, 0);
+  const Outcome longer = on_ranks(2, with({"run.name=two", "trainer.max_steps=12", "optim.lr_scheduler_type=constant", "optim.warmup_ratio=0"}));
+  ASSERT_EQ(longer.exit_code, 0) << longer.err;
+  ASSERT_EQ(sft(with({"run.name=three", "trainer.max_steps=12", "optim.lr_scheduler_type=constant", "optim.warmup_ratio=0"})).exit_code, 0);
+  EXPECT_TRUE(read_all(folder / "runs/two/final/adapter_model.safetensors") == read_all(folder / "runs/three/final/adapter_model.safetensors"));
 }
 
 TEST_F(SftCommand, TheDryRunPrintsAConfigThatIsOneAndMemory) {

@@ -347,7 +347,7 @@ TEST(ConfigConvert, SeveralFilesAreSourcesAndEvaluationHasItsOwnSampling) {
 TEST(ConfigConvert, AConfigOfFineTuningIsOneOfCohortSft) {
   const ConvertedConfig converted = convert_config(
       "model_name_or_path: m\ndataset_name: a.jsonl\nmax_length: 2048\nnum_train_epochs: 2\nper_device_train_batch_size: 4\n"
-      "gradient_accumulation_steps: 8\npacking: true\nlearning_rate: 2e-5\nuse_peft: true\nlog_completions: false\n",
+      "gradient_accumulation_steps: 8\npacking: true\nlearning_rate: 2e-5\nuse_peft: true\nlora_r: 8\nlog_completions: false\n",
       "t.yaml", 2);
   EXPECT_TRUE(converted.to_do.empty());
   const Config config = parse_config(converted.yaml, "converted", {}, ConfigUse::sft);
@@ -355,7 +355,8 @@ TEST(ConfigConvert, AConfigOfFineTuningIsOneOfCohortSft) {
   EXPECT_EQ(config.sft->examples_per_step, 64);
   EXPECT_EQ(config.sft->num_train_epochs, 2);
   EXPECT_EQ(config.sft->max_length, 2048);
-  expect_note(converted, "use_peft: cohort sft trains all weights");
+  ASSERT_TRUE(config.model.lora.has_value());
+  EXPECT_EQ(config.model.lora->rank, 8);
   expect_note(converted, "log_completions: cohort sft does not read log.completions_steps");
   const ConvertedConfig rl = convert_config("num_generations: 8\nmax_length: 2048\n", "t.yaml");
   EXPECT_NO_THROW(parse_config(rl.yaml, "converted")) << rl.yaml;

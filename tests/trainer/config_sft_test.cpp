@@ -39,6 +39,8 @@ TEST(ConfigSft, KeysWithoutAUseAreRefusedByName) {
       {"sft_: {}", "unknown section 'sft_'; did you mean 'sft'?"},
   };
   for (const Case& c : cases) EXPECT_ERROR(sft_config(std::string(c.line) + "\n"), kUsage, c.message);
+  EXPECT_ERROR(parse_config("model: {path: m, lora: {rank: 4}}\ndata: {train: t.jsonl}\nrm: {max_length: 64}\n", "f.yaml", {}, ConfigUse::rm), kUsage,
+               "f.yaml:1: model.lora: cohort rm does not read it: a reward model's head is new and has to be trained whole");
   EXPECT_ERROR(sft_config("", {"data.max_prompt_length=3"}), kUsage,
                "command line: data.max_prompt_length=3: data.max_prompt_length: cohort sft does not read it: sft.max_length bounds");
   EXPECT_ERROR(sft_config("", {"sft.max_lenght=3"}), kUsage, "did you mean 'max_length'?");
@@ -59,10 +61,11 @@ TEST(ConfigSft, ItsSectionIsForItAlone) {
 }
 
 TEST(ConfigSft, PrintsWhatItReadsAndReadsItBack) {
-  const Config config = sft_config("optim: {learning_rate: 2.0e-5}\n", {"sft.filter_overlong=true"});
+  const Config config = sft_config("optim: {learning_rate: 2.0e-5}\n", {"sft.filter_overlong=true", "model.lora.rank=4"});
   const std::string yaml = config_to_yaml(config);
   const Config again = parse_config(yaml, "printed", {}, ConfigUse::recorded);
   EXPECT_EQ(again.sft, config.sft);
+  EXPECT_EQ(again.model, config.model);
   EXPECT_EQ(again.optim, config.optim);
   EXPECT_EQ(again.trainer, config.trainer);
   EXPECT_EQ(again.data, config.data);
@@ -92,7 +95,7 @@ TEST(ConfigSft, EverySectionItReadsIsOneThatThereIs) {
   int read = 0;
   for (const KeyRow& key : config_keys()) read += config_reads(config, key.path()) ? 1 : 0;
   EXPECT_GT(read, 40);
-  for (const char* path : {"run.seed", "model.init", "model.init.rope_theta", "data.task", "optim.learning_rate", "trainer.save_steps", "comm.interface", "sft", "model"})
+  for (const char* path : {"run.seed", "model.init", "model.init.rope_theta", "model.lora", "model.lora.rank", "data.task", "optim.learning_rate", "trainer.save_steps", "comm.interface", "sft", "model"})
     EXPECT_TRUE(config_reads(config, path)) << path;
   for (const char* path : {"rollout", "rollout.stop", "reward", "trainer.warm_start.steps", "log.completions_steps"}) EXPECT_FALSE(config_reads(config, path)) << path;
 }

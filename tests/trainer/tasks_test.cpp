@@ -57,7 +57,7 @@ bool disjoint(const std::set<std::string>& a, const std::set<std::string>& b) {
 }
 
 TEST(Tasks, Defaults) {
-  EXPECT_EQ(task_names(), (std::vector<std::string>{"addition", "reverse", "arithmetic", "reverse_text", "countdown"}));
+  EXPECT_EQ(task_names(), (std::vector<std::string>{"addition", "reverse", "arithmetic", "reverse_text", "reverse_codes", "countdown"}));
   for (const std::string& name : task_names()) {
     const TaskData data = make_task({.name = name});
     EXPECT_GE(data.train.problems.size(), 4096u) << name;
@@ -100,6 +100,25 @@ TEST(Tasks, ReverseTextReversesWordsIntoTags) {
     ASSERT_EQ(p.columns, Json({{"answer", answer}}));
     ASSERT_EQ(p.solution, "<reversed_text>" + answer + "</reversed_text>");
   }
+}
+
+TEST(Tasks, ReverseCodesReversesLettersAndDigitsInTurn) {
+  std::set<size_t> lengths;
+  std::set<bool> begins_with_letter;
+  for (const Problem& p : both(make_task({.name = "reverse_codes", .seed = 3}))) {
+    ASSERT_EQ(p.prompt, "Reverse the text character-by-character. Put your answer in <reversed_text> tags.\n\n" + p.id);
+    for (size_t i = 0; i < p.id.size(); ++i) {
+      const bool letter = p.id[i] >= 'a' && p.id[i] <= 'z', digit = p.id[i] >= '0' && p.id[i] <= '9';
+      ASSERT_TRUE(letter != digit && (i == 0 || letter != (p.id[i - 1] >= 'a'))) << p.id;
+    }
+    lengths.insert(p.id.size());
+    begins_with_letter.insert(p.id[0] >= 'a');
+    const std::string answer(p.id.rbegin(), p.id.rend());
+    ASSERT_EQ(p.columns, Json({{"answer", answer}}));
+    ASSERT_EQ(p.solution, "<reversed_text>" + answer + "</reversed_text>");
+  }
+  EXPECT_EQ(lengths, (std::set<size_t>{6, 7, 8, 9, 10, 11, 12}));
+  EXPECT_EQ(begins_with_letter.size(), 2u);
 }
 
 TEST(Tasks, CountdownAsksForATargetThatItsNumbersReach) {
@@ -156,12 +175,13 @@ TEST(Tasks, TheSolutionEarnsTheReward) {
     const RewardSpec tagged{.name = "similarity", .options = {{"tag", "reversed_text"}}};
     const RewardSpec game{.name = "reasoning_gym", .options = {{"task", "countdown"}, {"extract", "completion"}}};
     const RewardSpec plain{.name = name == "reverse" ? "exact" : "last_number"};
-    const RewardSet rewards(std::vector<RewardSpec>{name == "reverse_text" ? tagged : name == "countdown" ? game : plain});
+    const bool tags = name == "reverse_text" || name == "reverse_codes";
+    const RewardSet rewards(std::vector<RewardSpec>{tags ? tagged : name == "countdown" ? game : plain});
     for (const Problem& p : both(make_task({.name = name, .train_size = 500}))) {
       ASSERT_EQ(rewards.score({.completion = p.solution, .columns = &p.columns}).total, 1.0)
           << p.id;
       const double least = name == "countdown" ? 0.05 : 0.0;  // for an expression with another value
-      const std::string wrong = name == "reverse_text" ? p.columns["answer"].get<std::string>() : p.solution + (name == "countdown" ? "*1" : "1");
+      const std::string wrong = tags ? p.columns["answer"].get<std::string>() : p.solution + (name == "countdown" ? "*1" : "1");
       ASSERT_EQ(rewards.score({.completion = wrong, .columns = &p.columns}).total, least)
           << p.id;
     }
@@ -246,9 +266,9 @@ TEST(Tasks, SizesBeyondTheTaskNameTheMaximumAndTheMaximumWorks) {
 
 TEST(Tasks, UnknownNamesAreAnsweredWithTheNearest) {
   expect_words(refusal({.name = "adition"}), {"unknown task 'adition'; did you mean 'addition'?",
-                                              "addition, reverse, arithmetic, reverse_text, countdown"});
+                                              "addition, reverse, arithmetic, reverse_text, reverse_codes, countdown"});
   const std::string far = refusal({.name = "chess"});
-  expect_words(far, {"unknown task 'chess'; allowed are addition, reverse, arithmetic, reverse_text, countdown"});
+  expect_words(far, {"unknown task 'chess'; allowed are addition, reverse, arithmetic, reverse_text, reverse_codes, countdown"});
 }
 
 // Both sides draw from the whole task: no operand or letter is missing from training.
