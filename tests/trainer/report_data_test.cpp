@@ -250,7 +250,7 @@ TEST_F(Report, AValueOfAnotherTypeIsRefusedByFileAndLine) {
   write_tokenizer();
   for (const char* row : {"[1, 2]", "5", "null", R"({"completion": null})", R"({"completion": 5})", R"({"ids": ["a"], "logprobs": [1]})", R"({"ids": [-1]})",
                           R"({"ids": 3})", R"({"ids": [9223372036854775808]})", R"({"logprobs": ["a"]})", R"({"logprobs": {}})", R"({"reward": "1"})",
-                          R"({"rewards": [1]})", R"({"rewards": {"a": "b"}})", R"({"advantage": []})", R"({"finish_reason": 1})", R"({"problem": {}})"}) {
+                          R"({"rewards": [1]})", R"({"rewards": {"a": "b"}})", R"({"advantage": []})", R"({"finish_reason": 1})", R"({"problem": {}})", R"({"prompt": []})"}) {
     write_completions(1, 1);
     append_file(folder / "completions/step_1.jsonl", std::string(row) + "\n");
     EXPECT_ERROR(run(), kInput, "step_1.jsonl:2: ");
