@@ -50,24 +50,24 @@ CoreSharing core_sharing(const Place& mine, Comm& comm) {
 
 }  // namespace
 
-void ConfigArguments::add_options(CLI::App& app) {
-  app.add_option("CONFIG", file, "YAML file; README.md explains it")->required();
+void ConfigArguments::add_options(App& app) {
+  app.add_option("CONFIG", file, "YAML file; README.md explains it").required();
   app.add_option("section.key=value", overrides, "replaces a key of CONFIG; the value is YAML")
-      ->type_name("");
+      .type_name("");
 }
 
-void ModelArguments::add_options(CLI::App& app) {
-  app.add_option("MODEL", path, "a Hugging Face folder, or that of a LoRA adapter")->required();
-  app.add_option("--base", base, "the base model of an adapter (default: the one that its adapter_config.json names)")->type_name("DIR");
+void ModelArguments::add_options(App& app) {
+  app.add_option("MODEL", path, "a Hugging Face folder, or that of a LoRA adapter").required();
+  app.add_option("--base", base, "the base model of an adapter (default: the one that its adapter_config.json names)").type_name("DIR");
   app.add_option("--dtype", dtype, "of weights and activations; auto: the checkpoint's")
-      ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
-      ->capture_default_str();
+      .one_of({"auto", "float32", "bfloat16"})
+      .show_default();
   app.add_option("--device", device, "where the model runs; cuda: the first GPU")
-      ->check(CLI::IsMember({"cpu", "cuda"}))
-      ->capture_default_str();
+      .one_of({"cpu", "cuda"})
+      .show_default();
   app.add_option("--threads", threads, "0: all cores that this process may use")
-      ->check(CLI::Range(0, 4096))
-      ->capture_default_str();
+      .range(0, 4096)
+      .show_default();
 }
 
 int ModelArguments::thread_count() const { return threads > 0 ? threads : process_topology().usable(); }

@@ -1,11 +1,11 @@
 // Arguments that several commands share, and how many threads a process uses.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "cli/app.h"
 #include "comm/comm.h"
 #include "comm/watchdog.h"
 #include "core/cpu_topology.h"
@@ -19,7 +19,7 @@ namespace cohort {
 struct ConfigArguments {
   std::string file;
   std::vector<std::string> overrides;
-  void add_options(CLI::App& app);
+  void add_options(App& app);
   Config load(ConfigUse use = ConfigUse::training) const { return load_config(file, overrides, use); }
 };
 
@@ -27,7 +27,7 @@ struct ConfigArguments {
 struct ModelArguments {
   std::string path, base, dtype = "auto", device = "cpu";
   int threads = 0;
-  void add_options(CLI::App& app);
+  void add_options(App& app);
   int thread_count() const;  // 0: as many as this process may use
   std::shared_ptr<Gpu> gpu() const;  // null: --device cpu
   LoadedModel load(const Exec& ex) const;  // for inference

@@ -2,11 +2,12 @@
 // it.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
+
+#include "cli/app.h"
 
 namespace cohort {
 
@@ -15,36 +16,36 @@ using Action = std::function<int()>;
 
 struct Command {
   std::string_view name, summary;
-  Action (*add)(CLI::App& app);  // adds the options; the action owns what they are parsed into
+  Action (*add)(App& app);  // adds the options; the action owns what they are parsed into
 };
 std::span<const Command> commands();
 
-Action add_train(CLI::App& app);
-Action add_sft(CLI::App& app);
-Action add_rm(CLI::App& app);
-Action add_eval(CLI::App& app);
-Action add_pipeline(CLI::App& app);
-Action add_generate(CLI::App& app);
-Action add_score(CLI::App& app);
-Action add_logprobs(CLI::App& app);
-Action add_tokenize(CLI::App& app);
-Action add_render(CLI::App& app);
-Action add_inspect(CLI::App& app);
-Action add_data(CLI::App& app);
-Action add_import(CLI::App& app);
-Action add_compare(CLI::App& app);
-Action add_replay(CLI::App& app);
-Action add_plan(CLI::App& app);
-Action add_doctor(CLI::App& app);
-Action add_explain(CLI::App& app);
-Action add_schema(CLI::App& app);
-Action add_init(CLI::App& app);
-Action add_convert_config(CLI::App& app);
-Action add_metrics(CLI::App& app);
-Action add_report(CLI::App& app);
-Action add_watch(CLI::App& app);
-Action add_completion(CLI::App& app);
-Action add_man(CLI::App& app);
+Action add_train(App& app);
+Action add_sft(App& app);
+Action add_rm(App& app);
+Action add_eval(App& app);
+Action add_pipeline(App& app);
+Action add_generate(App& app);
+Action add_score(App& app);
+Action add_logprobs(App& app);
+Action add_tokenize(App& app);
+Action add_render(App& app);
+Action add_inspect(App& app);
+Action add_data(App& app);
+Action add_import(App& app);
+Action add_compare(App& app);
+Action add_replay(App& app);
+Action add_plan(App& app);
+Action add_doctor(App& app);
+Action add_explain(App& app);
+Action add_schema(App& app);
+Action add_init(App& app);
+Action add_convert_config(App& app);
+Action add_metrics(App& app);
+Action add_report(App& app);
+Action add_watch(App& app);
+Action add_completion(App& app);
+Action add_man(App& app);
 
 std::string version_text();  // version, build type, architecture, compiler, CUDA
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <optional>
 #include <vector>
 
 #include "cli/command.h"
@@ -78,18 +79,12 @@ const Command* find_command(std::string_view name) {
 }
 
 int run_command(const Command& command, std::vector<std::string> args) {
-  CLI::App app(std::string(command.summary), fmt::format("cohort {}", command.name));
+  App app(std::string(command.summary), fmt::format("cohort {}", command.name));
   const Action action = command.add(app);
-  try {
-    std::reverse(args.begin(), args.end());  // the order CLI11 wants
-    app.parse(args);
-  } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", app.help());
-    return 0;
-  } catch (const CLI::ParseError& e) {
-    fail(ExitCode::kUsage, "{}; see `cohort {} --help`", e.what(), command.name);
-  }
-  return action();
+  const std::optional<std::string> help = app.parse(std::move(args));
+  if (!help) return action();
+  fmt::print("{}", *help);
+  return 0;
 }
 
 int dispatch(std::vector<std::string> args) {

@@ -33,13 +33,13 @@ int run(const std::string& a, const std::string& b) {
 
 }  // namespace
 
-Action add_compare(CLI::App& app) {
+Action add_compare(App& app) {
   struct Options {
     std::string a, b;
   };
   auto options = std::make_shared<Options>();
-  app.add_option("RUN_A", options->a, "a run directory")->required();
-  app.add_option("RUN_B", options->b, "another; what is measured (timing_s/, perf/) is not compared")->required();
+  app.add_option("RUN_A", options->a, "a run directory").required();
+  app.add_option("RUN_B", options->b, "another; what is measured (timing_s/, perf/) is not compared").required();
   app.footer("exit code: 0 identical, 1 different (as cmp), 3 no run directory, or nothing to compare");
   return [options] { return run(options->a, options->b); };
 }

@@ -50,9 +50,9 @@ std::vector<std::string> words_of(const OptionInfo& option) {
   return option.words;
 }
 
-Action add_completion(CLI::App& app) {
+Action add_completion(App& app) {
   auto shell = std::make_shared<std::string>();
-  app.add_option("SHELL", *shell, "for which shell")->required()->check(CLI::IsMember({"bash", "zsh"}));
+  app.add_option("SHELL", *shell, "for which shell").required().one_of({"bash", "zsh"});
   app.footer(
       "bash: cohort completion bash > ~/.local/share/bash-completion/completions/cohort\n"
       "zsh:  cohort completion zsh > _cohort, in a folder of $fpath\n"

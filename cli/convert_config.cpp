@@ -38,12 +38,12 @@ int run(const Options& o) {
 
 }  // namespace
 
-Action add_convert_config(CLI::App& app) {
+Action add_convert_config(App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("FILE", o->file, "a YAML config of TRL, verl or OpenRLHF")->required();
+  app.add_option("FILE", o->file, "a YAML config of TRL, verl or OpenRLHF").required();
   app.add_option("--processes", o->processes, "that it was written for: TRL's batch sizes are those of one")
-      ->check(CLI::Range(1, 65536))
-      ->capture_default_str();
+      .range(1, 65536)
+      .show_default();
   app.footer(
       "The config goes to standard output, with the name that each key had; what has no translation, or another meaning, is said on standard\n"
       "error with its line: cohort convert-config grpo.yaml > mine.yaml. References (${...}) and Python objects are not followed.");

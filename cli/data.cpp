@@ -81,20 +81,20 @@ int run(const Options& o) {
 
 }  // namespace
 
-Action add_data(CLI::App& app) {
+Action add_data(App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("ACTION", o->action, "what to do: check")->required()->check(CLI::IsMember({"check"}));
-  app.add_option("FILE", o->files, "JSONL that is trained on, also packed with gzip")->type_name("");
+  app.add_option("ACTION", o->action, "what to do: check").required().one_of({"check"});
+  app.add_option("FILE", o->files, "JSONL that is trained on, also packed with gzip").type_name("");
   app.add_option("--eval", o->eval, "JSONL of evaluation, whose prompts training must not see; may be given several times")
-      ->type_name("FILE")
-      ->allow_extra_args(false);
-  app.add_option("--config", o->config, "check data.train and data.eval of a config, with its columns, model and limits")->type_name("CONFIG");
-  app.add_option("--columns", o->columns, "as data.columns: \"{prompt: question, answer: reward_model.ground_truth}\"")->type_name("MAP");
-  app.add_option("--answer", o->answer, "the column that answers are in")->capture_default_str();
-  app.add_option("--model", o->model, "a Hugging Face folder: lengths are in tokens, prompts through its chat template")->type_name("DIR");
+      .type_name("FILE")
+      .one_value();
+  app.add_option("--config", o->config, "check data.train and data.eval of a config, with its columns, model and limits").type_name("CONFIG");
+  app.add_option("--columns", o->columns, "as data.columns: \"{prompt: question, answer: reward_model.ground_truth}\"").type_name("MAP");
+  app.add_option("--answer", o->answer, "the column that answers are in").show_default();
+  app.add_option("--model", o->model, "a Hugging Face folder: lengths are in tokens, prompts through its chat template").type_name("DIR");
   app.add_option("--max-prompt-length", o->max_prompt_length, "tokens that a prompt may have (default: data.max_prompt_length, 512)")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
-  app.add_option("--format", o->format, "of what is printed")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+      .range(int64_t{1}, int64_t{1} << 20);
+  app.add_option("--format", o->format, "of what is printed").one_of({"text", "json"}).show_default();
   app.add_flag("--strict", o->strict, "warnings count as errors");
   app.footer(
       "Errors (exit code 3): lines that training refuses, prompts that are too long, prompts of evaluation that training sees.\n"

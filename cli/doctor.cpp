@@ -76,7 +76,7 @@ int run(bool sandbox, Comm& comm) {
 
 }  // namespace
 
-Action add_doctor(CLI::App& app) {
+Action add_doctor(App& app) {
   auto sandbox = std::make_shared<bool>(false);
   app.add_flag("--sandbox", *sandbox,
                "test what the reward 'code' needs to run programs safely; exit code 2 when something is missing");

@@ -96,15 +96,15 @@ int run(const Options& o, Comm& comm, LastSeen& seen) {
 
 }  // namespace
 
-Action add_eval(CLI::App& app) {
+Action add_eval(App& app) {
   auto o = std::make_shared<Options>();
   o->config.add_options(app);
   app.add_option("--model", o->model, "a model folder, in place of the config's model")
-      ->type_name("DIR");
+      .type_name("DIR");
   app.add_option("--base", o->base, "the base of a model that is a LoRA adapter (default: the one that its adapter_config.json names)")
-      ->type_name("DIR");
+      .type_name("DIR");
   app.add_option("--completions", o->completions, "write each problem's completions and scores here")
-      ->type_name("FILE.jsonl");
+      .type_name("FILE.jsonl");
   app.add_flag("--quiet", o->quiet, "no progress and no table");
   app.footer(
       "Prints one JSON object a set of data.eval: {\"model\", \"data\", \"set\"?, \"problems\", \"samples\", \"accuracy\", \"accuracy_ci95\", "

@@ -8,7 +8,7 @@
 
 namespace cohort {
 
-Action add_explain(CLI::App& app) {
+Action add_explain(App& app) {
   struct Options {
     std::string query;
     bool markdown = false;
@@ -22,7 +22,7 @@ Action add_explain(CLI::App& app) {
   };
 }
 
-Action add_schema(CLI::App& app) {
+Action add_schema(App& app) {
   app.footer(
       "A JSON Schema (draft 2020-12) of config files. An editor with a YAML language server completes and checks keys by it, from the line\n"
       "`# yaml-language-server: $schema=cohort.schema.json` at the top of a config, after `cohort schema > cohort.schema.json`.");

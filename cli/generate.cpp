@@ -264,48 +264,48 @@ int run(Options& o) {
 
 }  // namespace
 
-Action add_generate(CLI::App& app) {
+Action add_generate(App& app) {
   auto o = std::make_shared<Options>();
   GeneratorConfig& g = o->generator;
   const auto option = [&](const char* name, auto& value, const char* help) {
-    return app.add_option(name, value, help)->capture_default_str();
+    return app.add_option(name, value, help).show_default();
   };
   o->model.add_options(app);
-  CLI::Option* prompt = app.add_option("--prompt", o->prompt, "one prompt; prints text, not JSON");
+  const Option prompt = app.add_option("--prompt", o->prompt, "one prompt; prints text, not JSON");
   o->files.add_options(app);
-  app.get_option("--input")->excludes(prompt);
+  app.option("--input").excludes(prompt);
   app.add_flag("--chat", o->chat,
                "a text prompt is one user message for the model's chat template");
   o->chat_arguments.add_options(app);
   option("--num-generations", o->num_generations, "completions of each prompt")
-      ->check(CLI::Range(1, 65536));
+      .range(1, 65536);
   g.max_completion_length = 0;
   app.add_option("--max-completion-length", g.max_completion_length,
                  "tokens; default: 256, or half of the model's positions where that is less")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+      .range(int64_t{1}, int64_t{1} << 24);
   option("--min-completion-length", g.min_completion_length, "tokens before which it cannot stop")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
+      .range(int64_t{0}, int64_t{1} << 24);
   app.add_option("--stop", o->stop,
                  "a completion ends when its text holds this; may be given several times. The text keeps it")
-      ->type_name("TEXT")
-      ->allow_extra_args(false);
-  app.add_option("--stop-token-ids", o->stop_token_ids, "more tokens that end a completion: 2,107")->type_name("IDS");
+      .type_name("TEXT")
+      .one_value();
+  app.add_option("--stop-token-ids", o->stop_token_ids, "more tokens that end a completion: 2,107").type_name("IDS");
   option("--temperature", g.sampling.temperature, "0: the most likely token each time")
-      ->check(CLI::Range(0.0, 100.0));
+      .range(0.0, 100.0);
   option("--top-k", g.sampling.top_k, "draw among the k most likely tokens; 0: all")
-      ->check(CLI::Range(0, INT32_MAX));
+      .range(0, INT32_MAX);
   option("--top-p", g.sampling.top_p, "draw among the fewest tokens with this probability")
-      ->check(CLI::Range(1e-6, 1.0));
+      .range(1e-6, 1.0);
   option("--min-p", g.sampling.min_p, "drop tokens less likely than this times the most likely one")
-      ->check(CLI::Range(0.0, 1.0));
-  option("--seed", g.seed, "of the draws; the same seed gives the same completions")->check(CLI::Validator(check_seed, ""));
+      .range(0.0, 1.0);
+  option("--seed", g.seed, "of the draws; the same seed gives the same completions").check(check_seed);
   option("--max-num-seqs", g.max_num_seqs, "sequences decoded together; no result depends on it")
-      ->check(CLI::Range(1, 65536));
+      .range(1, 65536);
   g.kv_cache.key = "--kv-cache-gb";
   option("--kv-cache-gb", g.kv_cache.gb,
          "the most that the KV cache takes, in 10^9 bytes; 0: what --max-num-seqs sequences need, within half of "
          "the memory that is free. No result depends on it")
-      ->check(CLI::Range(0.0, 1e6));
+      .range(0.0, 1e6);
   app.add_flag("--stats", o->stats, "print prefill and decode tokens per second, how full the batch and how large the "
                "KV cache was, on standard error");
   app.footer(
@@ -314,7 +314,7 @@ Action add_generate(CLI::App& app) {
       "\"finish_reason\"}]}; finish_reason is stop, length, or abort.\n"
       "Ctrl-C (or SIGTERM) writes what is there, in order, and ends with exit code 75; a second one ends at once.");
   return [o, prompt] {
-    o->has_prompt = prompt->count() > 0;
+    o->has_prompt = prompt.given();
     return run(*o);
   };
 }

@@ -67,19 +67,19 @@ int run(const Options& o) {
 
 }  // namespace
 
-Action add_import(CLI::App& app) {
+Action add_import(App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("SOURCE", o->source,
                  "a Hugging Face folder, that of a LoRA adapter, or a GGUF file (llama architecture; F32, F16, BF16, Q8_0, Q4_0, Q4_1 or Q6_K)")
-      ->required();
-  app.add_option("OUT_DIR", o->out_dir, "a new or empty folder")->required();
-  app.add_option("--base", o->base, "the base model of an adapter (default: the one that its adapter_config.json names)")->type_name("DIR");
+      .required();
+  app.add_option("OUT_DIR", o->out_dir, "a new or empty folder").required();
+  app.add_option("--base", o->base, "the base model of an adapter (default: the one that its adapter_config.json names)").type_name("DIR");
   app.add_option("--dtype", o->dtype, "of all weights, rounded once; default: a folder's own, byte for byte; bfloat16 for a GGUF")
-      ->check(CLI::IsMember({"float32", "bfloat16", "float16"}));
+      .one_of({"float32", "bfloat16", "float16"});
   app.add_option("--max-shard-size", o->max_shard_bytes, "bytes of weights in one file; more are cut into shards with an index")
-      ->check(CLI::Range(int64_t{1}, INT64_MAX))
-      ->capture_default_str();
-  app.add_option("--threads", o->threads, "0: all cores that this process may use")->check(CLI::Range(0, 4096))->capture_default_str();
+      .range(int64_t{1}, INT64_MAX)
+      .show_default();
+  app.add_option("--threads", o->threads, "0: all cores that this process may use").range(0, 4096).show_default();
   app.footer("A folder is read as training reads it and written as training writes it: safetensors, config.json, tokenizer and\n"
              "chat template. An adapter is merged into its base. What cohort cannot run exactly is refused by name.");
   return [o] { return run(*o); };

@@ -1,8 +1,10 @@
 // cohort init: a commented config to begin with.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
-#include <set>
+#include <string>
+#include <vector>
 
 #include "cli/command.h"
 #include "cli/starters.h"
@@ -10,19 +12,20 @@
 
 namespace cohort {
 
-Action add_init(CLI::App& app) {
+Action add_init(App& app) {
   struct Options {
     std::string name;
     bool data = false;
   };
   auto o = std::make_shared<Options>();
-  std::set<std::string> names;
+  std::vector<std::string> names;
   std::string list = "Starters:\n";
   for (const Starter& starter : starters()) {
-    names.insert(std::string(starter.name));
+    names.emplace_back(starter.name);
     list += fmt::format("  {:<12} {}\n", starter.name, starter.summary);
   }
-  app.add_option("TASK", o->name, "which starter")->required()->check(CLI::IsMember(names));
+  std::ranges::sort(names);
+  app.add_option("TASK", o->name, "which starter").required().one_of(names);
   app.add_flag("--data", o->data, "print rows to try it with, in place of the config; only for starters that read a file");
   app.footer(list +
              "\n  cohort init arithmetic > my.yaml && cohort train my.yaml\n"

@@ -104,10 +104,10 @@ int run(const std::string& name, const std::string& base) {
 
 }  // namespace
 
-Action add_inspect(CLI::App& app) {
+Action add_inspect(App& app) {
   auto path = std::make_shared<std::string>(), base = std::make_shared<std::string>();
-  app.add_option("PATH", *path, "a model folder, an adapter's folder, a run directory or a checkpoint")->required();
-  app.add_option("--base", *base, "the base model of an adapter (default: the one that its adapter_config.json names)")->type_name("DIR");
+  app.add_option("PATH", *path, "a model folder, an adapter's folder, a run directory or a checkpoint").required();
+  app.add_option("--base", *base, "the base model of an adapter (default: the one that its adapter_config.json names)").type_name("DIR");
   return [path, base] { return run(*path, *base); };
 }
 

@@ -145,14 +145,14 @@ int run(const Options& o) {
 
 }  // namespace
 
-Action add_logprobs(CLI::App& app) {
+Action add_logprobs(App& app) {
   auto o = std::make_shared<Options>();
   o->model.add_options(app);
   o->chat.add_options(app);
   o->files.add_options(app);
   app.add_option("--temperature", o->temperature, "the logits are divided by it")
-      ->check(CLI::Range(1e-3, 100.0))
-      ->capture_default_str();
+      .range(1e-3, 100.0)
+      .show_default();
   app.footer(
       "A line in: {\"ids\"}, {\"text\"} (with the special tokens that the tokenizer adds) or "
       "{\"messages\"}.\nA line out: {\"ids\", \"logprobs\": [null, ...], \"entropy\": [null, "

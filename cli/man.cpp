@@ -160,7 +160,7 @@ std::string manual_page() {
   return text + config_text() + kEnd;
 }
 
-Action add_man(CLI::App& app) {
+Action add_man(App& app) {
   app.footer("The manual page, as roff: cohort man | man -l -   or   cohort man > /usr/local/share/man/man1/cohort.1");
   return [] {
     fmt::print("{}", manual_page());

@@ -51,11 +51,11 @@ int run(const Options& o) {
 
 }  // namespace
 
-Action add_metrics(CLI::App& app) {
+Action add_metrics(App& app) {
   auto o = std::make_shared<Options>();
   o->files.input.clear();
-  app.add_option("RUN", o->run, "a run directory")->required();
-  app.add_option("--output", o->files.output, "CSV to write; - is standard output")->capture_default_str();
+  app.add_option("RUN", o->run, "a run directory").required();
+  app.add_option("--output", o->files.output, "CSV to write; - is standard output").show_default();
   app.footer("One line a step, one column a metric; a metric that a step does not have is empty there.");
   return [o] { return run(*o); };
 }

@@ -87,9 +87,9 @@ int run(const Options& o, Comm& comm, LastSeen& seen, const StopSignals& signals
 
 }  // namespace
 
-Action add_pipeline(CLI::App& app) {
+Action add_pipeline(App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("FILE", o->file, "the pipeline (docs/pipelines.md)")->required()->type_name("FILE.yaml");
+  app.add_option("FILE", o->file, "the pipeline (docs/pipelines.md)").required().type_name("FILE.yaml");
   app.add_flag("--quiet", o->quiet, "no progress, only the table at the end");
   app.footer(
       "Stages: sft, train, eval, sample, score, filter, merge. A stage whose config, inputs and output are as they were is left alone; one that "

@@ -139,20 +139,19 @@ int run(const Options& o, Comm& comm) {
 
 }  // namespace
 
-Action add_plan(CLI::App& app) {
+Action add_plan(App& app) {
   auto o = std::make_shared<Options>();
-  const auto positive = CLI::PositiveNumber;
   o->config.add_options(app);
-  app.add_option("--ranks", o->ranks, "of the run; they need not be here")->required()->check(CLI::Range(1, 1 << 20));
+  app.add_option("--ranks", o->ranks, "of the run; they need not be here").required().range(1, 1 << 20);
   app.add_option("--gpu-memory", o->gpu_memory, "10^9 bytes that each rank may take, of whatever device it runs on; cache and tape are cut to it")
-      ->type_name("GB")->check(positive);
-  app.add_option("--prompt-length", o->prompt_length, "tokens of a prompt, on average (default: data.max_prompt_length)")->check(positive);
-  app.add_option("--completion-length", o->completion_length, "tokens of a completion, on average (default: rollout.max_completion_length)")->check(positive);
-  app.add_option("--ranks-per-host", o->ranks_per_host, "that share one machine (default: as many as this one has cores)")->check(positive);
-  app.add_option("--gemm-gflops", o->speed.gemm_gflops, "of a machine's matrix products, all cores (default: measured here)")->check(positive);
-  app.add_option("--memory-gb-s", o->speed.memory_gb_s, "of a machine's memory (default: measured here)")->check(positive);
-  app.add_option("--link-gb-s", o->speed.link_gb_s, "that a rank sends while it receives as many (default: measured under mpirun)")->check(positive);
-  app.add_option("--latency-us", o->speed.latency_us, "of a small message between ranks (default: measured under mpirun)")->check(positive);
+      .type_name("GB").positive();
+  app.add_option("--prompt-length", o->prompt_length, "tokens of a prompt, on average (default: data.max_prompt_length)").positive();
+  app.add_option("--completion-length", o->completion_length, "tokens of a completion, on average (default: rollout.max_completion_length)").positive();
+  app.add_option("--ranks-per-host", o->ranks_per_host, "that share one machine (default: as many as this one has cores)").positive();
+  app.add_option("--gemm-gflops", o->speed.gemm_gflops, "of a machine's matrix products, all cores (default: measured here)").positive();
+  app.add_option("--memory-gb-s", o->speed.memory_gb_s, "of a machine's memory (default: measured here)").positive();
+  app.add_option("--link-gb-s", o->speed.link_gb_s, "that a rank sends while it receives as many (default: measured under mpirun)").positive();
+  app.add_option("--latency-us", o->speed.latency_us, "of a small message between ranks (default: measured under mpirun)").positive();
   app.add_flag("--json", o->json, "one JSON object");
   app.footer(
       "Memory is what a rank takes at most, as `cohort train --dry-run` prints it; exit code 6 when --gpu-memory is less.\n"

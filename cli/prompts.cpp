@@ -6,14 +6,14 @@
 
 namespace cohort {
 
-void ChatArguments::add_options(CLI::App& app) {
+void ChatArguments::add_options(App& app) {
   app.add_option("--chat-template-kwargs", kwargs,
                  "more variables for the chat template, e.g. {\"enable_thinking\": false}")
-      ->type_name("JSON");
+      .type_name("JSON");
   app.add_flag("--allow-special-tokens", allow_special_tokens,
                "a special token spelled in a message is that token, and can forge a turn");
   app.add_option("--now", now, "the time that a chat template may print; default: the clock's")
-      ->type_name("ISO-TIME");
+      .type_name("ISO-TIME");
 }
 
 Json ChatArguments::template_kwargs() const {

@@ -1,10 +1,10 @@
 // What a record of `generate`, `logprobs` or `render` says, as tokens.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
+#include "cli/app.h"
 #include "core/json.h"
 #include "model/text/chat_template_tokens.h"
 #include "trainer/model_setup.h"
@@ -15,7 +15,7 @@ namespace cohort {
 struct ChatArguments {
   std::string kwargs, now;
   bool allow_special_tokens = false;
-  void add_options(CLI::App& app);
+  void add_options(App& app);
   // Exit code 2 for kwargs that are no JSON object, or a time that is none.
   ChatSetting setting(const Tokenizer& tokenizer) const;
   Json template_kwargs() const;

@@ -13,13 +13,13 @@
 
 namespace cohort {
 
-void RecordFiles::add_options(CLI::App& app) {
+void RecordFiles::add_options(App& app) {
   app.add_option("--input", input, "JSONL to read, one record a line; - is standard input")
-      ->type_name("FILE")
-      ->capture_default_str();
+      .type_name("FILE")
+      .show_default();
   app.add_option("--output", output, "JSONL to write, in the same order; - is standard output")
-      ->type_name("FILE")
-      ->capture_default_str();
+      .type_name("FILE")
+      .show_default();
 }
 
 RecordReader::RecordReader(const std::string& input)

@@ -2,13 +2,13 @@
 // served gets {"error"} in its place, and the process ends with exit code 3.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <fstream>
 #include <functional>
 #include <istream>
 #include <ostream>
 #include <string>
 
+#include "cli/app.h"
 #include "core/json.h"
 
 namespace cohort {
@@ -16,7 +16,7 @@ namespace cohort {
 // --input and --output of a command; "-" is standard input or output.
 struct RecordFiles {
   std::string input = "-", output = "-";
-  void add_options(CLI::App& app);
+  void add_options(App& app);
 };
 
 // One line of input: an object, or why it is none.

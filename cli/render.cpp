@@ -38,11 +38,11 @@ int run(const Options& o) {
 
 }  // namespace
 
-Action add_render(CLI::App& app) {
+Action add_render(App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("MODEL", o->model, "folder with tokenizer.json and a chat template")->required();
+  app.add_option("MODEL", o->model, "folder with tokenizer.json and a chat template").required();
   app.add_option("--chat-template", o->template_file, "a Jinja file, in place of the model's own")
-      ->type_name("FILE");
+      .type_name("FILE");
   o->chat.add_options(app);
   o->files.add_options(app);
   app.footer(

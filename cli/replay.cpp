@@ -66,16 +66,16 @@ int run(const Options& o, Comm& comm, LastSeen& seen) {
 
 }  // namespace
 
-Action add_replay(CLI::App& app) {
+Action add_replay(App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("RUN", o->request.run, "a run directory; it is only read")->required();
+  app.add_option("RUN", o->request.run, "a run directory; it is only read").required();
   app.add_option("section.key=value", o->overrides, "replaces a key of the run's config that does not decide its bits; the value is YAML")
-      ->type_name("");
-  app.add_option("--step", o->request.step, "the step to run again")->required()->check(CLI::Range(int64_t{1}, INT64_MAX));
+      .type_name("");
+  app.add_option("--step", o->request.step, "the step to run again").required().range(int64_t{1}, INT64_MAX);
   app.add_flag("--from-start", o->request.from_start, "all steps from the first on, without a checkpoint");
   app.add_option("--scratch", o->request.scratch, "where a folder is made for the replay's own files; several hosts must see it")
-      ->type_name("DIR")
-      ->check(CLI::ExistingDirectory);
+      .type_name("DIR")
+      .existing_directory();
   app.add_flag("--quiet", o->quiet, "no progress, only the result");
   app.footer(
       "Runs from the newest checkpoint before the step, and compares all that the run recorded of each step: metrics but measured\n"

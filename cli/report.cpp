@@ -35,9 +35,9 @@ int run(const Options& o) {
 
 }  // namespace
 
-Action add_report(CLI::App& app) {
+Action add_report(App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("RUN", o->runs, "run directories; several are compared on one page")->required()->expected(1, 7);
+  app.add_option("RUN", o->runs, "run directories; several are compared on one page").required().values(1, 7);
   app.add_option("--output", o->output, "the page; - is standard output (default: report.html in the first run directory)");
   app.footer("The page opens from disk, without network: curves, evaluations, completions with log-probs and rewards, config, events.");
   return [o] { return run(*o); };

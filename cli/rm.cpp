@@ -17,6 +17,6 @@ TrainingEnd run(const Config& config, Comm& comm, Watchdog& watchdog, const Stop
 
 }  // namespace
 
-Action add_rm(CLI::App& app) { return add_training(app, {"rm", ConfigUse::rm, dry_run, run}); }
+Action add_rm(App& app) { return add_training(app, {"rm", ConfigUse::rm, dry_run, run}); }
 
 }  // namespace cohort

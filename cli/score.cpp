@@ -162,7 +162,7 @@ int run(const Options& o) {
 
 }  // namespace
 
-Action add_score(CLI::App& app) {
+Action add_score(App& app) {
   auto o = std::make_shared<Options>();
   o->config.add_options(app);
   o->files.add_options(app);

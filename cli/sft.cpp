@@ -17,6 +17,6 @@ TrainingEnd run(const Config& config, Comm& comm, Watchdog& watchdog, const Stop
 
 }  // namespace
 
-Action add_sft(CLI::App& app) { return add_training(app, {"sft", ConfigUse::sft, dry_run, run}); }
+Action add_sft(App& app) { return add_training(app, {"sft", ConfigUse::sft, dry_run, run}); }
 
 }  // namespace cohort

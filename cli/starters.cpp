@@ -268,12 +268,60 @@ constexpr std::string_view kStructuredRows = R"jsonl({"prompt": "Describe this t
 {"prompt": "Describe this text as JSON with title and tags: Add flour and sugar, and bake for an hour.\n"}
 )jsonl";
 
+constexpr std::string_view kPreference = R"yaml(# A reward model from preferences: pairs of answers, one of them better. It scores what another model answers (see the end).
+#   cohort init preference --data > pairs.jsonl     a few such rows, to try it
+#   cohort rm my.yaml
+# A row: {"prompt": ..., "chosen": ..., "rejected": ...}; each is text, or a list of messages for a chat model.
+run:
+  name: preference
+  seed: 42
+
+model:
+  # Only to see it run. Take a model that knows the language, and remove `init`:
+  # path: models/SmolLM2-135M-Instruct      # a language model: its head becomes one that scores
+  init: {hidden_size: 64, intermediate_size: 192, num_layers: 2, num_heads: 4, num_kv_heads: 2, max_positions: 512}
+  dtype: auto
+
+data:
+  train: pairs.jsonl
+  # eval: held_back_pairs.jsonl # and trainer.eval_steps: 20
+
+rm:
+  pairs_per_step: 4             # over all ranks
+  num_train_epochs: 5
+  max_length: 512               # tokens of a conversation; a longer one is an error that names it
+  center_rewards_coefficient: 0.01   # keeps the scores around 0
+
+optim:
+  learning_rate: 1.0e-3         # for a pretrained model: about 1.0e-5
+  lr_scheduler_type: linear
+  warmup_ratio: 0.1
+
+trainer:
+  save_steps: 10
+
+# As a reward of `cohort train`, beside or in place of others:
+#   reward:
+#     - {name: model, path: runs/preference/final}
+)yaml";
+
+constexpr std::string_view kPreferenceRows = R"jsonl({"prompt": "How many legs has a spider?\n", "chosen": "Eight.", "rejected": "I like spiders. They are a kind of animal. Many people fear them."}
+{"prompt": "What is the capital of France?\n", "chosen": "Paris.", "rejected": "France is a country in Europe, and it has a capital, as countries do."}
+{"prompt": "Is 7 a prime number?\n", "chosen": "Yes: only 1 and 7 divide it.", "rejected": "No."}
+{"prompt": "Name a fruit that is yellow.\n", "chosen": "A lemon.", "rejected": "A cucumber, or perhaps another one, who knows."}
+{"prompt": "How many minutes has an hour?\n", "chosen": "Sixty.", "rejected": "That depends on how the time is spent, they say."}
+{"prompt": "Translate to German: good morning\n", "chosen": "Guten Morgen", "rejected": "Good morning is what people say in the morning."}
+{"prompt": "Which is larger, 0.9 or 0.11?\n", "chosen": "0.9", "rejected": "0.11, as it has more digits behind the point."}
+{"prompt": "What does H2O stand for?\n", "chosen": "Water.", "rejected": "It stands for many things, and each has its use."}
+)jsonl";
+
 constexpr std::array kStarters = {
     Starter{"arithmetic", "sums, with a small model from scratch: learns within minutes, needs no file", kArithmetic, ""},
     Starter{"jsonl", "problems of your own with answers to compare, as in GSM8K", kJsonl, kJsonlRows},
     Starter{"code", "programs that must pass test cases, run in a sandbox", kCode, kCodeRows},
     Starter{"r1-zero", "reasoning by accuracy and format alone, as DeepSeek-R1-Zero", kR1Zero, kR1ZeroRows},
     Starter{"structured", "answers of one form (JSON, length, language), without gold answers", kStructured, kStructuredRows},
+    Starter{"preference", "a reward model from pairs of answers, of which one is better", kPreference, kPreferenceRows, "rm", "pairs.jsonl"},
 };
 
 }  // namespace

@@ -35,9 +35,9 @@ int run(const Options& o) {
 
 }  // namespace
 
-Action add_tokenize(CLI::App& app) {
+Action add_tokenize(App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("MODEL", o->model, "folder with tokenizer.json")->required();
+  app.add_option("MODEL", o->model, "folder with tokenizer.json").required();
   app.add_flag("--decode", o->decode, "ids to text");
   app.add_flag("--add-special-tokens", o->add_special_tokens,
                "also the tokens that the tokenizer's post-processor adds, e.g. BOS");

@@ -39,6 +39,6 @@ TrainingEnd run(const Config& config, Comm& comm, Watchdog& watchdog, const Stop
 
 }  // namespace
 
-Action add_train(CLI::App& app) { return add_training(app, {"train", ConfigUse::training, dry_run, run}); }
+Action add_train(App& app) { return add_training(app, {"train", ConfigUse::training, dry_run, run}); }
 
 }  // namespace cohort

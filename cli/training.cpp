@@ -79,7 +79,7 @@ int print_plan_of_rows(const Config& config, Comm& comm, std::vector<MemoryPiece
   return 0;
 }
 
-Action add_training(CLI::App& app, const TrainingCommand& command) {
+Action add_training(App& app, const TrainingCommand& command) {
   auto o = std::make_shared<Options>();
   o->config.add_options(app);
   app.add_flag("--dry-run", o->dry_run, "only print the resolved config and the memory plan");

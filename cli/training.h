@@ -28,7 +28,7 @@ struct TrainingCommand {
   TrainingEnd (*run)(const Config& config, Comm& comm, Watchdog& watchdog, const StopSignals& signals, TrainObserver& observer, const Exec& ex);
 };
 
-Action add_training(CLI::App& app, const TrainingCommand& command);
+Action add_training(App& app, const TrainingCommand& command);
 
 // What a dry run says: the resolved config, and the memory of one of `ranks` ranks, as comments behind it; and of a GPU's.
 void print_plan(const Config& config, const RunMemory& memory, int ranks);

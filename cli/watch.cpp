@@ -39,10 +39,10 @@ int run(const Options& o) {
 
 }  // namespace
 
-Action add_watch(CLI::App& app) {
+Action add_watch(App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("RUN", o->runs, "run directories, also in progress or not there yet; several are compared")->required()->expected(1, 7);
-  app.add_option("--port", o->port, "of 127.0.0.1; 0: any that is free")->check(CLI::Range(0, 65535))->capture_default_str();
+  app.add_option("RUN", o->runs, "run directories, also in progress or not there yet; several are compared").required().values(1, 7);
+  app.add_option("--port", o->port, "of 127.0.0.1; 0: any that is free").range(0, 65535).show_default();
   app.footer(
       "Prints an address with a token, without which nothing is served. The page is that of `cohort report`, and follows the run. Only this machine\n"
       "can open it. Nothing is written, and no file is served but what the report shows. Ctrl-C (or SIGTERM) ends it.");

@@ -10,7 +10,7 @@ import random
 import shutil
 import sys
 
-STEPS, FILES, ROWS, TOKENS = 1000, 100, 100, 200
+STEPS, FILES, ROWS, TOKENS, GROUP = 1000, 100, 100, 200, 10
 
 
 def main() -> None:
@@ -42,7 +42,12 @@ def main() -> None:
                     row["ids"] += more["ids"]
                     row["logprobs"] += more["logprobs"]
                     row["completion"] += more["completion"]
-                row.update(step=step, sample=sample)
+                if sample % GROUP == 0:  # prompts as long as a question of a school book
+                    problem, prompt = row["problem"], " ".join(draw.choice(rows)["problem"] for _ in range(40))
+                row.pop("prompt", None)
+                row.update(step=step, sample=sample % GROUP, problem=problem)
+                if sample % GROUP == 0:
+                    row["prompt"] = prompt
                 written.write(json.dumps(row) + "\n")
 
 

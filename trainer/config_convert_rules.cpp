@@ -68,7 +68,7 @@ const std::vector<WordRule>& word_rules() {
 }
 
 // Numbers below 0 are "off" there, and 0 here.
-const std::set<std::string> kOffBelowZero = {"save_freq", "test_freq", "top_k", "val_max_samples", "save_interval", "eval_interval"};
+const std::set<std::string> kOffBelowZero = {"save_freq", "test_freq", "save_steps", "eval_steps", "top_k", "val_max_samples", "save_interval", "eval_interval"};
 
 std::string last_name(const std::string& path) { return path.substr(path.find_last_of('.') + 1); }
 

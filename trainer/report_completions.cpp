@@ -23,6 +23,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr size_t kBestAndWorst = 2;
+constexpr int64_t kPromptShare = 4;  // a prompt may have this part of the bytes that a completion may
+
 std::map<int64_t, fs::path> completion_files(const fs::path& run) {
   std::map<int64_t, fs::path> files;
   const fs::path folder = run / "completions";
@@ -68,6 +71,7 @@ void check_row(const Json& row, const std::string& where) {
   };
   const auto text = [](const Json& value) { return value.is_string(); };
   check("completion", "a text", text);
+  check("prompt", "a text", text);
   check("finish_reason", "a text", text);
   check("problem", "a text or a number", [](const Json& value) { return value.is_string() || value.is_number(); });
   check("sample", "a number", [](const Json& value) { return value.is_number(); });
@@ -78,13 +82,17 @@ void check_row(const Json& row, const std::string& where) {
   check("logprobs", "a list of numbers", [](const Json& value) { return value.is_null() || (value.is_array() && std::ranges::all_of(value, is_number_or_null)); });
 }
 
-// Completions of one step, the best first.
+// Completions of one step, the best first, each with the prompt that stands in the first row of its group.
 std::vector<Json> read_step(const fs::path& file) {
   std::vector<Json> rows;
+  Json prompt, problem;
   for (const std::string& line : read_whole_lines(file)) {
     const std::string where = fmt::format("{}:{}", file.string(), rows.size() + 1);
     rows.push_back(parse_json(line, where));
-    check_row(rows.back(), where);
+    Json& row = rows.back();
+    check_row(row, where);
+    if (row.contains("prompt")) prompt = row["prompt"], problem = row.value("problem", Json());
+    else if (!prompt.is_null() && row.value("problem", Json()) == problem) row["prompt"] = prompt;
   }
   std::ranges::stable_sort(rows, std::greater<>(), reward_of);
   return rows;
@@ -111,8 +119,18 @@ void add_pieces(Json& shown, const Json& row, const std::optional<Tokenizer>& to
   shown["pieces"] = std::move(pieces);
 }
 
+// The end of a prompt, where the question stands.
+void shorten_prompt(std::string& prompt, int64_t longest_text) {
+  const auto most = static_cast<size_t>(longest_text / kPromptShare);
+  if (prompt.size() <= most) return;
+  size_t from = prompt.size() - most;
+  while (from < prompt.size() && (static_cast<unsigned char>(prompt[from]) & 0xC0) == 0x80) ++from;  // inside a character
+  prompt = "… " + prompt.substr(from);
+}
+
 // Whole tokens, up to the one that reaches the length; a text without tokens ends there.
 void shorten(Json& shown, int64_t longest_text) {
+  if (const auto prompt = shown.find("prompt"); prompt != shown.end()) shorten_prompt(prompt->get_ref<std::string&>(), longest_text);
   Json& pieces = shown["pieces"];
   const auto limit = static_cast<size_t>(longest_text);
   if (!shown.contains("logprobs")) {
@@ -133,11 +151,11 @@ Json shown_row(const Json& row, const std::optional<Tokenizer>& tokenizer, int64
   Json shown = {{"step", step}};
   for (const char* key : {"problem", "sample", "reward", "rewards", "advantage", "finish_reason"})
     if (const auto value = row.find(key); value != row.end()) shown[key] = *value;
+  if (const auto prompt = row.find("prompt"); prompt != row.end()) shown["prompt"] = to_valid_utf8(prompt->get_ref<const std::string&>());
   add_pieces(shown, row, tokenizer);
   return shown;
 }
 
-constexpr size_t kBestAndWorst = 2;
 constexpr size_t kFewSteps = 10;       // with fewer than these, shorter texts of more steps say more
 constexpr int64_t kShortestCut = 300;  // bytes; shorter texts say nothing
 

@@ -9,7 +9,7 @@
 namespace cohort {
 
 // {"found": lines in completions/, "note": what of them is shown, "rows": [{"step", "problem", "sample", "reward", "rewards", "advantage",
-// "finish_reason", "pieces": [text of each token], "logprobs": [...]}]}. At most `most` rows (at least 2) and `bytes` of the page
+// "finish_reason", "prompt", "pieces": [text of each token], "logprobs": [...]}]}. At most `most` rows (at least 2) and `bytes` of the page
 // (trainer/report_bytes.h): as many steps as their best and worst completions fit for, evenly over the run, and others in between with what is
 // left; where that would be very few steps, texts are cut shorter than `longest_text` bytes. Without the model's tokenizer, or a log-prob, `pieces`
 // is the whole text, and there are no log-probs. Exit code 3 names file and line where a row of a shown step has a value of another type.

@@ -146,7 +146,7 @@ void RunDir::append_metrics(const Metrics& metrics) const {
 }
 
 void RunDir::write_completions(int64_t step, std::span<const Group> groups, std::span<const std::string> names,
-                               const std::vector<RewardSpec>& rewards) const {
+                               const std::vector<RewardSpec>& rewards, const Tokenizer& tokenizer) const {
   if (!writes_) return;
   const Clock::time_point start = Clock::now();
   std::string text;
@@ -163,6 +163,7 @@ void RunDir::write_completions(int64_t step, std::span<const Group> groups, std:
                    {"reward", or_null(groups[g].scores[i].total)},
                    {"rewards", scores_by_name(groups[g].scores[i], rewards)},
                    {"advantage", groups[g].advantages[i]}};
+      if (i == 0) line["prompt"] = tokenizer.decode(groups[g].prompt, /*skip_special_tokens=*/false);
       if (!groups[g].selected.empty()) line["selected"] = is_selected(groups[g], i);
       text += dump_json(line) + "\n";
     }

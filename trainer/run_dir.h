@@ -51,9 +51,9 @@ class RunDir {
   void append_metrics(const Metrics& metrics) const;
   // Seconds that metrics and completions took since the last call.
   double take_log_seconds() const { return std::exchange(log_seconds_, 0.0); }
-  // completions/step_N.jsonl: one line a completion. `names[g]`: the problem's id.
+  // completions/step_N.jsonl: one line a completion. `names[g]`: the problem's id. The first line of a group has the prompt's text.
   void write_completions(int64_t step, std::span<const Group> groups, std::span<const std::string> names,
-                         const std::vector<RewardSpec>& rewards) const;
+                         const std::vector<RewardSpec>& rewards, const Tokenizer& tokenizer) const;
   // eval/NAME.jsonl.
   void write_evaluation(const std::string& name, const std::string& lines) const;
   // Complete or absent: written beside its place and renamed. `masters`: as SaveOptions.

@@ -150,7 +150,7 @@ void TrainRun::end_step(const std::vector<Group>& groups) {
   append_metrics();
   const int64_t every = config_.log.completions_steps;
   if (every > 0 && (state_.step == 1 || state_.step % every == 0))
-    dir_.write_completions(state_.step, groups, names_, config_.reward);
+    dir_.write_completions(state_.step, groups, names_, config_.reward, model_->tokenizer);
   write_trace();
   if (comm_.rank() == 0) observer_.step(state_.step, config_.trainer.max_steps, metrics_);
 }

@@ -134,6 +134,7 @@ function completionRow(row, shade) {
   const parts = [`step ${row.step}`, row.problem, `reward ${show(row.reward)}`, ...Object.entries(row.rewards || {}).map(([name, score]) => `${name} ${show(score)}`),
                  `advantage ${show(row.advantage)}`, row.finish_reason === "length" ? "cut off" : row.finish_reason];
   element("h3", {}, item, parts.filter(p => p !== undefined).join(" · "));
+  if (row.prompt) element("pre", {class: "prompt", tabindex: "0"}, item, row.prompt);
   const text = element("pre", {tabindex: "0"}, item);
   if (!shade || !row.logprobs) {
     text.textContent = row.pieces.join("");
@@ -170,7 +171,7 @@ function drawCompletions() {
   const form = byId("filter");
   const value = row => row.reward === null || row.reward === undefined ? -Infinity : row.reward, text = form.text.value.toLowerCase();
   let rows = runs[form.run.value].completions.rows.filter(row => (form.step.value === "" || row.step === Number(form.step.value)) &&
-    (text === "" || row.pieces.join("").toLowerCase().includes(text)));
+    (text === "" || ((row.prompt || "") + "\n" + row.pieces.join("")).toLowerCase().includes(text)));
   if (form.order.value === "best") rows = [...rows].sort((a, b) => value(b) - value(a));
   if (form.order.value === "worst") rows = [...rows].sort((a, b) => value(a) - value(b));
   if (form.order.value === "given") rows = [...rows].sort((a, b) => a.step - b.step || String(a.problem).localeCompare(String(b.problem)) || a.sample - b.sample);

@@ -60,6 +60,17 @@ TEST_F(Compare, CompletionsComeBeforeTheMetricsThatFollowFromThem) {
   expect_first(other, {"in step 3", "completions/step_3.jsonl, line 2, sample", ": 1", ": 7"});
 }
 
+TEST_F(Compare, PromptsThatOneRunDoesNotHaveAreNoDifference) {
+  const std::string rows = read_all(b() + "/completions/step_3.jsonl");
+  const size_t from = rows.find(",\"prompt\":");
+  ASSERT_NE(from, std::string::npos) << rows;
+  const std::string other = changed("completions/step_3.jsonl", rows.substr(from, rows.find('}', from) - from), "");
+  for (const auto& [left, right] : {std::pair(a(), other), std::pair(other, a())}) {
+    const Outcome outcome = run_cohort({"compare", left, right});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
+  }
+}
+
 // The file and, where `in_manifest`, what the manifest says of it.
 std::string with_another_shard(const std::string& run, bool in_manifest) {
   const std::string folder = run + "/checkpoints/step_2/", shard = folder + "shard_00001.bin";

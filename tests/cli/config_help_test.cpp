@@ -37,19 +37,21 @@ TEST_P(StarterConfig, RunsAtOnce) {
   ASSERT_EQ(printed.exit_code, 0) << printed.err;
   EXPECT_EQ(printed.out, starter.config);
   const std::string config = write_all(folder / "my.yaml", printed.out);
-  const Outcome dry = run_cohort({"train", config, "--dry-run"});
+  const Outcome dry = run_cohort({std::string(starter.command), config, "--dry-run"});
   EXPECT_EQ(dry.exit_code, 0) << dry.err;
 
-  std::vector<std::string> command = {"train",   config, "run.dir=" + (folder / "runs"), "run.threads=1", "trainer.max_steps=1", "trainer.prompts_per_step=2",
+  std::vector<std::string> command = {std::string(starter.command), config, "run.dir=" + (folder / "runs"), "run.threads=1", "trainer.max_steps=1",
                                       "--quiet", "trainer.logical_ranks=1"};
+  if (starter.command == "train") command.emplace_back("trainer.prompts_per_step=2");
   const Outcome rows = run_cohort({"init", std::string(starter.name), "--data"});
   if (starter.rows.empty()) {
     EXPECT_REFUSED(rows, 2, "reads no file");
     command.insert(command.end(), {"trainer.warm_start.steps=2", "data.task.eval_size=4"});
   } else {
     ASSERT_EQ(rows.exit_code, 0) << rows.err;
-    EXPECT_NE(printed.out.find("train: problems.jsonl"), std::string::npos);
-    command.push_back("data.train=" + write_all(folder / "problems.jsonl", rows.out));
+    EXPECT_NE(printed.out.find(fmt::format("train: {}\n", starter.file)), std::string::npos);
+    EXPECT_NE(printed.out.find(fmt::format("cohort {} my.yaml", starter.command)), std::string::npos);
+    command.push_back("data.train=" + write_all(folder / "rows.jsonl", rows.out));
   }
   const Outcome outcome = run_cohort(command);
   const bool no_sandbox = starter.name == "code" && run_cohort({"doctor", "--sandbox"}).exit_code != 0;

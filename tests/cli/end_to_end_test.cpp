@@ -25,6 +25,14 @@ TEST(EndToEnd, TrainLeavesARunDirectory) {
     EXPECT_TRUE(occupancy > 0 && occupancy <= 1) << line;
   }
   EXPECT_EQ(steps, 3);
+  std::istringstream completions(read_all(trained.run() + "/completions/step_1.jsonl"));
+  for (std::string line; std::getline(completions, line);) {  // once a group
+    const Json row = parse_json(line, "step_1.jsonl");
+    EXPECT_EQ(row.contains("prompt"), row["sample"] == 0) << line;
+    if (row["sample"] == 0) {
+      EXPECT_EQ(row.value("prompt", ""), row["problem"].get<std::string>() + "=") << line;
+    }
+  }
   // No terminal: one plain line a step, no escape codes; the summary goes to standard output.
   EXPECT_NE(trained.outcome.err.find("step 1/3"), std::string::npos) << trained.outcome.err;
   EXPECT_NE(trained.outcome.err.find("step 3/3"), std::string::npos);

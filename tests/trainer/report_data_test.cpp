@@ -121,6 +121,23 @@ TEST_F(Report, CompletionsHaveTheTextAndLogprobOfEachToken) {
   EXPECT_EQ(best["logprobs"], Json::array({-1.23, -1.23, -1.23}));
 }
 
+TEST_F(Report, CompletionsOfAGroupShowThePromptThatItsFirstRowHas) {
+  write_steps(1);
+  fs::create_directories(folder / "completions");
+  const std::string rows = R"({"problem": "a", "sample": 0, "completion": "x", "reward": 3, "prompt": "one"}
+{"problem": "a", "sample": 1, "completion": "x", "reward": 2}
+{"problem": "b", "sample": 0, "completion": "x", "reward": 1, "prompt": "é)" + std::string(999, 'e') + R"(?"}
+{"problem": "c", "sample": 0, "completion": "x", "reward": 0}
+)";
+  write_file_atomic(folder / "completions/step_1.jsonl", rows);
+  const Json shown = run({.longest_completion = 4000})["completions"]["rows"];
+  ASSERT_EQ(shown.size(), 4u);
+  for (const Json& row : shown) {
+    const std::string problem = row["problem"], prompt = row.value("prompt", "none");
+    EXPECT_EQ(prompt, problem == "a" ? "one" : problem == "b" ? "… " + std::string(999, 'e') + "?" : "none") << row;  // of é no half
+  }
+}
+
 TEST_F(Report, WithoutTheTokenizerTextsAreShownAsTheyAre) {
   write_steps(1);
   write_completions(1, 1);
@@ -233,7 +250,7 @@ TEST_F(Report, AValueOfAnotherTypeIsRefusedByFileAndLine) {
   write_tokenizer();
   for (const char* row : {"[1, 2]", "5", "null", R"({"completion": null})", R"({"completion": 5})", R"({"ids": ["a"], "logprobs": [1]})", R"({"ids": [-1]})",
                           R"({"ids": 3})", R"({"ids": [9223372036854775808]})", R"({"logprobs": ["a"]})", R"({"logprobs": {}})", R"({"reward": "1"})",
-                          R"({"rewards": [1]})", R"({"rewards": {"a": "b"}})", R"({"advantage": []})", R"({"finish_reason": 1})", R"({"problem": {}})"}) {
+                          R"({"rewards": [1]})", R"({"rewards": {"a": "b"}})", R"({"advantage": []})", R"({"finish_reason": 1})", R"({"problem": {}})", R"({"prompt": []})"}) {
     write_completions(1, 1);
     append_file(folder / "completions/step_1.jsonl", std::string(row) + "\n");
     EXPECT_ERROR(run(), kInput, "step_1.jsonl:2: ");

@@ -1,0 +1,109 @@
+#include "cli/app.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+
+#include "core/check.h"
+
+namespace cohort {
+namespace {
+
+// CLI::IsMember describes itself as "{auto,float32,bfloat16}"; other checks have other forms.
+std::vector<std::string> listed_words(const CLI::Option& option) {
+  const std::string text = option.get_type_name();
+  const size_t open = text.find('{'), close = text.rfind('}');
+  std::vector<std::string> words;
+  if (open == std::string::npos || close == std::string::npos || close < open) return words;
+  for (size_t at = open + 1; at < close;) {
+    const size_t end = std::min(text.find(',', at), close);
+    words.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return words;
+}
+
+OptionInfo option_info(const CLI::Option& option) {
+  OptionInfo info{.argument = option.get_positional(),
+                  .takes_value = option.get_items_expected_max() > 0,
+                  .required = option.get_required(),
+                  .repeated = option.get_items_expected_max() > 1,
+                  .help = option.get_description(),
+                  .standard = option.get_default_str(),
+                  .words = listed_words(option)};
+  if (info.argument) {
+    info.names.push_back(option.get_name(true));
+  } else {
+    for (const std::string& name : option.get_snames()) info.names.push_back("-" + name);
+    for (const std::string& name : option.get_lnames()) info.names.push_back("--" + name);
+  }
+  return info;
+}
+
+}  // namespace
+
+Option Option::required() { return Option(option_->required()); }
+Option Option::show_default() { return Option(option_->capture_default_str()); }
+Option Option::type_name(const std::string& name) { return Option(option_->type_name(name)); }
+Option Option::one_of(std::vector<std::string> words) { return Option(option_->check(CLI::IsMember(std::move(words)))); }
+Option Option::positive() { return Option(option_->check(CLI::PositiveNumber)); }
+Option Option::existing_directory() { return Option(option_->check(CLI::ExistingDirectory)); }
+Option Option::check(std::function<std::string(const std::string&)> fault) {
+  return Option(option_->check(CLI::Validator(std::move(fault), "")));
+}
+Option Option::values(int least, int most) { return Option(option_->expected(least, most)); }
+Option Option::one_value() { return Option(option_->allow_extra_args(false)); }
+Option Option::excludes(Option other) { return Option(option_->excludes(other.option_)); }
+bool Option::given() const { return option_->count() > 0; }
+
+template <class Number>
+Option Option::range(Number least, Number most) {
+  return Option(option_->check(CLI::Range(least, most)));
+}
+template Option Option::range(int, int);
+template Option Option::range(int64_t, int64_t);
+template Option Option::range(double, double);
+
+App::App(const std::string& summary, const std::string& name) : app_(std::make_unique<CLI::App>(summary, name)) {}
+App::~App() = default;
+
+template <class Value>
+Option App::add_option(const std::string& name, Value& value, const std::string& help) {
+  return Option(app_->add_option(name, value, help));
+}
+template Option App::add_option(const std::string&, std::string&, const std::string&);
+template Option App::add_option(const std::string&, std::vector<std::string>&, const std::string&);
+template Option App::add_option(const std::string&, std::optional<std::string>&, const std::string&);
+template Option App::add_option(const std::string&, std::filesystem::path&, const std::string&);
+template Option App::add_option(const std::string&, int&, const std::string&);
+template Option App::add_option(const std::string&, int64_t&, const std::string&);
+template Option App::add_option(const std::string&, uint64_t&, const std::string&);
+template Option App::add_option(const std::string&, float&, const std::string&);
+template Option App::add_option(const std::string&, double&, const std::string&);
+template Option App::add_option(const std::string&, std::optional<double>&, const std::string&);
+
+Option App::add_flag(const std::string& name, bool& value, const std::string& help) { return Option(app_->add_flag(name, value, help)); }
+
+Option App::option(const std::string& name) const { return Option(app_->get_option(name)); }
+void App::footer(const std::string& text) { app_->footer(text); }
+std::string App::footer() const { return app_->get_footer(); }
+
+std::optional<std::string> App::parse(std::vector<std::string> args) {
+  try {
+    std::reverse(args.begin(), args.end());  // the order CLI11 wants
+    app_->parse(args);
+  } catch (const CLI::CallForHelp&) {
+    return app_->help();
+  } catch (const CLI::ParseError& e) {
+    fail(ExitCode::kUsage, "{}; see `{} --help`", e.what(), app_->get_name());
+  }
+  return std::nullopt;
+}
+
+std::vector<OptionInfo> App::options() const {
+  std::vector<OptionInfo> infos;
+  for (const CLI::Option* option : app_->get_options()) infos.push_back(option_info(*option));
+  return infos;
+}
+
+}  // namespace cohort
