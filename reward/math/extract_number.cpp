@@ -7,6 +7,7 @@
 #include "reward/decimal.h"
 #include "reward/math/letters.h"
 #include "reward/math/parser.h"
+#include "reward/math/readings.h"
 #include "reward/math/units.h"
 
 namespace cohort::math {
@@ -45,7 +46,10 @@ class Finder {
   char at(size_t i) const { return i < text_.size() ? text_[i] : '\0'; }
   bool ends(size_t end, std::string_view piece) const { return text_.substr(0, end).ends_with(piece); }
   bool starts(size_t begin, std::string_view piece) const { return begin <= text_.size() && text_.substr(begin).starts_with(piece); }
-  bool reads(NumberRun run) const { return run.end - run.begin <= kMaxRun && parse_answer(text_.substr(run.begin, run.end - run.begin)).ok(); }
+  bool reads(NumberRun run) const {
+    const std::string_view all = text_.substr(run.begin, run.end - run.begin);
+    return all.size() <= kMaxRun && (parse_answer(all).ok() || !time_of_day(all).empty());
+  }
 
   // A digit, or a sign that is a number by itself.
   size_t last_anchor(size_t limit) const {
@@ -83,7 +87,8 @@ class Finder {
     run.begin = sign_of_number(text_, run.begin);
     if (run.begin > 0 && text_[run.begin - 1] == '$') run.begin = sign_of_number(text_, run.begin - 1);
     if (ends(run.begin, "±")) run.begin -= std::string_view("±").size();
-    if (at(run.end) == '%') ++run.end;
+    const size_t percent = run.end + (at(run.end) == ' ');
+    if (at(percent) == '%') run.end = percent + 1;
     return run;
   }
 
@@ -195,7 +200,7 @@ class Finder {
         if (link.empty() && ends(all.run.begin, sign)) link = sign;
       const bool power = link.empty() && ends(all.run.begin, " x ") && own.starts_with("10");
       if (power) link = " x ";
-      if (link.empty() && own.starts_with("√") && ends(all.run.begin, " ")) link = " ";
+      if (link.empty() && (own.starts_with("√") || own.starts_with("π")) && ends(all.run.begin, " ")) link = " ";
       const size_t end = all.run.begin - link.size();
       if (link.empty() || end == 0) return;
       const Piece piece = before(end);
@@ -227,7 +232,7 @@ class Finder {
       begin = with_sign({side, stop}).begin;
     }
     while (begin < run.begin && text_[begin] == ' ') ++begin;
-    if (begin < run.begin && reads({begin, run.end})) run.begin = begin;
+    run.begin = begin;  // also where it cannot be read: "> 5" is not 5
   }
 
   static bool in_bracket(std::string_view text) {

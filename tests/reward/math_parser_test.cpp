@@ -126,8 +126,8 @@ TEST(MathWords, LabelsAndNumbers) {
            {"minus six", "-6"}, {"one half", "1/2"}, {"a half", "1/2"}, {"two thirds", "2/3"}, {"three quarters", "3/4"}, {"six halves", "3"}, {"two and a half", "5/2"},
            {"two thousand and one half", "4001/2"}, {"five hundred thousandths", "1/2"}, {"nineteen hundred", "1900"}, {"one hundred one", "101"}, {"a quarter", "1/4"}})
     EXPECT_EQ(value(text), number) << text;
-  for (const char* text : {"forty-ten", "million two million", "two five", "a third", "two and five halves", "five and", "thousand", "half five", "five apples", "and five", ""})
-    EXPECT_EQ(number_of_words(text), std::nullopt) << text;
+  for (const char* text : {"forty-ten", "million two million", "two five", "a third", "two and five halves", "five and", "half five", "five apples", "and five", ""})
+    EXPECT_FALSE(number_of_words(text).has_value()) << text;
   EXPECT_EQ(read_word_number("five dollars and more")->rest, "dollars and more");
   EXPECT_EQ(normal_words("  The \\text{Answer}! "), "answer");
 }
