@@ -22,13 +22,15 @@ size_t find_only(std::string_view text, std::string_view tag) {
 class Format : public Reward {
  public:
   explicit Format(const OptionReader& options)
-      : tags_(options.word("tags") == "think" ? 2 : kTags.size()), share_(options.word("score") == "share") {}
+      : tags_(options.word("tags") == "think" ? 2 : kTags.size()),
+        share_(options.word("score") == "share"),
+        thinks_(options.word("thinking") == "some") {}
 
   std::optional<double> score(const RewardInput& input) const override {
     const std::string whole =
         (input.opens_thinking ? std::string(kTags[0]) : "").append(input.completion);
     const std::string_view text = trim(whole);
-    std::array<size_t, 4> at;
+    std::array<size_t, 4> at = {};
     size_t found = 0;
     for (size_t i = 0; i < tags_; ++i) {
       at[i] = find_only(text, kTags[i]);
@@ -39,8 +41,13 @@ class Format : public Reward {
     for (size_t i = 1; i < tags_; ++i)
       if (at[i] < at[i - 1]) return 0.0;
     const size_t between = at[1] + kTags[1].size();
+    const auto empty = [&](int open) {
+      const size_t begin = at[open] + kTags[open].size();
+      return trim(text.substr(begin, at[open + 1] - begin)).empty();
+    };
+    if (thinks_ && empty(0)) return 0.0;
     if (tags_ == 2) return at[0] == 0 && between < text.size() ? 1.0 : 0.0;
-    const bool nothing_else = at[0] == 0 && trim(text.substr(between, at[2] - between)).empty() &&
+    const bool nothing_else = at[0] == 0 && trim(text.substr(between, at[2] - between)).empty() && !empty(2) &&
                               at[3] + kTags[3].size() == text.size();
     return nothing_else ? 1.0 : 0.0;
   }
@@ -48,6 +55,7 @@ class Format : public Reward {
  private:
   size_t tags_;  // how many of kTags are wanted
   bool share_;
+  bool thinks_;  // between <think> and </think> must stand something
 };
 
 }  // namespace
@@ -58,6 +66,8 @@ const OptionTable& format_options() {
        .standard = "think_answer", .words = {"think_answer", "think"}},
       {.name = "score", .type = OptionType::word, .help = "share: the share of the tags that stand there exactly once, in place of 1 or 0",
        .standard = "all", .words = {"all", "share"}},
+      {.name = "thinking", .type = OptionType::word, .help = "some: what stands between <think> and </think> must not be empty (score all)",
+       .standard = "any", .words = {"any", "some"}},
   };
   return table;
 }

@@ -1,9 +1,9 @@
 #include "reward/code/grader.h"
 
+#include <gmpxx.h>
 #include <sys/random.h>
 
 #include <atomic>
-#include <charconv>
 #include <cmath>
 #include <csignal>
 #include <thread>
@@ -11,6 +11,7 @@
 #include "core/check.h"
 #include "core/text.h"
 #include "reward/code/python_harness.h"
+#include "reward/decimal.h"
 #include "reward/options.h"
 
 namespace cohort {
@@ -168,13 +169,28 @@ std::string_view trim_end(std::string_view line) {
   return line.substr(0, last == std::string_view::npos ? 0 : last + 1);
 }
 
+// A decimal number exactly; nothing for what is none, or too long.
+std::optional<mpq_class> exact_number(std::string_view text) {
+  constexpr size_t kMaxBytes = 4096;
+  constexpr int64_t kMaxExponent = 4096;
+  const std::optional<Decimal> number = text.size() <= kMaxBytes && text.find(',') == text.npos ? parse_decimal(text) : std::nullopt;
+  if (!number) return std::nullopt;
+  const int64_t exponent = number->exponent - static_cast<int64_t>(number->digits.size());
+  if (std::abs(exponent) > kMaxExponent) return std::nullopt;
+  mpz_class power;
+  mpz_ui_pow_ui(power.get_mpz_t(), 10, static_cast<unsigned long>(std::abs(exponent)));
+  const mpz_class digits(number->digits.empty() ? "0" : number->digits, 10);
+  mpq_class value = exponent < 0 ? mpq_class(digits, power) : mpq_class(mpz_class(digits * power));
+  value.canonicalize();
+  return number->negative ? mpq_class(-value) : value;
+}
+
+// Exactly, so that no digit of a large number is lost; the tolerance is the decimal that it is written as.
 bool near(std::string_view found, std::string_view expected, double tolerance) {
-  double a = 0, b = 0;
-  const auto first = std::from_chars(found.data(), found.data() + found.size(), a),
-             second = std::from_chars(expected.data(), expected.data() + expected.size(), b);
-  if (first.ec != std::errc() || second.ec != std::errc()) return false;
-  if (first.ptr != found.data() + found.size() || second.ptr != expected.data() + expected.size()) return false;
-  return std::isfinite(a) && std::isfinite(b) && std::abs(a - b) <= tolerance * std::max(1.0, std::abs(b));
+  const std::optional<mpq_class> a = exact_number(found), b = exact_number(expected), most = exact_number(fmt::format("{}", tolerance));
+  if (!a || !b || !most) return false;
+  const mpq_class size = abs(*b) > 1 ? mpq_class(abs(*b)) : mpq_class(1);
+  return abs(*a - *b) <= *most * size;
 }
 
 constexpr const char* kLate = "the completion's deadline came before its turn";

@@ -72,6 +72,7 @@ std::vector<Meaning> make_commands() {
       {"times", Use::kToken, kTimes},
       {"ast", Use::kToken, kTimes},
       {"div", Use::kToken, kDivide},
+      {"colon", Use::kToken, kColon},
       {"pm", Use::kToken, kPlusMinus, "+"},
       {"mp", Use::kToken, kPlusMinus, "-"},
       {"le", Use::kToken, kRelation, "["},

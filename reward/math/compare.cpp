@@ -1,6 +1,11 @@
 #include "reward/math/compare.h"
 
+#include <algorithm>
+#include <optional>
+
+#include "reward/math/number_words.h"
 #include "reward/math/real_set.h"
+#include "reward/math/units.h"
 #include "reward/math/words.h"
 
 namespace cohort::math {
@@ -40,6 +45,25 @@ bool letters_differ(const std::string& word) {
   for (size_t i = 1; i < word.size(); ++i)
     if (word.find(word[i]) < i) return false;
   return true;
+}
+
+// "five" is 5, "five dollars" 5 dollars, "five percent" 5 %.
+std::optional<Expr> value_of_words(const std::string& text) {
+  const std::optional<WordNumber> said = read_word_number(text);
+  if (!said || changes_value(said->rest)) return std::nullopt;
+  if (said->rest.empty()) return number(said->value);
+  const bool percent = said->rest == "percent", degrees = said->rest == "degrees" || said->rest == "degree";
+  return node(percent ? Kind::kPercent : degrees ? Kind::kDegree : Kind::kUnit, {number(said->value)}, percent || degrees ? "" : said->rest);
+}
+
+// x = 5, y = 6: values of different names.
+bool gives_names(const std::vector<Expr>& items) {
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (!items[i].is(Kind::kRelation) || items[i].name != "=" || !items[i].args[0].is(Kind::kSymbol)) return false;
+    for (size_t j = 0; j < i; ++j)
+      if (items[j].args[0].name == items[i].args[0].name) return false;
+  }
+  return items.size() > 1;
 }
 
 bool round_brackets(const Expr& e) { return e.is(Kind::kTuple) && (e.name == "()" || e.name == "<>"); }
@@ -119,7 +143,11 @@ Truth Comparison::equal_prepared(const Expr& gold, const Expr& answer, int depth
       return x.empty() || y.empty() || x == y ? equal_sets(*a, *b, budget_) : Truth::kNo;
     }
   }
-  if (is_collection(gold) && is_collection(answer)) return equal_unordered(gold.args, answer.args, depth);
+  if (is_collection(gold) && is_collection(answer)) {
+    // Values without names stand in the order of the gold's names: 6, 5 is not x = 5, y = 6.
+    const bool ordered = gives_names(gold.args) && std::ranges::none_of(answer.args, [](const Expr& item) { return item.is(Kind::kRelation); });
+    return ordered ? equal_all(gold.args, answer.args, depth) : equal_unordered(gold.args, answer.args, depth);
+  }
   if (gold.is(Kind::kRelation) || answer.is(Kind::kRelation)) return equal_relations(gold, answer, depth);
   if (gold.is(Kind::kTuple) || answer.is(Kind::kTuple)) return equal_sequences(gold, answer, depth);
   if (gold.is(Kind::kText) || answer.is(Kind::kText)) return equal_texts(gold, answer, depth);
@@ -205,6 +233,10 @@ Truth Comparison::equal_sequences(const Expr& gold, const Expr& answer, int dept
     }
     return &tuple == &gold ? equal_all(gold.args, values, depth) : equal_all(values, answer.args, depth);
   }
+  // P(3, 4), a point with its name.
+  if (&tuple == &gold && answer.is(Kind::kMul) && answer.name == "call" && answer.args.size() == 2 && answer.args[1].is(Kind::kTuple) && answer.args[0].is(Kind::kSymbol) &&
+      answer.args[0].name.size() == 1 && answer.args[0].name[0] >= 'A' && answer.args[0].name[0] <= 'Z')
+    return equal_sequences(gold, answer.args[1], depth + 1);
   std::vector<Expr> gold_storage, answer_storage;
   const std::vector<Expr>*g = sequence(gold, gold_storage), *a = sequence(answer, answer_storage);
   if (!g || !a) return Truth::kNo;
@@ -233,7 +265,7 @@ Truth Comparison::equal_texts(const Expr& gold, const Expr& answer, int depth) {
     const std::string words = normal_words(gold.name);
     if (words == normal_words(answer.name) && (gold.name.size() != 2 || words == "no" || gold.name == answer.name))
       return truth(!gold.name.empty());
-    const std::optional<int> a = number_of_words(gold.name), b = number_of_words(answer.name);
+    const std::optional<mpq_class> a = number_of_words(gold.name), b = number_of_words(answer.name);
     if (a || b) return truth(a == b);
     return equal_letters(gold.name, answer.name);
   }
@@ -242,10 +274,8 @@ Truth Comparison::equal_texts(const Expr& gold, const Expr& answer, int depth) {
   const std::string words = normal_words(text.name);
   if (other.is(Kind::kSet) && other.args.empty()) return truth(words == "no solution" || words == "empty set");
   if (other.is(Kind::kSymbol) && other.name == "set:R") return truth(words == "all real numbers");
-  if (const std::optional<int> value = number_of_words(text.name)) {
-    const Expr n = number(*value);
-    return &text == &gold ? equal_prepared(n, answer, depth + 1) : equal_prepared(gold, n, depth + 1);
-  }
+  if (const std::optional<Expr> value = value_of_words(text.name))
+    return &text == &gold ? equal_prepared(*value, answer, depth + 1) : equal_prepared(gold, *value, depth + 1);
   if (const std::string letters = spelled(other); !letters.empty()) return equal_letters(text.name, letters);
   // "xy" alone was read as a word. A letter that repeats is none of a product: that has a power, and "ii" is no -1.
   if (text.name.size() <= 3 && is_scalar(other) && letters_differ(text.name)) {

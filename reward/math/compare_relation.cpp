@@ -1,4 +1,5 @@
 // Equations, inequalities, and values behind a name ("x = 5", "f(x) = 2x", "x in [1, 2]").
+#include <algorithm>
 #include <optional>
 
 #include "reward/math/compare.h"
@@ -12,6 +13,8 @@ bool is_name(const Expr& e) {
   if (e.is(Kind::kSymbol) || e.is(Kind::kText)) return true;
   if (e.is(Kind::kMul) && e.name == "call" && e.args.size() == 2 && e.args[0].is(Kind::kSymbol)) return true;
   if (e.is(Kind::kUnit) || e.is(Kind::kDegree)) return false;
+  // AB, the length of a line.
+  if (const std::string letters = spelled(e); !letters.empty()) return std::ranges::all_of(letters, [](char c) { return c >= 'A' && c <= 'Z'; });
   if (!e.is(Kind::kTuple) || e.args.empty()) return false;
   for (const Expr& arg : e.args)
     if (!arg.is(Kind::kSymbol)) return false;
@@ -41,6 +44,13 @@ std::optional<Solved> solved(const Expr& e) {
     --last;
   }
   if (first > last) return std::nullopt;
+  // m + n = 7 + 12 = 19 works a value out; x + y = 5 is a line.
+  if (!s.name && last > 1 && e.name[0] == '=' && has_symbols(e.args[0])) {
+    s.name = &e.args[0];
+    first = 1;
+    for (size_t i = 1; i <= last; ++i)
+      if (has_symbols(e.args[i])) return std::nullopt;
+  }
   if (!s.name)
     for (const Expr& arg : e.args)
       if (has_symbols(arg)) return std::nullopt;

@@ -133,17 +133,19 @@ std::optional<Found> marked(std::string_view text) {
   return box ? box : hash;
 }
 
-// `denied`: behind where the last phrase says what the answer is not, which then is not looked at by other rules; 0: it does not.
+// `denied`: behind where the last phrase says what the answer is not, which then is not looked at by other rules; 0: it does not. What is said
+// of a wrong answer is passed over, and denied where nothing is said of the right one.
 std::optional<Extracted> phrase(std::string_view text, size_t& denied) {
   size_t before = text.size();
   denied = 0;
   for (int i = 0; i < kMaxTries; ++i) {
-    bool denies = false;
-    const std::optional<size_t> at = after_phrase(text, before, denies);
+    Said spoken = Said::kIs;
+    const std::optional<size_t> at = after_phrase(text, before, spoken);
     if (!at) return std::nullopt;
-    if (denies) {
+    if (spoken != Said::kIs) {
       const std::string_view sentence = text.substr(*at, sentence_end(text.substr(*at)));
-      denied = *at + std::min({sentence.size(), sentence.find(';'), sentence.find(", ")});
+      if (denied == 0) denied = *at + std::min({sentence.size(), sentence.find(';'), sentence.find(", ")});
+      if (spoken == Said::kOther) continue;
       return std::nullopt;
     }
     const std::string_view said = text.substr(*at, kMaxAnswerBytes);

@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <array>
 
-#include "reward/decimal.h"
 #include "reward/math/budget.h"
-#include "reward/math/number_text.h"
+#include "reward/math/commands.h"
+#include "reward/math/extract_number.h"
+#include "reward/math/letters.h"
 #include "reward/math/parser.h"
 #include "reward/math/words.h"
 #include "reward/options.h"
@@ -14,11 +15,6 @@ namespace cohort::math {
 namespace {
 
 constexpr size_t npos = std::string_view::npos;
-
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 bool word_at(std::string_view text, size_t at, std::string_view word) {
   if (at + word.size() > text.size()) return false;
@@ -108,25 +104,19 @@ std::string_view right_side(std::string_view text) {
   return trim(text.substr(at + 1));
 }
 
-// The number that ends at or before the last digit of `text`, with sign, fraction and percent.
-struct Run {
-  size_t begin, end;
-};
-std::optional<Run> last_number(std::string_view text) {
-  size_t end = text.find_last_of("0123456789");
-  if (end == npos) return std::nullopt;
-  size_t begin = end++;
-  while (begin > 0) {
-    const char c = text[begin - 1];
-    const bool joint = (c == '.' || c == ',' || c == '/') && begin > 1 && is_digit(text[begin - 2]);
-    if (!is_digit(c) && !joint) break;
-    --begin;
+// "Therefore, 5 apples", "So in the end 5": words that are no part of an expression, as "sin", "xy" and "\\frac" are.
+bool begins_with_words(std::string_view text) {
+  size_t end = 0, words = 0;
+  while (end < text.size() && is_letter(text[end])) ++end;
+  if (end < 2 || find_word(text.substr(0, end))) return false;
+  if (end > 3 || (text[0] >= 'A' && text[0] <= 'Z' && text.substr(end).starts_with(' '))) return true;
+  for (size_t i = end; i < text.size();) {
+    size_t stop = i;
+    while (stop < text.size() && is_letter(text[stop])) ++stop;
+    words += stop >= i + 2 && text[i - 1] != '\\';
+    i = stop + 1;
   }
-  if (begin > 0 && text[begin - 1] == '.' && (begin == 1 || !is_letter(text[begin - 2]))) --begin;
-  begin = sign_of_number(text, begin);
-  if (begin > 0 && text[begin - 1] == '$') begin = sign_of_number(text, begin - 1);
-  if (end < text.size() && text[end] == '%') ++end;
-  return Run{begin, end};
+  return words > 0;
 }
 
 // "Let the answer be N", and no more.
@@ -134,6 +124,14 @@ bool is_supposed(std::string_view text, size_t phrase) {
   const std::string_view lead = trim(text.substr(phrase > 24 ? phrase - 24 : 0, std::min<size_t>(phrase, 24)));
   for (const std::string_view word : {"let the", "let our", "let", "suppose the", "assume the", "call the", "denote the"})
     if (lead.size() >= word.size() && word_at(lead, lead.size() - word.size(), word)) return true;
+  return false;
+}
+
+// "The wrong answer is", "a common incorrect answer is": it says nothing of the right one.
+bool is_of_others(std::string_view text, size_t phrase) {
+  const std::string_view lead = trim(text.substr(phrase > 24 ? phrase - 24 : 0, std::min<size_t>(phrase, 24)));
+  for (const std::string_view word : {"wrong", "incorrect", "mistaken", "false", "erroneous", "not the", "not the right", "not the correct"})
+    if (lead.size() >= word.size() && word_at(lead, lead.size() - word.size(), word) && (lead.size() == word.size() || !is_letter(lead[lead.size() - word.size() - 1]))) return true;
   return false;
 }
 
@@ -180,13 +178,14 @@ size_t sentence_end(std::string_view text) {
   return text.size();
 }
 
-std::optional<size_t> after_phrase(std::string_view text, size_t& before, bool& denied) {
+std::optional<size_t> after_phrase(std::string_view text, size_t& before, Said& said) {
   static constexpr std::array<std::string_view, 3> kPhrases = {"answer", "correct option", "correct choice"};
   static constexpr std::string_view kChinese = "\u7B54\u6848";
   while (before > 0) {
     --before;
     if (text.substr(before).starts_with(kChinese)) {
       size_t at = before + kChinese.size();
+      said = Said::kIs;
       for (const std::string_view skip : {"\u662F", "\u4E3A", "\uFF1A", ":", "\u662F", "\u4E3A"})
         if (text.substr(at).starts_with(skip)) at += skip.size();
       return skip_opening(text, at);
@@ -196,6 +195,8 @@ std::optional<size_t> after_phrase(std::string_view text, size_t& before, bool& 
     if (word == kPhrases.end()) continue;
     if (before > 0 && (is_letter(text[before - 1]) || text[before - 1] == '<' || text[before - 1] == '/')) continue;
     if (is_supposed(text, before)) continue;
+    const bool others = is_of_others(text, before);
+    said = others ? Said::kOther : Said::kIs;
     // "is", "are", "be", ':' or '=' on the same line, in the same sentence, soon after.
     const std::string_view rest = text.substr(before + word->size(), 80);
     for (size_t i = 0; i < rest.size() && rest[i] != '\n' && rest[i] != '.' && rest[i] != ';'; ++i) {
@@ -205,7 +206,8 @@ std::optional<size_t> after_phrase(std::string_view text, size_t& before, bool& 
         const size_t end = i + verb.size();
         if (!word_at(rest, i, verb) || end >= rest.size() || is_letter(rest[end]) || rest[end] == '\'') continue;
         const size_t at = skip_opening(text, before + word->size() + end);
-        denied = denies(rest.substr(0, end)) || (word_at(text, at, "not") && (at + 3 == text.size() || !is_letter(text[at + 3])));
+        const bool denied = denies(rest.substr(0, end)) || (word_at(text, at, "not") && (at + 3 == text.size() || !is_letter(text[at + 3])));
+        if (denied && !others) said = Said::kIsNot;
         return at;
       }
     }
@@ -268,7 +270,7 @@ Extracted last_statement(std::string_view text) {
     }
   }
   const std::string_view tail = formula ? text.substr(formula->end) : text;
-  const std::optional<Run> number = last_number(tail);
+  const std::optional<NumberRun> number = last_number(tail);
   if (formula && !number) {
     const std::string_view inner = trim(formula->inner);
     return {std::string(inner), Source::kFormula, true};
@@ -278,7 +280,7 @@ Extracted last_statement(std::string_view text) {
     std::string_view line = trim(tail);
     const size_t begin = line.rfind('\n');
     if (begin != npos) line = trim(line.substr(begin + 1));
-    line = strip_wrapping(right_side(line));
+    line = strip_wrapping(right_side(without_stress(line)));
     if (line.empty() || line.size() > 200) return {};
     return {std::string(line), Source::kLast};
   }
@@ -286,11 +288,11 @@ Extracted last_statement(std::string_view text) {
   const size_t line_begin = tail.rfind('\n', number->begin) == npos ? 0 : tail.rfind('\n', number->begin) + 1;
   std::string_view line = tail.substr(line_begin);
   line = line.substr(0, std::min(line.find('\n'), line.size()));
-  const size_t shift = number->begin - line_begin;
+  const size_t shift = number->end - line_begin;
   const size_t stop = shift + sentence_end(line.substr(shift));
   line = strip_wrapping(line.substr(0, stop));
   const std::string_view side = strip_wrapping(right_side(line));
-  if (side.size() < 200 && side.find_first_of("0123456789") != npos && parse_answer(side).ok())
+  if (side.size() < 200 && side.find_first_of("0123456789") != npos && !begins_with_words(side) && parse_answer(side).ok())
     return {std::string(side), Source::kLast};
   return {std::string(tail.substr(number->begin, number->end - number->begin)), Source::kLast};
 }

@@ -9,9 +9,15 @@
 
 namespace cohort::math {
 
+enum class Said {
+  kIs,     // "the answer is"
+  kIsNot,  // "the answer is not", "cannot be"
+  kOther,  // "the wrong answer is"
+};
+
 // Behind the last "answer is", "answer:", "answer =" that begins before `before`, which moves to where it begins. Not behind "let the answer
-// be". `denied`: it says what the answer is not ("is not", "cannot be").
-std::optional<size_t> after_phrase(std::string_view text, size_t& before, bool& denied);
+// be".
+std::optional<size_t> after_phrase(std::string_view text, size_t& before, Said& said);
 
 // Where the sentence at the front of `text` ends.
 size_t sentence_end(std::string_view text);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "reward/math/extract.h"
+#include "reward/math/letters.h"
 #include "reward/math/parser.h"
 #include "reward/math/readings.h"
 #include "reward/math/remark.h"
@@ -28,15 +29,11 @@ uint64_t seed_of(std::string_view gold) {
   return h;
 }
 
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
-}
-
 // Words that the grammar has no place for ("the 5th of June"): no commands, a run of letters.
 bool is_words(std::string_view text) {
   if (text.find('\\') != std::string_view::npos || text.size() > 400) return false;
   size_t run = 0, longest = 0;
-  for (const char c : text) longest = std::max(longest, run = is_letter(c) ? run + 1 : 0);
+  for (const char c : text) longest = std::max(longest, run = is_letter(c) || is_wide(c) ? run + 1 : 0);
   return longest >= 3 && text.find_first_of("=<>^_{}") == std::string_view::npos;
 }
 
@@ -102,9 +99,10 @@ class Check {
     if (text.empty()) return {0.0, fmt::format("the answer ({}) is empty", where)};
     if (same_text(text, text_)) return {1.0, from + " is the gold's text"};
     // In a formula a space means nothing, and 2 (1 + 1) is a product.
-    const std::string_view plain = formula ? text : without_remark(text, options_.compare, seed_of(text_));
-    if (plain.size() < text.size()) return judge(plain, where, formula);
     const std::optional<Label> label = read_label(text);
+    const bool letter = label && label->rest.empty();  // "option (C)"
+    const std::string_view plain = formula || letter ? text : without_remark(text, options_.compare, seed_of(text_));
+    if (plain.size() < text.size()) return judge(plain, where, formula);
     if (label_) {
       if (label && label->letter == label_->letter && (label->rest.empty() || label_->rest.empty()))
         return {1.0, from + " chooses the gold's letter"};

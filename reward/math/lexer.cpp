@@ -1,18 +1,18 @@
 // Text or LaTeX to tokens. Unknown commands are errors: what they mean would be a guess.
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "reward/math/budget.h"
 #include "reward/math/commands.h"
+#include "reward/math/letters.h"
 #include "reward/math/token.h"
 #include "reward/options.h"
 
 namespace cohort::math {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v' || c == '~'; }
+bool is_blank(char c) { return is_space(c) || c == '~'; }
 
 class Lexer {
  public:
@@ -45,6 +45,13 @@ class Lexer {
 
   bool after(Tok kind) const { return !out_.list.empty() && out_.list.back().kind == kind; }
 
+  // Of \frac: its first argument, or its second behind a bare one.
+  bool is_bare_argument() const {
+    const size_t n = out_.list.size();
+    if (after(Tok::kFrac)) return true;
+    return n > 1 && out_.list[n - 2].kind == Tok::kFrac && (after(Tok::kNumber) || after(Tok::kSymbol) || after(Tok::kConstant));
+  }
+
   void push_meaning(const Meaning& meaning) {
     if (meaning.use == Use::kToken)
       push({.kind = meaning.kind, .name = std::string(meaning.name)});
@@ -56,7 +63,7 @@ class Lexer {
 
   // The contents of the group at text_[at_], which is '{' (after spaces); moves behind it.
   std::string_view read_group() {
-    while (is_space(peek())) ++at_;
+    while (is_blank(peek())) ++at_;
     if (peek() != '{') {
       const size_t begin = at_;
       if (at_ < text_.size()) ++at_;
@@ -81,6 +88,7 @@ class Lexer {
 
   void next();
   void command();
+  void skip_length();
   void letters();
   void number();
   void sign();
@@ -99,7 +107,7 @@ class Lexer {
 
 void Lexer::next() {
   const char c = peek();
-  if (is_space(c)) {
+  if (is_blank(c)) {
     space_ = true;
     ++at_;
   } else if (literal_at(text_, at_)) {
@@ -114,11 +122,9 @@ void Lexer::next() {
 }
 
 void Lexer::number() {
-  // After \frac, ^ and _ a bare digit is an argument by itself: \frac12 is a half. So it is for the second argument.
-  const size_t n = out_.list.size();
-  const bool second = n > 1 && out_.list[n - 2].kind == Tok::kFrac && after(Tok::kNumber);
+  // After \frac, ^ and _ a bare digit is an argument by itself: \frac12 is a half.
   const bool root = after(Tok::kFunction) && out_.list.back().name == "sqrt" && !space_;
-  const bool single = out_.latex && (after(Tok::kFrac) || after(Tok::kBinom) || second || root);
+  const bool single = out_.latex && (after(Tok::kBinom) || is_bare_argument() || root);
   Token token{.kind = Tok::kNumber};
   if (single || (out_.latex && (after(Tok::kPower) || after(Tok::kSubscript)))) {
     token.value = peek() - '0';
@@ -153,7 +159,7 @@ void Lexer::symbol(std::string name) {
     }
     name += '_';
     for (const char c : subscript)
-      if (!is_space(c) && c != '{' && c != '}') name += c;
+      if (!is_blank(c) && c != '{' && c != '}') name += c;
   }
   // x\u2081 is x_1.
   for (bool first = true; text_.substr(at_).starts_with("\xE2\x82") && at_ + 2 < text_.size(); first = false, at_ += 3) {
@@ -169,6 +175,8 @@ void Lexer::letters() {
   size_t end = at_;
   while (end < text_.size() && is_letter(text_[end])) ++end;
   std::string_view run = text_.substr(at_, end - at_);
+  // After \frac a bare letter is an argument by itself, as a bare digit is: \frac ab is a/b.
+  if (out_.latex && is_bare_argument()) run = run.substr(0, 1), end = at_ + 1;
   if (run.size() == 1) {
     at_ = end;
     return symbol(std::string(run));
@@ -225,7 +233,7 @@ bool Lexer::superscript() {
 void Lexer::text(std::string_view words) {
   size_t letters = 0, longest = 0;
   for (const char c : words) {
-    letters = is_letter(c) || static_cast<unsigned char>(c) >= 0x80 ? letters + 1 : 0;
+    letters = is_letter(c) || is_wide(c) ? letters + 1 : 0;
     longest = std::max(longest, letters);
   }
   const std::string_view word = trim(words);
@@ -239,9 +247,10 @@ void Lexer::text(std::string_view words) {
   for (Token& token : inner.list) out_.list.push_back(std::move(token));
 }
 
-// \mathrm{...}, \mathbb{...}: a set's letter, a function, a constant, or words.
+// \mathrm{...}, \mathbb{...}: a set's letter, a function, a constant, a currency's sign, or words.
 void Lexer::upright(std::string_view words) {
   words = trim(words);
+  if (const Meaning* sign = find_sign(words); sign && sign->text == words && sign->kind == Tok::kCurrency) return push_meaning(*sign);
   if (words == "e" || words == "i") return push({.kind = Tok::kConstant, .name = std::string(words)});
   if (const Meaning* meaning = find_word(words); meaning && meaning->kind != Tok::kSymbol)
     return push_meaning(*meaning);
@@ -254,7 +263,8 @@ void Lexer::command() {
   while (end < text_.size() && is_letter(text_[end])) ++end;
   if (end == at_ && end < text_.size()) ++end;
   const std::string_view name = text_.substr(at_, end - at_);
-  if (name == "[" || name == "]") {  // around a displayed formula
+  // Around a displayed formula; a backslash and a space, also where the text's end has lost its space.
+  if (name == "[" || name == "]" || name.empty() || is_blank(name[0])) {
     at_ = end;
     space_ = true;
     return;
@@ -263,7 +273,7 @@ void Lexer::command() {
   if (!meaning) return fail("the command \\" + std::string(name.substr(0, 20)) + " is not known");
   at_ = end;
   if (name == "left" || name == "right" || name == "middle") {
-    while (is_space(peek())) ++at_;
+    while (is_blank(peek())) ++at_;
     if (peek() == '.') ++at_;
     return;
   }
@@ -291,10 +301,23 @@ void Lexer::command() {
     return;
   }
   if (meaning->kind == Tok::kSymbol) {
-    if (is_space(peek()) && at_ + 1 < text_.size() && text_[at_ + 1] == '_') ++at_;
+    if (is_blank(peek()) && at_ + 1 < text_.size() && text_[at_ + 1] == '_') ++at_;
     return symbol(std::string(meaning->name));
   }
   push_meaning(*meaning);
+  if (meaning->kind == Tok::kRow) skip_length();
+}
+
+// \\[4pt]: the space between two rows.
+void Lexer::skip_length() {
+  static constexpr std::array<std::string_view, 9> kUnits = {"pt", "em", "ex", "mm", "cm", "in", "px", "mu", "bp"};
+  if (peek() != '[') return;
+  const size_t close = text_.find(']', at_);
+  if (close == std::string_view::npos) return;
+  std::string_view length = trim(text_.substr(at_ + 1, close - at_ - 1));
+  const size_t digits = length.find_first_not_of("-.0123456789 ");
+  if (digits == 0 || digits == std::string_view::npos || std::ranges::find(kUnits, length.substr(digits)) == kUnits.end()) return;
+  at_ = close + 1;
 }
 
 void Lexer::sign() {
@@ -327,7 +350,11 @@ void Lexer::sign() {
     space_ = true;
     return;
   }
-  if (static_cast<unsigned char>(c) < 0x80) {
+  if (rest.starts_with("{}^") || rest.starts_with("{}_")) {  // 45{}^\circ
+    at_ += 2;
+    return;
+  }
+  if (!is_wide(c)) {
     const Sign* best = nullptr;
     for (const Sign& s : kSigns)
       if (rest.starts_with(s.text) && (!best || s.text.size() > best->text.size())) best = &s;
@@ -349,19 +376,15 @@ void Lexer::sign() {
     return meaning->kind == Tok::kSymbol ? symbol(std::string(meaning->name)) : push_meaning(*meaning);
   }
   if (superscript()) return;
-  struct Fraction {
-    std::string_view text;
-    int numerator, denominator;
-  };
-  static constexpr Fraction kFractions[] = {{"\u00BD", 1, 2}, {"\u00BC", 1, 4}, {"\u00BE", 3, 4},
-                                            {"\u2153", 1, 3}, {"\u2154", 2, 3}, {"\u215B", 1, 8}};
-  for (const Fraction& f : kFractions) {
-    if (!rest.starts_with(f.text)) continue;
-    at_ += f.text.size();
-    return push({.kind = Tok::kNumber, .name = "fraction", .value = mpq_class(f.numerator, f.denominator)});
+  static constexpr std::tuple<std::string_view, int, int> kFractions[] = {{"\u00BD", 1, 2}, {"\u00BC", 1, 4}, {"\u00BE", 3, 4},
+                                                                          {"\u2153", 1, 3}, {"\u2154", 2, 3}, {"\u215B", 1, 8}};
+  for (const auto& [text, numerator, denominator] : kFractions) {
+    if (!rest.starts_with(text)) continue;
+    at_ += text.size();
+    return push({.kind = Tok::kNumber, .name = "fraction", .value = mpq_class(numerator, denominator)});
   }
   const size_t begin = at_;  // letters of other scripts: words
-  while (at_ < text_.size() && static_cast<unsigned char>(text_[at_]) >= 0x80 && !find_sign(text_.substr(at_))) ++at_;
+  while (at_ < text_.size() && is_wide(text_[at_]) && !find_sign(text_.substr(at_))) ++at_;
   push({.kind = Tok::kWord, .name = std::string(text_.substr(begin, at_ - begin))});
 }
 

@@ -4,13 +4,13 @@
 #include <string>
 
 #include "reward/math/budget.h"
+#include "reward/math/letters.h"
 
 namespace cohort::math {
 namespace {
 
 constexpr size_t kMaxDigits = 4000;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool digit_at(std::string_view text, size_t at) { return at < text.size() && is_digit(text[at]); }
 
 size_t skip_digits(std::string_view text, size_t at) {
@@ -150,6 +150,12 @@ void read_dots(std::string_view text, Digits& d) {
 
 void read_fraction(std::string_view text, Commas commas, Digits& d) {
   if (d.end >= text.size()) return;
+  if ((text.substr(d.end).starts_with("{.}") || text.substr(d.end).starts_with("{,}")) && digit_at(text, d.end + 3)) {  // 0{.}5
+    const size_t stop = skip_digits(text, d.end + 3);
+    d.fraction = std::string(text.substr(d.end + 3, stop - d.end - 3));
+    d.end = stop;
+    return;
+  }
   const bool comma = text[d.end] == ',' && commas == Commas::kDecimal;
   if (text[d.end] == ',' && digit_at(text, d.end + 1)) d.ambiguous = true;
   if (text[d.end] != '.' && !comma) return;

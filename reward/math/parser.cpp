@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "reward/math/letters.h"
 #include "reward/math/parser_impl.h"
 #include "reward/math/readings.h"
 #include "reward/math/units.h"
@@ -15,13 +16,6 @@ constexpr std::array<std::string_view, 25> kFillers = {
     "about", "approximately", "approx",  "exactly", "is",   "are",   "equals", "equal", "to", "the", "answer", "value",
     "of",    "around",        "roughly", "only",    "just", "final", "total",  "at",    "be", "a",   "an",     "or",
     "it"};
-
-std::string lower(std::string_view word) {
-  std::string out(word);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
 
 bool is_filler(std::string_view words) {
   const std::string text = lower(words);
@@ -36,23 +30,6 @@ bool is_filler(std::string_view words) {
 
 bool is_separator(Tok kind) {
   return kind == Tok::kComma || kind == Tok::kSemicolon || kind == Tok::kOr || kind == Tok::kAnd;
-}
-
-// Words that say another value, or none, and are no unit that may be left out: "5 or six", "5 thirds", "5 squared".
-bool changes_value(std::string_view words) {
-  static constexpr std::string_view kFirst[] = {"squared", "cubed", "factorial", "negative", "x"};
-  static constexpr std::string_view kAnywhere[] = {"or", "and", "not", "plus", "minus", "is", "isn", "was", "wrong", "incorrect", "false", "below", "above",
-                                                   "half", "halves", "thirds", "fourths", "fifths", "sixths", "sevenths", "eighths", "ninths",
-                                                   "tenths", "hundredths", "thousandths", "zero", "one", "two", "three", "four", "five", "six", "seven",
-                                                   "eight", "nine", "ten", "eleven", "twelve", "twenty", "thirty", "forty", "fifty"};
-  if (words.find("\u207B") != words.npos) return true;
-  for (bool first = true; !words.empty(); first = false) {
-    const std::string_view word = words.substr(0, words.find(' '));
-    words.remove_prefix(std::min(words.size(), word.size() + 1));
-    if (std::ranges::find(kAnywhere, word) != std::end(kAnywhere)) return true;
-    if (first && std::ranges::find(kFirst, word) != std::end(kFirst)) return true;
-  }
-  return false;
 }
 
 }  // namespace
@@ -74,6 +51,8 @@ bool Parser::take(Tok kind) {
 Expr Parser::answer() {
   separator_ = "";
   std::vector<Expr> list = items();
+  while (!failed() && take(Tok::kRow)) {  // a line's end behind all of it
+  }
   if (!failed() && !is(Tok::kEnd)) fail("something is left over after the answer");
   if (!failed() && list.empty()) fail("it is empty");
   if (failed()) return {};

@@ -1,5 +1,8 @@
 // Terms: products, powers, and the parts that they are made of.
+#include <optional>
+
 #include "reward/math/number_text.h"
+#include "reward/math/number_words.h"
 #include "reward/math/parser_impl.h"
 #include "reward/math/units.h"
 
@@ -266,8 +269,10 @@ Expr Parser::exponent() {
 // "1011_2". Digits that the base does not have make it a symbol.
 Expr Parser::based(Expr digits) {
   ++at_;
-  const Expr base = is(Tok::kGroupOpen) ? group() : primary();
+  Expr base = is(Tok::kGroupOpen) ? group() : is(Tok::kText) ? node(Kind::kText, {}, tokens_[at_++].name) : primary();
   if (failed()) return {};
+  if (base.is(Kind::kText))  // 1011_{\text{two}}
+    if (const std::optional<mpq_class> said = number_of_words(base.name)) base = number(*said);
   if (!base.is_integer() || base.value < 2 || base.value > 36 || !digits.is_integer())
     return fail("a base that is none");
   const int b = static_cast<int>(base.value.get_num().get_si());

@@ -154,6 +154,11 @@ std::vector<Expr> Parser::function_arguments() {
     args.push_back(group());
     return args;
   }
+  if (is(Tok::kOpen, "{")) {  // \exp\{2\}: braces as brackets
+    Expr inner = set();
+    if (!failed() && (!inner.is(Kind::kSet) || inner.args.size() != 1)) fail("braces that hold no argument");
+    return std::move(inner.args);
+  }
   // Without brackets: the product that follows, up to the next function. "\sin 2x \cos x" has two factors.
   Expr value = is(Tok::kMinus) ? (++at_, negated(factor())) : factor();
   while (!failed() && !is(Tok::kFunction) && !is(Tok::kOpen) && factor_follows(value))

@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "reward/math/letters.h"
+#include "reward/math/number_words.h"
 #include "reward/math/words.h"
 #include "reward/options.h"
 
@@ -13,8 +15,6 @@ namespace {
 constexpr size_t npos = std::string_view::npos;
 constexpr int kMaxInfix = 16;  // in one answer
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_number(std::string_view text) { return !text.empty() && text.size() < 20 && std::ranges::all_of(text, is_digit); }
 
 // The brace that encloses text[at], looking in `step`s of -1 or 1; npos: none does.
@@ -81,7 +81,14 @@ std::vector<std::string> other_readings(std::string_view answer, std::string_vie
   if (const auto [whole, part] = halves(answer, " and "); is_number(whole)) {
     const auto [top, bottom] = halves(part, "/");
     if (is_number(top) && is_number(bottom)) readings.push_back(std::string(whole) + " " + std::string(part));
+    // "2 and a half", perhaps with a unit behind it.
+    if (const std::optional<WordNumber> said = read_word_number(part); said && said->value > 0 && said->value < 1)
+      readings.push_back(std::string(whole) + " " + said->value.get_str() + " " + said->rest);
+  } else if (!whole.empty() && !part.empty() && (is_digit(whole[0]) || whole[0] == '$') && is_digit(part[0]) && is_letter(whole.back()) && is_letter(part.back())) {
+    readings.push_back(std::string(whole) + " " + std::string(part));  // 15 dollars and 50 cents
   }
+  if (!answer.empty() && is_letter(answer[0]) && std::ranges::none_of(answer, is_digit))
+    if (const std::optional<WordNumber> said = read_word_number(answer)) readings.push_back(said->value.get_str() + " " + said->rest);  // two and a half
   if (const auto [left, right] = halves(answer, " to "); is_number(left) && is_number(right) && gold.find(':') != npos)
     readings.push_back(std::string(left) + ":" + std::string(right));
   if (std::string turned = turned_brackets(answer); !turned.empty()) readings.push_back(std::move(turned));
@@ -97,7 +104,7 @@ std::string time_of_day(std::string_view text) {
   if (out.size() != colon + 3 || !std::all_of(out.begin(), out.begin() + static_cast<ptrdiff_t>(colon), is_digit)) return "";
   std::string half;
   for (const char c : strip_wrapping(text.substr(at)))
-    if (is_letter(c)) half += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    if (is_letter(c)) half += lower(c);
     else if (c != '.' && c != ' ') return "";
   return half == "am" || half == "pm" ? out + half : "";
 }

@@ -5,14 +5,12 @@
 #include <optional>
 
 #include "reward/math/budget.h"
+#include "reward/math/letters.h"
 #include "reward/math/parser.h"
 #include "reward/options.h"
 
 namespace cohort::math {
 namespace {
-
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 struct Parts {
   std::string_view value, remark;

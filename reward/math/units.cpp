@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "reward/math/letters.h"
+
 namespace cohort::math {
 namespace {
 
@@ -139,13 +141,6 @@ const Row* find_row(std::string_view word) {
   return it != rows().end() && it->word == word ? &*it : nullptr;
 }
 
-std::string lower(std::string_view word) {
-  std::string out(word);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
-
 // The word in the singular, if that makes it one of the table; else with a plural's ending cut off.
 std::string singular(std::string_view word) {
   if (find_row(word)) return std::string(word);
@@ -179,13 +174,27 @@ void multiply(Unit& unit, std::string_view word, int power) {
   }
 }
 
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
-}
+bool is_of_word(char c) { return is_letter(c) || is_wide(c); }
 
 constexpr int kMaxPower = 9;
 
 }  // namespace
+
+bool changes_value(std::string_view words) {
+  static constexpr std::string_view kFirst[] = {"squared", "cubed", "factorial", "negative", "x"};
+  static constexpr std::string_view kAnywhere[] = {"or", "and", "not", "plus", "minus", "is", "isn", "was", "wrong", "incorrect", "false", "below", "above",
+                                                   "half", "halves", "thirds", "fourths", "fifths", "sixths", "sevenths", "eighths", "ninths",
+                                                   "tenths", "hundredths", "thousandths", "zero", "one", "two", "three", "four", "five", "six", "seven",
+                                                   "eight", "nine", "ten", "eleven", "twelve", "twenty", "thirty", "forty", "fifty"};
+  if (words.find("\u207B") != words.npos) return true;
+  for (bool first = true; !words.empty(); first = false) {
+    const std::string_view word = words.substr(0, words.find(' '));
+    words.remove_prefix(std::min(words.size(), word.size() + 1));
+    if (std::ranges::find(kAnywhere, word) != std::end(kAnywhere)) return true;
+    if (first && std::ranges::find(kFirst, word) != std::end(kFirst)) return true;
+  }
+  return false;
+}
 
 bool is_unit_word(std::string_view word) { return find_row(singular(word)) != nullptr; }
 
@@ -200,12 +209,12 @@ Unit read_unit(std::string_view words) {
       ++at;
       continue;
     }
-    if (!is_letter(words[at])) {
+    if (!is_of_word(words[at])) {
       ++at;
       continue;
     }
     size_t end = at;
-    while (end < words.size() && is_letter(words[end])) ++end;
+    while (end < words.size() && is_of_word(words[end])) ++end;
     const std::string_view word = words.substr(at, end - at);
     const std::string low = lower(word);
     at = end;
@@ -233,7 +242,7 @@ Unit read_unit(std::string_view words) {
       int value = 0;
       while (at < words.size() && (words[at] == '{' || words[at] == ' ' || words[at] == '-'))
         negative |= words[at++] == '-';
-      while (at < words.size() && words[at] >= '0' && words[at] <= '9')
+      while (at < words.size() && is_digit(words[at]))
         value = std::min(10 * value + (words[at++] - '0'), kMaxPower);
       power = negative ? -value : value;
     }

@@ -3,16 +3,13 @@
 #include <array>
 #include <utility>
 
+#include "reward/math/letters.h"
 #include "reward/options.h"
 
 namespace cohort::math {
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-bool is_alnum(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         static_cast<unsigned char>(c) >= 0x80;
-}
+bool is_alnum(char c) { return is_letter(c) || is_digit(c) || is_wide(c); }
 
 // How many bytes the minus sign at text[at] has, 0 if none stands there.
 size_t minus_at(std::string_view text, size_t at) {
@@ -22,7 +19,7 @@ size_t minus_at(std::string_view text, size_t at) {
 // A digit, perhaps behind a point or a currency sign.
 bool number_at(std::string_view text, size_t at) {
   while (at < text.size() && (text[at] == '.' || text[at] == '$' || text[at] == '\\')) ++at;
-  return at < text.size() && text[at] >= '0' && text[at] <= '9';
+  return at < text.size() && is_digit(text[at]);
 }
 
 // Different words for one answer.
@@ -51,12 +48,6 @@ constexpr std::pair<std::string_view, std::string_view> kSame[] = {
     {"y", "yes"},
     {"n", "no"},
 };
-
-constexpr std::array<std::string_view, 20> kOnes = {
-    "zero", "one",    "two",    "three",    "four",     "five",    "six",     "seven",     "eight",    "nine",
-    "ten",  "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"};
-constexpr std::array<std::string_view, 8> kTens = {"twenty", "thirty",  "forty",  "fifty",
-                                                   "sixty",  "seventy", "eighty", "ninety"};
 
 bool strip(std::string_view& text, std::string_view open, std::string_view close) {
   if (text.size() < open.size() + close.size() || !text.starts_with(open) || !text.ends_with(close)) return false;
@@ -111,6 +102,8 @@ std::string_view strip_wrapping(std::string_view text) {
     while (text.ends_with('.') && !text.ends_with("...")) text.remove_suffix(1);
     while (text.ends_with('*')) text.remove_suffix(1);  // markdown, perhaps cut in two
     while (text.starts_with('*')) text.remove_prefix(1);
+    while (text.ends_with("__")) text.remove_suffix(2);
+    while (text.starts_with("__")) text.remove_prefix(2);
     text = trim(text);
     for (const auto& [open, close] : kWrappings)
       if (strip(text, open, close)) break;
@@ -123,9 +116,7 @@ std::string normal_words(std::string_view text) {
   std::string words;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\\') {  // a command
-      while (i + 1 < text.size() &&
-             ((text[i + 1] >= 'a' && text[i + 1] <= 'z') || (text[i + 1] >= 'A' && text[i + 1] <= 'Z')))
-        ++i;
+      while (i + 1 < text.size() && is_letter(text[i + 1])) ++i;
       continue;
     }
     if (const size_t minus = minus_at(text, i)) {
@@ -154,22 +145,6 @@ std::string normal_words(std::string_view text) {
   for (const auto& [word, same] : kSame)
     if (out == word) return std::string(same);
   return out;
-}
-
-std::optional<int> number_of_words(std::string_view text) {
-  const std::string words = normal_words(text);
-  for (size_t i = 0; i < kOnes.size(); ++i)
-    if (words == kOnes[i]) return static_cast<int>(i);
-  for (size_t t = 0; t < kTens.size(); ++t) {
-    if (!words.starts_with(kTens[t])) continue;
-    const std::string_view rest = std::string_view(words).substr(kTens[t].size());
-    const int tens = 10 * static_cast<int>(t + 2);
-    if (rest.empty()) return tens;
-    for (size_t i = 1; i < 10; ++i)
-      if (rest.substr(1) == kOnes[i]) return tens + static_cast<int>(i);
-  }
-  if (words == "hundred" || words == "one hundred") return 100;
-  return std::nullopt;
 }
 
 std::optional<Label> read_label(std::string_view text) {

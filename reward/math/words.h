@@ -11,9 +11,6 @@ namespace cohort::math {
 // many ways to say "no solution" and the like become one.
 std::string normal_words(std::string_view text);
 
-// "three" = 3, "forty-two" = 42.
-std::optional<int> number_of_words(std::string_view text);
-
 // A choice at the front of an answer: "(B) 12" is {'B', "12"}, "B" alone is {'B', ""}, "B. 12" and "B) 12" too. Letters
 // A to J.
 struct Label {

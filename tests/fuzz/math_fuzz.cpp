@@ -1,5 +1,5 @@
 // Any two texts, parted by the first line break, as gold answer and completion: a verdict comes within 50 ms and 64 MB,
-// the same one twice, and a gold that can be read is its own answer.
+// the same one twice, and a gold that can be read is its own answer (those two for a quarter of the sizes).
 #include <string_view>
 
 #include "reward/math/judge.h"
@@ -26,17 +26,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const size_t split = std::min(text.find('\n'), text.size());
   const std::string_view gold = text.substr(0, split), completion = text.substr(std::min(split + 1, text.size()));
-  for (const bool flexible : {true, false}) {
-    const math::JudgeOptions options{.flexible = flexible,
-                                     .compare = {.round = !flexible, .percent_either = !flexible}};
-    Verdict verdict;
-    {
-      const FuzzLimits limits;
-      verdict = math::judge(completion, gold, options);
-    }
-    if (verdict.score && *verdict.score != 0.0 && *verdict.score != 1.0) std::abort();
-    if (verdict.score && math::judge_answer(gold, gold, options).score == std::nullopt) std::abort();
-    if (math::judge(completion, gold, options).score != verdict.score) std::abort();
+  // One way to judge an input, chosen by its size, which a fuzzer changes as easily as anything: so more inputs are seen in the time.
+  const bool flexible = size % 2 == 0, twice = size % 8 < 2;
+  const math::JudgeOptions options{.flexible = flexible, .compare = {.round = !flexible, .percent_either = !flexible}};
+  Verdict verdict;
+  {
+    const FuzzLimits limits;
+    verdict = math::judge(completion, gold, options);
   }
+  if (verdict.score && *verdict.score != 0.0 && *verdict.score != 1.0) std::abort();
+  if (!twice) return 0;
+  if (verdict.score && math::judge_answer(gold, gold, options).score == std::nullopt) std::abort();
+  if (math::judge(completion, gold, options).score != verdict.score) std::abort();
   return 0;
 }

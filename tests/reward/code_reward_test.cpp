@@ -47,6 +47,8 @@ TEST_F(Code, FunctionsByAsserts) {
   expect("def add(a, b): return a + b", tests, CodeOutcome::pass);
   expect("def add(a, b): return 3", tests, CodeOutcome::fail);
   expect("def plus(a, b): return a + b", tests, CodeOutcome::fail);
+  for (const char* value : {"add = 3", "add = None", "add = True", "add = [3]", "add = '3'"}) expect(value, "assert add(1, 2) == 3", CodeOutcome::fail);
+  expect("add = 3", "assert add(1, 2)", CodeOutcome::fail);
   expect("def add(a, b) return a + b", tests, CodeOutcome::compile_error);
   expect("def add(a, b):\n  while True: pass", tests, CodeOutcome::timeout, {{"timeout_s", 1}});
 }
@@ -101,6 +103,11 @@ TEST_F(Code, FunctionsByTheirCalls) {
   const Json halves = {{"fn_name", "f"}, {"inputs", {{1}}}, {"outputs", {0.3333333}}};
   expect("def f(x): return x / 3", halves, CodeOutcome::fail);
   expect("def f(x): return x / 3", halves, CodeOutcome::pass, {{"tolerance", 1e-5}});
+  const Json large = {{"fn_name", "f"}, {"inputs", {{0}}}, {"outputs", {9007199254740992}}};
+  expect("def f(x): return 2**53 + 1", large, CodeOutcome::fail, {{"tolerance", 1e-17}});
+  expect("def f(x): return 2**53 + 1", large, CodeOutcome::pass, {{"tolerance", 1e-15}});
+  expect("def f(x): return 10**400", large, CodeOutcome::fail, {{"tolerance", 1e-5}});
+  expect("f = 9007199254740992", large, CodeOutcome::fail);
 }
 
 // Nor of the group: without a score is only what the machine kept from being judged.

@@ -150,6 +150,16 @@ TEST(CompareOutputs, Table) {
       {"1", "1\n", exact, 0, false},
       {"1\n", "1\n", exact, 0, true},
       {"1e400", "5", tokens, 1, false},
+      {"1e400", "1.0e400", tokens, 1e-9, true},
+      {"9007199254740993", "9007199254740992", tokens, 1e-17, false},
+      {"9007199254740993", "9007199254740992", tokens, 1e-15, true},
+      {"0.30001", "0.3", tokens, 1e-5, true},
+      {"0.300010000000000000001", "0.3", tokens, 1e-5, false},
+      {"+1", "1.0", tokens, 1e-9, true},
+      {"-0.0", "0", tokens, 1e-9, true},
+      {"1e99999", "1e99998", tokens, 1, false},
+      {"1,000", "1000", tokens, 1e-9, false},
+      {"0x10", "16", tokens, 1e-9, false},
       {"1000001", "1000000", tokens, 1e-5, true},
   };
   for (const Row& row : rows)

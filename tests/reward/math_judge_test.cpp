@@ -3,7 +3,6 @@
 
 #include <ctime>
 #include <thread>
-#include <tuple>
 #include <vector>
 
 #include "core/check.h"
@@ -61,7 +60,7 @@ TEST(MathExtract, Table) {
       {"The answer is 3. The answer is 4.", "4", "4"},
       {"\u7B54\u6848\u662F 12\u3002", "12", "12"},
       {"<think>The answer is 3.</think>The answer is 4.", "4", "4"},
-      {"<think>\\boxed{3}</think> It is 4.", "It is 4", ""},
+      {"<think>\\boxed{3}</think> It is 4.", "4", ""},
       {"So 2 + 3 = 5.", "5", ""},
       {"Result (see above):-5 !?", "-5", ""},
       {"Result (see above) =-5 !?", "-5", ""},
@@ -76,8 +75,44 @@ TEST(MathExtract, Table) {
       {"We get $x = 5$.", "x = 5", ""},
       {"We get \\(x = 5\\), then \\[y = 6\\]", "y = 6", ""},
       {"I have 5 apples.", "5", ""},
+      {"So the area is 36π.", "36π", ""},
+      {"So the area is 36 π cm^2.", "36 π cm^2", ""},
+      {"With r = 1 the area is π.", "π", ""},
+      {"So the side is 2 √3 here", "2 √3", ""},
+      {"So the length is 6 + 2√5.", "6 + 2√5", ""},
+      {"Clearly 4 - sqrt(3)/2 remains.", "4 - sqrt(3)/2", ""},
+      {"There are 5! ways.", "5!", ""},
+      {"So there are 5!", "5", ""},
+      {"There are 5 million people.", "5 million", ""},
+      {"That is 25 percent of it.", "25 percent", ""},
+      {"That is 25 % of it.", "25 %", ""},
+      {"The train leaves at 8:40 a.m. today", "8:40 a.m.", ""},
+      {"Clearly the ratio is 3:2.", "3:2", ""},
+      {"It takes 2 1/2 of them", "2 1/2", ""},
+      {"The area is 25 cm^2.", "25 cm^2", ""},
+      {"The area is 25 cm^2 in all.", "25", ""},
+      {"The vertex is (3, -4).", "(3, -4)", ""},
+      {"So the set is (-∞, 2) ∪ (3, 5].", "(-∞, 2) ∪ (3, 5]", ""},
+      {"A total (1,234) of them", "(1,234)", ""},
+      {"So she has 42 (40 + 2).", "42 (40 + 2)", ""},
+      {"So she has 42 (and not 43).", "42 (and not 43)", ""},
+      {"It takes 90 minutes.", "90 minutes", ""},
+      {"We need x > 5.", "x > 5", ""},
+      {"We need 2 < x ≤ 5 here", "2 < x ≤ 5", ""},
+      {"It must be > 5.", "> 5", ""},
+      {"See a->5 and <b>6</b>", "6", ""},
+      {"We drew a 12x10 grid.", "10", ""},
+      {"It grew 5x faster.", "5", ""},
+      {"The derivative is 6x^2 there", "6x^2", ""},
+      {"Therefore, the total is 121 minutes.", "121 minutes", ""},
+      {"So in the end there are **280 cookies**.", "280", ""},
+      {"Thus (C) is the correct answer.", "(C) is the correct answer", ""},
+      {"The answer is option (C).", "option (C)", "option (C)"},
+      {"The wrong answer is 5.", "", ""},
+      {"The correct answer is 7. A common wrong answer is 5.", "7", "7"},
+      {"A wrong answer is 5. It must be 7.", "7", ""},
       {"5, 6 and -7", "5, 6 and -7", ""},
-      {"about 3/4 of it", "about 3/4 of it", ""},
+      {"about 3/4 of it", "3/4", ""},
       {"", "", ""},
       {"   ", "", ""},
       {"Yes.", "Yes", ""},
@@ -359,17 +394,6 @@ TEST(MathJudge, HedgesAndDenialsAreNoAnswers) {
   EXPECT_EQ(score_of("\\boxed{62\\frac{1}{2}\\%}", "62"), 0);
   EXPECT_EQ(score_of("\\boxed{62\\frac{1}{2}\\%}", "62.5\\%"), 1);
   EXPECT_EQ(score_of("The answer is 1.414 (about $\\sqrt{2}$).", "\\sqrt{2}"), 0);
-}
-
-TEST(MathJudge, NotationsOfOtherPlaces) {
-  for (const auto& [gold, answer, score] : std::vector<std::tuple<std::string, std::string, double>>{
-           {"(1, 2)", "]1, 2[", 1}, {"[1, 2)", "[1, 2[", 1}, {"(1, 2)", "]1, 2]", 0}, {"(-3, 1)", "|x + 1| < 2", 1}, {"(-3, 1)", "|x + 1| \\le 2", 0},
-           {"(-3, 1)", "2 > |x + 1|", 1}, {"(-\\infty, 1) \\cup (3, \\infty)", "|x - 2| > 1", 1}, {"\\mathbb{R}", "|x| > -1", 1},
-           {"(-\\infty, 2) \\cup (2, 5]", "x \\le 5, x \\ne 2", 1}, {"\\frac{3}{4}", "{3 \\over 4}", 1}, {"10", "{5 \\choose 2}", 1}, {"\\overline{AB}", "\\overline{AB}", 1},
-           {"\\frac{1}{7}", "0.\\dot{1}4285\\dot{7}", 1}, {"\\frac{1}{3}", "0.\\dot{3}", 1}, {"76 inches", "6 feet 4 inches", 1}, {"90 minutes", "1 hour 30 minutes", 1},
-           {"76 inches", "4 inches 6 feet", 0}, {"76 inches", "6 feet 4 seconds", 0}, {"8:40 PM", "8:40\\text{ p.m.}", 1}, {"8:40 PM", "8:40 am", 0}, {"8:40 PM", "8:41 PM", 0},
-           {"3:2", "3 to 2", 1}, {"3:2", "2 to 3", 0}, {"\\frac{13}{3}", "4 and 1/3", 1}, {"4, 1/3", "4 and 1/3", 1}, {"46", "{46}", 1}, {"46", "{46, 47}", 0}})
-    EXPECT_EQ(score_of("\\boxed{" + answer + "}", gold), score) << answer << " for " << gold;
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "reward/math/ball.h"
 #include "reward/math/exact.h"
 #include "reward/math/numeric.h"
+#include "reward/math/number_words.h"
 #include "reward/math/parser.h"
 #include "reward/math/units.h"
 #include "reward/math/words.h"
@@ -119,8 +120,15 @@ TEST(MathWords, LabelsAndNumbers) {
   EXPECT_EQ(read_label("\\textbf{(C) }")->letter, 'C');
   EXPECT_FALSE(read_label("K"));
   EXPECT_FALSE(read_label("A triangle"));
-  EXPECT_EQ(number_of_words("Forty-two"), 42);
-  EXPECT_EQ(number_of_words("forty-ten"), std::nullopt);
+  const auto value = [](const char* text) { return number_of_words(text).value_or(-1000).get_str(); };
+  for (const auto& [text, number] : std::vector<std::pair<const char*, const char*>>{
+           {"Forty-two", "42"}, {"a hundred", "100"}, {"seven hundred and forty-two", "742"}, {"one million", "1000000"}, {"two million, three hundred thousand and five", "2300005"},
+           {"minus six", "-6"}, {"one half", "1/2"}, {"a half", "1/2"}, {"two thirds", "2/3"}, {"three quarters", "3/4"}, {"six halves", "3"}, {"two and a half", "5/2"},
+           {"two thousand and one half", "4001/2"}, {"five hundred thousandths", "1/2"}, {"nineteen hundred", "1900"}, {"one hundred one", "101"}, {"a quarter", "1/4"}})
+    EXPECT_EQ(value(text), number) << text;
+  for (const char* text : {"forty-ten", "million two million", "two five", "a third", "two and five halves", "five and", "half five", "five apples", "and five", ""})
+    EXPECT_FALSE(number_of_words(text).has_value()) << text;
+  EXPECT_EQ(read_word_number("five dollars and more")->rest, "dollars and more");
   EXPECT_EQ(normal_words("  The \\text{Answer}! "), "answer");
 }
 

@@ -136,6 +136,7 @@ TEST(OptionTable, EachOptionChangesAScore) {
       {"exact", "column", "other", "5"},
       {"format", "tags", "think", "<think>a</think>b"},
       {"format", "score", "share", "<think>a</think>b"},
+      {"format", "thinking", "some", "<think></think><answer>b</answer>"},
       {"math", "column", "other", "\\boxed{5}"},
       {"math", "mode", "strict", "it is 5"},
       {"math", "decimals", "round", "\\boxed{\\pi}", {{"answer", "3.14"}}},

@@ -148,7 +148,9 @@ TEST(Format, Table) {
       {"<think>a</think><answer>b</answer>", 1},
       {"<think>\na\n</think>\n<answer>\nb\n</answer>\n", 1},
       {"  <think>a</think> \t\r\n <answer>b</answer>  ", 1},
-      {"<think></think><answer></answer>", 1},
+      {"<think></think><answer></answer>", 0},
+      {"<think>a</think><answer> \n</answer>", 0},
+      {"<think></think><answer>b</answer>", 1},
       {"<think>1 < 2 > 0 </ think></think><answer>b</answer>", 1},
       {"<think><b>a</b></think><answer>b</answer>", 1},
       {"", 0},
@@ -195,7 +197,7 @@ TEST(Rewards, HostileCompletionsTakeLinearTime) {
   }
   const std::string spaces(4u << 20, ' ');
   EXPECT_EQ(
-      score({.name = "format"}, spaces + "<think></think>" + spaces + "<answer></answer>" + spaces),
+      score({.name = "format"}, spaces + "<think></think>" + spaces + "<answer>b</answer>" + spaces),
       1.0);
 }
 

@@ -194,6 +194,10 @@ TEST(Format, ThinkAloneAndShares) {
   EXPECT_EQ(score("format", {{"score", "share"}}, "<think>a</think><answer>b"), 0.75);
   EXPECT_EQ(score("format", {{"score", "share"}}, "<think>a</think></think>"), 0.25);
   EXPECT_EQ(score("format", {{"score", "share"}}, "b"), 0.0);
+  EXPECT_EQ(score("format", {{"thinking", "some"}}, "<think> </think><answer>b</answer>"), 0.0);
+  EXPECT_EQ(score("format", {{"thinking", "some"}}, "<think>a</think><answer>b</answer>"), 1.0);
+  EXPECT_EQ(score("format", {{"tags", "think"}, {"thinking", "some"}}, "<think></think>b"), 0.0);
+  EXPECT_EQ(score("format", {{"tags", "think"}, {"thinking", "some"}}, "<think>a</think>b"), 1.0);
   EXPECT_SAYS(refusal("format", {{"tags", "thinking"}}), "did you mean 'think'? allowed are think_answer, think");
 }
 

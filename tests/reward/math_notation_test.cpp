@@ -1,0 +1,47 @@
+// Notations beside textbook LaTeX: what models write, and what other places write.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "reward/math/judge.h"
+
+namespace cohort {
+namespace {
+
+double score_of(const std::string& completion, const std::string& gold) {
+  return math::judge(completion, gold, {}).score.value_or(-1);
+}
+
+// What models write beside textbook LaTeX.
+TEST(MathJudge, NotationsOfModels) {
+  for (const auto& [gold, answer, score] : std::vector<std::tuple<std::string, std::string, double>>{
+           {"\\frac{a}{b}", "\\frac ab", 1}, {"\\frac{x}{2}", "\\frac x2", 1}, {"\\frac{a}{b}c", "\\frac abc", 1}, {"\\frac{a}{b}", "\\frac ba", 0}, {"\\frac{\\pi}{2}", "\\frac\\pi2", 1},
+           {"0.5", "0{.}5", 1}, {"0.5", "0{,}5", 1}, {"1234", "1{,}234", 1}, {"12.5\\%", "12{.}5\\%", 1}, {"5", "0{.}5", 0}, {"42", "42\\ ", 1}, {"42", "\\ 42\\\\", 1},
+           {"40 euro", "40\\text{ €}", 1}, {"40 euro", "\\text{€}40", 1}, {"40 dollars", "40\\text{ €}", 0}, {"45^\\circ", "45{}^\\circ", 1}, {"3:5", "3\\colon5", 1},
+           {"e^2", "\\exp\\{2\\}", 1}, {"e^2", "\\exp\\{2, 3\\}", 0}, {"(3,-4)", "P(3,-4)", 1}, {"(3,-4)", "p(3,-4)", 0}, {"12", "AB = 12", 1}, {"12", "ab = 12", 0},
+           {"1011_2", "1011_{\\text{two}}", 1}, {"1011_2", "1011_{\\text{three}}", 0}, {"19", "m+n=7+12=19", 1}, {"19", "m+n=19", 0}, {"19", "m+n=7+11=19", 0}, {"19", "m+n=x+12=19", 0},
+           {"\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", "\\begin{pmatrix} 1 & 2 \\\\[4pt] 3 & 4 \\end{pmatrix}", 1},
+           {"\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", "\\begin{pmatrix} 1 & 2 \\\\[4] 3 & 4 \\end{pmatrix}", 0}})
+    EXPECT_EQ(score_of("\\boxed{" + answer + "}", gold), score) << answer << " for " << gold;
+  for (const auto& [gold, answer, score] : std::vector<std::tuple<std::string, std::string, double>>{
+           {"1/2", "one half", 1}, {"1000000", "one million", 1}, {"2.5", "two and a half", 1}, {"2.5", "2 and a half", 1}, {"5", "five apples", 1}, {"5", "five or six", 0}, {"25\\%", "twenty-five percent", 1},
+           {"5 dollars", "five euros", 0}, {"$15.50", "15 dollars and 50 cents", 1}, {"42", "__42__", 1}, {"two and a half", "2.5", 1}, {"two and a half", "3.5", 0}, {"x = 5, y = 6", "5, 6", 1},
+           {"x = 5, y = 6", "6, 5", 0}, {"x = 5, y = 6", "y = 6, x = 5", 1}, {"x = 5, x = 6", "6, 5", 1}, {"C", "option (C)", 1}, {"C", "option (D)", 0}, {"12", "12 (C)", 1}})
+    EXPECT_EQ(score_of("The answer is " + answer + ".", gold), score) << answer << " for " << gold;
+}
+
+TEST(MathJudge, NotationsOfOtherPlaces) {
+  for (const auto& [gold, answer, score] : std::vector<std::tuple<std::string, std::string, double>>{
+           {"(1, 2)", "]1, 2[", 1}, {"[1, 2)", "[1, 2[", 1}, {"(1, 2)", "]1, 2]", 0}, {"(-3, 1)", "|x + 1| < 2", 1}, {"(-3, 1)", "|x + 1| \\le 2", 0},
+           {"(-3, 1)", "2 > |x + 1|", 1}, {"(-\\infty, 1) \\cup (3, \\infty)", "|x - 2| > 1", 1}, {"\\mathbb{R}", "|x| > -1", 1},
+           {"(-\\infty, 2) \\cup (2, 5]", "x \\le 5, x \\ne 2", 1}, {"\\frac{3}{4}", "{3 \\over 4}", 1}, {"10", "{5 \\choose 2}", 1}, {"\\overline{AB}", "\\overline{AB}", 1},
+           {"\\frac{1}{7}", "0.\\dot{1}4285\\dot{7}", 1}, {"\\frac{1}{3}", "0.\\dot{3}", 1}, {"76 inches", "6 feet 4 inches", 1}, {"90 minutes", "1 hour 30 minutes", 1},
+           {"76 inches", "4 inches 6 feet", 0}, {"76 inches", "6 feet 4 seconds", 0}, {"8:40 PM", "8:40\\text{ p.m.}", 1}, {"8:40 PM", "8:40 am", 0}, {"8:40 PM", "8:41 PM", 0},
+           {"3:2", "3 to 2", 1}, {"3:2", "2 to 3", 0}, {"\\frac{13}{3}", "4 and 1/3", 1}, {"4, 1/3", "4 and 1/3", 1}, {"46", "{46}", 1}, {"46", "{46, 47}", 0}})
+    EXPECT_EQ(score_of("\\boxed{" + answer + "}", gold), score) << answer << " for " << gold;
+}
+
+}  // namespace
+}  // namespace cohort
