@@ -56,7 +56,7 @@ TEST_F(MetricsFile, ResumeDropsLaterStepsAndATornLine) {
 }
 
 TEST_F(MetricsFile, ALineThatIsNoneIsToldAndKept) {
-  const std::string damaged = "{\"step\":1}\n{\"loss\":1}\n{\"st\0\0\n{\"step\":3}\n{\"step\":4}\n";
+  const std::string damaged = "{\"step\":1}\n{\"loss\":1}\n{\"st\n{\"step\":3}\n{\"step\":4}\n";
   append_file(folder / "m", damaged);
   append_file(folder / "m.1", "of an earlier time");
   const std::string told = truncate_metrics(folder / "m", 3);

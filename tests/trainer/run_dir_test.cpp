@@ -211,7 +211,10 @@ TEST_F(RunDirectory, IsDecidedAgainWhereNobodyElseCanChangeIt) {
   RunDir later(config, *comm);
   checkpoint("s", 4), checkpoint("s", 6);
   fs::path checked;
-  later.begin(config, *comm, [&](const fs::path& path, bool begins_there) { checked = path, EXPECT_FALSE(begins_there); });
+  later.begin(config, *comm, [&](const fs::path& path, bool begins_there) {
+    checked = path;
+    EXPECT_FALSE(begins_there);
+  });
   EXPECT_EQ(later.resume_from(), folder / "s/checkpoints/step_6");
   EXPECT_EQ(checked, folder / "s/checkpoints/step_6");
   EXPECT_NE(later.message().find("resuming from"), std::string::npos);

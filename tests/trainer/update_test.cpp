@@ -1,12 +1,10 @@
 // The update: what must move the weights, what must not, and that nothing but the batch decides the result.
 #include "trainer/update.h"
 
-#include <array>
 #include <cmath>
 #include <random>
 
 #include "tests/core/expect_error.h"
-#include "tests/trainer/thread_comm.h"
 #include "tests/trainer/tiny_run.h"
 #include "trainer/tape_size.h"
 
@@ -235,45 +233,6 @@ TEST(Update, AReferenceThatIsNotFiniteIsNamed) {
     EXPECT_ERROR(act(), kNonFinite, "or set algorithm.beta to 0");
     EXPECT_EQ(run.weights(), before);
   }
-}
-
-// A rank that waits for the others where their gradients are finite.
-class WaitsForFiniteGradients final : public ThreadComm {
- public:
-  using ThreadComm::ThreadComm;
-  void barrier(const char* name) override {
-    if (std::string(name) == "finite gradients") throw std::runtime_error("it waits");
-    ThreadComm::barrier(name);
-  }
-};
-
-TEST(Update, TheRankWhoseOwnGradientOverflowsNamesIt) {
-  TinyRun run(DType::f32);
-  std::vector<Group> groups = run.sample(1, kMixed);
-  for (double& advantage : groups[2].advantages) advantage *= 3e38;  // of the last logical rank; log-probs are finite
-  std::array<std::string, 2> ends, told;
-  ThreadWorld world(2);
-  std::vector<std::thread> threads;
-  for (size_t rank = 0; rank < 2; ++rank)
-    threads.emplace_back([&, rank] {
-      WaitsForFiniteGradients comm(world, static_cast<int>(rank));
-      ExecOwner owner(1);
-      const auto policy = tiny_policy(DType::f32, 5, owner.exec());
-      Optimizer optimizer(*policy, run.config.optim, 4, comm);
-      Updater updater(*policy, nullptr, optimizer, run.config, comm);
-      updater.on_non_finite([&](const std::string& found) { told[rank] = found; });
-      Metrics metrics;
-      try {
-        updater.update(groups, run.names, 1, metrics, owner.exec());
-      } catch (const std::exception& error) {
-        ends[rank] = error.what();
-      }
-      EXPECT_EQ(FlatWeights(*policy).bytes, run.weights());
-    });
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(ends[0], "it waits");
-  EXPECT_EQ(ends[1].rfind("step 1, problem 'p2': the gradient of model.", 0), 0u) << ends[1];
-  for (const std::string& text : told) EXPECT_EQ(text.rfind("the gradient norm is ", 0), 0u) << "told before it is looked for: " << text;
 }
 
 TEST(Update, BrokenWeightsAreNoticedByTheirLogProbs) {
