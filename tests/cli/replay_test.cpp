@@ -206,9 +206,9 @@ TEST_F(ReplayTest, ABranchIsReplayedFromWhereItBegan) {
   fs::create_directories(config_folder() + "/elsewhere/checkpoints");
   fs::copy(origin, elsewhere);
   std::vector<std::string> other = train;
-  other[4] = "run.resume=" + elsewhere, other[5] = "optim.learning_rate=0.003";
+  other[3] = "run.name=tiny", other[4] = "run.resume=" + elsewhere;  // it would be moved aside for this one
   EXPECT_REFUSED(run_cohort(other), 3, "elsewhere/warm_start: not found; algorithm.beta needs the model after the warm start");
-  EXPECT_FALSE(fs::exists(branch + ".1"));
+  EXPECT_FALSE(fs::exists(run() + ".1"));
   fs::rename(origin, origin + ".gone");
   EXPECT_REFUSED(run_cohort({"replay", branch, "--step", "3", "--quiet"}), 2, "it began with " + origin + ", the state after step 2, which is gone");
   fs::rename(origin + ".gone", origin);
