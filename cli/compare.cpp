@@ -17,8 +17,10 @@ int run(const std::string& a, const std::string& b) {
   for (const std::string& note : result.notes) fmt::print("note: {}\n", note);
   if (!result.first) {
     if (result.steps == 0) fmt::print("note: neither run has a step; only the final models were compared\n");
-    fmt::print("identical: {} steps, {} completions, {} checkpoints{}\n", result.steps, result.completions, result.checkpoints,
+    fmt::print("identical: {} steps, {} completions, {} checkpoints{}", result.steps, result.completions, result.checkpoints,
                result.final_models ? ", the final model" : "");
+    for (const std::string& folder : result.other_models) fmt::print(", {}", folder);
+    fmt::print("\n");
     return 0;
   }
   const RunDifference& first = *result.first;

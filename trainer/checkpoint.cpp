@@ -32,15 +32,21 @@ void read_shard(std::span<const std::byte> bytes, Optimizer& optimizer, int shar
   }
 }
 
-// Every rank's records, by shard.
-std::vector<ShardRecord> gather_records(const std::vector<ShardRecord>& mine, Comm& comm) {
+// Of all ranks.
+struct Written {
+  std::vector<ShardRecord> records;  // by shard
+  double seconds = 0;                // of the slowest
+};
+
+Written gather_written(const std::vector<ShardRecord>& mine, double seconds, Comm& comm) {
   Json list = Json::array();
   for (const ShardRecord& record : mine) list.push_back({record.bytes, record.hash});
-  const std::string text = dump_json(list);
-  std::vector<ShardRecord> all;
+  const std::string text = dump_json({{"seconds", seconds}, {"shards", list}});
+  Written all;
   for (const auto& bytes : comm.all_gather(std::as_bytes(std::span(text)), "checkpoint shards")) {
     const Json theirs = parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "checkpoint shards");
-    for (const Json& record : theirs) all.push_back({record[0].get<uint64_t>(), record[1].get<std::string>()});
+    for (const Json& record : theirs["shards"]) all.records.push_back({record[0].get<uint64_t>(), record[1].get<std::string>()});
+    all.seconds = std::max(all.seconds, theirs["seconds"].get<double>());
   }
   return all;
 }
@@ -170,13 +176,13 @@ bool CheckpointWriter::commit_if_written() {
 void CheckpointWriter::commit() {
   if (!pending()) return;
   const std::vector<ShardRecord> records = writer_->finish();
-  seconds_ = writer_->seconds();
-  const std::vector<ShardRecord> all = gather_records(records, comm_);  // also: every rank has flushed its shards
+  const Written all = gather_written(records, writer_->seconds(), comm_);  // also: every rank has flushed its shards
+  seconds_ = all.seconds;
   writer_.reset();
   if (comm_.rank() == 0) {
     finish_removing();  // of folders that may have had this one's name
     Json shards = Json::array();
-    for (const ShardRecord& record : all) shards.push_back({{"bytes", record.bytes}, {"hash", record.hash}});
+    for (const ShardRecord& record : all.records) shards.push_back({{"bytes", record.bytes}, {"hash", record.hash}});
     Json manifest = {{"format_version", kCheckpointFormat},
                      {"step", state_.step},
                      {"optimizer_steps", state_.optimizer_steps},

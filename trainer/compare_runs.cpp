@@ -76,6 +76,14 @@ Found differ_in_completions(const fs::path& a, const fs::path& b, int64_t step, 
   return RunDifference{0, name, fmt::format("{} completions", left.size()), fmt::format("{} completions", right.size())};
 }
 
+// What a checkpoint keeps besides, evaluations by their stage.
+Json extra_of(const Json& manifest) {
+  Json extra = manifest.value("extra", Json::object());
+  for (const Json& evaluation : extra.value("evaluations", Json::array())) extra[fmt::format("evaluation {}", evaluation.value("stage", ""))] = evaluation;
+  extra.erase("evaluations");
+  return extra;
+}
+
 // By the hashes in the manifests, when the files are what these say.
 Found differ_in_checkpoint(const fs::path& a, const fs::path& b, int64_t step, RunComparison& result) {
   const std::string folder = fmt::format("checkpoints/step_{}", step);
@@ -83,9 +91,14 @@ Found differ_in_checkpoint(const fs::path& a, const fs::path& b, int64_t step, R
   if (!fs::exists(left / "manifest.json") || !fs::exists(right / "manifest.json")) return {};
   const Json one = read_manifest(left), other = read_manifest(right);
   verify_checkpoint(left, one), verify_checkpoint(right, other);
-  for (const char* key : {"model", "data", "optimizer_steps", "num_tokens", "shards"})
+  for (const char* key : {"model", "data", "optimizer_steps", "num_tokens", "shards", "files"})
     if (Found found = differ(one.value(key, Json()), other.value(key, Json()), fmt::format("{}, {}", folder, key)))
       return found;
+  // A run that was evaluated more often has more of these: what both have is compared.
+  const Json ours = extra_of(one), theirs = extra_of(other);
+  for (const auto& [name, value] : ours.items())
+    if (theirs.contains(name))
+      if (Found found = differ(value, theirs[name], fmt::format("{}, extra, {}", folder, name))) return found;
   ++result.checkpoints;
   return {};
 }
@@ -123,21 +136,23 @@ std::set<std::string> files_in(const fs::path& folder) {
   return names;
 }
 
-Found differ_in_final(const fs::path& a, const fs::path& b, RunComparison& result) {
-  const fs::path left = a / "final", right = b / "final";
+// Of two folders, where both runs have them; `compared`: they do, and are equal.
+Found differ_in_model(const fs::path& a, const fs::path& b, const std::string& folder, bool& compared) {
+  const fs::path left = a / folder, right = b / folder;
   if (!fs::exists(left) || !fs::exists(right)) return {};
   const std::set<std::string> names = files_in(left), others = files_in(right);
   for (const std::string& name : names) {
-    if (!others.contains(name)) return RunDifference{0, "final/" + name, "a file", "nothing"};
+    const std::string where = folder + "/" + name;
+    if (!others.contains(name)) return RunDifference{0, where, "a file", "nothing"};
     const MappedFile one(left / name), other(right / name);
     if (std::ranges::equal(one.bytes(), other.bytes())) continue;
     if (name.ends_with(".safetensors"))
-      if (Found found = differ_in_weights(left / name, right / name, "final/" + name)) return found;
-    return RunDifference{0, "final/" + name, human_bytes(one.bytes().size()), human_bytes(other.bytes().size())};
+      if (Found found = differ_in_weights(left / name, right / name, where)) return found;
+    return RunDifference{0, where, human_bytes(one.bytes().size()), human_bytes(other.bytes().size())};
   }
   for (const std::string& name : others)
-    if (!names.contains(name)) return RunDifference{0, "final/" + name, "nothing", "a file"};
-  result.final_models = true;
+    if (!names.contains(name)) return RunDifference{0, folder + "/" + name, "nothing", "a file"};
+  compared = true;
   return {};
 }
 
@@ -192,8 +207,14 @@ RunComparison compare_runs(const fs::path& a, const fs::path& b, StepRange range
     note_what_one_lacks(a, b, completions_name(step), result.notes);
   }
   if (!range.all()) return result;
-  result.first = differ_in_final(a, b, result);
+  result.first = differ_in_model(a, b, "final", result.final_models);
   note_what_one_lacks(a, b, "final", result.notes);
+  for (const char* folder : {"best", "final_merged"}) {
+    bool compared = false;
+    if (!result.first) result.first = differ_in_model(a, b, folder, compared);
+    if (compared) result.other_models.emplace_back(folder);
+    note_what_one_lacks(a, b, folder, result.notes);
+  }
   return result;
 }
 

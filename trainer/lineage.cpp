@@ -4,6 +4,7 @@
 #include <ranges>
 
 #include "core/check.h"
+#include "core/text.h"
 #include "trainer/checkpoint.h"
 #include "trainer/checkpoint_layout.h"
 #include "trainer/config_schema.h"
@@ -14,7 +15,11 @@ namespace {
 namespace fs = std::filesystem;
 
 // One text for a folder, however it is written and whether it is there.
-std::string full_name(const fs::path& folder) {
+std::string full_name(fs::path folder) {
+  std::error_code none;
+  for (int links = 0; links < 40 && !folder.has_filename(); ++links) folder = folder.parent_path();  // "a/b/"
+  for (int links = 0; links < 40 && fs::is_symlink(folder, none) && !fs::exists(folder, none); ++links)  // of what is gone
+    folder = folder.parent_path() / fs::read_symlink(folder);
   const fs::path path = fs::weakly_canonical(folder);
   return (path.has_filename() ? path : path.parent_path()).string();
 }
@@ -39,20 +44,58 @@ Json lineage_entry(const fs::path& checkpoint, const Config& config) {
   const std::string where = (checkpoint / "manifest.json").string();
   Json changes = Json::array();
   for (const std::string& difference : identity_differences(config, get_string(manifest, "config", where))) changes.push_back(difference);
-  return {{"path", full_name(checkpoint)}, {"manifest", manifest_hash(manifest)}, {"step", get_int(manifest, "step", where, 1, INT64_MAX)},
+  return {{"path", full_name(checkpoint)}, {"state", state_hash(manifest)}, {"step", get_int(manifest, "step", where, 1, INT64_MAX)},
           {"own", is_own(checkpoint, config)}, {"changes", changes}};
+}
+
+std::string state_hash(const Json& manifest) {
+  Json state = manifest;
+  for (const char* key : {"ranks", "build", "lineage"}) state.erase(key);
+  return manifest_hash(state);
 }
 
 std::optional<fs::path> newest_descendant(const fs::path& checkpoints, const fs::path& given) {
   const std::optional<Json> there = readable_manifest(given);
-  const std::string key = there ? "manifest" : "path", value = there ? manifest_hash(*there) : full_name(given);
+  const std::string path = full_name(given), state = there ? state_hash(*there) : "", hash = there ? manifest_hash(*there) : "";
+  const std::optional<int64_t> own_step = fs::path(path).parent_path() == full_name(checkpoints) ? step_of(path) : std::nullopt;
+  const auto is_it = [&](const Json& entry) {
+    if (there) return entry.contains("state") ? entry.value("state", "") == state : entry.value("manifest", "") == hash;
+    return entry.value("path", "") == path || (own_step && entry.value("own", false) && entry.value("step", int64_t{0}) == *own_step);
+  };
   for (const fs::path& checkpoint : complete_checkpoints(checkpoints) | std::views::reverse) {
     const std::optional<Json> manifest = readable_manifest(checkpoint);
-    if (!manifest) continue;
-    for (const Json& entry : manifest->value("lineage", Json::array()))
-      if (entry.value(key, "") == value) return checkpoint;
+    if (manifest && std::ranges::any_of(manifest->value("lineage", Json::array()), is_it)) return checkpoint;
   }
   return std::nullopt;
+}
+
+std::string lineage_text(const fs::path& checkpoint, bool begins_there, const Config& config) {
+  const std::optional<Json> manifest = readable_manifest(checkpoint);
+  if (!manifest) return "";
+  Json lineage = manifest->value("lineage", Json::array());
+  if (lineage.is_null()) lineage = Json::array();
+  if (begins_there) lineage.push_back(lineage_entry(checkpoint, config));
+  std::string text;
+  for (const Json& entry : lineage) {
+    text += fmt::format("# goes on from {}, step {}", printable(entry.value("path", "")), entry.value("step", int64_t{0}));
+    for (const Json& change : entry.value("changes", Json::array())) text += fmt::format(", with another {}", printable(change.get<std::string>()));
+    text += "\n";
+  }
+  return text;
+}
+
+std::optional<Json> origin_of(const fs::path& run, const Config& config) {
+  for (const fs::path& checkpoint : complete_checkpoints(run / "checkpoints") | std::views::reverse) {
+    const std::optional<Json> manifest = readable_manifest(checkpoint);
+    if (!manifest) continue;
+    std::optional<Json> origin;
+    for (const Json& entry : manifest->value("lineage", Json::array()))
+      if (!entry.value("own", false)) origin = entry;
+    return origin;
+  }
+  const std::string& how = config.run.resume;
+  if (how == "auto" || how == "never" || !readable_manifest(how)) return std::nullopt;
+  return lineage_entry(how, config);
 }
 
 std::optional<int64_t> first_step_of(const Json& lineage) {

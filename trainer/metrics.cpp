@@ -21,16 +21,27 @@ bool is_measured(std::string_view name) { return name.starts_with("timing_s/") |
 
 namespace {
 
+int64_t step_of_line(const std::string& line, const std::string& where) { return get_int(parse_json(line, where), "step", where, 0, INT64_MAX); }
+
 // The steps of the file's whole lines, ascending.
 std::set<int64_t> steps_in(const std::filesystem::path& file) {
   std::set<int64_t> steps;
   if (!std::filesystem::exists(file)) return steps;
   int64_t number = 0;
-  for (const std::string& line : read_whole_lines(file)) {
-    const std::string where = fmt::format("{}:{}", file.string(), ++number);
-    steps.insert(get_int(parse_json(line, where), "step", where, 0, INT64_MAX));
-  }
+  for (const std::string& line : read_whole_lines(file)) steps.insert(step_of_line(line, fmt::format("{}:{}", file.string(), ++number)));
   return steps;
+}
+
+// A copy of a file, under the first of NAME.1, NAME.2, ... that is not there.
+std::filesystem::path keep_as_it_is(const std::filesystem::path& file) {
+  for (int i = 1;; ++i) {
+    std::filesystem::path copy = file;
+    copy += fmt::format(".{}", i);
+    if (std::filesystem::exists(copy)) continue;
+    std::filesystem::copy_file(file, copy);
+    fsync_path(copy);
+    return copy;
+  }
 }
 
 }  // namespace
@@ -50,16 +61,26 @@ std::string missing_steps(const std::filesystem::path& file, std::optional<int64
   return fmt::format("steps {} of {} to {} are missing", fmt::join(gaps, ", "), from, last);
 }
 
-void truncate_metrics(const std::filesystem::path& file, int64_t last_step) {
-  if (!std::filesystem::exists(file)) return;
-  std::string kept;
-  int64_t number = 0;
+std::string truncate_lines(const std::filesystem::path& file, const std::function<bool(const std::string& line, const std::string& where)>& keeps) {
+  if (!std::filesystem::exists(file)) return "";
+  std::string kept, first;
+  int64_t number = 0, bad = 0;
   for (const std::string& line : read_whole_lines(file)) {  // one that was cut short belongs to no checkpoint
-    const std::string where = fmt::format("{}:{}", file.string(), ++number);
-    const Json metrics = parse_json(line, where);
-    if (get_int(metrics, "step", where, 0, INT64_MAX) <= last_step) kept += line + "\n";
+    try {
+      if (keeps(line, fmt::format("{}:{}", file.string(), ++number))) kept += line + "\n";
+    } catch (const Error& error) {
+      if (bad++ == 0) first = error.what();
+    }
   }
+  const std::string where = bad > 0 ? keep_as_it_is(file).string() : "";
   write_file_atomic(file, kept);
+  if (bad == 0) return "";
+  return fmt::format("{}{}; the file as it was is kept as {}, and the run goes on without {}", first, bad > 1 ? fmt::format(" (and {} more lines)", bad - 1) : "",
+                     where, bad > 1 ? "these lines" : "this line");
+}
+
+std::string truncate_metrics(const std::filesystem::path& file, int64_t last_step) {
+  return truncate_lines(file, [&](const std::string& line, const std::string& where) { return step_of_line(line, where) <= last_step; });
 }
 
 }  // namespace cohort

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,8 +30,12 @@ class Metrics {
 // Whether a metric is measured, a time or an amount of memory, and so not a function of the config.
 bool is_measured(std::string_view name);
 
-// Reads metrics.jsonl and drops lines with "step" > last_step (a resumed run rewrites them).
-void truncate_metrics(const std::filesystem::path& file, int64_t last_step);
+// Keeps those lines of a JSONL file that keeps(line, "FILE:NUMBER") says true of. Where it throws an Error, the line goes as well, and the file as it
+// was is kept as FILE.1 (or .2, ...): returns that, for people; "" where all lines are good.
+std::string truncate_lines(const std::filesystem::path& file, const std::function<bool(const std::string& line, const std::string& where)>& keeps);
+
+// Drops lines of metrics.jsonl with "step" > last_step (a resumed run rewrites them), and such as are none; returns what truncate_lines does.
+std::string truncate_metrics(const std::filesystem::path& file, int64_t last_step);
 
 // What of the steps [first, last] the file does not tell, in words: "steps 3 to 7, 9 of 1 to 10 are missing"; "" where it has all. `first`: where not
 // known, that of the file's first line.

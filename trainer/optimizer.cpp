@@ -11,6 +11,7 @@
 #include "model/device.h"
 #include "model/gpu_stream.h"
 #include "model/lora.h"
+#include "trainer/gather_weights.h"
 #include "trainer/non_finite.h"
 
 namespace cohort {
@@ -157,39 +158,14 @@ void Optimizer::share_between_gpus(const Exec& ex) {
   gpus_->wait("weights");
 }
 
-// Every rank's span of the weights, to every rank: some of each at a time, so that they are flat in one small buffer only.
+// Every rank's span of the weights, to every rank.
 void Optimizer::share_weights(const Exec& ex) {
-  const int ranks = comm_.size();
-  if (ranks == 1) return;
+  if (comm_.size() == 1) return;
   const Span span(ex.trace, "comm");
   if (on_gpu()) return share_between_gpus(ex);
-  const int64_t exchange = std::max<int64_t>(1, shared_weights_ / ranks);
-  const auto element = static_cast<int64_t>(dtype_size(trained_.dtype));
   std::vector<ParamSpan> owned;
-  int64_t longest = 0;
-  for (int r = 0; r < ranks; ++r) {
-    owned.push_back({first_owned(r), first_owned(r + 1)});
-    longest = std::max(longest, owned.back().end - owned.back().begin);
-  }
-  std::vector<std::byte> space(static_cast<size_t>(std::min(exchange, longest) * ranks * element));
-  for (int64_t done = 0; done < longest; done += exchange) {
-    std::vector<int64_t> offsets = {0};
-    for (const ParamSpan& rank : owned)
-      offsets.push_back(offsets.back() + std::clamp<int64_t>(rank.end - rank.begin - done, 0, exchange) * element);
-    const auto part = [&](int r) {
-      return Tensor(space.data() + offsets[r], trained_.dtype, {(offsets[r + 1] - offsets[r]) / element});
-    };
-    const Tensor mine = part(comm_.rank());
-    const auto take = [&](int64_t at, int64_t count) {
-      copy_weights(trained_, owned[comm_.rank()].begin + done + at, Policy::view(mine, at, 1, count));
-    };
-    constexpr int64_t kTask = 1 << 16;
-    ex.pool->run((mine.size() + kTask - 1) / kTask,
-                 [&](int64_t task, int) { take(task * kTask, std::min(kTask, mine.size() - task * kTask)); });
-    comm_.all_gather_spans({space.data(), static_cast<size_t>(offsets.back())}, offsets, "weights");
-    for (int r = 0; r < ranks; ++r)
-      if (r != comm_.rank() && part(r).size() > 0) set_weights(trained_, owned[r].begin + done, part(r), ex);
-  }
+  for (int r = 0; r < comm_.size(); ++r) owned.push_back({first_owned(r), first_owned(r + 1)});
+  gather_weights(trained_, owned, comm_, std::max<int64_t>(1, shared_weights_ / comm_.size()), ex);
 }
 
 // What the policy computes with follows what is trained.

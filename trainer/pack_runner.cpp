@@ -170,6 +170,7 @@ double PackRunner::step(std::span<const TrainPack> packs, double learning_rate, 
   } catch (const NonFiniteGradient& error) {
     found = error;
   }
+  if (on_non_finite_) on_non_finite_(found->what());
   try {
     find_non_finite_gradient(packs, loss, prepare, ex);
   } catch (const std::bad_alloc&) {  // it needs more memory than a step with a tape

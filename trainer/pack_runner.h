@@ -42,6 +42,10 @@ class PackRunner {
   // What a pack is called in messages, e.g. "step 3, problem 'p7'": what its first target is of.
   void name_packs(std::function<std::string(const TrainPack&)> name) { name_ = std::move(name); }
 
+  // Called on every rank when the sum of gradients is not finite, with what is known so far, before the step is computed once more to tell whose it was:
+  // that may last as long as the step, or for ever.
+  void on_non_finite(std::function<void(const std::string& found)> callback) { on_non_finite_ = std::move(callback); }
+
   // dL/dlogprob (and dL/dentropy) of target `row` of packs[pack]. Called for the packs of this rank, in order, row after row, from one thread.
   using Gradient = std::function<RowGradient(size_t pack, int64_t row, float logprob, float entropy)>;
   // Of the row whose gradient is being asked for: the log-prob of its likeliest token; on a GPU NaN.
@@ -97,6 +101,7 @@ class PackRunner {
   Optimizer& optimizer_;
   bool checkpointing_;
   std::function<std::string(const TrainPack&)> name_;
+  std::function<void(const std::string&)> on_non_finite_;
   std::vector<float> best_;  // of the targets of a pass
   size_t best_row_ = 0;
   std::unique_ptr<TrainState> state_;  // grows to what the passes seen needed

@@ -9,6 +9,7 @@
 #include "core/scratch_folder.h"
 #include "trainer/checkpoint.h"
 #include "trainer/compare_state.h"
+#include "trainer/lineage.h"
 #include "trainer/rm_run.h"
 #include "trainer/sft_run.h"
 #include "trainer/train_run.h"
@@ -49,13 +50,36 @@ void require_there(const std::string& path, const std::string& key, const fs::pa
               (run / "config.yaml").string(), fs::current_path().string(), remedy);
 }
 
-// The newest checkpoint before `step`; nothing: from the start.
-std::optional<int64_t> checkpoint_before(const ReplayRequest& request) {
-  if (request.from_start) return std::nullopt;
+// Where a replay begins: a checkpoint, or nothing: with the weights that the run began with.
+struct Start {
+  std::string checkpoint, name;  // where it lies, and what it is called to people
+  int64_t step = 0;
+  std::vector<std::string> allowed;  // keys that were changed there
+};
+
+// The newest checkpoint of the run before `step`; else, where it began with another run's, that one.
+Start start_of(const ReplayRequest& request, const Config& config) {
+  const std::optional<Json> origin = origin_of(request.run, config);
+  const std::string path = origin ? origin->value("path", "") : "";
+  const int64_t began = origin ? origin->value("step", int64_t{0}) : 0;
+  CHECK_USAGE(!request.from_start || !origin, "--from-start: {} did not begin at step 1 but with {}, the state after step {}; leave the option out",
+              request.run.string(), path, began);
+  if (request.from_start) return {.checkpoint = "", .name = "the start"};
   const std::vector<int64_t> steps = checkpoint_steps(request.run / "checkpoints");
   const auto after = std::ranges::lower_bound(steps, request.step);
-  if (after != steps.begin()) return *std::prev(after);
+  if (after != steps.begin()) {
+    const std::string name = fmt::format("checkpoints/step_{}", *std::prev(after));
+    return {.checkpoint = (request.run / name).string(), .name = name, .step = *std::prev(after)};
+  }
   const std::string kept = steps.empty() ? "has no checkpoint" : fmt::format("has checkpoints of step {} only", fmt::join(steps, ", "));
+  if (origin) {
+    CHECK_USAGE(began < request.step && fs::exists(fs::path(path) / "manifest.json"),
+                "{} {}: none before step {}; it began with {}, the state after step {}{}", request.run.string(), kept, request.step, path, began,
+                began < request.step ? ", which is gone: put it back there" : "");
+    Start start{.checkpoint = path, .name = path, .step = began};
+    for (const Json& change : origin->value("changes", Json::array())) start.allowed.push_back(key_of_difference(change.get<std::string>()));
+    return start;
+  }
   fail(ExitCode::kUsage,
        "{} {}: none before step {}; --from-start runs all {} steps from the weights that the run began with", request.run.string(),
        kept, request.step, request.step);
@@ -98,18 +122,17 @@ Config replay_config(const ReplayRequest& request, const std::vector<std::string
 }
 
 Replay replay(const ReplayRequest& request, Config config, Comm& comm, Watchdog& watchdog, TrainObserver& observer, const Exec& ex) {
-  const std::optional<int64_t> before = checkpoint_before(request);
-  Replay result{.first_step = before.value_or(0) + 1, .from = "the start"};
+  const Start start = start_of(request, config);
+  Replay result{.first_step = start.step + 1, .from = start.name};
   config.run.resume = "never";
-  if (before) {
-    result.from = fmt::format("checkpoints/step_{}", *before);
-    config.run.resume = (request.run / result.from).string();
+  if (!start.checkpoint.empty()) {
+    config.run.resume = start.checkpoint;
     result.build_note = resume_note(config.run.resume, comm.size());
   }
   const SharedScratch scratch(request.scratch, comm);
   config.run.dir = scratch.path().string();
   config.run.name = "replay";
-  config.run.allow_changes.clear();
+  config.run.allow_changes = start.allowed;
   config.trainer.checkpoint_must_save_by.clear();
   config.trainer.eval_before = false;
   config.trainer.save_steps = 0;

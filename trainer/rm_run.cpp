@@ -10,6 +10,7 @@ RmRun::RmRun(const Config& config, Comm& comm, Watchdog& watchdog, const StopSig
   load();
   begin_optimizer(model_->source);
   updater_ = std::make_unique<RmUpdater>(*model_->policy, *optimizer_, config_.trainer, config_.rm->center_rewards_coefficient, comm_);
+  updater_->on_non_finite(non_finite_told());
   evaluate_first();
   watchdog_.leave();
 }

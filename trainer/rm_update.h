@@ -47,6 +47,9 @@ class RmUpdater {
   PairSums evaluate(std::span<const PreferencePair> pairs, const std::string& when, const Exec& ex,
                     const std::function<void(int64_t done, int64_t total)>& progress = {});
 
+  // As PackRunner's.
+  void on_non_finite(std::function<void(const std::string& found)> callback) { runner_.on_non_finite(std::move(callback)); }
+
  private:
   Policy& policy_;
   const TrainerSection& trainer_;

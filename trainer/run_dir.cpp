@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>  // renameat2
+#include <sys/stat.h>
 
 #include "core/check.h"
 #include "core/clock.h"
@@ -57,34 +58,47 @@ void broadcast(std::string& text, Comm& comm) {
 }  // namespace
 
 RunDir::RunDir(const Config& config, Comm& comm) : path_(config.run_dir()), writes_(comm.rank() == 0) {
-  std::string resume, came_of;
-  if (writes_) {
-    const std::string& how = config.run.resume;
-    if (how != "auto" && how != "never") {
-      if (const auto newest = newest_descendant(checkpoints(), how)) {
-        resume = newest->string();
-        came_of = fmt::format(", which has come of run.resume {} (to begin there once more, give another run.name, or move what came of it away)", how);
-      } else {
-        CHECK_USAGE(fs::exists(fs::path(how) / "manifest.json"),
-                    "run.resume: {} is no complete checkpoint (no manifest.json), and none in {} has come of it; allowed: auto, never, or a folder "
-                    "runs/NAME/checkpoints/step_N",
-                    how, checkpoints().string());
-        const fs::path real = fs::canonical(how);  // however it is written
-        resume = (real.parent_path() == fs::weakly_canonical(checkpoints()) ? checkpoints() / real.filename() : real).string();
-        begins_at_path_ = true;
-      }
-    } else if (how == "auto") {
-      if (const auto newest = newest_checkpoint(checkpoints())) resume = newest->string();
+  take(writes_ ? decide(config) : Decision{}, comm);
+}
+
+RunDir::Decision RunDir::decide(const Config& config) const {
+  Decision decision;
+  const std::string& how = config.run.resume;
+  if (how != "auto" && how != "never") {
+    if (const auto newest = newest_descendant(checkpoints(), how)) {
+      decision.resume = newest->string();
+      decision.came_of = fmt::format(", which has come of run.resume {} (to begin there once more, give another run.name, or move what came of it away)", how);
+    } else {
+      CHECK_USAGE(fs::exists(fs::path(how) / "manifest.json"),
+                  "run.resume: {} is no complete checkpoint (no manifest.json), and none in {} has come of it; allowed: auto, never, or a folder "
+                  "runs/NAME/checkpoints/step_N",
+                  how, checkpoints().string());
+      const fs::path real = fs::canonical(how);  // however it is written
+      decision.resume = (real.parent_path() == fs::weakly_canonical(checkpoints()) ? checkpoints() / real.filename() : real).string();
+      decision.begins_at_path = true;
     }
-    // A checkpoint of this very run continues it; anything else must not be mixed with what lies here.
-    const bool own = !resume.empty() && fs::weakly_canonical(resume).parent_path() == fs::weakly_canonical(checkpoints());
-    const bool earlier = fs::exists(path_ / "config.yaml");
-    moves_aside_ = earlier && !own && !begun_by_this_command(config);
-    if (!resume.empty()) message_ = fmt::format("resuming from {}{}", resume, came_of);
+  } else if (how == "auto") {
+    if (const auto newest = newest_checkpoint(checkpoints())) decision.resume = newest->string();
+    const std::optional<Config> earlier = decision.resume.empty() ? same_run(path_, config) : std::nullopt;
+    CHECK_USAGE(!earlier || earlier->run.resume == "auto" || earlier->run.resume == "never",
+                "{} was told to go on from {} and has written no checkpoint since: with run.resume auto it would begin at step 1 instead; allowed: "
+                "run.resume={} to go on from there, or run.resume=never to begin at step 1",
+                path_.string(), earlier->run.resume, earlier->run.resume);
   }
+  // A checkpoint of this very run continues it; anything else must not be mixed with what lies here.
+  const bool own = !decision.resume.empty() && fs::weakly_canonical(decision.resume).parent_path() == fs::weakly_canonical(checkpoints());
+  decision.moves_aside = fs::exists(path_ / "config.yaml") && !own && !begun_by_this_command(config);
+  return decision;
+}
+
+// Of rank 0, on every rank.
+void RunDir::take(const Decision& decision, Comm& comm) {
+  std::string resume = decision.resume;
   broadcast(resume, comm);
-  if (!resume.empty()) resume_from_ = resume;
+  resume_from_ = resume.empty() ? std::nullopt : std::optional<fs::path>(resume);
+  begins_at_path_ = decision.begins_at_path;
   comm.broadcast(std::as_writable_bytes(std::span(&begins_at_path_, 1)), 0, "run directory");
+  message_ = resume.empty() || !writes_ ? "" : fmt::format("resuming from {}{}", resume, decision.came_of);
 }
 
 // The same run, which has come to no checkpoint yet: it begins again in its place.
@@ -102,8 +116,13 @@ std::string RunDir::missing_metrics(int64_t step, const Json& lineage) const {
 }
 
 void RunDir::lock() {
+  const char* busy = "another process is training in this run directory; wait for it, or use another run.name";
   lock_.reset();  // of the folder as it was
-  lock_ = lock_folder(path_, "another process is training in this run directory; wait for it, or use another run.name");
+  lock_ = lock_folder(path_, busy);
+  // Who held it may have moved the folder aside just now.
+  struct stat held {}, there {};
+  CHECK_USAGE(fstat(lock_.get(), &held) == 0 && stat((path_ / ".lock").c_str(), &there) == 0 && held.st_ino == there.st_ino && held.st_dev == there.st_dev,
+              "{}: {}", path_.string(), busy);
 }
 
 // Who goes on from an earlier checkpoint, as where a later one is damaged, leaves those behind it: they would be the newest to the next
@@ -117,26 +136,33 @@ void RunDir::set_later_aside() {
       message_ += fmt::format("; {} is later: set aside as {}", path.filename().string(), move_aside(path).filename().string());
 }
 
-void RunDir::begin(const Config& config, Comm& comm) {
+void RunDir::begin(const Config& config, Comm& comm, const CheckResume& check) {
+  Decision decision;
+  std::string moved;
   if (writes_) {
     make_writable_dir(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
-    if (moves_aside_) {
-      lock();  // not from under a run in progress
-      message_ += fmt::format("{}{} holds another run: moved to {}", message_.empty() ? "" : "; ", path_.string(),
-                              move_aside(path_).string());
-    }
     make_writable_dir(path_);
-    lock();
+    lock();  // from here on nobody else changes what is decided on
+    decision = decide(config);
+    if (check && !decision.resume.empty()) check(decision.resume, decision.begins_at_path);
+    if (decision.moves_aside) {
+      moved = fmt::format("{} holds another run: moved to {}", path_.string(), move_aside(path_).string());
+      make_writable_dir(path_);
+      lock();
+    }
+  }
+  take(decision, comm);
+  if (writes_) {
+    if (!moved.empty()) message_ += (message_.empty() ? "" : "; ") + moved;
     fs::create_directories(checkpoints());
     set_later_aside();
-    write_file_atomic(path_ / "config.yaml", config_to_yaml(config));
+    const std::string lineage = resume_from_ ? lineage_text(*resume_from_, begins_at_path_, config) : "";
+    write_file_atomic(path_ / "config.yaml", lineage + config_to_yaml(config));
   }
   comm.barrier("run directory");
 }
 
-void RunDir::drop_metrics_after(int64_t step) const {
-  if (writes_) truncate_metrics(path_ / "metrics.jsonl", step);
-}
+std::string RunDir::drop_metrics_after(int64_t step) const { return writes_ ? truncate_metrics(path_ / "metrics.jsonl", step) : ""; }
 
 void RunDir::append_metrics(const Metrics& metrics) const {
   if (!writes_) return;

@@ -23,12 +23,14 @@ class RunDir {
   // anew; PATH: goes on from the newest here that came of that one (trainer/lineage.h), else from it; `never`: starts anew. What an earlier run of another config (or one that must not be
   // resumed) left is moved to NAME.1, NAME.2, ...: nothing is overwritten. Exit code 2 when the folder cannot be written or PATH is no
   // checkpoint.
-  // The constructor only looks; begin() moves and writes.
+  // The constructor only looks; begin() decides again, as another process may have worked in the folder meanwhile, and moves and writes.
   RunDir(const Config& config, Comm& comm);
   RunDir(const RunDir&) = delete;
   RunDir& operator=(const RunDir&) = delete;
-  // Called by all ranks. Exit code 2 when another process trains in the folder.
-  void begin(const Config& config, Comm& comm);
+  // Called by all ranks. Exit code 2 when another process trains in the folder. `check`, if given, refuses a checkpoint to go on from: called on
+  // rank 0, before anything is moved.
+  using CheckResume = std::function<void(const std::filesystem::path& checkpoint, bool begins_there)>;
+  void begin(const Config& config, Comm& comm, const CheckResume& check = {});
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
@@ -45,7 +47,7 @@ class RunDir {
   const std::string& message() const { return message_; }  // what was decided, for people; may be empty
 
   // The following write on rank 0 only, and do nothing elsewhere.
-  void drop_metrics_after(int64_t step) const;
+  std::string drop_metrics_after(int64_t step) const;  // returns what truncate_metrics does
   // What metrics.jsonl lacks of the steps up to the checkpoint of `step`, for people; "" where it has all, and on other ranks.
   std::string missing_metrics(int64_t step, const Json& lineage) const;
   void append_metrics(const Metrics& metrics) const;
@@ -66,10 +68,18 @@ class RunDir {
  private:
   void write_folder(const std::filesystem::path& target, const std::function<void(const std::filesystem::path&)>& write) const;
   void lock();
+  // Where a run goes on, and what it does with what lies there.
+  struct Decision {
+    std::string resume;   // a checkpoint; "": it starts anew
+    std::string came_of;  // for people
+    bool begins_at_path = false, moves_aside = false;
+  };
+  Decision decide(const Config& config) const;
+  void take(const Decision& decision, Comm& comm);
   bool begun_by_this_command(const Config& config) const;
   void set_later_aside();
   std::filesystem::path path_;
-  bool writes_, moves_aside_ = false, begins_at_path_ = false;
+  bool writes_, begins_at_path_ = false;
   Fd lock_;  // held on rank 0 for as long as the run lasts
   std::optional<std::filesystem::path> resume_from_;
   std::string message_;

@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "core/files.h"
+#include "trainer/metrics.h"
 
 namespace cohort {
 namespace {
@@ -36,15 +37,11 @@ std::vector<RunEvent> read_run_events(const fs::path& run) {
   return events;
 }
 
-void drop_run_events_after(const fs::path& run, int64_t step) {
-  if (!fs::exists(file_of(run))) return;
-  std::string kept;
-  int64_t number = 0;
-  for (const std::string& line : read_whole_lines(file_of(run))) {
-    const RunEvent event = parse_event(line, fmt::format("{}:{}", file_of(run).string(), ++number));
-    if (event.step <= step || event.kind == "start") kept += line + "\n";
-  }
-  write_file_atomic(file_of(run), kept);
+std::string drop_run_events_after(const fs::path& run, int64_t step) {
+  return truncate_lines(file_of(run), [&](const std::string& line, const std::string& where) {
+    const RunEvent event = parse_event(line, where);
+    return event.step <= step || event.kind == "start";
+  });
 }
 
 }  // namespace cohort

@@ -22,6 +22,6 @@ void append_run_event(const std::filesystem::path& run, const RunEvent& event);
 // In the order in which they were written; empty where there are none. Exit code 3 names the line that is none.
 std::vector<RunEvent> read_run_events(const std::filesystem::path& run);
 // A run that goes on after `step` writes what comes later again; its starts remain.
-void drop_run_events_after(const std::filesystem::path& run, int64_t step);
+std::string drop_run_events_after(const std::filesystem::path& run, int64_t step);
 
 }  // namespace cohort

@@ -79,7 +79,7 @@ bool RunFrame::time_is_up() {
   if (signals_ == nullptr || comm_.rank() != 0 || step_start_ == Clock::time_point()) return false;
   save_by_.step_took(seconds_since(step_start_));
   save_by_.checkpoint_took(checkpoints_->seconds());
-  return save_by_.is_due(process_age());
+  return save_by_.is_due(process_age(), config_.rollout.staleness > 0);
 }
 
 void RunFrame::begin_step() {
@@ -193,9 +193,12 @@ void RunFrame::identify(const std::string& data_fingerprint) {
 }
 
 void RunFrame::begin_dir() {
-  // Before anything is moved for its sake. The newest of a run moves nothing, and is verified as it is read.
-  if (dir_.begins_at_path() && comm_.rank() == 0) verify_checkpoint(*dir_.resume_from(), read_manifest(*dir_.resume_from()));
-  dir_.begin(config_, comm_);
+  dir_.begin(config_, comm_, [this](const std::filesystem::path& checkpoint, bool begins_there) {
+    check_resumable(checkpoint, identity_, config_);
+    if (check_resume_) check_resume_(checkpoint);
+    // Before anything is moved for its sake. The newest of a run moves nothing, and is verified as it is read.
+    if (begins_there) verify_checkpoint(checkpoint, read_manifest(checkpoint));
+  });
   if (comm_.rank() == 0) trackers_.emplace(config_.log, dir_.path());
   if (!dir_.message().empty()) observer_.message(dir_.message());
   if (comm_.rank() == 0 && dir_.resume_from())
@@ -228,6 +231,7 @@ void RunFrame::begin_optimizer(const std::filesystem::path& masters) {
     }, ex_);
   if (dir_.resume_from()) take_up_checkpoint(*dir_.resume_from());
   checkpoints_.emplace(dir_.checkpoints(), *optimizer_, comm_);
+  save_by_.checkpoint_will_be(3.0 * sizeof(float) * static_cast<double>(optimizer_->table().size));  // masters and moments of all ranks, perhaps on one disk
   optimizer_->before_change([this](const Exec& ex) { release_checkpoint(ex); });
 }
 
@@ -246,6 +250,14 @@ void RunFrame::take_up_checkpoint(const std::filesystem::path& checkpoint) {
   if (const std::string missing = dir_.missing_metrics(state_.step, state_.lineage); !missing.empty()) observer_.warning(missing);
 }
 
+std::function<void(const std::string&)> RunFrame::non_finite_told() {
+  return [this](const std::string& found) {
+    observer_.warning(fmt::format("step {}: {}; looking for where it began", next_step(), found));
+    enter("update", next_step(), with_grace(meeting_timeout(config_, config_.comm.update_timeout_s)));
+    comm_.set_deadline(in_ms(meeting_timeout(config_, config_.comm.update_timeout_s)));  // no other follows
+  };
+}
+
 void RunFrame::end_update() {
   released_.reset();
   state_.step += 1;
@@ -253,8 +265,9 @@ void RunFrame::end_update() {
 }
 
 void RunFrame::drop_metrics_after(int64_t step) {
-  dir_.drop_metrics_after(step);
+  const std::string damaged = dir_.drop_metrics_after(step);
   observer_.begin(dir_.path(), step, fmt::format("{} rank{}{}{}", comm_.size(), comm_.size() == 1 ? "" : "s", dir_.message().empty() ? "" : ", ", dir_.message()));
+  if (!damaged.empty()) observer_.warning(damaged);
   if (trackers_) trackers_->drop_after(step);
 }
 

@@ -53,6 +53,8 @@ class RunFrame {
   void begin_optimizer(const std::filesystem::path& masters);
   bool rounded() const;  // the checkpoint stores more digits than the policy computes with: masters are read from it, and saved
 
+  // What is told of numbers that are not finite before their origin is looked for, which has the deadline of another update.
+  std::function<void(const std::string& found)> non_finite_told();
   void end_update();  // when the optimizer has stepped: counts the step
   void drop_metrics_after(int64_t step);  // in all places
   void append_metrics();                  // to all of them
@@ -84,6 +86,7 @@ class RunFrame {
   std::string reward_config_;  // cohort rm of a language model: the config.json that it gets, as its score is new; else ""
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<CheckpointWriter> checkpoints_;  // reads the optimizer's state
+  std::function<void(const std::filesystem::path& checkpoint)> check_resume_;  // refuses one, on rank 0, before the run directory is touched; may be empty
   std::function<void()> before_save_;  // called by all ranks, before a checkpoint of the step done; may be empty
   std::function<Json(const std::filesystem::path& folder)> checkpoint_files_;  // further ones (CheckpointWriter::begin); may be empty
   RunIdentity identity_;

@@ -27,13 +27,14 @@ void RunRecorder::begin(const std::filesystem::path& run, int64_t step, const st
   if (!records_) return;
   run_ = run;
   step_ = step;
-  drop_run_events_after(run, step);
+  const std::string damaged = drop_run_events_after(run, step);
   warnings_ = {};
   for (const auto& [at, metrics] : read_metrics(run))
     if (at <= step) warnings_.add(metrics);  // told by an earlier process
   append_run_event(run_, {step, "start", text});
   for (const std::string& warning : next_.start_warnings) append_run_event(run_, {step, "warning", warning});
   for (const RunEvent& event : std::exchange(unwritten_, {})) append_run_event(run_, event);
+  if (!damaged.empty()) warning(damaged);
 }
 
 void RunRecorder::keep(const RunEvent& event) {

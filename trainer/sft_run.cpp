@@ -24,6 +24,7 @@ SftRun::SftRun(const Config& config, Comm& comm, Watchdog& watchdog, const StopS
   begin_adapter();
   begin_optimizer(model_->source);
   updater_ = std::make_unique<SftUpdater>(*model_->policy, *optimizer_, config_.trainer, comm_);
+  updater_->on_non_finite(non_finite_told());
   evaluate_first();
   watchdog_.leave();
 }

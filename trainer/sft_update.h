@@ -2,6 +2,7 @@
 // start of `cohort train` both take it.
 #pragma once
 
+#include <functional>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -37,6 +38,9 @@ class SftUpdater {
   // The same sums without a step. progress(done, total) in examples, of this rank's share scaled to the whole; may be empty.
   TokenSums evaluate(std::span<const Example> examples, const std::string& when, const Exec& ex,
                      const std::function<void(int64_t done, int64_t total)>& progress = {});
+
+  // As PackRunner's.
+  void on_non_finite(std::function<void(const std::string& found)> callback) { runner_.on_non_finite(std::move(callback)); }
 
  private:
   std::vector<TrainPack> pack(std::span<const Example* const> examples) const;

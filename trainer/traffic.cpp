@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "trainer/gradient_sum.h"
-#include "trainer/optimizer.h"
 
 namespace cohort {
 namespace {
@@ -63,8 +62,8 @@ int64_t collectives_of_step(int64_t table_size, int logical_ranks, int ranks) {
   int64_t span = 0, rounds = 0;
   for (const Holding& h : holdings(table_size, logical_ranks, ranks)) span = std::max(span, h.span), rounds = std::max(rounds, h.sums);
   const auto pieces = [&](int64_t piece) { return (span + piece - 1) / piece; };
-  // Gradients, their norm, weights; the loss, completions with their rewards, the request to stop.
-  return rounds * pieces(kExchangedGradients) + 1 + pieces(std::max<int64_t>(1, kSharedWeights / ranks)) + 3;
+  // Gradients, their norm, weights (whole panels and all others); the loss, completions with their rewards, the request to stop.
+  return rounds * pieces(kExchangedGradients) + 1 + 2 + 3;
 }
 
 }  // namespace cohort

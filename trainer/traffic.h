@@ -20,7 +20,7 @@ RankTraffic rank_traffic(int64_t table_size, DType weights, int logical_ranks, i
 // Of the rank that sends and receives most.
 RankTraffic largest_traffic(int64_t table_size, DType weights, int logical_ranks, int ranks);
 
-// Collectives of an optimizer step, each of which every rank begins with a record to every other one.
+// Collectives of an optimizer step whose matrices are whole panels (48 rows; for others it is up to one more for each matrix), each of which every rank begins with a record to every other one.
 int64_t collectives_of_step(int64_t table_size, int logical_ranks, int ranks);
 
 }  // namespace cohort

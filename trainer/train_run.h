@@ -44,6 +44,7 @@ class TrainRun : public RunFrame {
   // limit: of its KV cache; nothing: by the config and what is free now.
   std::unique_ptr<Generator> make_generator(Sampling sampling, const Dataset& data, const std::optional<CacheLimit>& limit = {}) const;
   std::filesystem::path warm_start_source() const;
+  void check_warm_start(const std::filesystem::path& checkpoint) const;
   const Policy* reference() const;
   void take_up_base(bool warm);
   std::filesystem::path own_base() const;

@@ -37,7 +37,8 @@ void TrainRun::load() {
               model_->source.string());
   make_generator(Sampling::training, data_.train)->cache_size().require_free();
   if (!data_.eval.problems.empty()) make_generator(Sampling::evaluation, data_.eval);
-  if (dir_.resume_from()) check_resumable(*dir_.resume_from(), identity_, config_);
+  check_resume_ = [this](const std::filesystem::path& checkpoint) { check_warm_start(checkpoint); };
+  if (dir_.resume_from()) check_resumable(*dir_.resume_from(), identity_, config_), check_warm_start(*dir_.resume_from());
 
   begin_dir();
   observer_.stage("loading", 1, 1);
@@ -53,9 +54,24 @@ std::unique_ptr<Generator> TrainRun::make_generator(Sampling sampling, const Dat
   return std::make_unique<Generator>(policy, generator, longest_prompt(data));
 }
 
-// Where the model after the warm start lies: with the checkpoint, which may be of a run under another name.
-std::filesystem::path TrainRun::warm_start_source() const {
-  return dir_.resume_from() ? dir_.resume_from()->parent_path().parent_path() / "warm_start" : dir_.warm_start();
+namespace {
+
+// With the checkpoint, which may be of a run under another name.
+std::filesystem::path warm_start_of(const std::filesystem::path& checkpoint) { return checkpoint.parent_path().parent_path() / "warm_start"; }
+
+}  // namespace
+
+// Where the model after the warm start lies.
+std::filesystem::path TrainRun::warm_start_source() const { return dir_.resume_from() ? warm_start_of(*dir_.resume_from()) : dir_.warm_start(); }
+
+// The reference of the KL term, and what is under an adapter, are no part of a checkpoint.
+void TrainRun::check_warm_start(const std::filesystem::path& checkpoint) const {
+  const bool warm = config_.trainer.warm_start && config_.trainer.warm_start->steps > 0;
+  if (!warm || (config_.algorithm.beta == 0 && !config_.model.lora)) return;
+  CHECK_INPUT(std::filesystem::exists(warm_start_of(checkpoint) / "config.json"),
+              "{}: not found; {} needs the model after the warm start, which lies in the run directory beside checkpoints/: copy the folder warm_start of "
+              "the run that wrote {} there, or name the checkpoint in that run", warm_start_of(checkpoint).string(),
+              config_.model.lora ? "model.lora" : "algorithm.beta", checkpoint.string());
 }
 
 // The adapter is new; its base is what the run began with, or what a warm start made of it.
@@ -143,6 +159,7 @@ void TrainRun::start_policy() {
   }
   begin_optimizer(warm ? warm_start_source() : model_->source);
   updater_ = std::make_unique<Updater>(*model_->policy, reference(), *optimizer_, config_, comm_);
+  updater_->on_non_finite(non_finite_told());
   order_.emplace(data_.train, config_.run.seed, config_.data.shuffle);
   if (config_.data.curriculum) curriculum_.emplace(*config_.data.curriculum, config_.reward, std::ssize(data_.train.problems));
   if (config_.algorithm.filter_groups) filter_.emplace(config_.algorithm.filter_groups_metric, config_.reward);

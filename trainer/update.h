@@ -1,6 +1,7 @@
 // Update: the policy-gradient step(s) on a batch of scored groups.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,6 +39,9 @@ class Updater {
 
   // Completion tokens that the last update trained on, all ranks together.
   int64_t trained_tokens() const { return trained_tokens_; }
+
+  // As PackRunner's.
+  void on_non_finite(std::function<void(const std::string& found)> callback) { runner_.on_non_finite(std::move(callback)); }
 
  private:
   // What is known of a batch's tokens before its gradient, of each pack of this rank.

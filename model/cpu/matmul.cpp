@@ -14,6 +14,7 @@
 #include "model/cpu/gemm_parts.h"
 #include "model/ops/gpu.h"
 #include "model/ops/merge.h"
+#include "model/ops/packed_part.h"
 
 namespace cohort {
 
@@ -182,6 +183,15 @@ void unpack_span(Tensor flat, const PackedWeight& packed, int64_t begin) {
     std::memcpy(to, static_cast<std::byte*>(rows.data) + static_cast<size_t>(part.at) * element,
                 static_cast<size_t>(part.count) * element);
   }
+}
+
+PackedPart whole_panels(PackedWeight& packed, int64_t begin, int64_t end) {
+  CHECK(begin >= 0 && begin <= end && end <= packed.n * packed.k, "whole_panels: elements [{}, {}) of a weight ({}, {})", begin, end, packed.n, packed.k);
+  const size_t bytes = gemm::panel_bytes(packed);
+  if (bytes != gemm::panel_rows_bytes(packed)) return {};  // widened, or half a lane at the end of each row
+  const int64_t elements = gemm::kPanelColumns * packed.k, first = (begin + elements - 1) / elements, last = end / elements;
+  if (first >= last) return {};
+  return {first * elements, last * elements, {gemm::panels(packed) + static_cast<size_t>(first) * bytes, static_cast<size_t>(last - first) * bytes}};
 }
 
 void matmul(Tensor y, Tensor x, const PackedWeight& w, const Exec& ex, bool accumulate) {

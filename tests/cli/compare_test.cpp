@@ -84,6 +84,43 @@ std::string with_another_shard(const std::string& run, bool in_manifest) {
   return run;
 }
 
+// Models beside the final one, and what else a checkpoint goes on with.
+TEST_F(Compare, AllThatBothRunsKeepIsCompared) {
+  const std::string other = changed("config.yaml", "run:", "run:");
+  for (const char* folder : {"best", "final_merged"}) {
+    for (const std::string& run : {a(), other}) fs::copy(run + "/final", run + "/" + folder);
+    std::string weights = read_all(other + "/" + folder + "/model.safetensors");
+    weights.back() = static_cast<char>(weights.back() ^ 1);
+    write_all(other + "/" + folder + "/model.safetensors", weights);
+    expect_first(other, {std::string("the first difference is in ") + folder + "/model.safetensors, model."});
+    fs::remove_all(other + "/" + folder);
+    EXPECT_NE(run_cohort({"compare", a(), other}).out.find(std::string("note: only A has ") + folder), std::string::npos);
+    fs::copy(a() + "/" + folder, other + "/" + folder);
+  }
+  EXPECT_NE(run_cohort({"compare", a(), other}).out.find(", the final model, best, final_merged\n"), std::string::npos);
+  for (const char* folder : {"best", "final_merged"}) fs::remove_all(a() + "/" + folder);
+  const std::string folder = other + "/checkpoints/step_2/";
+  const auto with = [&](const char* key, const Json& value) {
+    Json manifest = read_manifest(a() + "/checkpoints/step_2");
+    manifest[key] = value;
+    manifest["manifest_hash"] = manifest_hash(manifest);
+    write_all(folder + "manifest.json", dump_json(manifest));
+  };
+  write_all(folder + "batch.json", "{}");
+  with("files", {{"batch", {{"hash", fingerprint("{}")}}}});
+  expect_first(other, {"in step 2", "checkpoints/step_2, files"});
+  const Json extra = read_manifest(a() + "/checkpoints/step_2")["extra"];
+  Json changed_extra = extra;
+  ASSERT_TRUE(extra.contains("evaluations") && !extra["evaluations"].empty()) << extra;
+  changed_extra["evaluations"][0]["metrics"]["eval/accuracy"] = 7;
+  with("extra", changed_extra);
+  expect_first(other, {"in step 2", "checkpoints/step_2, extra, evaluation before"});
+  Json fewer = extra;
+  fewer.erase("evaluations"), fewer.erase("accuracy_before");
+  with("extra", fewer);
+  EXPECT_EQ(run_cohort({"compare", a(), other}).exit_code, 0) << "one was evaluated more often";
+}
+
 TEST_F(Compare, OptimizerStateIsCompared) {
   expect_first(with_another_shard(changed("config.yaml", "run:", "run:"), true), {"in step 2", "checkpoints/step_2, shards[1], hash"});
 }

@@ -54,6 +54,7 @@ class ReplayTest : public testing::Test {
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   }
   static void TearDownTestSuite() { folder_.reset(); }
+  static std::string config_folder() { return folder_->str(); }
   static std::string run() { return *folder_ / "runs/tiny"; }
   static std::string copy() {
     const std::string other = *folder_ / "runs/changed";
@@ -187,6 +188,31 @@ TEST_F(ReplayTest, WhatTheRunDidNotRecordIsSaidNotToBeCompared) {
             "replayed step 5 from checkpoints/step_4 on 1 rank\nidentical: the metrics of step 5\n"
             "not compared: completions, which the run did not record (log.completions_steps)\n"
             "not compared: weights and optimizer state, as there is no checkpoint of step 5\n");
+}
+
+// A run that began with another's checkpoint: with that one, and not at step 1.
+TEST_F(ReplayTest, ABranchIsReplayedFromWhereItBegan) {
+  const std::string origin = run() + "/checkpoints/step_2", branch = config_folder() + "/runs/branch";
+  const std::vector<std::string> train = {"train", config_folder() + "/c.yaml", "--quiet", "run.name=branch", "run.resume=" + origin, "optim.learning_rate=0.002",
+                                          "run.allow_changes=[optim.learning_rate]"};
+  ASSERT_EQ(run_cohort(train).exit_code, 0);
+  const Outcome third = run_cohort({"replay", branch, "--step", "3", "--quiet"});
+  EXPECT_EQ(third.exit_code, 0) << third.out << third.err;
+  EXPECT_EQ(third.out.rfind("replayed step 3 from " + origin + " on 1 rank\nidentical: ", 0), 0u) << third.out;
+  EXPECT_EQ(run_cohort({"replay", branch, "--step", "5", "--quiet"}).exit_code, 0);
+  EXPECT_REFUSED(run_cohort({"replay", branch, "--step", "3", "--from-start", "--quiet"}), 2, "did not begin at step 1 but with " + origin + ", the state after step 2");
+  // Elsewhere it lacks the model after the warm start, which the KL term needs: that is found before anything is moved.
+  const std::string elsewhere = config_folder() + "/elsewhere/checkpoints/step_2";
+  fs::create_directories(config_folder() + "/elsewhere/checkpoints");
+  fs::copy(origin, elsewhere);
+  std::vector<std::string> other = train;
+  other[3] = "run.name=tiny", other[4] = "run.resume=" + elsewhere;  // it would be moved aside for this one
+  EXPECT_REFUSED(run_cohort(other), 3, "elsewhere/warm_start: not found; algorithm.beta needs the model after the warm start");
+  EXPECT_FALSE(fs::exists(run() + ".1"));
+  fs::rename(origin, origin + ".gone");
+  EXPECT_REFUSED(run_cohort({"replay", branch, "--step", "3", "--quiet"}), 2, "it began with " + origin + ", the state after step 2, which is gone");
+  fs::rename(origin + ".gone", origin);
+  fs::remove_all(branch);
 }
 
 TEST_F(ReplayTest, WhatCannotBeReplayedIsRefused) {

@@ -72,10 +72,13 @@ TEST(QuickResume, MetricsThatWereCutAreTold) {
   const World world(kSteps);
   EXPECT_EQ(train_with_fault(world, "cut", 2, {"ask", "update", 4, 0, ""}, {}).outcome.exit_code, 75);
   const std::string file = world.run("cut") + "/metrics.jsonl", text = read_all(file);
-  write_all(file, text.substr(0, text.find('\n') + 5));
+  // The first line is whole, the second is not one, a third is cut short.
+  write_all(file, text.substr(0, text.find('\n') + 1) + "{\"step\": \n" + text.substr(0, 9));
   const Outcome resumed = train(COHORT_BINARY, 1, world.config, {"run.name=cut"});
   EXPECT_EQ(resumed.exit_code, 0);
   EXPECT_NE(resumed.err.find("metrics.jsonl: steps 2 to 4 of 1 to 4 are missing: the file was cut or changed since"), std::string::npos) << resumed.err;
+  EXPECT_NE(resumed.err.find("metrics.jsonl:2: "), std::string::npos) << resumed.err;
+  EXPECT_NE(resumed.err.find("the file as it was is kept as " + file + ".1"), std::string::npos) << resumed.err;
   expect_same(world, "whole", "cut", 5, "cut");
 }
 

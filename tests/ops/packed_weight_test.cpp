@@ -1,9 +1,14 @@
 // Packed weights, and the workspace that ops take their scratch from.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string_view>
 
 #include "core/rng.h"
 #include "model/ops/elementwise.h"
 #include "model/ops/matmul.h"
+#include "model/ops/packed_part.h"
 #include "tests/ops/random_matrix.h"
 
 namespace cohort {
@@ -108,6 +113,44 @@ TEST(PackedWeight, IsSetAndReadInSpans) {
       EXPECT_THROW(pack_span(spans, 1, w.t(), ex), Error);
       EXPECT_THROW(unpack_span(Tensor(nullptr, dtype, {1}), spans, n * k), Error);
     }
+  }
+}
+
+// What ranks send each other of a packed weight.
+TEST(PackedWeight, WholePanelsAreTheirElementsByteForByte) {
+  ExecOwner owner(2);
+  const Exec ex = owner.exec();
+  Random random(kSeed, Stream::kTest);
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    int64_t found = 0;
+    for (const auto& [n, k] : {std::pair<int64_t, int64_t>{1, 1}, {48, 2}, {97, 64}, {150, 33}, {192, 10}}) {
+      SCOPED_TRACE(fmt::format("{} x {} {}, seed {}", n, k, dtype_name(dtype), kSeed));
+      const Matrix w = Matrix::random(dtype, n, k, 3), other = Matrix::random(dtype, n, k, 5);
+      for (int round = 0; round < 20; ++round) {
+        PackedWeight from, to;
+        pack_weight(from, w.t(), ex), pack_weight(to, other.t(), ex);
+        const auto begin = static_cast<int64_t>(random.below(static_cast<uint32_t>(n * k))), end = begin + static_cast<int64_t>(random.below(static_cast<uint32_t>(n * k - begin + 1)));
+        const PackedPart sent = whole_panels(from, begin, end), taken = whole_panels(to, begin, end);
+        ASSERT_TRUE(sent.begin == taken.begin && sent.end == taken.end && sent.bytes.size() == taken.bytes.size());
+        if (sent.bytes.empty()) continue;
+        ++found;
+        ASSERT_TRUE(begin <= sent.begin && sent.begin < sent.end && sent.end <= end);
+        EXPECT_EQ(sent.bytes.size(), static_cast<size_t>(sent.end - sent.begin) * dtype_size(dtype));
+        std::ranges::copy(sent.bytes, taken.bytes.begin());
+        Matrix back(dtype, n, k);
+        unpack_span(back.t(), to, 0);
+        const auto bytes = [&](const Matrix& m, int64_t first, int64_t last) {
+          return std::string_view(static_cast<const char*>(m.t().data) + static_cast<size_t>(first) * dtype_size(dtype), static_cast<size_t>(last - first) * dtype_size(dtype));
+        };
+        EXPECT_EQ(bytes(back, sent.begin, sent.end), bytes(w, sent.begin, sent.end));
+        EXPECT_EQ(bytes(back, 0, sent.begin), bytes(other, 0, sent.begin));
+        EXPECT_EQ(bytes(back, sent.end, n * k), bytes(other, sent.end, n * k));
+      }
+    }
+    EXPECT_TRUE(found > 0 || dtype == DType::bf16);  // widened where the processor does not multiply bf16
+    PackedWeight packed;
+    pack_weight(packed, Matrix::random(dtype, 48, 2, 3).t(), ex);
+    EXPECT_THROW(whole_panels(packed, 0, 97), Error);
   }
 }
 

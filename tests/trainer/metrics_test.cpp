@@ -53,8 +53,19 @@ TEST_F(MetricsFile, ResumeDropsLaterStepsAndATornLine) {
   EXPECT_EQ(read_file(folder / "m"), "");
   truncate_metrics(folder / "absent", 5);
   EXPECT_FALSE(fs::exists(folder / "absent"));
-  append_file(folder / "m", "{\"loss\":1}\n");
-  EXPECT_ERROR(truncate_metrics(folder / "m", 1), kInput, ":1: 'step' is missing");
+}
+
+TEST_F(MetricsFile, ALineThatIsNoneIsToldAndKept) {
+  const std::string damaged = "{\"step\":1}\n{\"loss\":1}\n{\"st\n{\"step\":3}\n{\"step\":4}\n";
+  append_file(folder / "m", damaged);
+  append_file(folder / "m.1", "of an earlier time");
+  const std::string told = truncate_metrics(folder / "m", 3);
+  EXPECT_NE(told.find("m:2: 'step' is missing"), std::string::npos) << told;
+  EXPECT_NE(told.find("(and 1 more lines); the file as it was is kept as " + (folder / "m.2").string()), std::string::npos) << told;
+  EXPECT_EQ(read_file(folder / "m"), "{\"step\":1}\n{\"step\":3}\n");
+  EXPECT_EQ(read_file(folder / "m.2"), damaged);
+  EXPECT_EQ(missing_steps(folder / "m", 1, 3), "steps 2 of 1 to 3 are missing");
+  EXPECT_EQ(truncate_metrics(folder / "m", 3), "");
 }
 
 }  // namespace

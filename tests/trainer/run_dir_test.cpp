@@ -197,6 +197,98 @@ TEST_F(RunDirectory, ChangesAreAllowedByNameAndForARunOfItsOwn) {
   EXPECT_EQ(refused_differences(differ, path, config), differ);
 }
 
+// While one loads, which may take minutes, another may have begun and ended.
+TEST_F(RunDirectory, IsDecidedAgainWhereNobodyElseCanChangeIt) {
+  RunDir late(config, *comm);
+  Config other = config;
+  other.run.seed = 7;
+  { RunDir first(other, *comm); first.begin(other, *comm); }
+  write_file_atomic(folder / "r/metrics.jsonl", "{\"step\":1}\n");
+  late.begin(config, *comm);
+  EXPECT_EQ(read_file(folder / "r.1/metrics.jsonl"), "{\"step\":1}\n") << "a run of another seed";
+  EXPECT_NE(late.message().find("moved to"), std::string::npos) << late.message();
+  config.run.name = "s";
+  RunDir later(config, *comm);
+  checkpoint("s", 4), checkpoint("s", 6);
+  fs::path checked;
+  later.begin(config, *comm, [&](const fs::path& path, bool begins_there) {
+    checked = path;
+    EXPECT_FALSE(begins_there);
+  });
+  EXPECT_EQ(later.resume_from(), folder / "s/checkpoints/step_6");
+  EXPECT_EQ(checked, folder / "s/checkpoints/step_6");
+  EXPECT_NE(later.message().find("resuming from"), std::string::npos);
+}
+
+TEST_F(RunDirectory, ACheckpointThatIsRefusedMovesNothing) {
+  begin();
+  write_file_atomic(folder / "r/metrics.jsonl", "{\"step\":1}\n");
+  config.run.resume = checkpoint("other", 4).string();
+  RunDir dir(config, *comm);
+  const auto refuse = [](const fs::path&, bool begins_there) { fail(ExitCode::kInput, "refused, {}", begins_there); };
+  EXPECT_ERROR(dir.begin(config, *comm, refuse), kInput, "refused, true");
+  EXPECT_TRUE(fs::exists(folder / "r/metrics.jsonl"));
+  EXPECT_FALSE(fs::exists(folder / "r.1"));
+}
+
+TEST_F(RunDirectory, AutoDoesNotBeginABranchAtStepOne) {
+  config.run.resume = checkpoint("other", 4).string();
+  EXPECT_EQ(begin(), "other/checkpoints/step_4");
+  const std::string path = config.run.resume;
+  config.run.resume = "auto";
+  EXPECT_ERROR(begin(), kUsage, "has written no checkpoint since: with run.resume auto it would begin at step 1");
+  EXPECT_ERROR(begin(), kUsage, "run.resume=" + path + " to go on from there");
+  checkpoint("r", 6);
+  EXPECT_EQ(begin(), "r/checkpoints/step_6");
+  fs::remove_all(folder / "r/checkpoints/step_6");
+  config.run.resume = "never";
+  EXPECT_EQ(begin(), "");
+}
+
+TEST_F(RunDirectory, ACheckpointIsTheSameWhoeverWroteItAndWhereverItIsCalledFrom) {
+  begin();
+  const fs::path path = checkpoint("other", 4);
+  const Json lineage = Json::array({lineage_entry(path, config)});
+  checkpoint("r", 6, lineage);
+  Json manifest = read_manifest(path);  // the same state, by three ranks of another build
+  manifest["ranks"] = 3, manifest["build"] = "another";
+  manifest["manifest_hash"] = manifest_hash(manifest);
+  write_file_atomic(path / "manifest.json", dump_json(manifest));
+  config.run.resume = path.string();
+  EXPECT_EQ(begin(), "r/checkpoints/step_6");
+  fs::create_directory_symlink(path, folder / "link");
+  fs::remove_all(path);
+  config.run.resume = (folder / "link").string();
+  EXPECT_EQ(begin(), "r/checkpoints/step_6") << "a link to what is gone";
+  // Back to an own checkpoint, which is gone, in a run directory that has another name since.
+  const Json own = Json::array({lineage_entry(checkpoint("r", 2), config)});
+  checkpoint("r", 8, own);
+  fs::rename(folder / "r", folder / "renamed");
+  fs::remove_all(folder / "renamed/checkpoints/step_2");
+  config.run.name = "renamed";
+  config.run.resume = (folder / "renamed/checkpoints/step_2").string();
+  EXPECT_EQ(begin(), "renamed/checkpoints/step_8");
+  config.run.resume = (folder / "renamed/checkpoints/step_3").string();
+  EXPECT_ERROR(begin(), kUsage, "no complete checkpoint");
+}
+
+// The config of the last run is that of the first.
+TEST_F(RunDirectory, AKeyThatWasChangedAndChangedBackIsToldInItsConfig) {
+  const fs::path first = checkpoint("first", 4);
+  const Config as_first = config;
+  config.optim.learning_rate = 0.5f;
+  const Json lineage = Json::array({lineage_entry(first, config)});
+  const fs::path second = checkpoint("second", 6, lineage);
+  config = as_first;
+  config.run.resume = second.string();
+  config.run.allow_changes = {"optim.learning_rate"};
+  EXPECT_EQ(begin(), "second/checkpoints/step_6");
+  const std::string text = read_file(folder / "r/config.yaml");
+  EXPECT_EQ(text.rfind(fmt::format("# goes on from {}, step 4, with another optim.learning_rate (now 0.5, was 1.0e-06)\n# goes on from {}, step 6, with another "
+                                   "optim.learning_rate (now 1.0e-06, was 0.5)\n", first.string(), second.string()), 0), 0u) << text;
+  EXPECT_EQ(config_to_yaml(load_config(folder / "r/config.yaml")), config_to_yaml(config));
+}
+
 TEST_F(RunDirectory, MetricsThatAreMissingBeforeTheCheckpointAreTold) {
   begin();
   RunDir dir(config, *comm);

@@ -27,6 +27,14 @@ TEST(SaveBy, LeavesTimeForTheLongestStepAndCheckpoint) {
   by.checkpoint_took(5), by.checkpoint_took(10), by.checkpoint_took(0);
   EXPECT_FALSE(by.is_due(59));
   EXPECT_TRUE(by.is_due(60));
+  EXPECT_FALSE(by.is_due(29, /*ahead=*/true));
+  EXPECT_TRUE(by.is_due(30, /*ahead=*/true));
+  by.checkpoint_will_be(1e12);  // once one is written it is known
+  EXPECT_FALSE(by.is_due(59));
+  SaveBy first("00:00:01:40");
+  first.checkpoint_will_be(40 * SaveBy::kSlowDisk);
+  EXPECT_FALSE(first.is_due(59));
+  EXPECT_TRUE(first.is_due(60));
   EXPECT_FALSE(SaveBy("").is_due(1e9));
 }
 
