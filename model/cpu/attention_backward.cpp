@@ -23,7 +23,8 @@ int64_t count_segments(std::span<const PackRun> runs, int64_t limit) {
   return n;
 }
 
-// Fills segments and units: neighbours join a unit while they share a prefix and have at most `limit` positions.
+// Fills segments and units: neighbours join a unit while they share a prefix and have at most `limit` positions. Without one they do not: a
+// tile register adds up thirty-two rows of a unit at a time, and whose rows stand before a run's must not depend on which packs are joined.
 void plan_units(Plan& plan, std::span<const PackRun> runs, int64_t limit) {
   for (size_t r = 0; r < runs.size(); ++r) {
     const PackRun& run = runs[r];
@@ -31,8 +32,7 @@ void plan_units(Plan& plan, std::span<const PackRun> runs, int64_t limit) {
       const Segment segment{static_cast<int64_t>(r), first, std::min(limit, run.count - first), false};
       Unit* unit = plan.num_units > 0 ? &plan.units[plan.num_units - 1] : nullptr;
       const bool joins = unit != nullptr && unit->positions + segment.count <= limit &&
-                         unit->prefix_count == run.prefix_count &&
-                         (run.prefix_count == 0 || unit->prefix_begin == run.prefix_begin);
+                         run.prefix_count > 0 && unit->prefix_count == run.prefix_count && unit->prefix_begin == run.prefix_begin;
       if (!joins) {
         unit = &plan.units[plan.num_units++];
         *unit = {plan.num_segments, plan.num_segments, run.prefix_begin, run.prefix_count, 0,

@@ -148,7 +148,7 @@ TEST_F(SftCommand, TrainsAnAdapter) {
   const std::string weights = read_all(folder / "runs/base/final/model.safetensors");
   const Outcome one = run_cohort({"sft", config, "model.init=null", base, lora[3], "trainer.save_steps=5", "run.name=one"});
   ASSERT_EQ(one.exit_code, 0) << one.err;
-  EXPECT_NE(one.err.find("LoRA: rank 4 of all-linear"), std::string::npos) << one.err;
+  EXPECT_NE(one.err.find("LoRA: rank 4 of q_proj"), std::string::npos) << one.err;
   EXPECT_TRUE(read_all(folder / "runs/base/final/model.safetensors") == weights);
   const std::vector<Json> steps = metrics("one");
   EXPECT_LT(steps[9]["loss"].get<double>(), 0.9 * steps[0]["loss"].get<double>());

@@ -51,6 +51,7 @@ report_to: [wandb]
 push_to_hub: true
 seed: 7
 top_k: 50
+a_key_of_tomorrow: 1
 )",
                                                    "trl.yaml", 8);
   const Config config = parse_config(converted.yaml, "converted");
@@ -84,8 +85,9 @@ top_k: 50
   expect_note(converted, "trl.yaml:10: per_device_train_batch_size: 16 a device x 4 x 8 process(es) / num_generations 16 = 32 prompts a step");
   expect_note(converted, "'my_reward' has no translation");
   expect_note(converted, "report_to: ");
-  expect_note(converted, "push_to_hub: cohort has no such key");
-  EXPECT_EQ(converted.notes.size(), 6u) << fmt::format("{}", fmt::join(converted.notes, "\n"));
+  expect_note(converted, "push_to_hub: final/ of the run directory");
+  expect_note(converted, "a_key_of_tomorrow: cohort has no such key");
+  EXPECT_EQ(converted.notes.size(), 7u) << fmt::format("{}", fmt::join(converted.notes, "\n"));
   ASSERT_EQ(converted.to_do.size(), 1u);
   EXPECT_EQ(converted.to_do[0].find("data.train: a JSONL file"), 0u);
   EXPECT_NE(converted.yaml.find("  beta: 0.04" + std::string(32, ' ') + "# beta\n"), std::string::npos) << converted.yaml;
@@ -179,7 +181,7 @@ trainer:
   EXPECT_TRUE(config.trainer.gradient_checkpointing);
   expect_note(converted, "verl.yaml:8: data.train_files: data.train takes JSONL files");
   expect_note(converted, "critic.model.path: GRPO has no critic");
-  expect_note(converted, "tensor_model_parallel_size: cohort has no such key");
+  expect_note(converted, "tensor_model_parallel_size: each rank holds the whole model");
   expect_note(converted, "custom_reward_function.path: ");
   expect_note(converted, "ppo_micro_batch_size_per_gpu: ");
   ASSERT_EQ(converted.to_do.size(), 1u);
