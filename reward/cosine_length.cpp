@@ -1,4 +1,6 @@
 // The reward `cosine_length`: right answers are worth more when they are short, wrong ones less.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -52,13 +54,18 @@ class CosineLength : public Reward {
                 "reward '{}': a minimum is more than its maximum", spec.name);
   }
 
-  std::optional<double> score(const RewardInput& input) const override {
-    const std::optional<double> correct = correct_->score(input);
+  std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
+
+  Verdict explain(const RewardInput& input) const override {
+    const Verdict judged = correct_->explain(input);
     const std::optional<int64_t> length = completion_length(input, unit_);
-    if (!correct || !length) return std::nullopt;
-    const Range& range = *correct == 1.0 ? right_ : wrong_;
+    if (!judged.score) return judged;
+    if (!length) return no_length();
+    const bool correct = *judged.score == 1.0;
+    const Range& range = correct ? right_ : wrong_;
     const double share = std::min(static_cast<double>(*length) / static_cast<double>(max_length_), 1.0);
-    return range.end + 0.5 * (range.start - range.end) * (1.0 + std::cos(share * std::numbers::pi));
+    return {range.end + 0.5 * (range.start - range.end) * (1.0 + std::cos(share * std::numbers::pi)),
+            fmt::format("{} at length {} of {}: {}", correct ? "correct" : "wrong", *length, max_length_, judged.reason)};
   }
 
  private:

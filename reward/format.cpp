@@ -1,4 +1,6 @@
 // The reward `format`: does the completion think first and answer then, in tags?
+#include <fmt/format.h>
+
 #include <array>
 #include <string>
 
@@ -26,7 +28,9 @@ class Format : public Reward {
         share_(options.word("score") == "share"),
         thinks_(options.word("thinking") == "some") {}
 
-  std::optional<double> score(const RewardInput& input) const override {
+  std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
+
+  Verdict explain(const RewardInput& input) const override {
     const std::string whole =
         (input.opens_thinking ? std::string(kTags[0]) : "").append(input.completion);
     const std::string_view text = trim(whole);
@@ -36,20 +40,26 @@ class Format : public Reward {
       at[i] = find_only(text, kTags[i]);
       found += at[i] != std::string_view::npos;
     }
-    if (share_) return static_cast<double>(found) / static_cast<double>(tags_);
-    if (found < tags_) return 0.0;
-    for (size_t i = 1; i < tags_; ++i)
-      if (at[i] < at[i - 1]) return 0.0;
+    if (share_) return {static_cast<double>(found) / static_cast<double>(tags_), fmt::format("{} of {} tags stand there once", found, tags_)};
+    for (size_t i = 0; i < tags_; ++i) {
+      if (at[i] == std::string_view::npos)
+        return {0.0, fmt::format("{} {}", kTags[i], text.find(kTags[i]) == std::string_view::npos ? "is missing" : "stands there more than once")};
+      if (i > 0 && at[i] < at[i - 1]) return {0.0, fmt::format("{} stands before {}", kTags[i], kTags[i - 1])};
+    }
     const size_t between = at[1] + kTags[1].size();
     const auto empty = [&](int open) {
       const size_t begin = at[open] + kTags[open].size();
       return trim(text.substr(begin, at[open + 1] - begin)).empty();
     };
-    if (thinks_ && empty(0)) return 0.0;
-    if (tags_ == 2) return at[0] == 0 && between < text.size() ? 1.0 : 0.0;
-    const bool nothing_else = at[0] == 0 && trim(text.substr(between, at[2] - between)).empty() && !empty(2) &&
-                              at[3] + kTags[3].size() == text.size();
-    return nothing_else ? 1.0 : 0.0;
+    if (thinks_ && empty(0)) return {0.0, "nothing between <think> and </think>"};
+    if (at[0] != 0) return {0.0, "text before <think>"};
+    if (tags_ == 2 && between == text.size()) return {0.0, "no answer behind </think>"};
+    if (tags_ > 2) {
+      if (!trim(text.substr(between, at[2] - between)).empty()) return {0.0, "text between </think> and <answer>"};
+      if (empty(2)) return {0.0, "nothing between <answer> and </answer>"};
+      if (at[3] + kTags[3].size() != text.size()) return {0.0, "text behind </answer>"};
+    }
+    return {1.0, "as wanted"};
   }
 
  private:

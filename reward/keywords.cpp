@@ -1,4 +1,6 @@
 // The reward `keywords`: does the completion have these words, and not those?
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/check.h"
@@ -25,13 +27,20 @@ class Keywords : public Reward {
         for (std::string& word : *list) word = lower(word);
   }
 
-  std::optional<double> score(const RewardInput& input) const override {
+  std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
+
+  Verdict explain(const RewardInput& input) const override {
     const std::string folded = fold_ ? lower(input.completion) : "";
     const std::string_view text = fold_ ? std::string_view(folded) : input.completion;
     const auto has = [&](const std::string& word) { return text.find(word) != std::string_view::npos; };
-    if (std::ranges::any_of(forbidden_, has)) return 0.0;
-    if (required_.empty()) return 1.0;
-    return static_cast<double>(std::ranges::count_if(required_, has)) / static_cast<double>(required_.size());
+    if (const auto found = std::ranges::find_if(forbidden_, has); found != forbidden_.end())
+      return {0.0, fmt::format("it has {}, which is forbidden", in_quotes(*found))};
+    if (required_.empty()) return {1.0, "nothing that is forbidden"};
+    const auto count = std::ranges::count_if(required_, has);
+    const auto lacking = std::ranges::find_if_not(required_, has);
+    return {static_cast<double>(count) / static_cast<double>(required_.size()),
+            fmt::format("{} of {} required words{}", count, required_.size(),
+                        lacking == required_.end() ? "" : fmt::format("; the first that is missing: {}", in_quotes(*lacking)))};
   }
 
  private:

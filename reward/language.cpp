@@ -1,4 +1,6 @@
 // The reward `language`: which share of the letters is of the wanted script?
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -50,7 +52,9 @@ class Language : public Reward {
  public:
   explicit Language(const OptionReader& options) : script_(options.word("script")), thinking_(options.word("part") == "thinking") {}
 
-  std::optional<double> score(const RewardInput& input) const override {
+  std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
+
+  Verdict explain(const RewardInput& input) const override {
     std::string text = to_valid_utf8(input.completion);
     if (thinking_) text.resize(std::min(text.find("</think>"), text.size()));
     int64_t letters = 0, wanted = 0;
@@ -60,7 +64,7 @@ class Language : public Reward {
       ++letters;
       wanted += script == script_ || (script_ == "japanese" && (script == "han" || script == "kana"));
     }
-    return letters == 0 ? 1.0 : static_cast<double>(wanted) / static_cast<double>(letters);
+    return {letters == 0 ? 1.0 : static_cast<double>(wanted) / static_cast<double>(letters), fmt::format("{} of {} letters are {}", wanted, letters, script_)};
   }
 
  private:

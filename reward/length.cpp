@@ -1,4 +1,6 @@
 // The rewards `length` and `soft_overlong`: how long is the completion?
+#include <fmt/format.h>
+
 #include "core/check.h"
 #include "reward/options.h"
 #include "reward/rewards.h"
@@ -15,10 +17,14 @@ class Length : public Reward {
     CHECK_USAGE(low_ <= high_, "reward '{}': min_length {} is more than max_length {}", options.reward(), low_, high_);
   }
 
-  std::optional<double> score(const RewardInput& input) const override {
+  std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
+
+  Verdict explain(const RewardInput& input) const override {
     const std::optional<int64_t> length = completion_length(input, unit_);
-    if (!length) return std::nullopt;
-    return *length >= low_ && *length <= high_ ? 1.0 : 0.0;
+    if (!length) return no_length();
+    const bool fits = *length >= low_ && *length <= high_;
+    return {fits ? 1.0 : 0.0, high_ == INT64_MAX ? fmt::format("length {}; at least {} is wanted", *length, low_)
+                                                  : fmt::format("length {}; {} to {} is wanted", *length, low_, high_)};
   }
 
  private:
@@ -33,12 +39,15 @@ class SoftOverlong : public Reward {
     CHECK_USAGE(buffer_ <= max_, "reward '{}': 'buffer' is {}; allowed is at most max_length, {}", options.reward(), buffer_, max_);
   }
 
-  std::optional<double> score(const RewardInput& input) const override {
+  std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
+
+  Verdict explain(const RewardInput& input) const override {
     const std::optional<int64_t> length = completion_length(input, unit_);
-    if (!length) return std::nullopt;
-    if (*length <= max_ - buffer_) return 0.0;
-    if (*length > max_) return -1.0;
-    return static_cast<double>(max_ - buffer_ - *length) / static_cast<double>(buffer_);
+    if (!length) return no_length();
+    const std::string reason = fmt::format("length {}; the penalty begins above {} and is whole above {}", *length, max_ - buffer_, max_);
+    if (*length <= max_ - buffer_) return {0.0, reason};
+    if (*length > max_) return {-1.0, reason};
+    return {static_cast<double>(max_ - buffer_ - *length) / static_cast<double>(buffer_), reason};
   }
 
  private:

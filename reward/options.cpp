@@ -147,11 +147,21 @@ std::optional<std::string> column_text(const RewardInput& input, const std::stri
   if (input.columns == nullptr || !input.columns->is_object()) return std::nullopt;
   const auto it = input.columns->find(column);
   if (it == input.columns->end()) return std::nullopt;
-  if (it->is_string()) return it->get<std::string>();
+  if (it->is_string()) return to_valid_utf8(it->get_ref<const std::string&>());  // whoever embeds cohort may give any bytes
   if (it->is_number_unsigned()) return std::to_string(it->get<uint64_t>());
   if (it->is_number_integer()) return std::to_string(it->get<int64_t>());
   if (it->is_number_float() && std::isfinite(it->get<double>())) return shortest(it->get<double>());
   return std::nullopt;
 }
+
+std::string in_quotes(std::string_view text) {
+  constexpr size_t kMost = 80;
+  const bool whole = text.size() <= kMost;
+  return fmt::format("'{}{}'", printable(to_valid_utf8(text.substr(0, kMost))), whole ? "" : "...");
+}
+
+Verdict no_column(const std::string& column) { return {std::nullopt, fmt::format("the row has no text or number in its column '{}'", column)}; }
+
+Verdict no_length() { return {std::nullopt, "the row has no token ids to be counted (ids); unit: words and characters need none"}; }
 
 }  // namespace cohort

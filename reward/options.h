@@ -55,4 +55,9 @@ std::optional<int64_t> completion_length(const RewardInput& input, LengthUnit un
 // the row has no such column or it is of another type: such a row cannot be judged.
 std::optional<std::string> column_text(const RewardInput& input, const std::string& column);
 
+// For reasons: the beginning of a text in quotes, and why there is no verdict without a column or a length.
+std::string in_quotes(std::string_view text);
+Verdict no_column(const std::string& column);
+Verdict no_length();
+
 }  // namespace cohort

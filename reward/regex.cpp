@@ -2,6 +2,8 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
@@ -129,7 +131,7 @@ int count_steps(pcre2_callout_block* block, void* data) {
 }
 
 // By the interpreter and not by compiled code, which counts otherwise: a score is the same on every machine.
-bool matches(const Pattern& pattern, std::string_view text) {
+int match(const Pattern& pattern, std::string_view text) {
   Steps steps{pattern.items};
   const std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)> data(pcre2_match_data_create(1, nullptr),
                                                                                  &pcre2_match_data_free);
@@ -139,10 +141,8 @@ bool matches(const Pattern& pattern, std::string_view text) {
   pcre2_set_match_limit(context.get(), kMaxSteps);
   pcre2_set_heap_limit(context.get(), kHeapLimitKiB);
   pcre2_set_callout(context.get(), count_steps, &steps);
-  const int result = pcre2_match(pattern.code.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0,
+  return pcre2_match(pattern.code.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0,
                                  PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data.get(), context.get());
-  // An error is a limit, and the completion, which met it, must not gain by that.
-  return result >= 0;
 }
 
 Pattern read_pattern(const OptionReader& options) {
@@ -156,12 +156,17 @@ class RegexReward : public Reward {
  public:
   explicit RegexReward(const OptionReader& options) : answer_(options.word("part") == "answer"), pattern_(read_pattern(options)) {}
 
-  std::optional<double> score(const RewardInput& input) const override {
+  std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
+
+  Verdict explain(const RewardInput& input) const override {
     constexpr std::string_view kThought = "</think>";
     std::string_view text = input.completion;
     if (const size_t think = text.rfind(kThought); answer_ && think != std::string_view::npos)
       text.remove_prefix(think + kThought.size());
-    return matches(pattern_, to_valid_utf8(trim(text))) ? 1.0 : 0.0;
+    const int result = match(pattern_, to_valid_utf8(trim(text)));
+    if (result >= 0) return {1.0, "the pattern matches"};
+    // A limit is the completion's own doing, and it must not gain by it.
+    return {0.0, result == PCRE2_ERROR_NOMATCH ? "the pattern does not match" : "matching took more steps than it may, which counts as no match"};
   }
 
  private:

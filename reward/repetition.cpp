@@ -1,4 +1,6 @@
 // The reward `repetition`: a penalty for n-grams that come again.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <span>
 #include <string_view>
@@ -43,11 +45,13 @@ class Repetition : public Reward {
   explicit Repetition(const OptionReader& options)
       : n_(static_cast<size_t>(options.integer("n"))), penalty_(options.number("max_penalty")), words_(options.word("unit") == "words") {}
 
-  std::optional<double> score(const RewardInput& input) const override {
-    if (!words_ && input.ids.empty() && !input.completion.empty()) return std::nullopt;
+  std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
+
+  Verdict explain(const RewardInput& input) const override {
+    if (!words_ && input.ids.empty() && !input.completion.empty()) return no_length();
     const double share =
         words_ ? different_share<std::string_view>(words_of(input.completion), n_) : different_share(input.ids, n_);
-    return share == 1.0 ? 0.0 : (1.0 - share) * penalty_;
+    return {share == 1.0 ? 0.0 : (1.0 - share) * penalty_, fmt::format("{:.1f} % of the n-grams of {} {} come again", 100 * (1.0 - share), n_, words_ ? "words" : "tokens")};
   }
 
  private:

@@ -1,4 +1,6 @@
 // The reward `similarity`: how much of the answer is in the completion, in its order.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -70,16 +72,21 @@ class Similarity : public Reward {
     open_ = "<" + tag + ">", close_ = "</" + tag + ">";
   }
 
-  std::optional<double> score(const RewardInput& input) const override {
+  std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
+
+  Verdict explain(const RewardInput& input) const override {
     const std::optional<std::string> column = column_text(input, column_);
-    if (!column) return std::nullopt;
+    if (!column) return no_column(column_);
     const std::u32string answer = code_points(trim(*column));
-    if (answer.empty() || answer.size() > kLongest) return std::nullopt;
+    if (answer.empty() || answer.size() > kLongest)
+      return {std::nullopt, fmt::format("the row's '{}' has {} characters; 1 to {} can be compared", column_, answer.size(), kLongest)};
     const std::optional<std::string_view> given = answer_of(input.completion);
-    if (!given) return 0.0;
+    if (!given) return {0.0, fmt::format("there is no {} ... {}", open_, close_)};
     const std::u32string text = code_points(trim(*given));
-    if (text.size() > kLongest) return 0.0;
-    return 2.0 * static_cast<double>(matches(text, answer)) / static_cast<double>(text.size() + answer.size());
+    if (text.size() > kLongest) return {0.0, fmt::format("{} characters, of which more than {} are not compared", text.size(), kLongest)};
+    const size_t same = matches(text, answer);
+    return {2.0 * static_cast<double>(same) / static_cast<double>(text.size() + answer.size()),
+            fmt::format("{} of {} characters are found, in {} given", same, answer.size(), text.size())};
   }
 
  private:
