@@ -44,9 +44,7 @@ class Reader {
     return false;
   }
   bool script(const std::string& setup, const Json& text) {
-    std::string code = setup + text.get<std::string>();
-    if (!entry_point_.empty()) code += fmt::format("\ncheck({})\n", entry_point_);
-    cases.push_back({.kind = CodeCase::Kind::script, .function = entry_point_, .script = std::move(code)});
+    cases.push_back({.kind = CodeCase::Kind::script, .function = entry_point_, .script = setup + text.get<std::string>()});
     return true;
   }
   bool io(const Json& entry) {

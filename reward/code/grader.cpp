@@ -74,11 +74,12 @@ CaseVerdict run_io(const SandboxProgram& runnable, const CodeCase& test, const G
   request.program.input = test.input;
   const SandboxResult result = pool.run(request, deadline);
   if (!result.error.empty()) return {CodeOutcome::infra_error, result.error};
-  // The exit code says nothing: a program may be right and then fall over, as judges have it, or say 0 and be wrong.
-  const bool ended = result.program.end == SandboxEnd::exited || result.program.end == SandboxEnd::signalled;
+  // How a program ends can only cost it its score, never win one: it may say 0 and be wrong, but not be right and fall over.
+  const bool right = same_output(result.program.out, test.output, options.compare, options.tolerance);
   CaseVerdict verdict{CodeOutcome::pass, ""};
-  if (!ended || !same_output(result.program.out, test.output, options.compare, options.tolerance))
-    verdict = not_passed(result.program, "another output than expected");
+  if (!right || result.program.end != SandboxEnd::exited || result.program.status != 0)
+    verdict = not_passed(result.program, right ? "the right output, but no end as it should be" : "another output than expected");
+  if (right && verdict.outcome == CodeOutcome::fail) verdict.outcome = CodeOutcome::crashed;
   verdict.seconds = result.program.seconds;
   return verdict;
 }

@@ -84,13 +84,44 @@ void require_path(const std::vector<std::string>& command, const Language& langu
 struct Fence {
   char mark = 0;
   size_t length = 0;
-  std::string tag;  // lower case, the first word
+  std::string tag;    // lower case, the first word
+  size_t indent = 0;  // the columns before it: as many are no part of the block's lines
 };
 
-Fence read_fence(std::string_view line) {
+// White space at the begin of a line, up to so many columns.
+struct Indent {
+  size_t columns = 0, bytes = 0;
+};
+Indent read_indent(std::string_view line, size_t most = std::string_view::npos) {
+  Indent indent;
+  for (; indent.bytes < line.size() && (line[indent.bytes] == ' ' || line[indent.bytes] == '\t'); ++indent.bytes) {
+    const size_t next = line[indent.bytes] == ' ' ? indent.columns + 1 : indent.columns / 4 * 4 + 4;
+    if (next > most) break;
+    indent.columns = next;
+  }
+  return indent;
+}
+
+// The column at which the text of a list's item begins, for the line that begins the item; else 0.
+size_t item_column(std::string_view line) {
+  const Indent indent = read_indent(line);
+  std::string_view rest = line.substr(indent.bytes);
+  size_t marker = std::min(rest.find_first_not_of("0123456789"), rest.size());
+  const std::string_view ends = marker == 0 ? "-*+" : ".)";
+  if (marker > 9 || marker == rest.size() || ends.find(rest[marker]) == std::string_view::npos) return 0;
+  rest.remove_prefix(++marker);
+  const size_t gap = read_indent(rest).columns;
+  if (gap == 0) return 0;
+  return indent.columns + marker + (gap > 4 ? 1 : gap);
+}
+
+// In a list's item whose text begins at the column `base`.
+Fence read_fence(std::string_view line, size_t base) {
   Fence fence;
-  const size_t start = line.find_first_not_of(' ');
-  if (start == std::string_view::npos || start > 3 || (line[start] != '`' && line[start] != '~')) return fence;
+  const Indent indent = read_indent(line);
+  const size_t start = indent.bytes;
+  if (start == line.size() || indent.columns > base + 3 || (line[start] != '`' && line[start] != '~')) return fence;
+  fence.indent = indent.columns;
   const size_t end = std::min(line.find_first_not_of(line[start], start), line.size());
   if (end - start < 3) return fence;
   // A line such as ```x``` is code within a text.
@@ -148,12 +179,17 @@ std::optional<std::string> last_code_block(std::string_view completion, const La
   std::optional<std::string> tagged, untagged;
   Fence open;
   std::string block;
+  size_t base = 0;
   while (!completion.empty()) {
     const size_t end = std::min(completion.find('\n'), completion.size());
     std::string_view line = completion.substr(0, end);
     completion.remove_prefix(std::min(end + 1, completion.size()));
     if (line.ends_with('\r')) line.remove_suffix(1);
-    Fence fence = read_fence(line);
+    if (open.mark == 0 && !trim(line).empty()) {
+      base = std::min(base, read_indent(line).columns);  // further left: no longer in that item
+      if (const size_t column = item_column(line); column > 0) base = column;
+    }
+    Fence fence = read_fence(line, base);
     if (open.mark == 0) {
       if (fence.mark != 0) open = std::move(fence), block.clear();
     } else if (fence.mark == open.mark && fence.length >= open.length && fence.tag.empty()) {
@@ -163,7 +199,7 @@ std::optional<std::string> last_code_block(std::string_view completion, const La
         tagged = std::move(block);
       open = {}, block.clear();
     } else {
-      block.append(line), block += '\n';
+      block.append(line.substr(read_indent(line, open.indent).bytes)), block += '\n';
     }
   }
   return tagged ? tagged : untagged;

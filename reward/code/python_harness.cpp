@@ -146,7 +146,7 @@ while True:
 )py";
 
 constexpr const char* kChecker = R"py(
-import ast, builtins, importlib, math, sys, time, types
+import ast, builtins, importlib, math, symtable, sys, time, types
 from fractions import Fraction
 
 # The test cannot be run, whatever the program is: nothing that the program says may lead here.
@@ -315,6 +315,9 @@ def guard(event, _):
 
 def run_script():
     tree = ast.fix_missing_locations(Inline().visit(ast.parse(job["script"])))
+    names = {name.get_name(): name for name in symtable.symtable(job["script"], "test", "exec").get_symbols()}
+    if job["entry_point"] and "check" in names and names["check"].is_assigned():  # HumanEval's form; others call by themselves
+        tree.body += ast.parse("check(" + job["entry_point"] + ")").body
     exec(compile(tree, "test", "exec"), namespace_of(tree))
 
 # JSON has lists only, so tuples count as lists here.

@@ -24,7 +24,7 @@ struct HttpOptions {
 //
 // A completion is charged with a fault only when it was alone in its request; a batch that fails is asked again one by one.
 // While the server is not available, which is no completion's fault, it is asked again for `reconnect_s`; then it throws
-// (exit code 4). See http_service.h.
+// (exit code 4), unless it refuses that completion alone and answers others. See http_service.h.
 class HttpReward : public OutsideReward {
  public:
   explicit HttpReward(const RewardSpec& spec);

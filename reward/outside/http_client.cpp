@@ -132,7 +132,7 @@ HttpResult HttpClient::result_of(Exchange& exchange, CURLcode code) const {
   if (target != nullptr)
     return {End::refused, "", fmt::format("status {}, a redirect to {}, which is not followed", status, shown_text(target))};
   return {is_unavailable(status) ? End::unavailable : status == 500 ? End::broken : End::refused, "",
-          fmt::format("status {}: {}", status, shown_text(exchange.response))};
+          fmt::format("status {}: {}", status, shown_text(exchange.response)), status};
 }
 
 void HttpClient::cancel(size_t key) {

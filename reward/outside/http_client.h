@@ -28,6 +28,7 @@ struct HttpResult {
   End end = End::broken;
   std::string body;
   std::string why;  // for people, unless ok
+  long status = 0;  // 0: there was none
 };
 
 // Exchanges in flight. Not thread-safe. Connections are kept and used again.

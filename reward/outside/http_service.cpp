@@ -1,6 +1,7 @@
 #include "reward/outside/http_service.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "core/check.h"
 
@@ -9,6 +10,7 @@ namespace {
 
 // For each request in flight so many wait for their next try: beyond that nothing new is begun, since the server has trouble enough.
 constexpr size_t kWaitingJobs = 8;
+constexpr size_t kProbe = std::numeric_limits<size_t>::max();  // the key of no job
 constexpr auto kLook = std::chrono::seconds(1);  // so often it is seen whether the run is failing
 
 Clock::duration as_duration(double seconds) {
@@ -61,8 +63,9 @@ void HttpService::post(size_t key, Job& job) {
     requests.push_back(request_json(static_cast<int64_t>(job.sent.size()), task.input));
     job.sent.push_back(task.id);
   }
-  client_.post(key, dump_json({{"requests", std::move(requests)}}));
-  job.asked = true;
+  job.body = dump_json({{"requests", std::move(requests)}});
+  client_.post(key, job.body);
+  job.asked = true, job.posted_at = Clock::now();
 }
 
 void HttpService::post_what_is_due() {
@@ -95,15 +98,23 @@ void HttpService::wait() {
 
 void HttpService::handle(size_t key, HttpResult result) {
   using End = HttpResult::End;
+  if (key == kProbe) {
+    probing_ = false;
+    if (result.end == End::ok) note_answer(probed_at_);
+    return;
+  }
   Job& job = jobs_.at(key);
   job.asked = false;
-  if (result.end != End::unavailable) job.unavailable = 0;  // the server was reached: an outage after this is another one
+  if (result.end != End::unavailable) job.unavailable = 0, job.unavailable_since = {};  // the server was reached: an outage after this is another one
   if (result.end == End::ok) {
     std::string why;
     std::vector<OutsideVerdict> verdicts = read_http_answers(result.body, job.sent.size(), why);
-    why.empty() ? take_answers(key, std::move(verdicts)) : give_up(key, OutsideEnd::error, why);
+    if (!why.empty()) return give_up(key, OutsideEnd::error, why);
+    note_answer(job.posted_at);
+    answered_ = std::move(job.body);
+    take_answers(key, std::move(verdicts));
   } else if (result.end == End::unavailable) {
-    wait_for_server(job, result.why);
+    wait_for_server(key, result);
   } else if (result.end != End::refused && job.tries < options_.retries) {
     ask_again(job, pause_after(job.tries++, options_.backoff_seconds));
   } else {
@@ -125,13 +136,50 @@ void HttpService::ask_again(Job& job, double pause) {
   ++retries_;
 }
 
-void HttpService::wait_for_server(Job& job, const std::string& why) {
-  if (job.unavailable == 0) job.unavailable_since = Clock::now();
-  const double waited = seconds_since(job.unavailable_since);
-  if (waited > options_.reconnect_seconds)
+void HttpService::note_answer(Clock::time_point posted_at) {
+  answered_posted_ = std::max(answered_posted_, posted_at);
+  answered_at_ = Clock::now();
+}
+
+// Either the server is away, or it says so of these completions only, whatever it does with others. That it is there is
+// known by an answer to what it was asked after it had refused these: what was under way when it went away may still
+// be answered.
+void HttpService::wait_for_server(size_t key, const HttpResult& result) {
+  Job& job = jobs_.at(key);
+  const Clock::time_point now = Clock::now();
+  if (job.unavailable_since == Clock::time_point{}) job.unavailable_since = now;
+  const bool late = seconds_since(std::max(job.unavailable_since, answered_at_)) > options_.reconnect_seconds;
+  const bool says_so = result.status != 0;  // a server that cannot be reached says nothing of a completion
+  if (says_so && answered_posted_ > job.unavailable_since && (++job.refused > options_.retries || late))
+    return give_up(key, OutsideEnd::error,
+                   fmt::format("{}, each of {} times within {:.0f} s, while others were answered", result.why, job.unavailable + 1,
+                               seconds_since(job.unavailable_since)));
+  if (late)
     fail(ExitCode::kRankFailed, "reward '{}': {} is not available, asked {} times within {:.0f} s: {}", options_.name,
-         options_.settings.url, job.unavailable + 1, waited, why);
+         options_.settings.url, job.unavailable + 1, seconds_since(job.unavailable_since), result.why);
+  if (says_so && job.unavailable >= options_.retries) {
+    if (job.tasks.size() > 1) return split(key);
+    probe();
+  }
   ask_again(job, pause_after(job.unavailable++, options_.backoff_seconds));
+}
+
+// One of them may be why the server refuses all.
+void HttpService::split(size_t key) {
+  const Job job = std::move(jobs_.extract(key).mapped());
+  const auto middle = job.tasks.begin() + static_cast<std::ptrdiff_t>(job.tasks.size() / 2);
+  for (std::vector<RewardTask> half : {std::vector(job.tasks.begin(), middle), std::vector(middle, job.tasks.end())}) {
+    Job& part = jobs_[next_key_++];
+    part.tasks = std::move(half), part.unavailable_since = job.unavailable_since;
+  }
+  ++retries_;
+}
+
+// Is the server there? Nothing else may be left to be asked.
+void HttpService::probe() {
+  if (probing_ || answered_.empty()) return;
+  client_.post(kProbe, answered_);
+  probing_ = true, probed_at_ = Clock::now();
 }
 
 // Of a batch, nobody knows whose fault it was.

@@ -39,6 +39,8 @@ TEST_F(Code, ProgramsInCpp) {
   short_time["compile_timeout_s"] = 0.1;
   EXPECT_EQ(outcome("#include <bits/stdc++.h>\nint main() {}", short_time).outcome, CodeOutcome::compile_error);
   EXPECT_EQ(outcome("int main() { __builtin_trap(); }", cpp).outcome, CodeOutcome::crashed);
+  EXPECT_EQ(outcome("#include <cstdio>\nint main() { int a, b; std::scanf(\"%d %d\", &a, &b); std::printf(\"%d\\n\", a + b); std::fflush(stdout);\n"
+                    "*static_cast<volatile int*>(nullptr) = 1; }", cpp).why, "case 1: ended by signal 11 (Segmentation fault)");
 }
 
 TEST_F(Code, FunctionsByAsserts) {

@@ -27,6 +27,13 @@ TEST(CodeBlock, TheLastClosedOneCounts) {
       {"```{python}\nx\n```", "x\n"},  // a tag in another notation is none
       {"   ```python\nx\n   ```", "x\n"},
       {"    ```python\nx\n```", std::nullopt},  // four spaces: text
+      // In a list, as Markdown has it: without the fence's own indentation, as far as a line has it.
+      {"1. So:\n   ```python\n   if x:\n     y\n\n  z\n   ```\n", "if x:\n  y\n\nz\n"},
+      {"10. So:\n\n    ```python\n    x\n    ```\nDone", "x\n"},
+      {"- a\n  - b\n\n    ```python\n    if x:\n        y\n    ```", "if x:\n    y\n"},
+      {"-\tSo:\n\t```python\n\tif x:\n\t\ty\n\t```", "if x:\n\ty\n"},
+      {"- a\n\nText\n\n    ```python\n    x\n    ```", std::nullopt},  // the list is over
+      {"```python\nx\n    ```\ny\n```", "x\n    ```\ny\n"},
       {"~~~python\n```\n~~~\n", "```\n"},
       {"````python\n```\n````\n", "```\n"},
       {"```python\n```", ""},
@@ -66,7 +73,7 @@ TEST(CodeCases, EveryFormIsRead) {
   EXPECT_EQ(set_up->at(0).script, "import math\nassert a");
   const auto human_eval = cases_of("def check(candidate):\n    assert candidate(1)\n", "f");
   ASSERT_TRUE(human_eval);
-  EXPECT_TRUE(human_eval->at(0).script.ends_with("\ncheck(f)\n"));
+  EXPECT_EQ(human_eval->at(0).function, "f");
   for (const Json& form : std::vector<Json>{Json::array({{{"input", "1"}, {"output", "2"}}}),
                                             {{"inputs", {"1"}}, {"outputs", {"2"}}},
                                             {{"input", "1"}, {"output", "2"}},
