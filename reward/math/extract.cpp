@@ -196,7 +196,7 @@ std::string with_plain_digits(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     const int c = wide_at(i);
     const bool digit = c >= '0' && c <= '9';
-    if (digit || (c == ',' && behind && is_digit(static_cast<char>(wide_at(i + 3)))) || (c != 0 && std::string_view("%+-./").find(static_cast<char>(c)) != std::string_view::npos)) {
+    if (digit || ((c == ',' || c == ':') && behind && is_digit(static_cast<char>(wide_at(i + 3)))) || (c != 0 && std::string_view("%+-./").find(static_cast<char>(c)) != std::string_view::npos)) {
       out += static_cast<char>(c);
       i += 2;
     } else {

@@ -295,7 +295,7 @@ std::string Parser::unit_words() {
       words += words.empty() ? "" : " ";
       words += inches ? "in" : t.name;
     } else if (t.kind == Tok::kSymbol && t.name.size() == 1 &&
-               (!words.empty() || (at_ > 0 && t.space_before && tokens_[at_ - 1].kind == Tok::kNumber) ||
+               (!words.empty() || (at_ > 0 && t.space_before && (tokens_[at_ - 1].kind == Tok::kNumber || tokens_[at_ - 1].kind == Tok::kGroupClose)) ||
                 (at_ > 0 && tokens_[at_ - 1].kind == Tok::kDegree))) {
       words += words.empty() ? "" : " ";
       words += t.name;

@@ -197,7 +197,7 @@ bool changes_value(std::string_view words) {
     std::string word(words.substr(at, end - at));
     if (word.size() > 1) word = lower(word);
     // A number, which no power of a unit is: "5 (or 6)", but "m^2", "s^{-1}" and "per 100 km".
-    if (is_digit(word[0]) && (at == 0 || std::string_view("^{-").find(words[at - 1]) == words.npos) && before != "per") return true;
+    if (is_digit(word[0]) && (at == 0 || std::string_view("^{-_").find(words[at - 1]) == words.npos) && before != "per") return true;
     if (std::ranges::find(kAnywhere, word) != std::end(kAnywhere)) return true;
     if (before.empty() && std::ranges::find(kFirst, word) != std::end(kFirst)) return true;
     if (before == "times" && word.size() == 1 && word != "a") return true;  // "times x"
