@@ -71,6 +71,10 @@ bool strip(std::string_view& text, std::string_view open, std::string_view close
 
 // Is what stands behind a choice another one, "or (B)", ", C" or "(B)"? Then no choice was made.
 bool chooses_again(std::string_view rest) {
+  for (const std::string_view link : {", or (", "\\textbf{(", "\\textbf{ ("}) {  // (B) 37, or (C) 38
+    const size_t at = rest.find(link), letter = at + link.size();
+    if (at != rest.npos && letter + 1 < rest.size() && rest[letter] >= 'A' && rest[letter] <= 'J' && rest[letter + 1] == ')') return true;
+  }
   bool joined = false;
   for (const std::string_view joint : {"\\text{", ",", ";", "/", "&", "but", "or", "and", "else", "maybe", "perhaps", "possibly", "}", "\\text{"}) {
     rest = trim(rest);

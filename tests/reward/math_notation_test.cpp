@@ -44,7 +44,8 @@ TEST(MathJudge, WordsInTextHedgeDenyAndChange) {
     EXPECT_EQ(score_of("\\boxed{" + std::string(answer) + "}", "12"), 1) << answer;
   for (const auto& [gold, text, score] : std::vector<std::tuple<std::string, std::string, double>>{
            {"12", "The answer is 12 if x is even, and 13 otherwise.", 0}, {"12", "The answer is $12$ if $x$ is even, and $13$ otherwise.", 0}, {"12", "The answer is 12 for even x.", 1},
-           {"B", "The answer is (B), or maybe (C).", 0}, {"B", "The answer is (B), but maybe (C).", 0}, {"B", "\\boxed{(B)\\text{ or else }(C)}", 0}, {"C", "\\boxed{(B)\\text{ or else }(C)}", 0},
+           {"B", "The answer is (B), or maybe (C).", 0}, {"B", "The answer is (B) 37, or (C) 38.", 0}, {"B", "\\boxed{\\textbf{(B)}\\ 37 \\textbf{ (C)}\\ 38}", 0}, {"D", "The answer is (D) Both (A) and (C).", 1},
+           {"B", "The answer is (B), but maybe (C).", 0}, {"B", "\\boxed{(B)\\text{ or else }(C)}", 0}, {"C", "\\boxed{(B)\\text{ or else }(C)}", 0},
            {"37", "\\boxed{3 7}", 0}, {"1234", "\\boxed{12 34}", 0}, {"1234", "\\boxed{1 2 3 4}", 0}, {"1234", "\\boxed{1 234}", 1}, {"x + 1", "\\boxed{x+1}", 1}, {"72", "The answer is 6 dozen.", 1},
            {"72", "So there are 6 dozen eggs", 1}, {"3.14", "\\boxed{\\approx 3.14}", 1}, {"12.5 m", "The answer is about 12.5 m.", 1}, {"12", "The answer is about $12$.", 0}, {"x = 12", "\\boxed{x \\approx 12}", 0},
            {"about 12", "The answer is 12.", 1}, {"37", "\\boxed{37} is wrong. The right answer is 38.", 0}, {"38", "\\boxed{37} is wrong. The right answer is 38.", 1}, {"37", "$\\boxed{37}$ is incorrect.", 0},
