@@ -87,6 +87,17 @@ char mirrored(char relation) {
   }
 }
 
+// "about 12", "x = 5/2 ~ 3": is the value that it gives only near? An exact gold is not answered by it.
+bool is_near(const Expr& relation, const Solved& s) {
+  return s.name && ((s.name == &relation.args.front() && relation.name.front() == '~') || (s.name == &relation.args.back() && relation.name.back() == '~'));
+}
+
+// 3.14, 3.14 m, -3.14: a gold that may have been rounded itself.
+bool has_decimals(const Expr& e) {
+  if (e.is(Kind::kNumber)) return e.decimals > 0;
+  return !e.args.empty() && (e.is(Kind::kUnit) || e.is(Kind::kPercent) || e.is(Kind::kDegree) || e.is(Kind::kMul)) && has_decimals(e.args.back());
+}
+
 bool is_order(char c) { return c == '<' || c == '>' || c == '[' || c == ']'; }
 
 }  // namespace
@@ -112,6 +123,7 @@ Truth Comparison::equal_relations(const Expr& gold, const Expr& answer, int dept
   if (g && a) {
     const bool same_name = !g->name || !a->name || same_tree(*g->name, *a->name) || g->name->is(Kind::kText) ||
                            a->name->is(Kind::kText) || is_call(*g->name) != is_call(*a->name);
+    if (same_name && is_near(answer, *a) && !g->approximation && !has_decimals(*g->value)) return Truth::kNo;
     if (same_name) {
       const Truth same = equal_prepared(*g->value, *a->value, depth + 1);
       if (same == Truth::kYes || (!spelled(*g->value).empty() && !spelled(*a->value).empty())) return same;
@@ -128,6 +140,7 @@ Truth Comparison::equal_to_solved(const Expr& relation, const Expr& other, bool 
     if (s->approximation && rounds_to(*s->approximation, other)) return Truth::kYes;
     return equal_prepared(*s->value, other, depth + 1);
   }
+  if (is_near(relation, *s) && !has_decimals(other)) return Truth::kNo;
   return equal_prepared(other, *s->value, depth + 1);
 }
 

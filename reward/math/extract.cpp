@@ -7,6 +7,7 @@
 
 #include "reward/math/budget.h"
 #include "reward/math/extract_text.h"
+#include "reward/math/letters.h"
 #include "reward/math/parser.h"
 #include "reward/math/words.h"
 #include "reward/options.h"
@@ -87,11 +88,17 @@ bool connects(std::string_view text) {
 struct Found {
   Extracted answer;
   size_t at = 0;
+  size_t taken_back = 0;  // behind a box of which the text says that it is wrong; 0: it does not
 };
 
 std::optional<Found> boxes(std::string_view text) {
   std::optional<Span> box = last_box(text);
+  // An empty box at the end is an answer that is none; one in the text speaks of boxes.
+  if (const size_t end = text.find_last_not_of(" \n$*.)]\\"); end != text.npos && text[end] == '}')
+    if (const size_t open = text.find_last_not_of(" \n", end - 1); end > 0 && open != text.npos && text[open] == '{')
+      if (text.substr(0, open).ends_with("\\boxed") || text.substr(0, open).ends_with("\\fbox")) return Found{{"", Source::kBox}, open};
   if (!box) return std::nullopt;
+  if (taken_back(text.substr(box->end))) return Found{{}, box->begin, box->end};
   std::string answer(box->inner);
   const size_t at = box->begin;
   for (int i = 0; i < kMaxTries; ++i) {
@@ -179,7 +186,32 @@ const char* source_name(Source source) {
   return "";
 }
 
+namespace {
+
+// Digits of full width, with the signs of their numbers, as those of ASCII; other text as it is.
+std::string with_plain_digits(std::string_view text) {
+  std::string out;
+  bool behind = false;  // such a digit
+  const auto wide_at = [&](size_t i) { return text.substr(i).starts_with("\xEF\xBC") && i + 2 < text.size() ? static_cast<unsigned char>(text[i + 2]) - 0x80 + 0x20 : 0; };
+  for (size_t i = 0; i < text.size(); ++i) {
+    const int c = wide_at(i);
+    const bool digit = c >= '0' && c <= '9';
+    if (digit || ((c == ',' || c == ':') && behind && is_digit(static_cast<char>(wide_at(i + 3)))) || (c != 0 && std::string_view("%+-./").find(static_cast<char>(c)) != std::string_view::npos)) {
+      out += static_cast<char>(c);
+      i += 2;
+    } else {
+      out += text[i];
+    }
+    behind = digit;
+  }
+  return out;
+}
+
+}  // namespace
+
 Extracted extract_answer(std::string_view completion, bool flexible) {
+  std::string plain;
+  if (completion.find("\xEF\xBC") != std::string_view::npos) completion = plain = with_plain_digits(completion);
   const size_t think = completion.rfind("</think>");
   std::string_view text = think == std::string_view::npos ? completion : completion.substr(think + 8);
   size_t denied = 0;
@@ -189,7 +221,10 @@ Extracted extract_answer(std::string_view completion, bool flexible) {
     if (std::optional<Extracted> found = phrase(*inner, denied)) return *found;
     return {std::string(whole.substr(0, kMaxAnswerBytes)), Source::kTags};
   }
-  if (std::optional<Found> found = marked(text)) return found->answer;
+  if (std::optional<Found> found = marked(text)) {
+    if (found->taken_back == 0) return found->answer;
+    text.remove_prefix(found->taken_back);
+  }
   if (std::optional<Extracted> found = phrase(text, denied)) return *found;
   if (!flexible) return {};
   text.remove_prefix(denied);

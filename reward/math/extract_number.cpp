@@ -178,7 +178,7 @@ class Finder {
         all.run.end = more.run.end, all.mark = true;
         return;
       }
-    for (const std::string_view scale : {"hundred", "thousand", "million", "billion", "trillion", "percent"})
+    for (const std::string_view scale : {"dozen", "dozens", "hundred", "thousand", "million", "billion", "trillion", "percent"})
       if (word > all.run.end && starts(word, scale) && !is_letter(at(word + scale.size()))) all.run.end = word + scale.size();
     if (text_.substr(all.run.begin, all.run.end - all.run.begin).find(':') == npos) return;
     for (const std::string_view half : {"AM", "PM", "am", "pm", "a.m.", "p.m."})

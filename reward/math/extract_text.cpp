@@ -145,6 +145,17 @@ bool denies(std::string_view words) {
   return false;
 }
 
+// "12 if x is even, and 13 otherwise", "(B), but maybe (C)": two answers, of which none is given.
+bool gives_two(std::string_view sentence) {
+  const std::string_view remark = trim(sentence.substr(remark_begin(sentence)));
+  const size_t first = remark.find_first_not_of(", (");
+  if (first == npos) return false;
+  const std::string words = lower(remark.substr(first));
+  const auto has = [&](std::initializer_list<std::string_view> any) { return std::ranges::any_of(any, [&](auto word) { return words.find(word) != npos; }); };
+  if (words.starts_with("but ")) return has({"maybe", "perhaps", "possibly", " could ", " might "});
+  return (words.starts_with("if ") || words.starts_with("when ") || words.starts_with("for ")) && has({"otherwise", " else"});
+}
+
 // Behind words that stress what follows: "simply", "therefore".
 std::string_view without_stress(std::string_view text) {
   static constexpr std::array<std::string_view, 14> kStress = {"therefore", "thus", "hence", "simply",    "just",    "exactly", "precisely",
@@ -217,6 +228,7 @@ std::optional<size_t> after_phrase(std::string_view text, size_t& before, Said& 
 
 std::string statement(std::string_view text) {
   text = without_stress(text.substr(std::min(skip_opening(text, 0), text.size())));
+  if (const std::string_view whole = text.substr(0, sentence_end(text)); gives_two(whole)) return std::string(strip_wrapping(whole));
   std::string formulas;
   size_t at = 0;
   for (int i = 0; i < 8; ++i) {
@@ -242,7 +254,7 @@ std::string statement(std::string_view text) {
   if (!formulas.empty()) return formulas;
   std::string_view sentence = text.substr(0, sentence_end(text));
   // "32** and more": what stood in bold. "2**3" is a power.
-  if (const size_t bold = sentence.find("**"); bold != npos && bold > 0 && (bold + 2 == sentence.size() || is_space(sentence[bold + 2])))
+  if (const size_t bold = sentence.find("**"); bold != npos && bold > 0 && (bold + 2 == sentence.size() || is_space(sentence[bold + 2]) || sentence[bold + 2] == ':' || sentence[bold + 2] == ','))
     if (const std::string_view front = strip_wrapping(sentence.substr(0, bold)); !front.empty() && parse_answer(front).ok()) return std::string(front);
   const std::string_view all = strip_wrapping(sentence);
   if (all.find('$') == npos || all.starts_with('$') || all.starts_with("-$")) {
@@ -250,14 +262,41 @@ std::string statement(std::string_view text) {
     const std::string_view front = strip_wrapping(all.substr(0, remark_begin(all)));
     if (!front.empty() && (parse_answer(front).ok() || all.find_first_of("$\\") == npos)) return std::string(front);
   }
+  if (all.starts_with('('))  // (C) $\\frac12$
+    if (const std::optional<Label> label = read_label(all); label && !label->rest.empty()) return std::string(all);
   for (size_t i = 0; i < sentence.size() && !is_digit(sentence[i]); ++i)  // "clearly $5$", but not "1.41, about $\\sqrt2$"
     if (sentence[i] == '$' || sentence[i] == '\\')
-      if (const std::optional<Formula> formula = formula_at(sentence, i)) return std::string(formula->inner);
+      if (const std::optional<Formula> formula = formula_at(sentence, i)) {
+        const std::string_view lead = trim(sentence.substr(0, i));  // "about $5$"
+        const bool near = !lead.empty() && lead.size() < 40 && parse_answer(std::string(lead) + " 1").expr.is(Kind::kRelation);
+        return (near ? "\\approx " : "") + std::string(formula->inner);
+      }
   return std::string(strip_wrapping(all));
 }
 
 bool states_formula(std::string_view text) {
   return formula_at(without_stress(text.substr(std::min(skip_opening(text, 0), text.size()))), 0).has_value();
+}
+
+bool taken_back(std::string_view rest) {
+  static constexpr std::string_view kBack[] = {"is wrong", "is incorrect", "is false", "is not correct", "is not right", "is not the answer", "is not the right answer", "is not the correct answer", "isn't correct",
+                                               "isn't right", "isn't the answer", "was wrong", "is a lower bound", "is an upper bound", "is only a lower bound", "is only an upper bound"};
+  while (!rest.empty() && std::string_view(" \n$*)\\]").find(rest[0]) != npos) rest.remove_prefix(1);
+  return std::ranges::any_of(kBack, [&](std::string_view words) { return word_at(rest, 0, words) && (rest.size() == words.size() || !is_letter(rest[words.size()])); });
+}
+
+// "Option C is correct", "So, C is the correct answer": the choice; empty: none is made so.
+std::string_view chosen(std::string_view line) {
+  for (const std::string_view lead : {"So, ", "So "})
+    if (line.starts_with(lead)) line.remove_prefix(lead.size());
+  static constexpr std::string_view kEnds[] = {" is correct", " is right", " is the correct answer", " is the right answer", " is the correct option", " is the correct choice", " is the answer"};
+  for (const std::string_view end : kEnds) {
+    if (!line.ends_with(end)) continue;
+    const std::string_view front = trim(line.substr(0, line.size() - end.size()));
+    const std::optional<Label> label = read_label(front);
+    if (label && label->rest.empty()) return front;
+  }
+  return {};
 }
 
 Extracted last_statement(std::string_view text) {
@@ -272,6 +311,7 @@ Extracted last_statement(std::string_view text) {
   const std::string_view tail = formula ? text.substr(formula->end) : text;
   const std::optional<NumberRun> number = last_number(tail);
   if (formula && !number) {
+    if (taken_back(tail)) return {};
     const std::string_view inner = trim(formula->inner);
     return {std::string(inner), Source::kFormula, true};
   }
@@ -281,9 +321,11 @@ Extracted last_statement(std::string_view text) {
     const size_t begin = line.rfind('\n');
     if (begin != npos) line = trim(line.substr(begin + 1));
     line = strip_wrapping(right_side(without_stress(line)));
+    if (const std::string_view choice = chosen(line); !choice.empty()) return {std::string(choice), Source::kLast};
     if (line.empty() || line.size() > 200) return {};
     return {std::string(line), Source::kLast};
   }
+  if (taken_back(tail.substr(number->end))) return {};
   // The end of the line that the number stands in, if all of it behind '=' is an expression or a value with a unit.
   const size_t line_begin = tail.rfind('\n', number->begin) == npos ? 0 : tail.rfind('\n', number->begin) + 1;
   std::string_view line = tail.substr(line_begin);

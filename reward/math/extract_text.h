@@ -31,4 +31,7 @@ bool states_formula(std::string_view text);
 // The last formula or number of the text, whichever comes later; the right side if it is an equation.
 Extracted last_statement(std::string_view text);
 
+// Does what stands behind an answer say that it is none: "is wrong", "is a lower bound"?
+bool taken_back(std::string_view rest);
+
 }  // namespace cohort::math

@@ -56,12 +56,14 @@ bool is_formula(std::string_view text) {
   return text.starts_with('$') || text.starts_with("\\(") || text.starts_with("\\[");
 }
 
-// Equal, character by character, but for white space?
+// Equal, character by character, but for white space that parts no digits?
 bool same_text(std::string_view a, std::string_view b) {
   size_t i = 0, j = 0;
   while (true) {
+    const size_t a_before = i, b_before = j;
     while (i < a.size() && (a[i] == ' ' || a[i] == '\n')) ++i;
     while (j < b.size() && (b[j] == ' ' || b[j] == '\n')) ++j;
+    if ((i > a_before) != (j > b_before) && a_before > 0 && i < a.size() && is_digit(a[a_before - 1]) && is_digit(a[i])) return false;
     if (i == a.size() || j == b.size()) return i == a.size() && j == b.size();
     if (a[i++] != b[j++]) return false;
   }

@@ -12,10 +12,10 @@ namespace cohort::math {
 namespace {
 
 // Words before a value that say nothing about it.
-constexpr std::array<std::string_view, 25> kFillers = {
+constexpr std::array<std::string_view, 26> kFillers = {
     "about", "approximately", "approx",  "exactly", "is",   "are",   "equals", "equal", "to", "the", "answer", "value",
     "of",    "around",        "roughly", "only",    "just", "final", "total",  "at",    "be", "a",   "an",     "or",
-    "it"};
+    "it", "nearly"};
 
 bool is_filler(std::string_view words) {
   const std::string text = lower(words);
@@ -26,6 +26,11 @@ bool is_filler(std::string_view words) {
     at = end + 1;
   }
   return true;
+}
+
+bool says_about(std::string_view words) {
+  const std::string text = lower(words);
+  return text.find("about") != text.npos || text.find("approx") != text.npos || text.find("around") != text.npos || text.find("roughly") != text.npos || text.find("nearly") != text.npos;
 }
 
 bool is_separator(Tok kind) {
@@ -181,7 +186,13 @@ Expr Parser::words_first() {
     const bool alone = begin == 0 && is(Tok::kEnd);
     if (!single_word || end != begin + 1 || alone) return node(Kind::kText, {}, words);
   }
-  if (is_filler(words)) return side();
+  if (is_filler(words)) {
+    if (!says_about(words)) return side();
+    std::vector<Expr> sides;  // as behind a sign for it
+    sides.push_back(node(Kind::kText, {}));
+    sides.push_back(side());
+    return node(Kind::kRelation, std::move(sides), "~");
+  }
   at_ = begin;
   if (single_word) return side();
   return fail("the words '" + words.substr(0, 40) + "' stand before something else");
@@ -242,7 +253,9 @@ Expr Parser::with_unit(Expr value) {
     std::string_view word;
     int64_t factor;
   };
-  static constexpr Scale kScales[] = {{"hundred", 100},
+  static constexpr Scale kScales[] = {{"dozen", 12},
+                                      {"dozens", 12},
+                                      {"hundred", 100},
                                       {"thousand", 1000},
                                       {"million", 1'000'000},
                                       {"billion", 1'000'000'000},
@@ -282,7 +295,7 @@ std::string Parser::unit_words() {
       words += words.empty() ? "" : " ";
       words += inches ? "in" : t.name;
     } else if (t.kind == Tok::kSymbol && t.name.size() == 1 &&
-               (!words.empty() || (at_ > 0 && t.space_before && tokens_[at_ - 1].kind == Tok::kNumber) ||
+               (!words.empty() || (at_ > 0 && t.space_before && (tokens_[at_ - 1].kind == Tok::kNumber || tokens_[at_ - 1].kind == Tok::kGroupClose)) ||
                 (at_ > 0 && tokens_[at_ - 1].kind == Tok::kDegree))) {
       words += words.empty() ? "" : " ";
       words += t.name;

@@ -139,6 +139,10 @@ bool Parser::factor_follows(const Expr& before) const {
 
 // "5 m" at the end of an item: metres, when a space stands between and nothing comes behind that a product would have.
 bool Parser::symbol_is_unit(const Expr& before) const {
+  // 3\times10^8 m/s, 2.5\times10^{3} m/s^2: behind a constant at the end, where letters of a formula would hardly have a space before them.
+  const bool speed = is(Tok::kSymbol, "m") && peek().space_before && is(Tok::kDivide, 1) && is(Tok::kSymbol, 2) && peek(2).name == "s" &&
+                     (is(Tok::kEnd, 3) || (is(Tok::kPower, 3) && is(Tok::kNumber, 4) && is(Tok::kEnd, 5)));
+  if (speed && !has_symbols(before) && (tokens_[at_ - 1].kind == Tok::kNumber || tokens_[at_ - 1].kind == Tok::kGroupClose)) return true;
   if (!before.is(Kind::kNumber) || !peek().space_before || peek().name.size() != 1 || latex_) return false;
   if (!is_unit_word(peek().name)) return false;
   size_t ahead = 1;

@@ -7,14 +7,25 @@
 #include "reward/math/budget.h"
 #include "reward/math/letters.h"
 #include "reward/math/parser.h"
+#include "reward/math/units.h"
 #include "reward/options.h"
 
 namespace cohort::math {
 namespace {
 
 struct Parts {
-  std::string_view value, remark;
+  std::string_view value;
+  std::string remark;
 };
+
+// What stands in brackets and \text{...}, without its end.
+std::string in_plain_words(std::string_view inside) {
+  std::string out;
+  for (size_t i = 0; i < inside.size(); ++i)
+    if (inside.substr(i).starts_with("\\text{")) i += 5;
+    else if (inside[i] != '}' && (inside[i] != ')' || inside.find_last_not_of(")} ") > i)) out += inside[i];
+  return std::string(trim(out));
+}
 
 // The brackets that the text ends with, and what stands before them.
 std::optional<Parts> parts_of(std::string_view text) {
@@ -22,7 +33,8 @@ std::optional<Parts> parts_of(std::string_view text) {
   if (const size_t words = text.find("\\text{"); words != std::string_view::npos && words > 0 && (text.ends_with(')') || text.ends_with(")}"))) {
     // 32 \text{ (since } 30 + 2 = 32)
     const std::string_view inside = trim(text.substr(words + 6));
-    if (inside.starts_with('(') && inside.size() > 1 && is_letter(trim(inside.substr(1)).front())) return Parts{trim(text.substr(0, words)), "\\"};
+    if (inside.starts_with('(') && inside.size() > 1 && is_letter(trim(inside.substr(1)).front()))
+      return Parts{trim(text.substr(0, words)), in_plain_words(inside.substr(1))};
   }
   const char close = text.back(), open = close == ')' ? '(' : '[';
   if ((close != ')' && close != ']') || text[text.size() - 2] == '\\' || text.ends_with("\\right)") || text.ends_with("\\right]")) return std::nullopt;
@@ -31,7 +43,7 @@ std::optional<Parts> parts_of(std::string_view text) {
     depth += (text[at] == close) - (text[at] == open);
     if (depth > 0) continue;
     if (at == 0 || !is_space(text[at - 1])) return std::nullopt;
-    const Parts parts{trim(text.substr(0, at)), trim(text.substr(at + 1, text.size() - at - 2))};
+    const Parts parts{trim(text.substr(0, at)), std::string(trim(text.substr(at + 1, text.size() - at - 2)))};
     if (parts.value.empty() || parts.remark.empty()) return std::nullopt;
     return parts;
   }
@@ -59,17 +71,20 @@ bool is_remark(std::string_view text, const Parts& parts, const CompareOptions& 
   static constexpr std::array<std::string_view, 7> kAbout = {"about", "approximately", "approx.", "roughly", "nearly", "\\approx", "\u2248"};
   const Parsed value = parse_answer(parts.value);
   if (!value.ok()) return false;
-  std::string_view said = parts.remark;
+  const std::string plain = parts.remark.find("\\text") == std::string::npos ? parts.remark : in_plain_words(parts.remark);
+  std::string_view said = plain;
+  if (hedges(said)) return false;
   const bool again = take(said, kAgain);
   if (take(said, kAbout)) return true;
   const Parsed remark = parse_answer(said);
   if (remark.ok() && !remark.expr.is(Kind::kText)) {
+    if (!again && remark.expr.is(Kind::kUnit) && (" " + remark.expr.name + " ").find(" each ") != std::string::npos) return true;  // 70 (35 of each)
     const bool letter = said.size() == 1 && said[0] >= 'A' && said[0] <= 'J' && !again;
     if (has_symbols(value.expr)) return again && same_value(value.expr, remark.expr, options, seed);
     return letter || same_value(value.expr, remark.expr, options, seed);
   }
   if (remark.ok() && same_value(value.expr, remark.expr, options, seed)) return true;  // "5 (five)"
-  return !again && (remark.ok() || !parse_answer(text).ok());
+  return !again && (remark.ok() || !parse_answer(text).ok() || parts.remark != plain);
 }
 
 }  // namespace

@@ -127,7 +127,6 @@ const std::vector<Row>& rows() {
         {"rad", "radian"},
         {"person", "person"},
         {"people", "person"},
-        {"dozen", "dozen"},
         {"unit", "unit"},
     };
     std::ranges::sort(rows, {}, &Row::word);
@@ -181,17 +180,45 @@ constexpr int kMaxPower = 9;
 }  // namespace
 
 bool changes_value(std::string_view words) {
-  static constexpr std::string_view kFirst[] = {"squared", "cubed", "factorial", "negative", "x"};
-  static constexpr std::string_view kAnywhere[] = {"or", "and", "not", "plus", "minus", "is", "isn", "was", "wrong", "incorrect", "false", "below", "above",
+  static constexpr std::string_view kFirst[] = {"squared", "cubed", "factorial", "negative", "x", "doubled", "tripled", "halved", "quadrupled", "tens", "score", "scores", "gross"};
+  static constexpr std::string_view kAnywhere[] = {"or", "and", "not", "plus", "minus", "is", "isn", "was", "below", "above", "if", "unless", "but",
                                                    "half", "halves", "thirds", "fourths", "fifths", "sixths", "sevenths", "eighths", "ninths",
                                                    "tenths", "hundredths", "thousandths", "zero", "one", "two", "three", "four", "five", "six", "seven",
                                                    "eight", "nine", "ten", "eleven", "twelve", "twenty", "thirty", "forty", "fifty"};
-  if (words.find("\u207B") != words.npos) return true;
-  for (bool first = true; !words.empty(); first = false) {
-    const std::string_view word = words.substr(0, words.find(' '));
-    words.remove_prefix(std::min(words.size(), word.size() + 1));
+  if (words.find("\u207B") != words.npos || hedges(words)) return true;
+  std::string before;
+  for (size_t at = 0; at < words.size();) {
+    if (!is_of_word(words[at]) && !is_digit(words[at])) {
+      ++at;
+      continue;
+    }
+    size_t end = at;
+    while (end < words.size() && (is_of_word(words[end]) || is_digit(words[end]) || words[end] == '-')) ++end;
+    std::string word(words.substr(at, end - at));
+    if (word.size() > 1) word = lower(word);
+    // A number, which no power of a unit is: "5 (or 6)", but "m^2", "s^{-1}" and "per 100 km".
+    if (is_digit(word[0]) && (at == 0 || std::string_view("^{-_").find(words[at - 1]) == words.npos) && before != "per") return true;
     if (std::ranges::find(kAnywhere, word) != std::end(kAnywhere)) return true;
-    if (first && std::ranges::find(kFirst, word) != std::end(kFirst)) return true;
+    if (before.empty() && std::ranges::find(kFirst, word) != std::end(kFirst)) return true;
+    if (before == "times" && word.size() == 1 && word != "a") return true;  // "times x"
+    before = std::move(word);
+    at = end;
+  }
+  return false;
+}
+
+bool hedges(std::string_view words) {
+  static constexpr std::string_view kHedges[] = {"else", "otherwise", "maybe", "perhaps", "possibly", "alternatively", "wrong", "incorrect", "false"};
+  std::string before;
+  for (size_t at = 0; at < words.size();) {
+    size_t end = at;
+    while (end < words.size() && is_letter(words[end])) ++end;
+    std::string word = lower(words.substr(at, end - at));
+    at = end + 1;
+    if (word.empty()) continue;
+    if (std::ranges::find(kHedges, word) != std::end(kHedges)) return true;
+    if (before == "at" && (word == "most" || word == "least")) return true;
+    before = std::move(word);
   }
   return false;
 }

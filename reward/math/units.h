@@ -20,6 +20,8 @@ struct Unit {
 
 // Words that say another value, or none, and are no unit that may be left out: "5 or six", "5 thirds", "5 squared".
 bool changes_value(std::string_view words);
+// Words that take back what stands before them, or make it one of several: "maybe 6", "else", "wrong", "at most".
+bool hedges(std::string_view words);
 // Is the word (case as written) a unit of the table?
 bool is_unit_word(std::string_view word);
 // "km/h", "square feet", "m^2", "miles per hour", "kg m s^-2", "dollars". Never fails.

@@ -71,8 +71,12 @@ bool strip(std::string_view& text, std::string_view open, std::string_view close
 
 // Is what stands behind a choice another one, "or (B)", ", C" or "(B)"? Then no choice was made.
 bool chooses_again(std::string_view rest) {
+  for (const std::string_view link : {", or (", "\\textbf{(", "\\textbf{ ("}) {  // (B) 37, or (C) 38
+    const size_t at = rest.find(link), letter = at + link.size();
+    if (at != rest.npos && letter + 1 < rest.size() && rest[letter] >= 'A' && rest[letter] <= 'J' && rest[letter + 1] == ')') return true;
+  }
   bool joined = false;
-  for (const std::string_view joint : {"\\text{", ",", ";", "/", "&", "or", "and", "}", "\\text{"}) {
+  for (const std::string_view joint : {"\\text{", ",", ";", "/", "&", "but", "or", "and", "else", "maybe", "perhaps", "possibly", "}", "\\text{"}) {
     rest = trim(rest);
     if (!rest.starts_with(joint)) continue;
     rest = trim(rest.substr(joint.size()));
@@ -102,8 +106,8 @@ std::string_view strip_wrapping(std::string_view text) {
     while (text.ends_with('.') && !text.ends_with("...")) text.remove_suffix(1);
     while (text.ends_with('*')) text.remove_suffix(1);  // markdown, perhaps cut in two
     while (text.starts_with('*')) text.remove_prefix(1);
-    while (text.ends_with("__")) text.remove_suffix(2);
-    while (text.starts_with("__")) text.remove_prefix(2);
+    while (text.ends_with('_') || text.ends_with('`')) text.remove_suffix(1);
+    while (text.starts_with('_') || text.starts_with('`')) text.remove_prefix(1);
     text = trim(text);
     for (const auto& [open, close] : kWrappings)
       if (strip(text, open, close)) break;

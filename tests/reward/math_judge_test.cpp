@@ -106,7 +106,7 @@ TEST(MathExtract, Table) {
       {"The derivative is 6x^2 there", "6x^2", ""},
       {"Therefore, the total is 121 minutes.", "121 minutes", ""},
       {"So in the end there are **280 cookies**.", "280", ""},
-      {"Thus (C) is the correct answer.", "(C) is the correct answer", ""},
+      {"Thus (C) is the correct answer.", "(C)", ""},
       {"The answer is option (C).", "option (C)", "option (C)"},
       {"The wrong answer is 5.", "", ""},
       {"The correct answer is 7. A common wrong answer is 5.", "7", "7"},

@@ -32,6 +32,39 @@ TEST(MathJudge, NotationsOfModels) {
     EXPECT_EQ(score_of("The answer is " + answer + ".", gold), score) << answer << " for " << gold;
 }
 
+// What stands in \\text{...} is judged as the same words outside of it are.
+TEST(MathJudge, WordsInTextHedgeDenyAndChange) {
+  for (const char* answer : {"12 \\text{ (or 38)}", "12 \\text{ (or 36, 38)}", "12\\text{, maybe 38}", "12 \\text{ but maybe 38}", "12\\ (\\text{or }38)", "12 \\quad\\text{(alternatively }38)",
+                             "12 (else 38)", "12 \\text{ (if not, 38)}", "12 \\text{ [or 38]}", "12 \\text{ (38 is possible)}", "12 \\text{ (wrong)}", "12 \\text{ at most}", "12 \\text{ times } x",
+                             "12 \\text{ doubled}", "12 \\text{ halved}", "12 \\text{ (or twelve and a half)}", "1 2", "12 \\text{ dozen}", "12 \\text{ tens}", "12 \\text{ score}", "12 \\text{ gross}",
+                             "\\approx 12", "\\sim 12", "\\text{about } 12", "\\text{roughly } 12", "x \\approx 12", "12 (maybe)", "12 \\text{ (at least)}"})
+    EXPECT_EQ(score_of("\\boxed{" + std::string(answer) + "}", "12"), 0) << answer;
+  for (const char* answer : {"12 \\text{ (or twelve)}", "12 \\text{ (rounded down)}", "12 \\text{ (since } 8 + 4 = 12)", "12 \\text{ times}", "12 \\text{ liters per 100 km}", "12\\text{ m/s}^2",
+                             "12\\text{ kg m s^{-2}}", "12 \\text{ two-digit numbers}", "12 (\\text{or } 24/2)", "12 \\approx 12.0"})
+    EXPECT_EQ(score_of("\\boxed{" + std::string(answer) + "}", "12"), 1) << answer;
+  for (const auto& [gold, text, score] : std::vector<std::tuple<std::string, std::string, double>>{
+           {"12", "The answer is 12 if x is even, and 13 otherwise.", 0}, {"12", "The answer is $12$ if $x$ is even, and $13$ otherwise.", 0}, {"12", "The answer is 12 for even x.", 1},
+           {"B", "The answer is (B), or maybe (C).", 0}, {"B", "The answer is (B) 37, or (C) 38.", 0}, {"B", "\\boxed{\\textbf{(B)}\\ 37 \\textbf{ (C)}\\ 38}", 0}, {"D", "The answer is (D) Both (A) and (C).", 1},
+           {"B", "The answer is (B), but maybe (C).", 0}, {"B", "\\boxed{(B)\\text{ or else }(C)}", 0}, {"C", "\\boxed{(B)\\text{ or else }(C)}", 0},
+           {"37", "\\boxed{3 7}", 0}, {"1234", "\\boxed{12 34}", 0}, {"1234", "\\boxed{1 2 3 4}", 0}, {"1234", "\\boxed{1 234}", 1}, {"x + 1", "\\boxed{x+1}", 1}, {"72", "The answer is 6 dozen.", 1},
+           {"72", "So there are 6 dozen eggs", 1}, {"3.14", "\\boxed{\\approx 3.14}", 1}, {"12.5 m", "The answer is about 12.5 m.", 1}, {"12", "The answer is about $12$.", 0}, {"x = 12", "\\boxed{x \\approx 12}", 0},
+           {"about 12", "The answer is 12.", 1}, {"37", "\\boxed{37} is wrong. The right answer is 38.", 0}, {"38", "\\boxed{37} is wrong. The right answer is 38.", 1}, {"37", "$\\boxed{37}$ is incorrect.", 0},
+           {"6", "$6$ is a lower bound for the answer.", 0}, {"6", "Clearly 6 is an upper bound.", 0}, {"42", "I think 42. \\boxed{}", 0}, {"42", "I think 42.\n\\[\\boxed{ }\\]", 0},
+           {"42", "I shall write it in \\boxed{}. The answer is 42.", 1}})
+    EXPECT_EQ(score_of(text, gold), score) << text << " for " << gold;
+}
+
+TEST(MathJudge, WaysToWriteTheAnswerDown) {
+  for (const auto& [gold, text, score] : std::vector<std::tuple<std::string, std::string, double>>{
+           {"C", "The answer is **C**: it cannot be B.", 1}, {"B", "The answer is **C**: it cannot be B.", 0}, {"C", "Option C is correct.", 1}, {"C", "So, C is the correct answer.", 1},
+           {"C", "Option C is not correct.", 0}, {"C", "Neither A nor C is correct.", 0}, {"C", "The correct answer is (C) $\\frac12$.", 1}, {"1/2", "The correct answer is (C) $\\frac12$.", 1},
+           {"D", "The correct answer is (C) $\\frac12$.", 0}, {"70", "The answer is 70 (35 of each).", 1}, {"2450", "The answer is 70 (35 of each).", 0}, {"12", "The answer is `12`.", 1}, {"12", "The answer is _12_.", 1},
+           {"3\\times10^8 m/s", "\\boxed{3\\times 10^{8} \\text{ m/s}}", 1}, {"3\\times10^8 m/s", "\\boxed{300{,}000 \\text{ km/s}}", 1}, {"3\\times10^8 \\text{ m/s}", "\\boxed{3\\times10^{8} m/s}", 1},
+           {"3\\times10^8 m/s", "\\boxed{3\\times10^8 \\text{ kg}}", 0}, {"\\frac{1}{2} m/s^2", "\\boxed{0.5 \\text{ m/s}^2}", 1}, {"\\frac{x}{2} m/s", "\\boxed{\\frac{xm}{2s}}", 1}, {"30", "\uFF11\uFF10\uFF1A\uFF13\uFF10", 0},
+           {"42", "\uFF14\uFF12", 1}, {"42", "\\boxed{\uFF14\uFF12}", 1}, {"42", "\uFF0D\uFF14\uFF12", 0}, {"4.2", "\uFF14\uFF0E\uFF12", 1}, {"1234", "\uFF11\uFF0C\uFF12\uFF13\uFF14", 1}, {"234", "\uFF11\uFF0C\uFF12\uFF13\uFF14", 0}})
+    EXPECT_EQ(score_of(text, gold), score) << text << " for " << gold;
+}
+
 TEST(MathJudge, NotationsOfOtherPlaces) {
   for (const auto& [gold, answer, score] : std::vector<std::tuple<std::string, std::string, double>>{
            {"(1, 2)", "]1, 2[", 1}, {"[1, 2)", "[1, 2[", 1}, {"(1, 2)", "]1, 2]", 0}, {"(-3, 1)", "|x + 1| < 2", 1}, {"(-3, 1)", "|x + 1| \\le 2", 0},
