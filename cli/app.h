@@ -56,8 +56,8 @@ class App {
   App(const App&) = delete;
   App& operator=(const App&) = delete;
 
-  // `name`: "--dtype", or of an argument "CONFIG". `value` outlives parse(); it is a string, a list of them, an integer, a double,
-  // or std::optional of one (app.cpp lists them).
+  // `name`: "--dtype", or of an argument "CONFIG". `value` outlives parse(); it is a string, a list of them, a path, an integer, a float, a
+  // double, or std::optional of a string or a double (app.cpp lists them).
   template <class Value>
   Option add_option(const std::string& name, Value& value, const std::string& help);
   Option add_flag(const std::string& name, bool& value, const std::string& help);
