@@ -1,6 +1,7 @@
 #include "trainer/packs.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/check.h"
 
@@ -69,6 +70,68 @@ void append_completion(TrainPack& pack, int64_t prompt_begin, int64_t prompt_cou
   }
 }
 
+int64_t rows_of(const TrainPack& pack) { return static_cast<int64_t>(pack.tokens.tokens.size()); }
+
+// A group, or as much of it as one pack holds.
+struct Piece {
+  size_t group, first, last;  // completions [first, last)
+  int64_t rows;               // with the prompt
+  bool goes_on;               // behind another piece of the same group
+};
+
+std::vector<Piece> cut_groups(std::span<const PackInput> inputs, int64_t pack_tokens) {
+  std::vector<Piece> pieces;
+  for (size_t g = 0; g < inputs.size(); ++g) {
+    const PackInput& input = inputs[g];
+    const auto prompt = static_cast<int64_t>(input.prompt.size());
+    CHECK(prompt > 0, "group {} has an empty prompt", g);
+    if (std::ranges::all_of(input.completions, [](const auto& completion) { return completion.empty(); })) continue;
+    const int64_t hard = pack_tokens > 0 ? pack_tokens : kMaxAutoRows + prompt;
+    Piece piece{g, 0, 0, prompt, false};
+    bool empty = true;  // so far
+    for (size_t sample = 0; sample < input.completions.size(); ++sample) {
+      if (input.completions[sample].empty()) continue;
+      const int64_t rows = completion_rows(input.completions[sample]);
+      if (!empty && piece.rows + rows > hard) {
+        piece.last = sample;
+        pieces.push_back(piece);
+        piece = {g, sample, sample, prompt, true};
+      }
+      piece.rows += rows, empty = false;
+    }
+    piece.last = input.completions.size();
+    pieces.push_back(piece);
+  }
+  return pieces;
+}
+
+void append_piece(TrainPack& pack, const PackInput& input, const Piece& piece) {
+  const int64_t prompt_begin = append_prompt(pack.tokens, input.prompt), prompt_count = std::ssize(input.prompt);
+  bool first = true;
+  for (size_t sample = piece.first; sample < piece.last; ++sample) {
+    const std::span<const int32_t> completion = input.completions[sample];
+    if (completion.empty()) continue;
+    const std::span<const int32_t> slots = input.slots.empty() ? std::span<const int32_t>() : input.slots[sample];
+    if (std::exchange(first, false)) append_slots(pack, slots, 0, input.prompt.size());
+    const TokenSpan all{0, std::ssize(completion)};
+    append_completion(pack, prompt_begin, prompt_count, completion, input.targets.empty() ? std::span(&all, 1) : std::span<const TokenSpan>(input.targets[sample]),
+                      static_cast<int32_t>(piece.group), static_cast<int32_t>(sample));
+    append_slots(pack, slots, input.prompt.size(), static_cast<size_t>(completion_rows(completion)));
+  }
+}
+
+// Which logical rank each of some pieces of work is for, in order: by the middle of its rows, so that each has its share.
+std::vector<int> deal_rows(std::span<const int64_t> rows, int64_t logical_ranks) {
+  int64_t total = 0, before = 0;
+  for (const int64_t count : rows) total += count;
+  std::vector<int> leaves;
+  for (const int64_t count : rows) {
+    leaves.push_back(static_cast<int>((2 * before + count) * logical_ranks / (2 * total)));
+    before += count;
+  }
+  return leaves;
+}
+
 }  // namespace
 
 int64_t taped_rows(const TrainPack& pack) {
@@ -81,36 +144,20 @@ std::vector<TrainPack> build_packs(std::span<const PackInput> inputs, int64_t pa
   for (const PackInput& input : inputs) total += group_rows(input);
   const int64_t soft = rows_of_a_pack(total, pack_tokens, logical_ranks);
 
+  const std::vector<Piece> pieces = cut_groups(inputs, pack_tokens);
+  std::vector<int64_t> rows;
+  for (const Piece& piece : pieces) rows.push_back(piece.rows);
+  const std::vector<int> leaves = deal_rows(rows, logical_ranks);
   std::vector<TrainPack> packs;
-  const auto rows_of = [](const TrainPack& pack) { return static_cast<int64_t>(pack.tokens.tokens.size()); };
-  for (size_t g = 0; g < inputs.size(); ++g) {
-    const PackInput& input = inputs[g];
-    const int64_t prompt_count = static_cast<int64_t>(input.prompt.size());
-    CHECK(prompt_count > 0, "group {} has an empty prompt", g);
-    if (std::ranges::all_of(input.completions, [](const auto& c) { return c.empty(); })) continue;
-    if (packs.empty() || rows_of(packs.back()) + group_rows(input) > soft) packs.emplace_back();
-    const int64_t hard = pack_tokens > 0 ? pack_tokens : kMaxAutoRows + prompt_count;
-    int64_t prompt_begin = -1;
-    for (size_t sample = 0; sample < input.completions.size(); ++sample) {
-      const std::span<const int32_t> completion = input.completions[sample];
-      if (completion.empty()) continue;
-      const bool full = prompt_begin >= 0 && rows_of(packs.back()) + completion_rows(completion) > hard;
-      if (full) packs.emplace_back(), prompt_begin = -1;
-      const std::span<const int32_t> slots = input.slots.empty() ? std::span<const int32_t>() : input.slots[sample];
-      if (prompt_begin < 0) {
-        prompt_begin = append_prompt(packs.back().tokens, input.prompt);
-        append_slots(packs.back(), slots, 0, input.prompt.size());
-      }
-      const TokenSpan all{0, static_cast<int64_t>(completion.size())};
-      append_completion(packs.back(), prompt_begin, prompt_count, completion,
-                        input.targets.empty() ? std::span(&all, 1) : std::span<const TokenSpan>(input.targets[sample]),
-                        static_cast<int32_t>(g), static_cast<int32_t>(sample));
-      append_slots(packs.back(), slots, input.prompt.size(), static_cast<size_t>(completion_rows(completion)));
+  for (size_t p = 0; p < pieces.size(); ++p) {
+    const Piece& piece = pieces[p];
+    if (packs.empty() || packs.back().logical_rank != leaves[p] || piece.goes_on || rows_of(packs.back()) + piece.rows > soft) {
+      packs.emplace_back();
+      packs.back().logical_rank = leaves[p];
     }
+    append_piece(packs.back(), inputs[piece.group], piece);
   }
-
   for (TrainPack& pack : packs) settle_slots(pack);
-  deal_packs(packs, logical_ranks);
   return packs;
 }
 
@@ -119,14 +166,10 @@ int64_t rows_of_a_pack(int64_t total, int64_t pack_tokens, int64_t logical_ranks
 }
 
 void deal_packs(std::span<TrainPack> packs, int64_t logical_ranks) {
-  const auto rows_of = [](const TrainPack& pack) { return static_cast<int64_t>(pack.tokens.tokens.size()); };
-  int64_t rows = 0, before = 0;
-  for (const TrainPack& pack : packs) rows += rows_of(pack);
-  for (TrainPack& pack : packs) {
-    const int64_t twice_middle = 2 * before + rows_of(pack);
-    pack.logical_rank = static_cast<int>(twice_middle * logical_ranks / (2 * rows));
-    before += rows_of(pack);
-  }
+  std::vector<int64_t> rows;
+  for (const TrainPack& pack : packs) rows.push_back(rows_of(pack));
+  const std::vector<int> leaves = deal_rows(rows, logical_ranks);
+  for (size_t p = 0; p < packs.size(); ++p) packs[p].logical_rank = leaves[p];
 }
 
 }  // namespace cohort

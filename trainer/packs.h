@@ -58,7 +58,8 @@ constexpr int64_t kMaxAutoRows = 4096;
 
 // Groups are taken in order. A pack holds each group's prompt once, followed by the rows of its completions, and is full at
 // `pack_tokens` rows (0: total rows / logical_ranks, at most kMaxAutoRows); a group is split only when it alone exceeds that
-// limit (kMaxAutoRows beside the prompt when 0). Packs are dealt to logical ranks in order, by the middle of their rows, so that each has its share.
+// limit (kMaxAutoRows beside the prompt when 0). Groups, or their parts, are dealt to logical ranks in order, by the middle of their rows, so that each has its
+// share, which as a rule is what it has sampled; a pack is of one logical rank.
 std::vector<TrainPack> build_packs(std::span<const PackInput> inputs, int64_t pack_tokens, int64_t logical_ranks);
 
 // The two rules of it: rows at which a pack of `total` rows in all is full, and which logical rank has which pack.

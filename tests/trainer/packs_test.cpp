@@ -102,6 +102,20 @@ TEST(Packs, ALongGroupIsSplitIntoFewPacksByItself) {
   for (const TrainPack& pack : packs) EXPECT_EQ(pack.tokens.tokens.size(), 512u + 2 * 2047);
 }
 
+// Of ranks that have sampled as many groups each, none gets another's because of where packs happen to be full. Sums depend on it: to
+// deal otherwise raises kNumericsVersion.
+TEST(Packs, GroupsAreDealtByTheirOwnRows) {
+  const std::vector<int32_t> prompt(45, 5);
+  std::vector<std::vector<int32_t>> completions;
+  for (const int rows : {298, 258, 237, 162, 300, 239, 350, 286}) completions.emplace_back(static_cast<size_t>(rows + 1), 7);
+  std::vector<PackInput> inputs;
+  for (const auto& completion : completions) inputs.push_back({prompt, {completion}});
+  std::vector<int> leaves(inputs.size(), -1);
+  for (const TrainPack& pack : build_packs(inputs, 0, 4))
+    for (const TargetRef& ref : pack.refs) leaves[static_cast<size_t>(ref.group)] = pack.logical_rank;
+  EXPECT_EQ(leaves, (std::vector<int>{0, 0, 1, 1, 2, 2, 3, 3}));
+}
+
 TEST(Packs, EmptyCompletionsAreLeftOut) {
   const std::vector<int32_t> prompt = {1, 2};
   const std::vector<PackInput> inputs = {{prompt, {std::span<const int32_t>(), std::span<const int32_t>()}}};
