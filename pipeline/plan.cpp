@@ -105,8 +105,8 @@ void read_set(Stage& stage, const YAML::Node& node, const ConfigSource& source) 
               describe(node));
   for (const auto& entry : node) {
     const std::string& key = entry.first.Scalar();
-    CHECK_USAGE(key.find('.') != std::string::npos, "{}: 'set' takes keys of the config with their section, as model.path; found '{}'",
-                source.at(entry.first), excerpt(key));
+    CHECK_USAGE(key == "reward" || key.find('.') != std::string::npos,
+                "{}: 'set' takes keys of the config with their section, as model.path, or reward; found '{}'", source.at(entry.first), excerpt(key));
     for (const char* owned : {"run.dir", "run.name", "run.resume"})
       CHECK_USAGE(key != owned, "{}: '{}' is the pipeline's own to set", source.at(entry.first), key);
     stage.set.emplace_back(key, entry.second.IsNull() ? Json(nullptr) : yaml_to_json(entry.second, source));

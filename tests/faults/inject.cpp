@@ -60,7 +60,7 @@ struct State {
   Fault fault;
   int64_t step = 0;
   std::atomic<int64_t> calls = -1;  // -1: the checkpoint has not begun
-  bool nan_reward = false, nan_gradient = false, nan_weight = false;
+  bool nan_reward = false, huge_reward = false, nan_gradient = false, nan_weight = false;
   Policy* policy = nullptr;
   Optimizer* optimizer = nullptr;
 };
@@ -140,6 +140,7 @@ void strike() {
   }
   while (kind == "hold" && !fs::exists(std::getenv("COHORT_FAULT_RELEASE"))) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   if (kind == "nan") make_nan(fault.section);
+  if (kind == "overflow") state().huge_reward = true;
   if (kind == "memory") no_memory = true;
   if (kind == "disk") no_disk = true;
   if (kind == "slow") slow_write_ms = std::stoll(fault.collective);
@@ -218,6 +219,10 @@ RewardSet::Row wrap_row(const RewardSet* rewards, std::span<const Verdict> verdi
   if (state().nan_reward) {
     state().nan_reward = false;
     row.total = row.scores[0] = static_cast<double>(kNan);
+  }
+  if (state().huge_reward) {
+    state().huge_reward = false;
+    row.total = row.scores[0] = 3e38;  // a float32 still, but not what is made of it
   }
   return row;
 }

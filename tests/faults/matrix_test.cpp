@@ -109,6 +109,28 @@ TEST_P(Matrix, EndsAndGoesOn) {
   EXPECT_EQ(world().difference(name), "") << err;
 }
 
+// One rank's own gradient leaves float32: that rank says so, with the problem and the parameter, while the other only waits.
+TEST(QuickMatrix, ARankNamesItsOwnOverflow) {
+  const World world(kSteps);
+  std::vector<std::string> overrides = with_deadlines(kDeadline);
+  // Few tokens share the loss, hardly anything has been learnt, and a low temperature steepens what the huge reward is multiplied by.
+  const std::vector<std::string> steep = {"algorithm.scale_rewards=none", "trainer.warm_start.steps=1", "rollout.temperature=0.3", "rollout.max_completion_length=1",
+                                          "trainer.prompts_per_step=2", "rollout.num_generations=2"};
+  overrides.insert(overrides.end(), steep.begin(), steep.end());
+  const Struck struck = train_with_fault(world, "overflow", 2, {"overflow", "reward", kStep, 1, ""}, overrides);
+  const std::string& err = struck.outcome.err;
+  ASSERT_TRUE(struck.seconds) << "the fault did not happen\n" << err;
+  EXPECT_EQ(struck.outcome.exit_code, 5) << err;
+  EXPECT_LE(*struck.seconds, kDeadline + 5) << err;
+  EXPECT_NE(err.find(fmt::format("rank 1 on {}: step 3, problem '", host_name())), std::string::npos) << err;
+  EXPECT_NE(err.find(": the gradient of model."), std::string::npos) << err;
+  EXPECT_EQ(err.find("rank 0 on"), std::string::npos) << err;
+  overrides = steep;
+  overrides.insert(overrides.end(), {"run.name=overflow", "--quiet"});
+  const Outcome resumed = train(COHORT_BINARY, 1, world.config, overrides);
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
+}
+
 std::vector<Cell> all_cells() {
   std::vector<Cell> cells;
   for (const Kind& kind : kKinds)

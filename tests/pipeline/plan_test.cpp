@@ -27,21 +27,25 @@ stages:
   - {name: best, filter: {input: "${again}", finished: true, min_reward: 0.5, mixed: true, dedupe: true, per_prompt: 2}}
   - {name: all, merge: {inputs: ["${best}", more.jsonl], shuffle: 7, max_rows: 100}}
   - {name: student, sft: sub/student.yaml, set: {data.train: "${all}"}}
+  - {name: judged, train: zero.yaml, set: {model.path: "${student}", reward: [{name: exact}, {name: model, path: "${zero}", weight: 0.1}]}}
   - {name: table, eval: /abs/zero.yaml, set: {model.path: "${student}/x"}}
 )");
   EXPECT_EQ(pipeline.folder(), "out/r1");
-  ASSERT_EQ(pipeline.stages.size(), 7u);
+  ASSERT_EQ(pipeline.stages.size(), 8u);
   const auto stage = [&](size_t i) -> const Stage& { return pipeline.stages[i]; };
   EXPECT_EQ(stage(0).config, "dir/zero.yaml");
   EXPECT_EQ(stage(5).config, "dir/sub/student.yaml");
-  EXPECT_EQ(stage(6).config, "/abs/zero.yaml");
+  EXPECT_EQ(stage(7).config, "/abs/zero.yaml");
   EXPECT_EQ(stage(0).where, "dir/p.yaml:5");
   const Outputs outputs{{"zero", "o/zero/final"}, {"student", "o/s"}};
   EXPECT_EQ(overrides_of(stage(1), outputs),
             (std::vector<std::string>{"model.path=o/zero/final", "rollout.num_generations=4", "data.task=null",
                                       "rollout.stop=[\"a, b\", \"1\"]", "trainer.max_steps=3"}));
-  EXPECT_EQ(overrides_of(stage(6), outputs), std::vector<std::string>{"model.path=o/s/x"});
+  EXPECT_EQ(overrides_of(stage(6), outputs),
+            (std::vector<std::string>{"model.path=o/s", "reward=[{name: exact}, {name: model, path: o/zero/final, weight: 0.1}]"}));
+  EXPECT_EQ(overrides_of(stage(7), outputs), std::vector<std::string>{"model.path=o/s/x"});
   EXPECT_EQ(inputs_of(stage(1)), std::vector<std::string>{"zero"});
+  EXPECT_EQ(inputs_of(stage(6)), (std::vector<std::string>{"student", "zero"}));
   EXPECT_EQ(inputs_of(stage(4)), std::vector<std::string>{"best"});
   const FilterRules& filter = stage(3).filter;
   EXPECT_TRUE(filter.finished && filter.mixed && filter.dedupe);
@@ -79,7 +83,7 @@ TEST(PipelinePlan, RefusesWithTheLineAndTheRemedy) {
       {kHead + "  - {name: a, filter: {mixed: true}}\n", "the filter 'a' has no 'input'"},
       {kHead + "  - {name: a, filter: {input: b, mixed: true}, set: {a.b: 1}}\n", "the filter 'a' has no config to 'set' keys of"},
       {kHead + "  - {name: a, merge: {inputs: []}}\n", "'inputs' of the merge 'a' must be a list of files"},
-      {kHead + "  - {name: a, train: a.yaml, set: {lr: 1}}\n", "'set' takes keys of the config with their section, as model.path; found 'lr'"},
+      {kHead + "  - {name: a, train: a.yaml, set: {lr: 1}}\n", "'set' takes keys of the config with their section, as model.path, or reward; found 'lr'"},
       {kHead + "  - {name: a, train: a.yaml, set: {run.name: x}}\n", "'run.name' is the pipeline's own to set"},
       {kHead + "  - {name: zero, train: a.yaml}\n  - {name: b, train: a.yaml, set: {model.path: \"${zer}\"}}\n",
        "dir/p.yaml:4: '${zer}' in stage 'b' is no stage before it; did you mean 'zero'?"},
