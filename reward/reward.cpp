@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <new>
 
 #include "core/check.h"
 #include "core/text.h"
@@ -121,6 +122,8 @@ Verdict failed_by_exception() {
     // A server that is gone or a program that cannot be started again fails every completion: that is for the caller.
     if (error.code() == ExitCode::kRankFailed) throw;
     return failed(error.what());
+  } catch (const std::bad_alloc&) {
+    throw;  // the rank's memory is at its end: whose completion meets that is chance, and scores must not depend on it
   } catch (const std::exception& error) {
     return failed(error.what());
   } catch (...) {

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -77,13 +78,17 @@ void ScoreLane::work() {
     try {
       host_.put(task->id, host_.judge(*task), seconds_since(start));
     } catch (...) {
-      {
-        const std::lock_guard lock(mutex_);
-        if (!failure_) failure_ = std::current_exception();
-      }
-      host_.failed();
+      give_up();
     }
   }
+}
+
+void ScoreLane::give_up() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!failure_) failure_ = std::current_exception();
+  }
+  host_.failed();
 }
 
 std::optional<RewardTask> ScoreLane::take() {
@@ -121,14 +126,10 @@ void ScoreLane::serve() {
       if (taken_.empty()) return;
       charge("it gave no verdict");
     } catch (const Error& error) {
-      if (error.code() == ExitCode::kRankFailed) {  // it fails every completion
-        {
-          const std::lock_guard lock(mutex_);
-          failure_ = std::current_exception();
-        }
-        return host_.failed();
-      }
+      if (error.code() == ExitCode::kRankFailed) return give_up();  // it fails every completion
       charge(error.what());
+    } catch (const std::bad_alloc&) {
+      return give_up();  // the rank's memory is at its end, which is no completion's fault
     } catch (const std::exception& error) {
       charge(error.what());
     } catch (...) {

@@ -47,6 +47,7 @@ class ScoreLane final : public TaskFeed {
   void work();
   void serve();
   void charge(const std::string& why);
+  void give_up();  // in a catch: the exception is the lane's end
   std::optional<RewardTask> wait_for_task();
   std::optional<RewardTask> next(std::unique_lock<std::mutex>& lock);
   void ring() const;

@@ -102,6 +102,17 @@ TEST(ScoreLane, AServerThatIsGoneEndsTheScoring) {
   EXPECT_ERROR(scorer.finish(), kRankFailed, "the server is gone");
 }
 
+TEST(ScoreLane, NoMemoryIsNoCompletionsFault) {
+  const RewardSet rewards = make_fed([](TaskFeed& feed, const std::atomic<bool>&) {
+    (void)feed.take();
+    throw std::bad_alloc();
+  });
+  ThreadPool pool(1);
+  Scorer scorer(rewards, pool, 2);
+  for (int64_t i = 0; i < 2; ++i) scorer.add(i, {.completion = "x"});
+  EXPECT_THROW(scorer.finish(), std::bad_alloc);
+}
+
 // A run that fails, or one of whose rewards is gone, does not wait for the others' checkers.
 TEST(ScoreLane, AFailingRunDoesNotWaitForCheckers) {
   std::atomic<bool> begun = false;

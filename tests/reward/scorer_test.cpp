@@ -175,6 +175,21 @@ TEST(Scorer, WhatEndsEveryScoreEndsTheScoring) {
   }
 }
 
+// Whose completion meets the end of the rank's memory is chance: it costs the rank, not a score.
+TEST(Scorer, NoMemoryIsNoCompletionsFault) {
+  const auto full = [](const RewardInput& input, Clock::time_point deadline) -> Verdict {
+    if (input.completion == "unlucky") throw std::bad_alloc();
+    return length_of(input, deadline);
+  };
+  for (const bool here : {true, false}) {
+    const RewardSet rewards = here ? make_set(full, length_of, 2) : make_set(length_of, full, 2);
+    ThreadPool pool(2);
+    Scorer scorer(rewards, pool, 5);
+    for (int64_t i = 0; i < 5; ++i) scorer.add(i, {.completion = i == 3 ? "unlucky" : "text"});
+    EXPECT_THROW(scorer.finish(), std::bad_alloc);
+  }
+}
+
 TEST(Scorer, LeavingBeforeTheEndWaitsForWhatRunsAndBeginsNothing) {
   std::atomic<int> begun = 0;
   Meeting meeting(2);
@@ -270,6 +285,7 @@ TEST(Scorer, WhatABatchThrowsCostsItsScoresAlone) {
   all_missing(score_batch([](auto) { return std::vector<Verdict>(2); }), "2 verdicts of 3 completions");
   all_missing(score_batch([](auto) { return std::vector<Verdict>(3, {NAN}); }), "the score is nan");
   EXPECT_THROW(score_batch([](auto) -> std::vector<Verdict> { throw Error(ExitCode::kRankFailed, "the device is gone"); }), Error);
+  EXPECT_THROW(score_batch([](auto) -> std::vector<Verdict> { throw std::bad_alloc(); }), std::bad_alloc);
 }
 
 TEST(RewardSet, OutcomesHaveWords) {
