@@ -21,8 +21,10 @@ Json save_batch(const StepBatch& batch, const std::filesystem::path& folder) {
                                                {"num_tokens", batch.num_tokens}, {"epoch", batch.epoch}});
 }
 
+Json read_batch(const std::filesystem::path& folder, const Json& record) { return read_checkpoint_json(folder, kFile, record); }
+
 StepBatch load_batch(const std::filesystem::path& folder, const Json& record, const Dataset& data, const Tokenizer& tokenizer) {
-  const Json json = read_checkpoint_json(folder, kFile, record);
+  const Json json = read_batch(folder, record);
   StepBatch batch{.complete = true, .num_tokens = json.at("num_tokens").get<int64_t>(), .epoch = json.at("epoch").get<double>()};
   for (const Json& group : json.at("groups")) batch.groups.push_back(group_of_json(group, data, tokenizer));
   for (const Json& of : json.at("missing"))

@@ -31,6 +31,7 @@ inline bool samples_ahead(const Config& config, int64_t step) {
 // For checkpoints of a run that samples a step ahead (rollout.staleness): written to folder/batch.json, complete, and read again bit for
 // bit. Exit code 3, naming the file, when it is missing, broken, or not as `record` (what saving returned) says.
 Json save_batch(const StepBatch& batch, const std::filesystem::path& folder);
+Json read_batch(const std::filesystem::path& folder, const Json& record);  // as it is in the file
 StepBatch load_batch(const std::filesystem::path& folder, const Json& record, const Dataset& data, const Tokenizer& tokenizer);
 
 }  // namespace cohort

@@ -29,10 +29,11 @@ class SmallDisk {
   bool mounted_;
 };
 
+// What tmpfs takes for a folder's files; folders themselves take nothing of it.
 int64_t kilobytes_of(const std::string& folder) {
   int64_t pages = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
-    pages += entry.is_regular_file() ? (static_cast<int64_t>(entry.file_size()) + 4095) / 4096 : 1;
+    if (entry.is_regular_file()) pages += (static_cast<int64_t>(entry.file_size()) + 4095) / 4096;
   return 4 * pages;
 }
 

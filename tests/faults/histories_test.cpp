@@ -95,6 +95,7 @@ void histories(int64_t first, int64_t count, bool ahead = false) {
 }
 
 TEST(QuickHistories, EndWithTheSameBits) { histories(1, 3); }
+TEST(QuickHistories, OfAStepAheadEndWithTheSameBits) { histories(4, 1, true); }
 TEST(Histories, EndWithTheSameBits) { histories(from_environment("COHORT_SEED", 1000), from_environment("COHORT_HISTORIES", 60)); }
 TEST(Histories, OfAStepAheadEndWithTheSameBits) { histories(from_environment("COHORT_SEED", 1000), from_environment("COHORT_HISTORIES", 60), true); }
 
