@@ -51,6 +51,19 @@ run() {
   exec ip netns exec "$(cat "$dir/prefix")-h$host" unshare --uts sh -c 'hostname "$0"; exec "$@"' "h$host" "$@"
 }
 
+# Until the switch forwards again, which the kernel sees to in its own time; and what hosts believe about unreachable others is forgotten.
+mend() {
+  local prefix i tries=100
+  prefix=$(cat "$dir/prefix")
+  ip -n "$prefix-switch" link set "port$1" up
+  until ip -n "$prefix-switch" -d link show "port$1" | grep -q "state forwarding"; do
+    tries=$((tries - 1))
+    [ $tries -gt 0 ] || { echo "net_hosts: port$1 of the switch does not forward" >&2; return 1; }
+    sleep 0.1
+  done
+  for ((i = 0; i < $(cat "$dir/count"); ++i)); do ip -n "$prefix-h$i" neigh flush dev eth0; done
+}
+
 stop() {
   local prefix name pid
   prefix=$(cat "$dir/prefix")
@@ -71,7 +84,7 @@ case $action in
   start) [ $# -eq 1 ] || usage; start "$1" ;;
   run) [ $# -ge 2 ] || usage; run "$@" ;;
   cut) [ $# -eq 1 ] || usage; ip -n "$(cat "$dir/prefix")-switch" link set "port$1" down ;;
-  mend) [ $# -eq 1 ] || usage; ip -n "$(cat "$dir/prefix")-switch" link set "port$1" up ;;
+  mend) [ $# -eq 1 ] || usage; mend "$1" ;;
   stop) [ $# -eq 0 ] || usage; stop ;;
   *) usage ;;
 esac
