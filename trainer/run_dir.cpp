@@ -13,6 +13,7 @@
 #include "trainer/checkpoint.h"
 #include "trainer/checkpoint_layout.h"
 #include "trainer/lineage.h"
+#include "trainer/reward_reasons.h"
 
 namespace cohort {
 namespace {
@@ -189,6 +190,7 @@ void RunDir::write_completions(int64_t step, std::span<const Group> groups, std:
                    {"reward", or_null(groups[g].scores[i].total)},
                    {"rewards", scores_by_name(groups[g].scores[i], rewards)},
                    {"advantage", groups[g].advantages[i]}};
+      if (i < groups[g].reasons.size()) line["explain"] = reasons_by_name(groups[g].reasons[i], rewards);
       if (i == 0) line["prompt"] = tokenizer.decode(groups[g].prompt, /*skip_special_tokens=*/false);
       if (!groups[g].selected.empty()) line["selected"] = is_selected(groups[g], i);
       text += dump_json(line) + "\n";

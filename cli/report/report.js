@@ -134,6 +134,11 @@ function completionRow(row, shade) {
   const parts = [`step ${row.step}`, row.problem, `reward ${show(row.reward)}`, ...Object.entries(row.rewards || {}).map(([name, score]) => `${name} ${show(score)}`),
                  `advantage ${show(row.advantage)}`, row.finish_reason === "length" ? "cut off" : row.finish_reason];
   element("h3", {}, item, parts.filter(p => p !== undefined).join(" · "));
+  const reasons = Object.entries(row.explain || {});
+  if (reasons.length) {
+    const list = element("dl", {class: "reasons"}, item);
+    for (const [name, reason] of reasons) element("dt", {}, list, name), element("dd", {}, list, reason);
+  }
   if (row.prompt) element("pre", {class: "prompt", tabindex: "0"}, item, row.prompt);
   const text = element("pre", {tabindex: "0"}, item);
   if (!shade || !row.logprobs) {
@@ -171,7 +176,7 @@ function drawCompletions() {
   const form = byId("filter");
   const value = row => row.reward === null || row.reward === undefined ? -Infinity : row.reward, text = form.text.value.toLowerCase();
   let rows = runs[form.run.value].completions.rows.filter(row => (form.step.value === "" || row.step === Number(form.step.value)) &&
-    (text === "" || ((row.prompt || "") + "\n" + row.pieces.join("")).toLowerCase().includes(text)));
+    (text === "" || [row.prompt || "", row.pieces.join(""), ...Object.values(row.explain || {})].join("\n").toLowerCase().includes(text)));
   if (form.order.value === "best") rows = [...rows].sort((a, b) => value(b) - value(a));
   if (form.order.value === "worst") rows = [...rows].sort((a, b) => value(a) - value(b));
   if (form.order.value === "given") rows = [...rows].sort((a, b) => a.step - b.step || String(a.problem).localeCompare(String(b.problem)) || a.sample - b.sample);
