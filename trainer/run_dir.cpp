@@ -49,6 +49,16 @@ void exchange_folders(const fs::path& made, const fs::path& target) {
   fs::rename(made, target);
 }
 
+constexpr const char* kWhereRunsLie = "the run directory is run.dir/run.name, a folder that this user may write into, or make";
+
+void make_run_dir(const fs::path& path) {
+  try {
+    make_writable_dir(path);
+  } catch (const Error& error) {
+    fail(error.code(), "{}; {}", error.what(), kWhereRunsLie);
+  }
+}
+
 void broadcast(std::string& text, Comm& comm) {
   uint64_t size = text.size();
   comm.broadcast(std::as_writable_bytes(std::span(&size, 1)), 0, "run directory");
@@ -59,6 +69,9 @@ void broadcast(std::string& text, Comm& comm) {
 }  // namespace
 
 RunDir::RunDir(const Config& config, Comm& comm) : path_(config.run_dir()), writes_(comm.rank() == 0) {
+  std::error_code error;
+  if (writes_) static_cast<void>(fs::status(path_ / "config.yaml", error));
+  CHECK_USAGE(error != std::errc::permission_denied, "{}: {}; {}", path_.string(), error.message(), kWhereRunsLie);
   take(writes_ ? decide(config) : Decision{}, comm);
 }
 
@@ -141,14 +154,13 @@ void RunDir::begin(const Config& config, Comm& comm, const CheckResume& check) {
   Decision decision;
   std::string moved;
   if (writes_) {
-    make_writable_dir(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
-    make_writable_dir(path_);
+    make_run_dir(path_);
     lock();  // from here on nobody else changes what is decided on
     decision = decide(config);
     if (check && !decision.resume.empty()) check(decision.resume, decision.begins_at_path);
     if (decision.moves_aside) {
       moved = fmt::format("{} holds another run: moved to {}", path_.string(), move_aside(path_).string());
-      make_writable_dir(path_);
+      make_run_dir(path_);
       lock();
     }
   }
