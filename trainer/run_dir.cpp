@@ -192,16 +192,18 @@ void RunDir::write_completions(int64_t step, std::span<const Group> groups, std:
   for (size_t g = 0; g < groups.size(); ++g) {
     for (size_t i = 0; i < groups[g].rollouts.size(); ++i) {
       const Rollout& rollout = groups[g].rollouts[i];
-      Json line = {{"step", step},
-                   {"problem", names[g]},
-                   {"sample", i},
-                   {"completion", groups[g].texts[i]},
-                   {"ids", rollout.tokens},
-                   {"logprobs", rollout.logprobs},
-                   {"finish_reason", finish_reason_name(rollout.finish_reason)},
-                   {"reward", or_null(groups[g].scores[i].total)},
-                   {"rewards", scores_by_name(groups[g].scores[i], rewards)},
-                   {"advantage", groups[g].advantages[i]}};
+      Json line = Json::object();  // key by key: a list of pairs would allocate each of them once more, and a step waits for all completions
+      line.get_ref<Json::object_t&>().reserve(13);
+      line["step"] = step;
+      line["problem"] = names[g];
+      line["sample"] = i;
+      line["completion"] = groups[g].texts[i];
+      line["ids"] = rollout.tokens;
+      line["logprobs"] = rollout.logprobs;
+      line["finish_reason"] = finish_reason_name(rollout.finish_reason);
+      line["reward"] = or_null(groups[g].scores[i].total);
+      line["rewards"] = scores_by_name(groups[g].scores[i], rewards);
+      line["advantage"] = groups[g].advantages[i];
       if (i < groups[g].reasons.size()) line["explain"] = reasons_by_name(groups[g].reasons[i], rewards);
       if (i == 0) line["prompt"] = tokenizer.decode(groups[g].prompt, /*skip_special_tokens=*/false);
       if (!groups[g].selected.empty()) line["selected"] = is_selected(groups[g], i);

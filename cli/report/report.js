@@ -235,6 +235,16 @@ function drawPage(fresh) {
   drawConfigs();
 }
 
+// Whoever reads stays where they are while what stands above grows: completions where they are seen, else the section in the middle. At the top
+// of the page nothing is held.
+function inPlace(draw) {
+  const seen = part => part.getClientRects().length && part.getBoundingClientRect().top < 0.9 * innerHeight && part.getBoundingClientRect().bottom > 0;
+  const middle = () => [...document.querySelectorAll("main > section")].filter(part => part.getClientRects().length && part.getBoundingClientRect().top < innerHeight / 2).pop();
+  const held = scrollY > 0 && (seen(byId("rows")) ? byId("rows") : middle()), before = held && held.getBoundingClientRect().top;
+  draw();
+  if (held) scrollBy(0, held.getBoundingClientRect().top - before);
+}
+
 // cohort watch: asks for what is newer, and says so when nobody answers.
 async function follow() {
   const status = byId("live"), say = text => { status.hidden = false; if (status.textContent !== text) status.textContent = text; };
@@ -243,8 +253,10 @@ async function follow() {
     await new Promise(resolve => setTimeout(resolve, 2000));
     try {
       const answer = await fetch(`data${location.search}&have=${data.version}`);
-      if (answer.status === 200) drawPage(await answer.json());
-      else if (answer.status !== 204) throw new Error(`status ${answer.status}`);
+      if (answer.status === 200) {
+        const fresh = await answer.json();
+        inPlace(() => drawPage(fresh));
+      } else if (answer.status !== 204) throw new Error(`status ${answer.status}`);
     } catch (error) {
       say(`cohort watch does not answer any more (${error.message}): this is what the run was when it last did.`);
       await new Promise(resolve => setTimeout(resolve, 5000));
