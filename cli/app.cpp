@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "core/check.h"
+#include "core/text.h"
 
 namespace cohort {
 namespace {
@@ -38,6 +39,32 @@ OptionInfo option_info(const CLI::Option& option) {
     for (const std::string& name : option.get_lnames()) info.names.push_back("--" + name);
   }
   return info;
+}
+
+// Of the first argument that is missing, where it is one of few words.
+std::string allowed_words(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    if (!option->get_required() || option->count() > 0) continue;
+    const std::vector<std::string> words = listed_words(*option);
+    return words.empty() ? "" : fmt::format("; allowed: {}", fmt::join(words, ", "));
+  }
+  return "";
+}
+
+// What stands where the command has no such option: a key of the config with dashes, or a slip of the keyboard.
+std::string meant_by(const std::vector<std::string>& args, const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options())
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  for (auto arg = args.rbegin(); arg != args.rend(); ++arg) {
+    const std::string name = arg->substr(0, arg->find('='));
+    if (!name.starts_with("--") || std::ranges::find(names, name) != names.end()) continue;
+    if (name.find('.') != std::string::npos && app.get_option_no_throw("section.key=value") != nullptr)
+      return fmt::format("; a key of the config stands without dashes: {}=VALUE", name.substr(2));
+    const std::string nearest = nearest_name(name, names);
+    return nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest);
+  }
+  return "";
 }
 
 }  // namespace
@@ -89,11 +116,15 @@ void App::footer(const std::string& text) { app_->footer(text); }
 std::string App::footer() const { return app_->get_footer(); }
 
 std::optional<std::string> App::parse(std::vector<std::string> args) {
+  std::reverse(args.begin(), args.end());  // the order CLI11 wants
   try {
-    std::reverse(args.begin(), args.end());  // the order CLI11 wants
-    app_->parse(args);
+    app_->parse(std::vector<std::string>(args));
   } catch (const CLI::CallForHelp&) {
     return app_->help();
+  } catch (const CLI::RequiredError& e) {
+    fail(ExitCode::kUsage, "{}{}; see `{} --help`", e.what(), allowed_words(*app_), app_->get_name());
+  } catch (const CLI::ExtrasError& e) {
+    fail(ExitCode::kUsage, "{}{}; see `{} --help`", e.what(), meant_by(args, *app_), app_->get_name());
   } catch (const CLI::ParseError& e) {
     fail(ExitCode::kUsage, "{}; see `{} --help`", e.what(), app_->get_name());
   }

@@ -40,7 +40,8 @@ void inspect_run(const fs::path& path) {
   const Json metrics =
       fs::exists(path / "metrics.jsonl") ? last_metrics(path / "metrics.jsonl") : Json::object();
   inspect_row("last step", "{}", metrics.contains("step") ? dump_json(metrics["step"]) : "none yet");
-  inspect_row("checkpoints", "{}", fmt::join(folders_in(path / "checkpoints"), ", "));
+  const std::vector<std::string> checkpoints = folders_in(path / "checkpoints");
+  inspect_row("checkpoints", "{}", checkpoints.empty() ? "none" : fmt::to_string(fmt::join(checkpoints, ", ")));
   inspect_row("final model", "{}",
       fs::exists(path / "final" / "config.json") ? (path / "final").string() : "not yet");
   if (metrics.empty()) return;

@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::string_view kArithmetic = R"yaml(# Sums of two numbers below 100: a small model from scratch is shown some solutions, and goes on by "right" or "wrong" alone.
 #   cohort train my.yaml                     any key can be replaced behind it: trainer.max_steps=20
-#   mpirun -n 2 cohort train my.yaml         the same result, sooner
+#   mpirun -n 2 --bind-to none cohort train my.yaml   on several ranks: the same result
 # `cohort explain KEY` tells what a key does; `cohort train my.yaml --dry-run` prints all of them, and the memory that a run takes.
 run:
   name: arithmetic              # the run directory is runs/arithmetic

@@ -44,10 +44,16 @@ ExitCode code_of(int error) {
 Descriptor open_regular(const fs::path& path, struct stat& info) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) fail_errno(errno, "cannot be opened", path);
+  if (fd < 0) {
+    const int error = errno;
+    std::error_code ignored;
+    if (error == ENOENT && path.is_relative())
+      fail(code_of(error), "{}: cannot be opened: {} (relative to {})", path.string(), std::strerror(error), fs::current_path(ignored).string());
+    fail_errno(error, "cannot be opened", path);
+  }
   Descriptor file(fd);
   if (::fstat(fd, &info) != 0) fail_errno(errno, "cannot be examined", path);
-  CHECK_INPUT(S_ISREG(info.st_mode), "{}: not a regular file", path.string());
+  CHECK_INPUT(S_ISREG(info.st_mode), "{}: {}", path.string(), S_ISDIR(info.st_mode) ? "a folder, and a file is wanted: not a regular file" : "not a regular file");
   return Descriptor(::dup(fd));
 }
 

@@ -1,5 +1,7 @@
 #include "model/config.h"
 
+#include <algorithm>
+
 #include "core/check.h"
 #include "core/files.h"
 #include "model/families/families.h"
@@ -108,8 +110,22 @@ ModelConfig parse_model_config(const Json& config, std::string_view where) {
   return m;
 }
 
+namespace {
+
+// The name of a repository of the Hugging Face Hub is what other programs take.
+std::string where_models_come_from(const std::filesystem::path& given) {
+  const std::string text = given.string();
+  const bool repository = std::ranges::count(text, '/') == 1 && text.front() != '/' && text.front() != '.' && text.back() != '/' &&
+                          !std::filesystem::exists(given.parent_path());
+  std::string told = "; it is a folder on this machine with config.json, tokenizer.json and safetensors, as it comes from the Hugging Face Hub";
+  if (repository) told += fmt::format("; cohort downloads nothing: `hf download {} --local-dir {}` does, outside", text, given.filename().string());
+  return told;
+}
+
+}  // namespace
+
 ModelConfig load_model_config(const std::filesystem::path& model_dir) {
-  CHECK_INPUT(std::filesystem::is_directory(model_dir), "{}: no such model folder", model_dir.string());
+  CHECK_INPUT(std::filesystem::is_directory(model_dir), "{}: no such model folder{}", model_dir.string(), where_models_come_from(model_dir));
   const std::filesystem::path file = model_dir / "config.json";
   ModelConfig m = parse_model_config(parse_json(read_file(file, 16 << 20), file.string()), file.string());
   // generation_config.json may name more stop tokens (e.g. <|im_end|>), which transformers' generate obeys.

@@ -68,8 +68,9 @@ Found differ_in_completions(const fs::path& a, const fs::path& b, int64_t step, 
   if (!fs::exists(a / name) || !fs::exists(b / name)) return {};
   std::vector<Json> left = lines_of(a / name), right = lines_of(b / name);
   for (size_t i = 0; i < std::min(left.size(), right.size()); ++i) {
-    for (auto [one, other] : {std::pair(&left[i], &right[i]), std::pair(&right[i], &left[i])})  // there are runs without prompts
-      if (one->is_object() && other->is_object() && !other->contains("prompt")) one->erase("prompt");
+    for (auto [one, other] : {std::pair(&left[i], &right[i]), std::pair(&right[i], &left[i])})
+      for (const char* later : {"prompt", "explain"})  // runs of earlier versions are without them
+        if (one->is_object() && other->is_object() && !other->contains(later)) one->erase(later);
     if (Found found = differ(left[i], right[i], fmt::format("{}, line {}", name, i + 1))) return found;
     ++result.completions;
   }

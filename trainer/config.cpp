@@ -190,8 +190,8 @@ Config load_config(const std::filesystem::path& file, const std::vector<std::str
   try {
     text = read_file(file, kMaxYamlBytes);
   } catch (const Error& error) {
-    throw Error(ExitCode::kUsage,
-                error.what());  // part of the command line, not of the run's input
+    // Part of the command line, not of the run's input.
+    fail(ExitCode::kUsage, "{}; CONFIG is a YAML file, and `cohort init TASK > FILE` makes one", error.what());
   }
   return parse_config(text, file.string(), overrides, use);
 }

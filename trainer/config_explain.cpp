@@ -42,8 +42,12 @@ std::string describe_peer(const PeerName& peer) {
   for (const PeerName& peer : peer_names()) names.push_back(peer.name);
   for (const std::string& path : reward_paths()) names.push_back(path.substr(path.rfind('.') + 1));
   const std::string near = nearest_name(query, names);
-  fail(ExitCode::kUsage, "unknown key '{}';{} `cohort explain` lists all keys", excerpt(query),
-       near.empty() ? "" : fmt::format(" did you mean '{}'?", near));
+  std::vector<std::string> holding;  // "batch_size" is a part of several names
+  for (const std::string& name : names)
+    if (query.size() > 2 && name.find(query) != std::string::npos && std::ranges::find(holding, name) == holding.end()) holding.push_back(name);
+  holding.resize(std::min<size_t>(holding.size(), 6));
+  fail(ExitCode::kUsage, "unknown key '{}';{}{} `cohort explain` lists all keys", excerpt(query),
+       near.empty() ? "" : fmt::format(" did you mean '{}'?", near), holding.empty() ? "" : fmt::format(" names with it: {};", fmt::join(holding, ", ")));
 }
 
 }  // namespace

@@ -148,7 +148,7 @@ std::vector<KeyRow> make_keys() {
       {.section = "data.curriculum", .name = "min_pass_rate", .value = curriculum<&U::min_pass_rate>, .bounds = kFraction,
        .help = "a problem whose last group passed less often is skipped: too hard now"},
       {.section = "data.curriculum", .name = "max_pass_rate", .value = curriculum<&U::max_pass_rate>, .bounds = kFraction,
-       .help = "and one that passed more often: too easy now"},
+       .help = "a problem whose last group passed more often is skipped: too easy now"},
       {.section = "data.curriculum", .name = "skip_epochs", .value = curriculum<&U::skip_epochs>, .bounds = from(1, 1e6),
        .help = "so many times is it skipped when its turn comes; then it is sampled and measured again"},
 

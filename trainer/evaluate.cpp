@@ -5,6 +5,7 @@
 #include "core/check.h"
 #include "core/threads.h"
 #include "reward/score_json.h"
+#include "trainer/reward_reasons.h"
 #include "trainer/experience.h"
 
 namespace cohort {
@@ -165,6 +166,7 @@ Json eval_completion(const EvalResult& result, const Dataset& data, const DataPa
   line["finish_reason"] = finish_reason_name(result.rollouts[i].finish_reason);
   line["reward"] = or_null(row.total);
   line["rewards"] = scores_by_name(row, rewards);
+  line["explain"] = reasons_by_name(result.reasons[i], rewards);
   return line;
 }
 
@@ -203,6 +205,7 @@ EvalResult evaluate(const Dataset& data, const DataPart& part, const EvalSetting
     result.rollouts.push_back(std::move(s.rollout));
     result.completions.push_back(std::move(s.text));
     result.scores.push_back(std::move(s.scores));
+    result.reasons.push_back(std::move(s.reasons));
   }
   const bool failed = std::ranges::any_of(result.missing, [](const MissingScores& missing) { return missing.reward == 0; });
   CHECK_INPUT(result.judged > 0 || failed, "{}{}: the reward could judge none of the {} problems: do the rows have the column it needs?",

@@ -48,9 +48,10 @@ struct EvalResult {
   double truncated = 0;       // fraction that hit max_completion_length
   int64_t problems = 0, samples = 1;
   int64_t judged = 0;         // completions with a score of the first reward; 0: all are among `missing`
-  std::vector<Rollout> rollouts;          // problem by problem, on every rank; so are the next two
+  std::vector<Rollout> rollouts;          // problem by problem, on every rank; so are the next three
   std::vector<std::string> completions;   // their text, special tokens skipped
   std::vector<RewardSet::Row> scores;
+  std::vector<std::vector<std::string>> reasons;  // of each completion's scores (reward_reasons.h)
   std::vector<MissingScores> missing;
 };
 

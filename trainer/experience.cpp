@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/trace.h"
 #include "trainer/non_finite.h"
+#include "trainer/reward_reasons.h"
 #include "trainer/work_stealing.h"
 
 namespace cohort {
@@ -86,6 +87,8 @@ void put_rollout(Writer& out, const ScoredRollout& scored) {
     out.put(scored.scores.ends.at(r));
   }
   put_optional(out, scored.scores.total);
+  out.put<uint64_t>(scored.reasons.size());
+  for (const std::string& reason : scored.reasons) out.put_all(reason.data(), reason.size());
 }
 
 ScoredRollout get_rollout(Reader& in) {
@@ -103,6 +106,8 @@ ScoredRollout get_rollout(Reader& in) {
     scored.scores.ends.push_back(in.get<ScoreEnd>());
   }
   scored.scores.total = get_optional(in);
+  scored.reasons.resize(in.get<uint64_t>());
+  for (std::string& reason : scored.reasons) reason = in.get_all<std::string>();
   return scored;
 }
 
@@ -282,7 +287,7 @@ std::vector<ScoredRollout> ExperienceMaker::exchange(std::shared_ptr<Share> shar
   std::vector<std::vector<int32_t>> slots;  // they mean something on this rank only
   for (const size_t i : made) {
     mine.put<uint64_t>(i);
-    ScoredRollout scored{std::move(rollouts[i]), std::move(texts[i]), std::move(scores.rows[i])};
+    ScoredRollout scored{std::move(rollouts[i]), std::move(texts[i]), std::move(scores.rows[i]), short_reasons(scores.verdicts[i])};
     put_rollout(mine, scored);
     slots.push_back(std::move(scored.rollout.slots));
   }

@@ -26,6 +26,7 @@ struct ScoredRollout {
   Rollout rollout;
   std::string text;
   RewardSet::Row scores;
+  std::vector<std::string> reasons = {};  // of each reward (trainer/reward_reasons.h)
 };
 
 // Scores that are missing by no fault of their rows: of one reward and kind, all ranks together.

@@ -30,6 +30,7 @@ Json group_json(const Group& group) {
                         {"scores", scores},
                         {"ends", ends},
                         {"total", or_null(row.total)}});
+    if (!group.reasons.empty()) rollouts.back()["reasons"] = group.reasons[i];
   }
   return {{"problem", group.problem}, {"rollouts", rollouts}};
 }
@@ -47,6 +48,7 @@ Group group_of_json(const Json& json, const Dataset& data, const Tokenizer& toke
       row.ends.push_back({missing < 0 ? std::nullopt : std::optional(static_cast<Missing>(missing)), end.at(1)});
     }
     group.texts.push_back(tokenizer.decode(rollout.tokens, /*skip_special_tokens=*/true));
+    if (of.contains("reasons")) group.reasons.push_back(of["reasons"]);
     group.rollouts.push_back(std::move(rollout));
     group.scores.push_back(std::move(row));
   }

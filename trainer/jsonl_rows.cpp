@@ -27,6 +27,18 @@ bool is_blank(std::string_view line) {
   return line.find_first_not_of(" \t\r") == std::string_view::npos;
 }
 
+constexpr const char* kOfAList = "; of a file that is one list, `jq -c '.[]' FILE` makes rows";
+
+Json parse_line(std::string_view line, const std::string& where, std::string_view needs) {
+  try {
+    return parse_json(line, where);
+  } catch (const Error& error) {
+    const size_t begin = line.find_first_not_of(" \t");
+    const bool list = begin != std::string_view::npos && line[begin] == '[';
+    fail(error.code(), "{}; a line is one row: a JSON object with {}{}", error.what(), needs, list ? kOfAList : " (docs/data.md)");
+  }
+}
+
 }  // namespace
 
 std::string shown(std::string_view text) { return dump_json(Json(text.substr(0, 60))); }
@@ -46,6 +58,8 @@ void check_no_nul_inside(const Json& value, std::string_view where) {
 
 std::string read_lines_text(const std::filesystem::path& file) {
   std::string text = read_file(file, kMaxFileBytes);
+  CHECK_INPUT(!text.starts_with("PAR1"), "{}: a parquet file; data are JSONL here, one row a line, which one line of Python or DuckDB makes of it: docs/data.md",
+              file.string());
   return is_gzip(text) ? gunzip(text, file.string(), kMaxFileBytes) : text;
 }
 
@@ -62,8 +76,8 @@ ParsedRow parse_row(std::string_view line, int64_t number, const std::string& wh
               line.size(), kMaxLineBytes);
   CHECK_INPUT(!line.starts_with(kBom), "{}: a byte order mark; save the file without it", where);
   check_no_nul(line, where, "the line");
-  Json object = parse_json(line, where);
-  CHECK_INPUT(object.is_object(), "{}: a row is an object with {}, found {}", where, needs, object.type_name());
+  Json object = parse_line(line, where, needs);
+  CHECK_INPUT(object.is_object(), "{}: a row is an object with {}, found {}{}", where, needs, object.type_name(), object.is_array() ? kOfAList : "");
   object = map_columns(std::move(object), columns, where);
   const auto given = object.find("id");
   std::string id = given != object.end() ? read_id(*given, where) : fmt::format("line {}", number);
@@ -88,7 +102,7 @@ void read_rows(const std::filesystem::path& file, int64_t max_rows, std::string_
     take_id(line_of_id, parsed.id, number, ids, where);
     return ++rows != max_rows;
   });
-  CHECK_INPUT(rows > 0, "{}: the data set is empty", name);
+  CHECK_INPUT(rows > 0, "{}: the data set is empty; it needs one row a line: a JSON object with {}", name, needs);
 }
 
 }  // namespace cohort

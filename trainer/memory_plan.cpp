@@ -9,7 +9,6 @@
 #include <fstream>
 #include <thread>
 
-#include "core/scratch_folder.h"
 #include "core/text.h"
 #include "model/kv_cache.h"
 #include "model/ops/sample.h"
@@ -391,10 +390,7 @@ ModelConfig planned_model(const Config& config) {
     model.dtype = stored_as(exact_dtype(config.model.path));
     return model;
   }
-  const ScratchFolder folder;
-  write_initial_model(*config.model.init, config.model.dtype, folder.path());
-  const ModelConfig model = load_model_config(folder.path());
-  return config.rm ? as_reward_model(model) : model;
+  return initial_model_config(*config.model.init, config.model.dtype, config.rm.has_value());
 }
 
 }  // namespace cohort

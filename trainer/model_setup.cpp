@@ -19,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kEndOfText = "<|endoftext|>";
+constexpr const char* kInitialModel = "model.init";  // leads messages
 
 DType exact_dtype_of(const SafetensorsFolder& folder) {
   const bool all_bf16 = std::ranges::all_of(folder.tensors(), [](const auto& entry) {
@@ -155,11 +156,6 @@ RewardModelStart load_as_reward_model(const fs::path& model_dir, const std::stri
   return start;
 }
 
-void make_reward_model_folder(const fs::path& dir) {
-  const ModelConfig config = load_model_config(dir);
-  write_file_atomic(dir / "config.json", reward_model_config(dir, config, padding_token(Tokenizer::load(dir), config)));
-}
-
 bool weights_are_rounded(const Policy& policy, const ModelFiles& files) {
   return std::ranges::any_of(files.dtypes, [&](StoredDType stored) {
     return policy.dtype == DType::bf16 && exact_dtype(stored) != DType::bf16;
@@ -188,14 +184,7 @@ std::string initial_tokenizer_json() {
   return byte_tokenizer_json(special);
 }
 
-}  // namespace
-
-Tokenizer tokenizer_of(const ModelSection& model) {
-  return model.init ? Tokenizer::from_json(initial_tokenizer_json(), "model.init") : Tokenizer::load(model.path);
-}
-
-void write_initial_model(const ModelInitConfig& init, const std::string& dtype, const fs::path& dir) {
-  fs::create_directories(dir);
+Json initial_config_json(const ModelInitConfig& init, const std::string& dtype) {
   ModelConfig config;
   config.vocab_size = 272;  // 256 bytes and <|endoftext|>, rounded up to the row tile of the head
   config.hidden_size = init.hidden_size;
@@ -209,20 +198,57 @@ void write_initial_model(const ModelInitConfig& init, const std::string& dtype, 
   config.tie_word_embeddings = true;
   config.dtype = stored_as(dtype_in_memory(dtype, DType::f32));
   config.eos_token_ids = {256};
-  const Json json = model_config_json(config);
-  parse_model_config(json, "model.init");  // refuses what would be refused on the way back in
-  write_file_atomic(dir / "config.json", dump_json(json, 2) + "\n");
-  write_file_atomic(dir / "tokenizer.json", initial_tokenizer_json());
-  write_file_atomic(dir / "tokenizer_config.json", byte_tokenizer_config_json("", kEndOfText, ""));
+  return model_config_json(config);
 }
 
-LoadedModel init_model(const fs::path& dir, const std::string& dtype, int64_t shards, uint64_t seed, const Exec& ex) {
-  std::unique_ptr<Policy> policy = make_policy(load_model_config(dir), dtype_in_memory(dtype, exact_dtype(dir)), shards,
-                                               PolicyUse::training, ex.device);
-  LoadedModel model = join(std::move(policy), load_text(dir).get(), dir);
+// A policy with weights of its own.
+LoadedModel fresh_model(const ModelConfig& config, DType dtype, Text text, const fs::path& source, int64_t shards, uint64_t seed, const Exec& ex) {
+  LoadedModel model = join(make_policy(config, dtype, shards, PolicyUse::training, ex.device), std::move(text), source);
   init_weights(*model.policy, seed, ex);
   check_products(*model.policy, ex);
   return model;
+}
+
+}  // namespace
+
+Tokenizer tokenizer_of(const ModelSection& model) {
+  return model.init ? Tokenizer::from_json(initial_tokenizer_json(), kInitialModel) : Tokenizer::load(model.path);
+}
+
+ModelConfig initial_model_config(const ModelInitConfig& init, const std::string& dtype, bool reward_model) {
+  ModelConfig config = parse_model_config(initial_config_json(init, dtype), kInitialModel);  // refuses what would be refused of a folder
+  return reward_model ? as_reward_model(std::move(config)) : config;
+}
+
+ModelFiles initial_model_files(const ModelInitConfig& init, const std::string& dtype, bool reward_model) {
+  Json config = initial_config_json(init, dtype);
+  const ModelConfig language_model = initial_model_config(init, dtype);
+  const std::string tokenizer = initial_tokenizer_json(), tokenizer_config = byte_tokenizer_config_json("", kEndOfText, "");
+  if (reward_model) {
+    const int32_t pad = padding_token(Tokenizer::from_files(tokenizer, tokenizer_config, kInitialModel), language_model);
+    config = reward_model_json(std::move(config), as_reward_model(language_model), pad);
+  }
+  return {.source = kInitialModel,
+          .files = {{"config.json", dump_json(config, 2) + "\n"}, {"tokenizer.json", tokenizer}, {"tokenizer_config.json", tokenizer_config}},
+          .dtypes = {},
+          .config_dtype = language_model.dtype};
+}
+
+void write_initial_model(const ModelFiles& files, const fs::path& dir) {
+  fs::create_directories(dir);
+  for (const auto& [name, bytes] : files.files) write_file_atomic(dir / name, bytes);
+}
+
+LoadedModel init_model(const ModelFiles& files, const std::string& dtype, int64_t shards, uint64_t seed, const Exec& ex) {
+  const auto text = [&](const char* name) { return std::ranges::find(files.files, name, &std::pair<std::string, std::string>::first)->second; };
+  const ModelConfig config = parse_model_config(parse_json(text("config.json"), kInitialModel), kInitialModel);
+  return fresh_model(config, dtype_in_memory(dtype, exact_dtype(files.config_dtype)),
+                     {Tokenizer::from_files(text("tokenizer.json"), text("tokenizer_config.json"), kInitialModel), ChatTemplate::none()}, files.source, shards,
+                     seed, ex);
+}
+
+LoadedModel init_model(const fs::path& dir, const std::string& dtype, int64_t shards, uint64_t seed, const Exec& ex) {
+  return fresh_model(load_model_config(dir), dtype_in_memory(dtype, exact_dtype(dir)), load_text(dir).get(), dir, shards, seed, ex);
 }
 
 namespace {

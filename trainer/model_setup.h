@@ -44,8 +44,6 @@ struct RewardModelStart {
   std::string config_json;
 };
 RewardModelStart load_as_reward_model(const std::filesystem::path& model_dir, const std::string& dtype, int64_t shards, uint64_t seed, const Exec& ex);
-// Turns config.json of a language model's folder, as write_initial_model leaves it, into that of a reward model.
-void make_reward_model_folder(const std::filesystem::path& dir);
 
 // True when the policy's weights are roundings of what the files hold: bfloat16 of float32 or float16. Training then
 // starts from the files' numbers (read_masters), and saves its float32 masters.
@@ -54,14 +52,18 @@ bool weights_are_rounded(const Policy& policy, const ModelFiles& files);
 // score that is new).
 void read_masters(const ParamTable& table, const std::filesystem::path& model_dir, int64_t begin, std::span<float> out);
 
-// Writes config.json and the tokenizer's files of a from-scratch model into `dir` (a byte-level tokenizer with the special
-// token <|endoftext|> as EOS), so that it is a model folder like any other, but for its weights.
-void write_initial_model(const ModelInitConfig& init, const std::string& dtype, const std::filesystem::path& dir);
+// config.json and the tokenizer's files of a from-scratch model, or from-scratch reward model: a byte-level tokenizer with the special
+// token <|endoftext|> as EOS. Written into a folder they are a model folder like any other, but for its weights.
+ModelFiles initial_model_files(const ModelInitConfig& init, const std::string& dtype, bool reward_model = false);
+void write_initial_model(const ModelFiles& files, const std::filesystem::path& dir);
+// What those files say.
+ModelConfig initial_model_config(const ModelInitConfig& init, const std::string& dtype, bool reward_model = false);
 
 // The tokenizer of a config's model, which need be neither loaded nor made.
 Tokenizer tokenizer_of(const ModelSection& model);
 
-// A fresh policy for a folder written by write_initial_model; weights are a function of `seed`.
+// A fresh policy for those files, of which no folder need be there yet, or for the folder they were written to; weights are a function of `seed`.
+LoadedModel init_model(const ModelFiles& files, const std::string& dtype, int64_t shards, uint64_t seed, const Exec& ex);
 LoadedModel init_model(const std::filesystem::path& dir, const std::string& dtype, int64_t shards, uint64_t seed,
                        const Exec& ex);
 

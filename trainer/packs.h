@@ -21,6 +21,7 @@ struct Group {
   std::vector<Rollout> rollouts;       // num_generations
   std::vector<std::string> texts;      // of the completions
   std::vector<RewardSet::Row> scores;
+  std::vector<std::vector<std::string>> reasons;  // of each completion's scores (reward_reasons.h); none: of an earlier version's checkpoint
   std::vector<bool> selected;          // whether the update sees each completion (select_completions.h); none: all
   std::vector<float> advantages;
   std::vector<std::vector<float>> token_advantages;    // of each token of each completion, in place of advantages; none: those

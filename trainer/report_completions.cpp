@@ -78,6 +78,7 @@ void check_row(const Json& row, const std::string& where) {
   check("reward", "a number or null", is_number_or_null);
   check("advantage", "a number or null", is_number_or_null);
   check("rewards", "an object of numbers", [](const Json& value) { return value.is_object() && std::ranges::all_of(value, is_number_or_null); });
+  check("explain", "an object of texts", [&](const Json& value) { return value.is_object() && std::ranges::all_of(value, text); });
   check("ids", "a list of token ids", [](const Json& value) { return value.is_array() && std::ranges::all_of(value, is_token_id); });
   check("logprobs", "a list of numbers", [](const Json& value) { return value.is_null() || (value.is_array() && std::ranges::all_of(value, is_number_or_null)); });
 }
@@ -151,6 +152,8 @@ Json shown_row(const Json& row, const std::optional<Tokenizer>& tokenizer, int64
   Json shown = {{"step", step}};
   for (const char* key : {"problem", "sample", "reward", "rewards", "advantage", "finish_reason"})
     if (const auto value = row.find(key); value != row.end()) shown[key] = *value;
+  if (const auto reasons = row.find("explain"); reasons != row.end())
+    for (const auto& [name, reason] : reasons->items()) shown["explain"][name] = to_valid_utf8(reason.get_ref<const std::string&>());
   if (const auto prompt = row.find("prompt"); prompt != row.end()) shown["prompt"] = to_valid_utf8(prompt->get_ref<const std::string&>());
   add_pieces(shown, row, tokenizer);
   return shown;

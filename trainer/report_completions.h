@@ -8,7 +8,7 @@
 
 namespace cohort {
 
-// {"found": lines in completions/, "note": what of them is shown, "rows": [{"step", "problem", "sample", "reward", "rewards", "advantage",
+// {"found": lines in completions/, "note": what of them is shown, "rows": [{"step", "problem", "sample", "reward", "rewards", "explain", "advantage",
 // "finish_reason", "prompt", "pieces": [text of each token], "logprobs": [...]}]}. At most `most` rows (at least 2) and `bytes` of the page
 // (trainer/report_bytes.h): as many steps as their best and worst completions fit for, evenly over the run, and others in between with what is
 // left; where that would be very few steps, texts are cut shorter than `longest_text` bytes. Without the model's tokenizer, or a log-prob, `pieces`

@@ -13,6 +13,7 @@
 #include "trainer/checkpoint.h"
 #include "trainer/checkpoint_layout.h"
 #include "trainer/lineage.h"
+#include "trainer/reward_reasons.h"
 
 namespace cohort {
 namespace {
@@ -48,6 +49,16 @@ void exchange_folders(const fs::path& made, const fs::path& target) {
   fs::rename(made, target);
 }
 
+constexpr const char* kWhereRunsLie = "the run directory is run.dir/run.name, a folder that this user may write into, or make";
+
+void make_run_dir(const fs::path& path) {
+  try {
+    make_writable_dir(path);
+  } catch (const Error& error) {
+    fail(error.code(), "{}; {}", error.what(), kWhereRunsLie);
+  }
+}
+
 void broadcast(std::string& text, Comm& comm) {
   uint64_t size = text.size();
   comm.broadcast(std::as_writable_bytes(std::span(&size, 1)), 0, "run directory");
@@ -58,6 +69,9 @@ void broadcast(std::string& text, Comm& comm) {
 }  // namespace
 
 RunDir::RunDir(const Config& config, Comm& comm) : path_(config.run_dir()), writes_(comm.rank() == 0) {
+  std::error_code error;
+  if (writes_) static_cast<void>(fs::status(path_ / "config.yaml", error));
+  CHECK_USAGE(error != std::errc::permission_denied, "{}: {}; {}", path_.string(), error.message(), kWhereRunsLie);
   take(writes_ ? decide(config) : Decision{}, comm);
 }
 
@@ -140,14 +154,13 @@ void RunDir::begin(const Config& config, Comm& comm, const CheckResume& check) {
   Decision decision;
   std::string moved;
   if (writes_) {
-    make_writable_dir(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
-    make_writable_dir(path_);
+    make_run_dir(path_);
     lock();  // from here on nobody else changes what is decided on
     decision = decide(config);
     if (check && !decision.resume.empty()) check(decision.resume, decision.begins_at_path);
     if (decision.moves_aside) {
       moved = fmt::format("{} holds another run: moved to {}", path_.string(), move_aside(path_).string());
-      make_writable_dir(path_);
+      make_run_dir(path_);
       lock();
     }
   }
@@ -179,16 +192,19 @@ void RunDir::write_completions(int64_t step, std::span<const Group> groups, std:
   for (size_t g = 0; g < groups.size(); ++g) {
     for (size_t i = 0; i < groups[g].rollouts.size(); ++i) {
       const Rollout& rollout = groups[g].rollouts[i];
-      Json line = {{"step", step},
-                   {"problem", names[g]},
-                   {"sample", i},
-                   {"completion", groups[g].texts[i]},
-                   {"ids", rollout.tokens},
-                   {"logprobs", rollout.logprobs},
-                   {"finish_reason", finish_reason_name(rollout.finish_reason)},
-                   {"reward", or_null(groups[g].scores[i].total)},
-                   {"rewards", scores_by_name(groups[g].scores[i], rewards)},
-                   {"advantage", groups[g].advantages[i]}};
+      Json line = Json::object();  // key by key: a list of pairs would allocate each of them once more, and a step waits for all completions
+      line.get_ref<Json::object_t&>().reserve(13);
+      line["step"] = step;
+      line["problem"] = names[g];
+      line["sample"] = i;
+      line["completion"] = groups[g].texts[i];
+      line["ids"] = rollout.tokens;
+      line["logprobs"] = rollout.logprobs;
+      line["finish_reason"] = finish_reason_name(rollout.finish_reason);
+      line["reward"] = or_null(groups[g].scores[i].total);
+      line["rewards"] = scores_by_name(groups[g].scores[i], rewards);
+      line["advantage"] = groups[g].advantages[i];
+      if (i < groups[g].reasons.size()) line["explain"] = reasons_by_name(groups[g].reasons[i], rewards);
       if (i == 0) line["prompt"] = tokenizer.decode(groups[g].prompt, /*skip_special_tokens=*/false);
       if (!groups[g].selected.empty()) line["selected"] = is_selected(groups[g], i);
       text += dump_json(line) + "\n";

@@ -7,7 +7,6 @@
 #include "comm/nccl.h"
 #include "core/check.h"
 #include "core/hash.h"
-#include "core/scratch_folder.h"
 #include "model/lora.h"
 #include "model/score_head.h"
 #include "trainer/adapter.h"
@@ -24,11 +23,6 @@ std::string model_fingerprint(const Policy& policy, const ModelFiles& files) {
   for (const ParamEntry& entry : policy.table.entries)
     text += fmt::format("\n{} {} {} {}", entry.name, entry.shape[0], entry.shape[1], entry.offset);
   return fingerprint(text);
-}
-
-void write_initial_files(const Config& config, const std::filesystem::path& dir) {
-  write_initial_model(*config.model.init, config.model.dtype, dir);
-  if (config.rm) make_reward_model_folder(dir);
 }
 
 // Before the ranks decide anything together.
@@ -170,11 +164,13 @@ void RunFrame::load_model_of_config() {
   connect_gpus();
   const int64_t shards = config_.trainer.logical_ranks;
   logical_range(static_cast<int>(shards), comm_.rank(), comm_.size());
-  std::optional<ScratchFolder> scratch;  // for the files of model.init, whose place is in the run directory
-  if (config_.model.init) {
-    write_initial_files(config_, scratch.emplace().path());
-    model_ = init_model(scratch->path(), config_.model.dtype, shards, config_.run.seed, ex_);
-  } else if (config_.rm) {
+  if (config_.model.init) {  // its files get their place once the run directory is known to be this run's
+    model_files_ = initial_model_files(*config_.model.init, config_.model.dtype, config_.rm.has_value());
+    model_ = init_model(model_files_, config_.model.dtype, shards, config_.run.seed, ex_);
+    model_files_.dtypes.assign(model_->policy->table.entries.size(), model_files_.config_dtype);
+    return;
+  }
+  if (config_.rm) {
     RewardModelStart start = load_as_reward_model(config_.model.path, config_.model.dtype, shards, config_.run.seed, ex_);
     model_ = std::move(start.model);
     reward_config_ = std::move(start.config_json);
@@ -205,7 +201,7 @@ void RunFrame::begin_dir() {
     if (const std::string note = resume_note(*dir_.resume_from(), comm_.size()); !note.empty()) observer_.message(note);
   if (trace_ && comm_.rank() == 0) trace_file_.emplace(dir_.path() / "trace.json");
   if (config_.model.init) {
-    if (comm_.rank() == 0) write_initial_files(config_, dir_.initial());
+    if (comm_.rank() == 0) write_initial_model(model_files_, dir_.initial());
     model_->source = model_files_.source = dir_.initial();
     comm_.barrier("initial model");
   }

@@ -48,7 +48,7 @@ std::vector<EvalResult> sample_model(const Config& config, SampledData which, Co
     for (const MissingScores& missing : result.missing)
       if (tells && callbacks.warning) callbacks.warning(missing_text(missing, rewards));
     for (size_t i = 0; tells && callbacks.completion && i < result.completions.size(); ++i) callbacks.completion(result, data, part, i);
-    result.rollouts = {}, result.completions = {}, result.scores = {};  // of one set at a time
+    result.rollouts = {}, result.completions = {}, result.scores = {}, result.reasons = {};  // of one set at a time
   }
   return results;
 }

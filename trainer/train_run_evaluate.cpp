@@ -39,7 +39,7 @@ std::optional<double> TrainRun::measure(const char* stage, const std::string& fi
     if (result.judged > 0) accuracies.push_back(result.accuracy);
     for (size_t i = 0; config_.log.eval_completions && comm_.rank() == 0 && i < result.completions.size(); ++i)
       lines += dump_json(eval_completion(result, data_.eval, part, i, rewards_.specs())) + "\n";
-    result.rollouts = {}, result.completions = {}, result.scores = {};  // of one set at a time
+    result.rollouts = {}, result.completions = {}, result.scores = {}, result.reasons = {};  // of one set at a time
   }
   if (config_.log.eval_completions) dir_.write_evaluation(file, lines);
   evaluated_step_ = state_.step;

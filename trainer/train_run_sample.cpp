@@ -148,6 +148,7 @@ std::vector<Group> TrainRun::finish_draw(Draw& draw, StepBatch& batch) {
     group.rollouts.push_back(std::move(scored[i].rollout));
     group.texts.push_back(std::move(scored[i].text));
     group.scores.push_back(std::move(scored[i].scores));
+    group.reasons.push_back(std::move(scored[i].reasons));
   }
   if (curriculum_) curriculum_->learn(draw.groups);
   Metrics& metrics = batch.metrics;

@@ -134,6 +134,11 @@ function completionRow(row, shade) {
   const parts = [`step ${row.step}`, row.problem, `reward ${show(row.reward)}`, ...Object.entries(row.rewards || {}).map(([name, score]) => `${name} ${show(score)}`),
                  `advantage ${show(row.advantage)}`, row.finish_reason === "length" ? "cut off" : row.finish_reason];
   element("h3", {}, item, parts.filter(p => p !== undefined).join(" · "));
+  const reasons = Object.entries(row.explain || {});
+  if (reasons.length) {
+    const list = element("dl", {class: "reasons"}, item);
+    for (const [name, reason] of reasons) element("dt", {}, list, name), element("dd", {}, list, reason);
+  }
   if (row.prompt) element("pre", {class: "prompt", tabindex: "0"}, item, row.prompt);
   const text = element("pre", {tabindex: "0"}, item);
   if (!shade || !row.logprobs) {
@@ -171,7 +176,7 @@ function drawCompletions() {
   const form = byId("filter");
   const value = row => row.reward === null || row.reward === undefined ? -Infinity : row.reward, text = form.text.value.toLowerCase();
   let rows = runs[form.run.value].completions.rows.filter(row => (form.step.value === "" || row.step === Number(form.step.value)) &&
-    (text === "" || ((row.prompt || "") + "\n" + row.pieces.join("")).toLowerCase().includes(text)));
+    (text === "" || [row.prompt || "", row.pieces.join(""), ...Object.values(row.explain || {})].join("\n").toLowerCase().includes(text)));
   if (form.order.value === "best") rows = [...rows].sort((a, b) => value(b) - value(a));
   if (form.order.value === "worst") rows = [...rows].sort((a, b) => value(a) - value(b));
   if (form.order.value === "given") rows = [...rows].sort((a, b) => a.step - b.step || String(a.problem).localeCompare(String(b.problem)) || a.sample - b.sample);
@@ -230,6 +235,16 @@ function drawPage(fresh) {
   drawConfigs();
 }
 
+// Whoever reads stays where they are while what stands above grows: completions where they are seen, else the section in the middle. At the top
+// of the page nothing is held.
+function inPlace(draw) {
+  const seen = part => part.getClientRects().length && part.getBoundingClientRect().top < 0.9 * innerHeight && part.getBoundingClientRect().bottom > 0;
+  const middle = () => [...document.querySelectorAll("main > section")].filter(part => part.getClientRects().length && part.getBoundingClientRect().top < innerHeight / 2).pop();
+  const held = scrollY > 0 && (seen(byId("rows")) ? byId("rows") : middle()), before = held && held.getBoundingClientRect().top;
+  draw();
+  if (held) scrollBy(0, held.getBoundingClientRect().top - before);
+}
+
 // cohort watch: asks for what is newer, and says so when nobody answers.
 async function follow() {
   const status = byId("live"), say = text => { status.hidden = false; if (status.textContent !== text) status.textContent = text; };
@@ -238,8 +253,10 @@ async function follow() {
     await new Promise(resolve => setTimeout(resolve, 2000));
     try {
       const answer = await fetch(`data${location.search}&have=${data.version}`);
-      if (answer.status === 200) drawPage(await answer.json());
-      else if (answer.status !== 204) throw new Error(`status ${answer.status}`);
+      if (answer.status === 200) {
+        const fresh = await answer.json();
+        inPlace(() => drawPage(fresh));
+      } else if (answer.status !== 204) throw new Error(`status ${answer.status}`);
     } catch (error) {
       say(`cohort watch does not answer any more (${error.message}): this is what the run was when it last did.`);
       await new Promise(resolve => setTimeout(resolve, 5000));

@@ -102,9 +102,11 @@ ChatTemplate ChatTemplate::load(const std::filesystem::path& model_dir) {
   if (std::filesystem::exists(config))
     source = template_of_config(parse_json(read_file(config, kMaxConfigBytes), config.string()),
                                 config.string());
-  if (source.empty()) return ChatTemplate(std::make_unique<Impl>());
+  if (source.empty()) return none();
   return parse(source, config.string() + ": chat_template");
 }
+
+ChatTemplate ChatTemplate::none() { return ChatTemplate(std::make_unique<Impl>()); }
 
 bool ChatTemplate::has_template() const { return impl_->present; }
 std::string_view ChatTemplate::source() const { return impl_->source; }

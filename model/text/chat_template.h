@@ -50,6 +50,7 @@ class ChatTemplate {
   // From chat_template.jinja or tokenizer_config.json of the folder; `has_template` false when
   // there is none.
   static ChatTemplate load(const std::filesystem::path& model_dir);
+  static ChatTemplate none();  // of a model that has none
   ~ChatTemplate();
   ChatTemplate(ChatTemplate&&) noexcept;
   ChatTemplate& operator=(ChatTemplate&&) noexcept;

@@ -43,7 +43,7 @@ struct Tokenizer::Impl {
   void add_added_tokens(std::string_view where);
   void spell_decoded();
   void check_parts(std::string_view where) const;
-  void read_config(const std::filesystem::path& path);
+  void read_config(std::string_view json, const std::string& where);
   // The token that decoding gets for `id`, or null when it gets none.
   const Token* decoded_token(int32_t id, bool skip_special_tokens) const;
 };
@@ -119,9 +119,8 @@ void Tokenizer::Impl::check_parts(std::string_view where) const {
                   "{}: post_processor adds the id {}, which no token has", where, id);
 }
 
-void Tokenizer::Impl::read_config(const std::filesystem::path& path) {
-  const std::string where = path.string();
-  const Json config = parse_json(read_file(path, kMaxFileBytes), where);
+void Tokenizer::Impl::read_config(std::string_view json, const std::string& where) {
+  const Json config = parse_json(json, where);
   CHECK_INPUT(config.is_object(), "{}: must be an object", where);
   const auto token_named = [&](const char* key) -> std::string {
     const auto it = config.find(key);
@@ -173,9 +172,19 @@ Tokenizer Tokenizer::from_json(std::string_view tokenizer_json, std::string_view
 
 Tokenizer Tokenizer::load(const std::filesystem::path& model_dir) {
   const std::filesystem::path path = model_dir / "tokenizer.json";
+  CHECK_INPUT(std::filesystem::exists(path),
+              "{}: the model folder has no tokenizer.json; one with tokenizer.model or vocab.json alone gets it by transformers: "
+              "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)",
+              path.string());
   Tokenizer tokenizer = from_json(read_file(path, kMaxFileBytes), path.string());
   const std::filesystem::path config = model_dir / "tokenizer_config.json";
-  if (std::filesystem::exists(config)) tokenizer.impl_->read_config(config);
+  if (std::filesystem::exists(config)) tokenizer.impl_->read_config(read_file(config, kMaxFileBytes), config.string());
+  return tokenizer;
+}
+
+Tokenizer Tokenizer::from_files(std::string_view tokenizer_json, std::string_view tokenizer_config_json, std::string_view where) {
+  Tokenizer tokenizer = from_json(tokenizer_json, where);
+  tokenizer.impl_->read_config(tokenizer_config_json, std::string(where));
   return tokenizer;
 }
 

@@ -23,6 +23,8 @@ class Tokenizer {
   // supported is refused by name, exit code 3.
   static Tokenizer load(const std::filesystem::path& model_dir);
   static Tokenizer from_json(std::string_view tokenizer_json, std::string_view where);
+  // The same of texts of both files; `where` leads messages.
+  static Tokenizer from_files(std::string_view tokenizer_json, std::string_view tokenizer_config_json, std::string_view where);
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;

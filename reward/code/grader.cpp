@@ -38,7 +38,7 @@ CaseVerdict not_passed(const ProgramResult& result, std::string why) {
   const std::string words = last_words(result);
   switch (result.end) {
     case SandboxEnd::timeout:
-      return {CodeOutcome::timeout, fmt::format("did not end within its time ({:.1f} s)", result.seconds)};
+      return {CodeOutcome::timeout, "did not end within its time"};
     case SandboxEnd::memory:
       return {CodeOutcome::memory, "took more memory than it may"};
     case SandboxEnd::output_limit:
@@ -203,7 +203,7 @@ void charge_for_deadline(std::vector<CaseVerdict>& verdicts, double seconds_of_c
   if (ran < seconds_of_case || ran < 0.5 * seconds_of_all) return;
   for (CaseVerdict& one : verdicts)
     if (one.outcome == CodeOutcome::infra_error)
-      one = {CodeOutcome::timeout, fmt::format("not judged by the completion's deadline: the cases before it took {:.1f} s", ran)};
+      one = {CodeOutcome::timeout, "not judged by the completion's deadline, most of which the cases before it took"};
 }
 
 // What came of cases behind the last timeout that is tried does not count: whether they were begun depends on the workers.

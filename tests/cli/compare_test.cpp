@@ -60,11 +60,12 @@ TEST_F(Compare, CompletionsComeBeforeTheMetricsThatFollowFromThem) {
   expect_first(other, {"in step 3", "completions/step_3.jsonl, line 2, sample", ": 1", ": 7"});
 }
 
-TEST_F(Compare, PromptsThatOneRunDoesNotHaveAreNoDifference) {
+// Runs of earlier versions are without them.
+TEST_F(Compare, ReasonsAndPromptsThatOneRunDoesNotHaveAreNoDifference) {
   const std::string rows = read_all(b() + "/completions/step_3.jsonl");
-  const size_t from = rows.find(",\"prompt\":");
-  ASSERT_NE(from, std::string::npos) << rows;
-  const std::string other = changed("completions/step_3.jsonl", rows.substr(from, rows.find('}', from) - from), "");
+  const size_t from = rows.find(",\"explain\":"), prompt = rows.find(",\"prompt\":", from);
+  ASSERT_NE(prompt, std::string::npos) << rows;
+  const std::string other = changed("completions/step_3.jsonl", rows.substr(from, rows.find('}', prompt) - from), "");
   for (const auto& [left, right] : {std::pair(a(), other), std::pair(other, a())}) {
     const Outcome outcome = run_cohort({"compare", left, right});
     EXPECT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;

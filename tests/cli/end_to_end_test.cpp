@@ -29,6 +29,7 @@ TEST(EndToEnd, TrainLeavesARunDirectory) {
   for (std::string line; std::getline(completions, line);) {  // once a group
     const Json row = parse_json(line, "step_1.jsonl");
     EXPECT_EQ(row.contains("prompt"), row["sample"] == 0) << line;
+    EXPECT_NE(row["explain"].value("last_number", ""), "") << line;
     if (row["sample"] == 0) {
       EXPECT_EQ(row.value("prompt", ""), row["problem"].get<std::string>() + "=") << line;
     }

@@ -190,6 +190,7 @@ TEST(ConfigDescribe, ExplainKnowsSectionsAndPeersNames) {
 TEST(ConfigDescribe, ExplainAnswersAMisspeltNameWithTheNearest) {
   EXPECT_ERROR(explain("epsilom_high"), kUsage, "unknown key 'epsilom_high'; did you mean 'epsilon_high'?");
   EXPECT_ERROR(explain("rollout.num_generation"), kUsage, "did you mean 'num_generations'?");
+  EXPECT_ERROR(explain("batch_size"), kUsage, "unknown key 'batch_size'; names with it: ");
   EXPECT_ERROR(explain("xyzzyxyzzy"), kUsage, "unknown key 'xyzzyxyzzy'; `cohort explain` lists all keys");
   EXPECT_ERROR(explain("dato"), kUsage, "did you mean 'data'?");
 }

@@ -72,6 +72,7 @@ void expect_same(const std::vector<ScoredRollout>& a, const std::vector<ScoredRo
     EXPECT_EQ(a[i].rollout.logprobs, b[i].rollout.logprobs) << i;
     EXPECT_EQ(a[i].text, b[i].text) << i;
     EXPECT_EQ(a[i].scores.total, b[i].scores.total) << i;
+    EXPECT_EQ(a[i].reasons, b[i].reasons) << i;
   }
 }
 
@@ -141,6 +142,7 @@ TEST(Experience, DependsOnNeitherLengthsNorRanks) {
   EXPECT_LE(occupancy, 1.0);
   ExpectedLengths lengths;
   expect_same(maker.make(*self, &lengths), expected);
+  for (const ScoredRollout& scored : expected) EXPECT_NE(scored.reasons.at(0), "") << scored.text;
   for (const int ranks : {2, 4}) {
     std::vector<std::vector<ScoredRollout>> made(static_cast<size_t>(ranks));
     std::vector<ExpectedLengths> known(static_cast<size_t>(ranks));

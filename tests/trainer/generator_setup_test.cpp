@@ -17,7 +17,7 @@ class GeneratorSetup : public testing::Test {
   GeneratorSetup() : owner_(1) {
     std::string name = (std::filesystem::temp_directory_path() / "cohort-setup-XXXXXX").string();
     folder_ = mkdtemp(name.data());
-    write_initial_model({.hidden_size = 32, .intermediate_size = 64, .num_layers = 1}, "float32", folder_);
+    write_initial_model(initial_model_files({.hidden_size = 32, .intermediate_size = 64, .num_layers = 1}, "float32"), folder_);
     model_.emplace(init_model(folder_, "float32", 1, 1, owner_.exec()));
     eos_ = stop_tokens(*model_);
   }

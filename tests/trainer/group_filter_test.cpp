@@ -74,7 +74,10 @@ TEST_F(GroupFilterFile, WhatIsCarriedGoesThroughACheckpoint) {
   std::vector<Group> drawn;
   for (int64_t p = 0; p < 3; ++p) {
     Group& group = drawn.emplace_back(group_of(p, {0, std::nullopt, 0.1}));
-    for (size_t i = 0; i < group.texts.size(); ++i) group.texts[i] = tokenizer.decode(group.rollouts[i].tokens, true);
+    for (size_t i = 0; i < group.texts.size(); ++i) {
+      group.texts[i] = tokenizer.decode(group.rollouts[i].tokens, true);
+      group.reasons.push_back({"the last number is \"1\"", fmt::format("reason {}", i)});
+    }
   }
   filter.add(std::move(drawn));
   filter.draws = 41;
@@ -87,6 +90,7 @@ TEST_F(GroupFilterFile, WhatIsCarriedGoesThroughACheckpoint) {
   for (size_t g = 0; g < a.size(); ++g) {
     EXPECT_TRUE(std::ranges::equal(b[g].prompt, data.problems[g + 1].tokens));
     EXPECT_EQ(b[g].texts, a[g].texts);
+    EXPECT_EQ(b[g].reasons, a[g].reasons);
     for (size_t i = 0; i < a[g].rollouts.size(); ++i) {
       EXPECT_EQ(b[g].rollouts[i].tokens, a[g].rollouts[i].tokens);
       EXPECT_EQ(b[g].rollouts[i].logprobs, a[g].rollouts[i].logprobs);

@@ -39,7 +39,7 @@ class ModelSetup : public testing::Test {
     init.num_heads = 2;
     init.num_kv_heads = 1;
     init.max_positions = 64;
-    write_initial_model(init, "float32", dir);
+    write_initial_model(initial_model_files(init, "float32"), dir);
     set_config(dir, "torch_dtype", stored_name(dtype));
     const LoadedModel empty = init_model(dir, "float32", 1, 1, owner.exec());
     std::vector<std::vector<std::byte>> numbers;

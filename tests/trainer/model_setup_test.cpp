@@ -46,6 +46,30 @@ TEST_F(ModelSetup, WeightsComeBackByteForByte) {
   }
 }
 
+// A run begins before its folder is there; one that goes on reads it.
+TEST_F(ModelSetup, AModelFromScratchIsTheSameOfItsFilesAndOfTheirFolder) {
+  const ModelInitConfig init{.hidden_size = 32, .intermediate_size = 48, .num_layers = 1, .num_heads = 2, .num_kv_heads = 1, .max_positions = 64};
+  for (const bool reward_model : {false, true}) {
+    for (const char* dtype : {"float32", "bfloat16"}) {
+      const fs::path dir = folder / fmt::format("{}{}", dtype, reward_model);
+      const ModelFiles files = initial_model_files(init, dtype, reward_model);
+      write_initial_model(files, dir);
+      const LoadedModel a = init_model(files, dtype, 4, 7, owner.exec()), b = init_model(dir, dtype, 4, 7, owner.exec());
+      EXPECT_EQ(weights_fingerprint(*a.policy), weights_fingerprint(*b.policy)) << dir;
+      EXPECT_EQ(a.policy->config.is_classifier(), reward_model);
+      EXPECT_EQ(b.policy->config.is_classifier(), reward_model);
+      EXPECT_EQ(initial_model_config(init, dtype, reward_model).is_classifier(), reward_model);
+      EXPECT_EQ(stop_tokens(a), stop_tokens(b));
+      EXPECT_EQ(a.tokenizer.named_tokens(), b.tokenizer.named_tokens());
+      EXPECT_FALSE(a.chat_template.has_template());
+      const ModelFiles read = read_model_files(dir, b.policy->table);
+      EXPECT_EQ(files.files, read.files);
+      EXPECT_EQ(files.fingerprint(), read.fingerprint());
+      EXPECT_EQ(files.config_dtype, read.config_dtype);
+    }
+  }
+}
+
 TEST_F(ModelSetup, EachTensorKeepsItsOwnDType) {
   const fs::path dir = make_model("mixed", StoredDType::bf16, {"model.norm.weight", "model.layers.1.mlp.up_proj.weight"});
   const LoadedModel model = load_model(dir, "auto", 1, owner.exec());

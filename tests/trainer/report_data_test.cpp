@@ -39,7 +39,7 @@ class Report : public testing::Test {
     std::string lines;
     for (int64_t i = 0; i < count; ++i) {
       Json row = {{"step", step}, {"problem", "p"}, {"sample", i}, {"completion", text}, {"ids", Json::array()}, {"logprobs", Json::array()},
-                  {"finish_reason", "stop"}, {"reward", i}, {"rewards", {{"math", i}}}, {"advantage", 0.5}};
+                  {"finish_reason", "stop"}, {"reward", i}, {"rewards", {{"math", i}}}, {"explain", {{"math", "why"}}}, {"advantage", 0.5}};
       for (const char c : text) row["ids"].push_back(static_cast<unsigned char>(c)), row["logprobs"].push_back(-1.23456);
       lines += dump_json(row) + "\n";
     }
@@ -117,6 +117,7 @@ TEST_F(Report, CompletionsHaveTheTextAndLogprobOfEachToken) {
   ASSERT_EQ(completions["rows"].size(), 2u);
   const Json& best = completions["rows"][0];
   EXPECT_EQ(best["reward"], 1);
+  EXPECT_EQ(best["explain"], (Json{{"math", "why"}}));
   EXPECT_EQ(best["pieces"], Json::array({"a", "", "é"}));
   EXPECT_EQ(best["logprobs"], Json::array({-1.23, -1.23, -1.23}));
 }
@@ -250,7 +251,7 @@ TEST_F(Report, AValueOfAnotherTypeIsRefusedByFileAndLine) {
   write_tokenizer();
   for (const char* row : {"[1, 2]", "5", "null", R"({"completion": null})", R"({"completion": 5})", R"({"ids": ["a"], "logprobs": [1]})", R"({"ids": [-1]})",
                           R"({"ids": 3})", R"({"ids": [9223372036854775808]})", R"({"logprobs": ["a"]})", R"({"logprobs": {}})", R"({"reward": "1"})",
-                          R"({"rewards": [1]})", R"({"rewards": {"a": "b"}})", R"({"advantage": []})", R"({"finish_reason": 1})", R"({"problem": {}})", R"({"prompt": []})"}) {
+                          R"({"rewards": [1]})", R"({"rewards": {"a": "b"}})", R"({"explain": ["a"]})", R"({"explain": {"a": 1}})", R"({"advantage": []})", R"({"finish_reason": 1})", R"({"problem": {}})", R"({"prompt": []})"}) {
     write_completions(1, 1);
     append_file(folder / "completions/step_1.jsonl", std::string(row) + "\n");
     EXPECT_ERROR(run(), kInput, "step_1.jsonl:2: ");

@@ -312,7 +312,7 @@ TEST_F(RunDirectory, AModelIsWrittenWholeOrNotAtAll) {
   RunDir dir(config, *comm);
   dir.begin(config, *comm);
   ExecOwner owner(1);
-  write_initial_model(*config.model.init, "float32", dir.initial());
+  write_initial_model(initial_model_files(*config.model.init, "float32"), dir.initial());
   const LoadedModel model = init_model(dir.initial(), "auto", 1, 3, owner.exec());
   fs::create_directories(folder / "r/final.tmp/leftover");
   const ModelFiles files = read_model_files(dir.initial(), model.policy->table);

@@ -16,7 +16,7 @@ class SftDataFile : public DatasetFile {
  protected:
   SftDataFile() {
     ModelInitConfig init{.hidden_size = 32, .intermediate_size = 48, .num_layers = 1, .num_heads = 2, .num_kv_heads = 1, .max_positions = 128};
-    write_initial_model(init, "float32", folder / "model");
+    write_initial_model(initial_model_files(init, "float32"), folder / "model");
     set_tokenizer(byte_tokenizer_json(kSpecial), kTemplate);
     config.sft.emplace();
     config.sft->max_length = 128;
