@@ -76,7 +76,7 @@ TEST(Language, TellsWhichAndKeepsToTheOptions) {
   EXPECT_EQ(score("language", {{"target", "en"}, {"part", "thinking"}}, "This is how it is.</think>Das ist die richtige Antwort."), 1.0);
   EXPECT_SAYS(refusal("language", {{"target", "english"}}), "'target' is 'english'");
   EXPECT_SAYS(refusal("language", {{"target", "english"}}), "allowed are af, ar, ");
-  EXPECT_SAYS(refusal("language", {{"target", 5}}), "'target' is 5");
+  EXPECT_SAYS(refusal("language", {{"target", 5}}), "'target' is '5'");
   EXPECT_SAYS(refusal("language", {{"target", "en"}, {"script", "latin"}}), "both 'script' and 'target' are given");
 }
 
