@@ -11,7 +11,7 @@ find_package(fmt REQUIRED)
 find_package(CURL REQUIRED)
 find_package(ZLIB REQUIRED)
 # Libraries without a CMake package.
-foreach(library utf8proc pcre2-8 xxhash hwloc gmp seccomp)
+foreach(library utf8proc pcre2-8 xxhash hwloc gmp seccomp cld2)
   if(NOT TARGET cohort::${library})
     find_library(COHORT_LIB_${library} ${library} REQUIRED)
     add_library(cohort::${library} UNKNOWN IMPORTED)

@@ -25,6 +25,6 @@ set(CPACK_COMPONENT_DEV_DESCRIPTION "cohort's libraries and headers
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME libcohort-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "g++, cmake, libopenmpi-dev, libyaml-cpp-dev, nlohmann-json3-dev, libfmt-dev, libutf8proc-dev, libpcre2-dev, \
-libxxhash-dev, zlib1g-dev, libhwloc-dev, libgmp-dev, libseccomp-dev, libcurl4-openssl-dev")
+libxxhash-dev, zlib1g-dev, libhwloc-dev, libgmp-dev, libseccomp-dev, libcurl4-openssl-dev, libcld2-dev")
 set(CPACK_DEBIAN_DEV_PACKAGE_SUGGESTS cohort)
 include(CPack)

@@ -21,12 +21,8 @@ std::string_view without_fence(std::string_view text) {
 
 class JsonShape : public Reward {
  public:
-  explicit JsonShape(const OptionReader& options) : schema_(true) {
-    const Json* const schema = options.value("schema");
-    if (schema == nullptr) return;
-    schema_ = *schema;
-    check_schema(schema_, "reward '" + options.reward() + "': schema");
-  }
+  explicit JsonShape(const OptionReader& options)
+      : schema_(options.given("schema") ? *options.value("schema") : Json(true), "reward '" + options.reward() + "': schema") {}
 
   std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
 
@@ -36,7 +32,7 @@ class JsonShape : public Reward {
     if (think != std::string_view::npos) text.remove_prefix(think + 8);
     try {
       const Json value = parse_json(without_fence(trim(text)), "the completion");
-      return fits_schema(value, schema_) ? Verdict{1.0, "JSON that fits the schema"}
+      return schema_.fits(value) ? Verdict{1.0, "JSON that fits the schema"}
                                          : Verdict{0.0, "JSON that does not fit the schema"};
     } catch (const Error& error) {
       return {0.0, error.what()};
@@ -44,7 +40,7 @@ class JsonShape : public Reward {
   }
 
  private:
-  Json schema_;
+  JsonSchema schema_;
 };
 
 }  // namespace

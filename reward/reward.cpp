@@ -31,7 +31,7 @@ constexpr std::array kRewards = {
     Entry{"repetition", "0, and less the more n-grams of the completion come again", make_repetition, repetition_options},
     Entry{"keywords", "the share of required texts that the completion has; 0 for a forbidden one", make_keywords, keywords_options},
     Entry{"regex", "1 when the completion matches a regular expression, else 0", make_regex, regex_options},
-    Entry{"language", "the share of the completion's letters that are of one script", make_language, language_options},
+    Entry{"language", "the share of the completion's letters that are of one script, or of its words that are of one language", make_language, language_options},
     Entry{"json", "1 when the completion is JSON that fits a schema, else 0", make_json, json_options},
     Entry{"similarity", "how much of the column is in the completion, from 0 to 1", make_similarity, similarity_options},
     Entry{"reasoning_gym", "the score that reasoning-gym gives its own tasks", make_reasoning_gym, reasoning_gym_options},

@@ -72,9 +72,8 @@ const OptionTable& keywords_options();
 std::unique_ptr<Reward> make_regex(const RewardSpec& spec);
 const OptionTable& regex_options();
 
-// The share of the completion's letters that are of one script (the language consistency reward of
-// DeepSeek-AI 2025, DeepSeek-R1, counts words of the target language; a script is what can be told
-// without a model). 1 when there are no letters.
+// The share of the completion's letters that are of one script, or of its words that are of one language (the language consistency reward of
+// DeepSeek-AI 2025, DeepSeek-R1). 1 when there are no letters, or words.
 std::unique_ptr<Reward> make_language(const RewardSpec& spec);
 const OptionTable& language_options();
 

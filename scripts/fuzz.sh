@@ -42,7 +42,7 @@ for target in "${targets[@]}"; do
   mkdir -p "$work/corpus" "$work/seeds"
   clang++ -std=c++20 -g -O2 -fsanitize="fuzzer,$sanitizers" -fno-sanitize-recover=all -DFMT_SHARED -I. \
     "tests/fuzz/${target}_fuzz.cpp" $(libraries_of "$target" | sed 's#\([a-z]*\) *#build-fuzz/libcohort_\1.a #g') \
-    -lfmt -lyaml-cpp -lutf8proc -lpcre2-8 -lxxhash -lgmp -lseccomp -lcurl -lz -o "$work/fuzz"
+    -lfmt -lyaml-cpp -lutf8proc -lpcre2-8 -lxxhash -lgmp -lseccomp -lcurl -lcld2 -lz -o "$work/fuzz"
   FUZZ_SEEDS=$work/seeds "$work/fuzz" -max_total_time="$seconds" -max_len=65536 -rss_limit_mb=2048 -timeout=100 \
     -print_final_stats=1 -artifact_prefix="$work/" "$work/corpus" "$work/seeds" 2>&1 | tee "$work/log" | grep -v '^#' || true
   done=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log")
@@ -52,7 +52,7 @@ for target in "${targets[@]}"; do
   if [[ -e build/libcohort_reward.a ]] && grep -q limits.h "tests/fuzz/${target}_fuzz.cpp"; then
     g++ -std=c++20 -O2 -I. "tests/fuzz/${target}_fuzz.cpp" tests/fuzz/replay_main.cpp \
       $(libraries_of "$target" | sed 's#\([a-z]*\) *#build/libcohort_\1.a #g') \
-      -lfmt -lyaml-cpp -lutf8proc -lpcre2-8 -lxxhash -lgmp -lseccomp -lcurl -lz -o "$work/replay"
+      -lfmt -lyaml-cpp -lutf8proc -lpcre2-8 -lxxhash -lgmp -lseccomp -lcurl -lcld2 -lz -o "$work/replay"
     FUZZ_SEEDS= "$work/replay" "$work/corpus"
   fi
 done

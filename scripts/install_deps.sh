@@ -18,6 +18,7 @@ packages=(
   libgmp-dev                       # exact numbers of the math reward
   libseccomp-dev                   # which system calls programs of the reward `code` may make
   libcurl4-openssl-dev             # the reward `http`
+  libcld2-dev                      # the language of words, for the reward `language`
   libmicrohttpd-dev                # cohort watch
   libeigen3-dev                    # the tests' reference for the operations
   libgtest-dev libbenchmark-dev    # tests and benchmarks

@@ -69,10 +69,16 @@ bool same_value(const Expr& a, const Expr& b, const CompareOptions& options, uin
 bool is_remark(std::string_view text, const Parts& parts, const CompareOptions& options, uint64_t seed) {
   static constexpr std::array<std::string_view, 7> kAgain = {"or", "i.e.,", "i.e.", "that is,", "that is", "=", "equivalently"};
   static constexpr std::array<std::string_view, 7> kAbout = {"about", "approximately", "approx.", "roughly", "nearly", "\\approx", "\u2248"};
+  static constexpr std::array<std::string_view, 4> kOther = {"not", "and not", "rather than", "instead of"};
   const Parsed value = parse_answer(parts.value);
   if (!value.ok()) return false;
   const std::string plain = parts.remark.find("\\text") == std::string::npos ? parts.remark : in_plain_words(parts.remark);
   std::string_view said = plain;
+  if (std::string_view other = said; take(other, kOther)) {  // 37 (not 38)
+    const Parsed denied = parse_answer(other);
+    if (denied.ok() && !denied.expr.is(Kind::kText) && !has_symbols(denied.expr))
+      return !has_symbols(value.expr) && !same_value(value.expr, denied.expr, options, seed);
+  }
   if (hedges(said)) return false;
   const bool again = take(said, kAgain);
   if (take(said, kAbout)) return true;

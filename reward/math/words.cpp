@@ -93,6 +93,14 @@ bool chooses_again(std::string_view rest) {
   return rest.empty() || (rest[0] >= 'A' && rest[0] <= 'J' && (rest.size() == 1 || rest[1] == '.' || rest[1] == ')'));
 }
 
+// "70 pencils!", which is no factorial: a word of three letters or more behind a space.
+bool ends_stressed(std::string_view text) {
+  if (!text.ends_with('!')) return false;
+  size_t letters = 0;
+  while (letters + 1 < text.size() && is_letter(text[text.size() - 2 - letters])) ++letters;
+  return letters >= 3 && letters + 1 < text.size() && is_space(text[text.size() - 2 - letters]);
+}
+
 }  // namespace
 
 std::string_view strip_wrapping(std::string_view text) {
@@ -104,6 +112,7 @@ std::string_view strip_wrapping(std::string_view text) {
     text = trim(text);
     const size_t before = text.size();
     while (text.ends_with('.') && !text.ends_with("...")) text.remove_suffix(1);
+    while (ends_stressed(text)) text.remove_suffix(1);
     while (text.ends_with('*')) text.remove_suffix(1);  // markdown, perhaps cut in two
     while (text.starts_with('*')) text.remove_prefix(1);
     while (text.ends_with('_') || text.ends_with('`')) text.remove_suffix(1);

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <exception>
 
 #include "core/check.h"
 #include "core/text.h"
@@ -96,14 +97,22 @@ OutsideVerdict LibraryReward::ask_one(const RewardInput& input) const {
                                .opens_thinking = input.opens_thinking};
   cohort_reward_output out{};
   int result = COHORT_REWARD_FAILED;
+  std::string thrown;  // which C does not, but a library in C++ may
   {
     std::unique_lock<std::mutex> one(mutex_, std::defer_lock);
     if (!many_threads_) one.lock();
-    result = score_(reward_, &in, &out);
+    try {
+      result = score_(reward_, &in, &out);
+    } catch (const std::exception& error) {
+      thrown = printable(to_valid_utf8(std::string_view(error.what()).substr(0, COHORT_REWARD_REASON_SIZE)));
+    } catch (...) {
+      thrown = "something that is no std::exception";
+    }
   }
   const auto failed = [&](std::string why) {
     return OutsideVerdict{OutsideEnd::error, std::nullopt, fmt::format("{} {}", path_, why)};
   };
+  if (!thrown.empty()) return failed("threw: " + thrown);
   std::string reason = read_text(out.reason);
   switch (result) {
     case COHORT_REWARD_SCORED:

@@ -36,6 +36,7 @@ TEST(Explain, EachRewardSaysWhy) {
       {"keywords", {{"require", {"a", "b"}}, {"forbid", {"c"}}}, "a", 0.5, "1 of 2 required words; the first that is missing: 'b'"},
       {"keywords", {{"require", {"a", "b"}}, {"forbid", {"c"}}}, "a c", 0, "it has 'c', which is forbidden"},
       {"repetition", {{"n", 1}, {"unit", "words"}}, "a a a b", -0.5, "50.0 % of the n-grams of 1 words come again"},
+      {"language", {{"target", "de"}}, "Das ist richtig so. This is wrong.", 4.0 / 7, "4 of 7 words are de; 3 are en"},
       {"language", {{"script", "latin"}}, "ab\xD0\x96\xD0\x96", 0.5, "2 of 4 letters are latin"},
       {"regex", {{"pattern", "^a+$"}}, "aaa", 1, "the pattern matches"},
       {"regex", {{"pattern", "^a+$"}}, "b", 0, "the pattern does not match"},

@@ -59,6 +59,14 @@ TEST(Library, BadAnswersCostAScore) {
   EXPECT_EQ(reward.ends(), (std::array<int64_t, kOutsideEnds>{1, 0, 0, 5}));
 }
 
+TEST(Library, AnExceptionCostsAScore) {
+  const LibraryReward reward(spec({}, THROWING_LIBRARY));
+  EXPECT_EQ(judge(reward, "").end, OutsideEnd::error);
+  EXPECT_EQ(judge(reward, "").reason, THROWING_LIBRARY " threw: something that is no std::exception");
+  EXPECT_EQ(judge(reward, "a").reason, THROWING_LIBRARY " threw: no such word\\x1B");
+  EXPECT_EQ(judge(reward, "ab").score, 1.0) << "it can be called again";
+}
+
 TEST(Library, WhatIsNoneIsAnErrorOfTheConfig) {
   const auto refused = [](RewardSpec spec) { LibraryReward reward(spec); };
   EXPECT_ERROR(refused({.name = "library", .options = Json::object()}), kUsage, "reward 'library' needs the option 'path'");

@@ -15,13 +15,13 @@
 namespace cohort {
 namespace {
 
-// Options with which check_reward takes each reward.
-Json enough(const std::string& reward) {
+// Options with which check_reward takes each reward, beside or with `option`.
+Json enough(const std::string& reward, const std::string& option = "") {
   if (reward == "soft_overlong") return {{"max_length", 100}, {"buffer", 10}};
   if (reward == "cosine_length") return {{"max_length", 100}};
   if (reward == "keywords") return {{"require", {"x"}}};
   if (reward == "regex") return {{"pattern", "x"}};
-  if (reward == "language") return {{"script", "latin"}};
+  if (reward == "language") return option == "target" ? Json{{"target", "de"}} : Json{{"script", "latin"}};
   if (reward == "code") return {{"sandbox", "local"}};
   if (reward == "command") return {{"command", {"true"}}};
   if (reward == "http") return {{"url", "http://127.0.0.1/x"}};
@@ -42,7 +42,7 @@ std::string refusal(const std::string& reward, const Json& options) {
   return "";
 }
 std::string refusal_of(const std::string& reward, const OptionRow& row, const Json& value) {
-  Json options = enough(reward);
+  Json options = enough(reward, row.name);
   options[row.name] = value;
   return refusal(reward, options);
 }
@@ -169,6 +169,7 @@ TEST(OptionTable, EachOptionChangesAScore) {
       {"regex", "part", "answer", "x</think>y"},
       {"regex", "case", "insensitive", "X"},
       {"language", "script", "greek", "a"},
+      {"language", "target", "en", "This is the right answer."},
       {"language", "part", "thinking", "a</think>\xCE\xB1"},
       {"json", "schema", {{"type", "string"}}, "1"},
       {"similarity", "column", "other", "5"},
@@ -182,7 +183,7 @@ TEST(OptionTable, EachOptionChangesAScore) {
   for (const Change& change : changes) {
     SCOPED_TRACE(fmt::format("{}.{}", change.reward, change.option));
     tried.insert(fmt::format("{}.{}", change.reward, change.option));
-    Json options = enough(change.reward);
+    Json options = enough(change.reward, change.option);
     if (change.base.is_object()) options.update(change.base);
     const std::optional<double> before = score(change.reward, options, change);
     ASSERT_TRUE(before);

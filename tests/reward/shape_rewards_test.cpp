@@ -1,35 +1,13 @@
-// The rewards of format and shape: length, soft_overlong, cosine_length, repetition, keywords, language, json, and
-// format's options.
+// The rewards of format and shape: length, soft_overlong, cosine_length, repetition, keywords, and format's options.
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
 #include <numbers>
 
-#include "core/check.h"
-#include "reward/reward.h"
+#include "tests/reward/shape_fixture.h"
 
 namespace cohort {
 namespace {
-
-std::optional<double> score(const char* name, Json options, std::string_view completion, std::vector<int32_t> ids = {},
-                            const Json& columns = Json::object()) {
-  return make_reward({.name = name, .options = std::move(options)})
-      ->score({.completion = completion, .columns = &columns, .ids = ids});
-}
-
-std::string refusal(const char* name, Json options) {
-  try {
-    make_reward({.name = name, .options = std::move(options)});
-  } catch (const Error& e) {
-    EXPECT_EQ(e.code(), ExitCode::kUsage);
-    return e.what();
-  }
-  ADD_FAILURE() << "was not refused";
-  return "";
-}
-
-#define EXPECT_SAYS(message, words) EXPECT_NE((message).find(words), std::string::npos) << (message)
 
 TEST(Length, CountsTokensWordsOrCharacters) {
   const Json two_to_three = {{"min_length", 2}, {"max_length", 3}};
@@ -111,78 +89,6 @@ TEST(Keywords, RequiredShareAndForbidden) {
   EXPECT_SAYS(refusal("keywords", Json::object()), "needs a list 'require' or 'forbid'");
   EXPECT_SAYS(refusal("keywords", {{"require", "a"}}), "'require' is \"a\"; allowed is a list of texts");
   EXPECT_SAYS(refusal("keywords", {{"require", {""}}}), "'require' is [\"\"]; allowed is a list of texts that are not empty");
-}
-
-TEST(Language, IsTheShareOfLettersOfAScript) {
-  EXPECT_EQ(score("language", {{"script", "latin"}}, "Na\u00EFve 12 + 3"), 1.0);
-  EXPECT_EQ(score("language", {{"script", "latin"}}, "ab\u4E2D\u6587"), 0.5);
-  EXPECT_EQ(score("language", {{"script", "han"}}, "ab\u4E2D\u6587"), 0.5);
-  EXPECT_EQ(score("language", {{"script", "japanese"}}, "\u65E5\u672C\u3054"), 1.0);
-  EXPECT_EQ(score("language", {{"script", "cyrillic"}}, "\u043F\u0440 \xFF"), 1.0);
-  EXPECT_EQ(score("language", {{"script", "latin"}}, "1 + 2 = 3"), 1.0);
-  EXPECT_EQ(score("language", {{"script", "latin"}, {"part", "thinking"}}, "ab</think>\u4E2D\u6587"), 1.0);
-  EXPECT_SAYS(refusal("language", Json::object()), "needs the option 'script'");
-  EXPECT_SAYS(refusal("language", {{"script", "english"}}), "'script' is 'english'");
-}
-
-TEST(JsonReward, ValueAndSchema) {
-  EXPECT_EQ(score("json", Json::object(), "{\"a\": [1, 2.5, null]}"), 1.0);
-  EXPECT_EQ(score("json", Json::object(), " ```json\n{\"a\": 1}\n``` "), 1.0);
-  EXPECT_EQ(score("json", Json::object(), "<think>{</think>\n[]"), 1.0);
-  for (const char* text :
-       {"", "{", "{\"a\": 1} and more", "{a: 1}", "{\"a\": 1, \"a\": 2}", "```python\n{}\n```", "\xFF"})
-    EXPECT_EQ(score("json", Json::object(), text), 0.0) << text;
-  const Json schema = parse_json(R"({"type": "object", "required": ["name", "age"], "additionalProperties": false,
-      "properties": {"name": {"type": "string", "minLength": 1, "maxLength": 3},
-                     "age": {"type": "integer", "minimum": 0, "exclusiveMaximum": 150},
-                     "tags": {"type": "array", "items": {"enum": ["x", "y"]}, "minItems": 1, "maxItems": 2},
-                     "more": {"anyOf": [{"type": "null"}, {"const": 7}]}, "size": {"type": ["number", "null"]}}})",
-                                 "schema");
-  const std::vector<std::pair<std::string, double>> rows = {{R"({"name": "Ann", "age": 5})", 1},
-                                                            {R"({"name": "Ann", "age": 5.0})", 1},
-                                                            {R"({"name": "Ann", "age": 5.5})", 0},
-                                                            {R"({"name": "Ann"})", 0},
-                                                            {R"({"name": "", "age": 5})", 0},
-                                                            {R"({"name": "\u00e9\u00e9\u00e9", "age": 5})", 1},
-                                                            {R"({"name": "Anna", "age": 5})", 0},
-                                                            {R"({"name": "Ann", "age": -1})", 0},
-                                                            {R"({"name": "Ann", "age": 150})", 0},
-                                                            {R"({"name": "Ann", "age": 5, "x": 1})", 0},
-                                                            {R"({"name": "Ann", "age": 5, "tags": ["x"]})", 1},
-                                                            {R"({"name": "Ann", "age": 5, "tags": []})", 0},
-                                                            {R"({"name": "Ann", "age": 5, "tags": ["z"]})", 0},
-                                                            {R"({"name": "Ann", "age": 5, "tags": ["x","y","x"]})", 0},
-                                                            {R"({"name": "Ann", "age": 5, "more": 7})", 1},
-                                                            {R"({"name": "Ann", "age": 5, "more": 8})", 0},
-                                                            {R"({"name": "Ann", "age": 5, "size": null})", 1},
-                                                            {R"([])", 0}};
-  for (const auto& [text, expected] : rows) EXPECT_EQ(score("json", {{"schema", schema}}, text), expected) << text;
-  EXPECT_SAYS(refusal("json", {{"schema", {{"requird", {"a"}}}}}),
-              "unknown keyword 'requird'; did you mean 'required'?");
-  EXPECT_SAYS(refusal("json", {{"schema", {{"type", "text"}}}}), "schema.type: type \"text\" is unknown");
-  EXPECT_SAYS(refusal("json", {{"schema", {{"properties", {{"a", {{"minItems", -1}}}}}}}}),
-              "schema.properties.a.minItems: found -1");
-  EXPECT_SAYS(refusal("json", {{"schema", 5}}), "a schema is an object or a boolean, found 5");
-  EXPECT_SAYS(refusal("json", {{"schema", {{"$ref", "#"}}}}), "unknown keyword '$ref'");
-  EXPECT_SAYS(refusal("json", {{"schema", {{"minimum", std::numeric_limits<double>::infinity()}}}}), "allowed is a number");
-}
-
-// Numbers that the JSON library takes for one another, objects in another order, and more work than anybody waits for.
-TEST(JsonReward, ValuesAreComparedAsWhatTheyAre) {
-  const auto fits = [](const char* schema, const std::string& text) { return score("json", {{"schema", parse_json(schema, "test")}}, text); };
-  EXPECT_EQ(fits(R"({"const": -1})", "18446744073709551615"), 0.0);
-  EXPECT_EQ(fits(R"({"maximum": -1})", "18446744073709551615"), 0.0);
-  EXPECT_EQ(fits(R"({"enum": [[9007199254740993]]})", "[9007199254740992.0]"), 0.0);
-  EXPECT_EQ(fits(R"({"minimum": 9007199254740993})", "9007199254740992.0"), 0.0);
-  EXPECT_EQ(fits(R"({"const": 5})", "5.0"), 1.0);
-  EXPECT_EQ(fits(R"({"const": true})", "1"), 0.0);
-  EXPECT_EQ(fits(R"({"const": {"a": 1, "b": [2]}})", R"({"b": [2], "a": 1})"), 1.0);
-  EXPECT_EQ(fits(R"({"const": {"a": 1, "b": 2}})", R"({"a": 1, "c": 2})"), 0.0);
-  EXPECT_EQ(fits("true", std::string("5\0 and more", 11)), 0.0) << "a NUL character ends nothing";
-  std::string many = "[0";
-  for (int i = 0; i < 300'000; ++i) many += ",0";
-  EXPECT_EQ(fits(R"({"items": {"anyOf": [{"const": 1}, {"const": 2}, {"type": "integer"}]}})", many + "]"), 0.0);
-  EXPECT_EQ(fits(R"({"items": {"type": "integer"}})", many + "]"), 1.0);
 }
 
 TEST(Format, ThinkAloneAndShares) {

@@ -1,0 +1,35 @@
+// Regular expressions (PCRE2) whose matching ends: by steps that are counted, so that a result is the same on every machine.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace cohort {
+
+class Pattern {
+ public:
+  struct Form {
+    bool whole = false;        // the match is all of the text; else it is anywhere in it
+    bool caseless = false;
+    bool strict_end = false;   // $ is the end of the text, not also what is before a line break there
+  };
+  // Perl's syntax over Unicode. Throws (exit code 2) for what does not compile, and for what cannot be bounded; `who` leads the message.
+  Pattern(const std::string& text, const Form& form, const std::string& who);
+  Pattern(Pattern&&) noexcept;
+  ~Pattern();
+
+  enum class Match { yes, no, unknown };
+  // Of valid UTF-8. Unknown: it would take more than `steps`, from which those that it took are taken away.
+  Match match(std::string_view text, int64_t& steps) const;
+
+ private:
+  struct Compiled;
+  std::unique_ptr<Compiled> compiled_;
+};
+
+// Of one completion: less than 50 ms.
+constexpr int64_t kMaxPatternSteps = 1'000'000;
+
+}  // namespace cohort
