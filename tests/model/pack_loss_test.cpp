@@ -323,7 +323,8 @@ TEST_F(PackLoss, ASharedPromptChangesNoLogProbAndTheGradientByRoundingsOnly) {
       difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
       size += std::pow(static_cast<double>(a[i]), 2);
     }
-    EXPECT_LT(std::sqrt(difference / size), policy.dtype == DType::f32 ? 2e-6 : 1e-2);
+    // Where the parts nearly cancel, bfloat16's roundings (0.004 each) are up to 0.013 of what is left: one seed in hundreds.
+    EXPECT_LT(std::sqrt(difference / size), policy.dtype == DType::f32 ? 2e-6 : 3e-2);
   });
 }
 
