@@ -331,8 +331,6 @@ TEST(MathJudge, RemarksInBracketsSayTheValueAgainOrNothing) {
   for (const char* answer : {"42 (43)", "42 (or 43)", "43 (about 42)", "43 (or 42)", "40 (42)", "42 (x)", "42 (42x)", "42 (or -42)", "$42 (40 + 2)$", "43 (not 42)"})
     EXPECT_EQ(score_of(std::string("The answer is ") + answer + ".", "42"), 0) << answer;
   EXPECT_EQ(score_of("\\boxed{42 (40 + 2)}", "1764"), 0) << "one reading";
-  EXPECT_EQ(score_of("\\boxed{37 (not 38)}", "37"), 1);
-  for (const char* answer : {"38 (not 37)", "37 (not 37)", "37 (not \\frac{74}{2})"}) EXPECT_EQ(score_of(std::string("\\boxed{") + answer + "}", "37"), 0) << answer;
   EXPECT_EQ(score_of("The answer is $42 (40 + 2)$.", "1764"), 1) << "a product";
   EXPECT_EQ(score_of("\\boxed{3 (x + 1)}", "3x + 3"), 1);
   EXPECT_EQ(score_of("\\boxed{(x + 1) (x + 1)}", "(x+1)^2"), 1);

@@ -59,6 +59,7 @@ TEST(MathJudge, WaysToWriteTheAnswerDown) {
            {"C", "The answer is **C**: it cannot be B.", 1}, {"B", "The answer is **C**: it cannot be B.", 0}, {"C", "Option C is correct.", 1}, {"C", "So, C is the correct answer.", 1},
            {"C", "Option C is not correct.", 0}, {"C", "Neither A nor C is correct.", 0}, {"C", "The correct answer is (C) $\\frac12$.", 1}, {"1/2", "The correct answer is (C) $\\frac12$.", 1},
            {"D", "The correct answer is (C) $\\frac12$.", 0}, {"70", "The answer is 70 (35 of each).", 1}, {"2450", "The answer is 70 (35 of each).", 0}, {"12", "The answer is `12`.", 1}, {"12", "The answer is _12_.", 1},
+           {"37", "\\boxed{37 (not 38)}", 1}, {"37", "\\boxed{38 (not 37)}", 0}, {"37", "\\boxed{37 (not 37)}", 0}, {"37", "\\boxed{37 (not \\frac{74}{2})}", 0},
            {"70", "The answer is **70 pencils!**", 1}, {"70", "\\boxed{70 pencils!}", 1}, {"70", "\\boxed{71 pencils!}", 0}, {"70", "\\boxed{70!}", 0}, {"6(n!)", "\\boxed{6 n!}", 1},
            {"2\\pi", "\\boxed{2\\pi \\text{ m/s}}", 1}, {"2\\pi \\text{ m/s}", "\\boxed{2\\pi \\text{ m}}", 0}, {"6", "\\boxed{6 \\text{ times as many}}", 1},
            {"3\\times10^8 m/s", "\\boxed{3\\times 10^{8} \\text{ m/s}}", 1}, {"3\\times10^8 m/s", "\\boxed{300{,}000 \\text{ km/s}}", 1}, {"3\\times10^8 \\text{ m/s}", "\\boxed{3\\times10^{8} m/s}", 1},
