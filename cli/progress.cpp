@@ -188,7 +188,8 @@ void add_end(std::string& text, const Summary& summary) {
   add_row(text, "time", human_seconds(summary.seconds));
   add_row(text, "run directory", summary.run_dir.string());
   if (!summary.final_model.empty()) add_row(text, "model", summary.final_model.string());
-  if (summary.stopped_early) add_row(text, "stopped on request", "the same command continues the run from its checkpoint");
+  if (summary.stopped_early)
+    add_row(text, "stopped on request", summary.steps > 0 ? "the same command continues the run from its checkpoint" : "no step was done: the same command begins the run again");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "core/check.h"
 #include "core/files.h"
+#include "core/folder_lock.h"
 #include "core/hash.h"
 #include "core/unpin.h"
 #include "trainer/build_info.h"
@@ -51,15 +52,34 @@ Written gather_written(const std::vector<ShardRecord>& mine, double seconds, Com
   return all;
 }
 
+// No checkpoint from here on, all at once; retire_old finds it.
+void retire(const fs::path& checkpoint) {
+  const fs::path old = checkpoint.parent_path() / fmt::format("{}{}.old", kTemporaryPrefix, *step_of(checkpoint));
+  fs::remove_all(old);  // of a process that was killed
+  fs::rename(checkpoint, old);
+}
+
 // All but the newest `keep` are no checkpoints any more. Returns their folders, and what kills have left of others.
 std::vector<fs::path> retire_old(const fs::path& checkpoints, int64_t keep) {
   const std::vector<fs::path> found = complete_checkpoints(checkpoints);
-  for (size_t i = 0; keep > 0 && i + static_cast<size_t>(keep) < found.size(); ++i) fs::remove(found[i] / "manifest.json");
+  for (size_t i = 0; keep > 0 && i + static_cast<size_t>(keep) < found.size(); ++i) retire(found[i]);
   std::vector<fs::path> left;
   for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints))
-    if (entry.path().filename().string().starts_with("tmp_step_") || (step_of(entry.path()) && !fs::exists(entry.path() / "manifest.json")))
-      left.push_back(entry.path());
+    if (entry.path().filename().string().starts_with(kTemporaryPrefix)) left.push_back(entry.path());
   return left;
+}
+
+// Ranks that write elsewhere, as onto disks of their own hosts, have flushed their shards too.
+void require_shards(const fs::path& folder, const std::vector<ShardRecord>& records) {
+  for (size_t shard = 0; shard < records.size(); ++shard) {
+    const fs::path file = shard_file(folder, static_cast<int>(shard));
+    std::error_code error;
+    const uint64_t bytes = fs::file_size(file, error);
+    CHECK_USAGE(!error && bytes == records[shard].bytes,
+                "{}: {} where a rank has written {} bytes: not all ranks write into the same folder. This is no checkpoint, and none was removed; run.dir must "
+                "lie on a file system that all hosts share",
+                file.string(), error ? error.message() : fmt::format("{} bytes", bytes), records[shard].bytes);
+  }
 }
 
 void check_config(const Json& manifest, const fs::path& checkpoint, const Config& config) {
@@ -136,7 +156,7 @@ void CheckpointWriter::remove_beside_the_run(std::vector<fs::path> folders) {
   });
 }
 
-fs::path CheckpointWriter::temporary() const { return checkpoints_ / fmt::format("tmp_step_{}", state_.step); }
+fs::path CheckpointWriter::temporary() const { return checkpoints_ / fmt::format("{}{}", kTemporaryPrefix, state_.step); }
 
 void CheckpointWriter::begin(const CheckpointState& state, const RunIdentity& identity, int64_t keep,
                              const std::function<Json(const fs::path&)>& more) {
@@ -204,11 +224,10 @@ void CheckpointWriter::commit() {
     // What the run has told of its steps so far must not be lost where the checkpoint is not.
     if (const fs::path metrics = checkpoints_.parent_path() / "metrics.jsonl"; fs::exists(metrics)) fsync_path(metrics);
     const fs::path final_name = checkpoints_ / fmt::format("step_{}", state_.step);
+    require_shards(temporary(), all.records);
     write_file_atomic(temporary() / "manifest.json", dump_json(manifest, 1) + "\n");
-    if (fs::exists(final_name)) {  // the same step again, after a resume from an earlier one
-      fs::remove(final_name / "manifest.json");
-      fs::remove_all(final_name);
-    }
+    if (fs::exists(final_name / "manifest.json")) retire(final_name);  // the same step again, after a resume from an earlier one
+    if (fs::exists(final_name)) move_aside(final_name);               // it lost its manifest to somebody else
     fs::rename(temporary(), final_name);
     fsync_path(checkpoints_);
     remove_beside_the_run(retire_old(checkpoints_, keep_));

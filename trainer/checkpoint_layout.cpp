@@ -21,14 +21,22 @@ std::optional<int64_t> step_of(const fs::path& folder) {
   return step;
 }
 
-std::vector<fs::path> complete_checkpoints(const fs::path& checkpoints) {
+namespace {
+
+std::vector<fs::path> steps_in(const fs::path& checkpoints, bool complete) {
   std::vector<fs::path> found;
   if (!fs::is_directory(checkpoints)) return found;
   for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints))
-    if (entry.is_directory() && step_of(entry.path()) && fs::exists(entry.path() / "manifest.json"))
+    if (entry.is_directory() && step_of(entry.path()) && fs::exists(entry.path() / "manifest.json") == complete)
       found.push_back(entry.path());
   std::ranges::sort(found, {}, [](const fs::path& path) { return *step_of(path); });
   return found;
 }
+
+}  // namespace
+
+std::vector<fs::path> complete_checkpoints(const fs::path& checkpoints) { return steps_in(checkpoints, true); }
+
+std::vector<fs::path> incomplete_checkpoints(const fs::path& checkpoints) { return steps_in(checkpoints, false); }
 
 }  // namespace cohort

@@ -25,4 +25,10 @@ std::optional<int64_t> step_of(const std::filesystem::path& folder);
 // The complete ones in the folder, oldest first.
 std::vector<std::filesystem::path> complete_checkpoints(const std::filesystem::path& checkpoints);
 
+// Folders step_N without a manifest: a rename makes a checkpoint and unmakes it, so that somebody else has taken the manifest away.
+std::vector<std::filesystem::path> incomplete_checkpoints(const std::filesystem::path& checkpoints);
+
+// What is being written, or is no checkpoint any more: tmp_step_N and tmp_step_N.old, found and removed by the next commit.
+inline constexpr const char* kTemporaryPrefix = "tmp_step_";
+
 }  // namespace cohort

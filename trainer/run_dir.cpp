@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>  // renameat2
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/check.h"
 #include "core/clock.h"
@@ -142,12 +143,36 @@ void RunDir::lock() {
 // Who goes on from an earlier checkpoint, as where a later one is damaged, leaves those behind it: they would be the newest to the next
 // resume, and of a limited number of checkpoints those that stay.
 void RunDir::set_later_aside() {
+  for (const fs::path& path : incomplete_checkpoints(checkpoints()))
+    message_ += fmt::format("{}{} has no manifest.json: passed over", message_.empty() ? "" : "; ", path.filename().string());
   if (!resume_from_) return;
   const fs::path resumed = fs::canonical(*resume_from_);
   if (resumed.parent_path() != fs::canonical(checkpoints())) return;
   for (const fs::path& path : complete_checkpoints(checkpoints()))
     if (*step_of(path) > step_of(resumed).value_or(INT64_MAX))
       message_ += fmt::format("; {} is later: set aside as {}", path.filename().string(), move_aside(path).filename().string());
+}
+
+// A folder on a disk of rank 0's host is another one elsewhere, or none: told before hours have gone into a run that cannot be saved.
+void RunDir::require_shared(Comm& comm) const {
+  if (comm.size() == 1) return;
+  constexpr const char* kPrefix = ".shared.";
+  std::string name = fmt::format("{}{}.{}", kPrefix, getpid(), Clock::now().time_since_epoch().count());
+  broadcast(name, comm);
+  const fs::path file = path_ / name;
+  if (writes_) {
+    std::vector<fs::path> left;  // by processes that were killed
+    for (const fs::directory_entry& entry : fs::directory_iterator(path_))
+      if (entry.path().filename().string().starts_with(kPrefix)) left.push_back(entry.path());
+    for (const fs::path& path : left) fs::remove(path);
+    write_file_atomic(file, "");
+  }
+  comm.barrier("run directory");
+  const bool sees_it = fs::exists(file);
+  static_cast<void>(comm.any(false, "run directory"));  // all have looked
+  if (writes_) fs::remove(file);
+  CHECK_USAGE(sees_it, "{}: this host does not see what rank 0 has written there; run.dir must lie on a file system that all hosts share, by the same path (docs/cluster.md)",
+              fs::absolute(path_).string());
 }
 
 void RunDir::begin(const Config& config, Comm& comm, const CheckResume& check) {
@@ -173,6 +198,7 @@ void RunDir::begin(const Config& config, Comm& comm, const CheckResume& check) {
     write_file_atomic(path_ / "config.yaml", lineage + config_to_yaml(config));
   }
   comm.barrier("run directory");
+  require_shared(comm);
 }
 
 std::string RunDir::drop_metrics_after(int64_t step) const { return writes_ ? truncate_metrics(path_ / "metrics.jsonl", step) : ""; }

@@ -78,6 +78,7 @@ class RunDir {
   void take(const Decision& decision, Comm& comm);
   bool begun_by_this_command(const Config& config) const;
   void set_later_aside();
+  void require_shared(Comm& comm) const;
   std::filesystem::path path_;
   bool writes_, begins_at_path_ = false;
   Fd lock_;  // held on rank 0 for as long as the run lasts

@@ -40,6 +40,23 @@ TEST(QuickResume, ThePathGivenAgainGoesOnFromWhatHasComeOfIt) {
   expect_same(world, "whole", "branch", 3, "branch");
 }
 
+// As on two hosts that each have a disk of their own.
+TEST(QuickResume, ARunDirectoryThatIsNotSharedIsToldAtOnce) {
+  TemporaryFolder folder;
+  const std::string config = write_all(folder / "config.yaml", faults_config("runs", 2));
+  std::vector<std::string> args = {"--oversubscribe", "--bind-to", "none"};
+  if (geteuid() == 0) args.insert(args.begin(), "--allow-run-as-root");
+  for (const char* host : {"one", "other"}) {
+    std::filesystem::create_directories(folder / host);
+    if (host == std::string("other")) args.push_back(":");
+    args.insert(args.end(), {"-n", "1", "-wdir", folder / host, COHORT_BINARY, "train", config});
+  }
+  const Outcome refused = run_program("mpirun", args, "", not_longer_than(std::chrono::seconds(60)));
+  EXPECT_EQ(refused.exit_code, 2) << refused.err;
+  EXPECT_NE(refused.err.find("rank 1 on " + host_name() + ": " + (folder / "other/runs/whole") + ": this host does not see what rank 0 has written there"), std::string::npos) << refused.err;
+  EXPECT_EQ(refused.err.find("step 1/"), std::string::npos) << refused.err;
+}
+
 // What messages about numbers that are not finite advise.
 TEST(QuickResume, ALowerLearningRateIsAnotherRunFromTheCheckpointOn) {
   const World world(kSteps);

@@ -79,7 +79,7 @@ TEST_F(Checkpoint, TheNewestCompleteOneIsTaken) {
 TEST_F(Checkpoint, OldOnesAndLeftoversAreRemoved) {
   train(run, 1, 1);
   fs::create_directories(folder / "tmp_step_1");
-  fs::create_directories(folder / "step_7");  // a kill came before its shards were removed, behind its manifest
+  fs::create_directories(folder / "tmp_step_7.old");  // a kill came before it was removed
   for (int64_t step = 1; step <= 4; ++step) save(step, 2);
   EXPECT_FALSE(fs::exists(folder / "step_2"));
   EXPECT_TRUE(fs::exists(folder / "step_3" / "manifest.json"));
@@ -87,6 +87,37 @@ TEST_F(Checkpoint, OldOnesAndLeftoversAreRemoved) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder), {}), 2);
   save(4, 2);  // the same step again
   EXPECT_TRUE(fs::exists(folder / "step_4" / "manifest.json"));
+}
+
+TEST_F(Checkpoint, WhatLostItsManifestToSomebodyElseIsKept) {
+  train(run, 1, 1);
+  save(2);
+  fs::remove(folder / "step_2" / "manifest.json");
+  write_file_atomic(folder / "step_2" / "notes.txt", "mine");
+  save(1, 1), save(3, 1);
+  EXPECT_EQ(read_file(folder / "step_2" / "notes.txt"), "mine");
+  save(2, 0);
+  EXPECT_TRUE(fs::exists(folder / "step_2" / "manifest.json"));
+  EXPECT_EQ(read_file(folder / "step_2.1" / "notes.txt"), "mine");
+}
+
+// A rank that writes onto a disk of its own has flushed its shards as well.
+TEST_F(Checkpoint, IsNoneWithoutTheShardsOfAllRanks) {
+  train(run, 1, 1);
+  save(1);
+  const auto commit = [&](const std::function<void(const fs::path& shard)>& spoil) {
+    CheckpointWriter writer(folder, *run.optimizer, *run.comm);
+    writer.begin({2, run.optimizer->steps_done(), 123, {}}, identity, 1);
+    writer.wait_written();
+    spoil(folder / "tmp_step_2" / "shard_00002.bin");
+    writer.commit();
+  };
+  EXPECT_ERROR(commit([](const fs::path& shard) { fs::remove(shard); }), kUsage, "shard_00002.bin: No such file or directory where a rank has written");
+  EXPECT_ERROR(commit([](const fs::path& shard) { fs::resize_file(shard, 100); }), kUsage, "shard_00002.bin: 100 bytes where a rank has written");
+  EXPECT_FALSE(fs::exists(folder / "step_2"));
+  EXPECT_TRUE(fs::exists(folder / "step_1" / "manifest.json"));
+  commit([](const fs::path&) {});
+  EXPECT_TRUE(fs::exists(folder / "step_2" / "manifest.json"));
 }
 
 TEST_F(Checkpoint, WrittenWhileTheRunGoesOnItIsThatOfItsBegin) {
