@@ -2,10 +2,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
+#include <limits>
+#include <type_traits>
 
 #include "core/check.h"
 #include "core/text.h"
+#include "core/yaml.h"
 
 namespace cohort {
 namespace {
@@ -41,6 +45,45 @@ OptionInfo option_info(const CLI::Option& option) {
   return info;
 }
 
+constexpr const char* kNumber = "number";  // the validator that an option has whose value is one
+
+template <class Value>
+struct NumberIn {
+  using type = Value;
+};
+template <class Value>
+struct NumberIn<std::optional<Value>> {
+  using type = Value;
+};
+
+std::string shown(double number) { return fmt::format("{:.10g}", number); }
+template <class Integer>
+  requires std::is_integral_v<Integer>
+std::string shown(Integer number) {
+  return fmt::to_string(number);
+}
+
+// A number of the whole text, decimal; nothing where it does not fit. nan is in no range.
+template <class Number>
+CLI::Validator number_in(Number least, Number most) {
+  constexpr bool kWhole = std::is_integral_v<Number>;
+  using Limits = std::numeric_limits<Number>;
+  const bool upwards = most == Limits::max(), any = upwards && least == Limits::lowest();
+  const auto check = [=](std::string& text) -> std::string {
+    Number number{};
+    const char* end = text.data() + text.size();
+    const auto [stopped, error] = std::from_chars(text.data(), end, number);
+    if (error == std::errc() && stopped == end && number >= least && number <= most) {
+      if constexpr (kWhole) text = shown(number);  // CLI11 takes 010 for eight
+      return "";
+    }
+    const char* kind = kWhole ? "a whole number" : "a number";
+    if (any && !kWhole) return fmt::format("found '{}'; allowed is a finite number", excerpt(text));
+    return fmt::format("found '{}'; allowed is {} from {} to {}", excerpt(text), kind, shown(least), shown(most));
+  };
+  return {check, any ? "" : upwards ? fmt::format("{} or more", shown(least)) : fmt::format("{} to {}", shown(least), shown(most)), kNumber};
+}
+
 // Of the first argument that is missing, where it is one of few words.
 std::string allowed_words(const CLI::App& app) {
   for (const CLI::Option* option : app.get_options()) {
@@ -73,11 +116,7 @@ Option Option::required() { return Option(option_->required()); }
 Option Option::show_default() { return Option(option_->capture_default_str()); }
 Option Option::type_name(const std::string& name) { return Option(option_->type_name(name)); }
 Option Option::one_of(std::vector<std::string> words) { return Option(option_->check(CLI::IsMember(std::move(words)))); }
-Option Option::positive() { return Option(option_->check(CLI::PositiveNumber)); }
 Option Option::existing_directory() { return Option(option_->check(CLI::ExistingDirectory)); }
-Option Option::check(std::function<std::string(const std::string&)> fault) {
-  return Option(option_->check(CLI::Validator(std::move(fault), "")));
-}
 Option Option::values(int least, int most) { return Option(option_->expected(least, most)); }
 Option Option::one_value() { return Option(option_->allow_extra_args(false)); }
 Option Option::excludes(Option other) { return Option(option_->excludes(other.option_)); }
@@ -85,7 +124,8 @@ bool Option::given() const { return option_->count() > 0; }
 
 template <class Number>
 Option Option::range(Number least, Number most) {
-  return Option(option_->check(CLI::Range(least, most)));
+  *option_->get_validator(kNumber) = number_in(least, most);
+  return *this;
 }
 template Option Option::range(int, int);
 template Option Option::range(int64_t, int64_t);
@@ -96,7 +136,13 @@ App::~App() = default;
 
 template <class Value>
 Option App::add_option(const std::string& name, Value& value, const std::string& help) {
-  return Option(app_->add_option(name, value, help));
+  CLI::Option* option = app_->add_option(name, value, help);
+  using Number = NumberIn<Value>::type;
+  if constexpr (std::is_arithmetic_v<Number>) {
+    option->transform(number_in(std::numeric_limits<Number>::lowest(), std::numeric_limits<Number>::max()));
+    numbers_.push_back(option);
+  }
+  return Option(option);
 }
 template Option App::add_option(const std::string&, std::string&, const std::string&);
 template Option App::add_option(const std::string&, std::vector<std::string>&, const std::string&);
@@ -133,7 +179,10 @@ std::optional<std::string> App::parse(std::vector<std::string> args) {
 
 std::vector<OptionInfo> App::options() const {
   std::vector<OptionInfo> infos;
-  for (const CLI::Option* option : app_->get_options()) infos.push_back(option_info(*option));
+  for (const CLI::Option* option : app_->get_options()) {
+    infos.push_back(option_info(*option));
+    infos.back().number = std::ranges::find(numbers_, option) != numbers_.end();
+  }
   return infos;
 }
 

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -23,6 +22,7 @@ struct OptionInfo {
   bool argument = false;            // by its place on the line, not by a name
   bool takes_value = false;         // an option that does not is a flag
   bool required = false, repeated = false;
+  bool number = false;
   std::string help, standard;       // standard: the value without it, "" where there is none
   std::vector<std::string> words;   // the values that are allowed, where they are listed
 };
@@ -35,11 +35,9 @@ class Option {
   Option show_default();  // the help shows the value that the variable has now
   Option type_name(const std::string& name);  // what the help calls the value
   Option one_of(std::vector<std::string> words);
-  template <class Number>  // int, int64_t or double
+  template <class Number>  // int, int64_t or double; of an option whose value is a number
   Option range(Number least, Number most);
-  Option positive();
   Option existing_directory();
-  Option check(std::function<std::string(const std::string&)> fault);  // of a value; empty: it is good
   Option values(int least, int most);  // how many may follow
   Option one_value();  // a list that takes one value each time that the option is given
   Option excludes(Option other);
@@ -57,7 +55,8 @@ class App {
   App& operator=(const App&) = delete;
 
   // `name`: "--dtype", or of an argument "CONFIG". `value` outlives parse(); it is a string, a list of them, a path, an integer, a float, a
-  // double, or std::optional of a string or a double (app.cpp lists them).
+  // double, or std::optional of a string or a double (app.cpp lists them). A number must be one as a whole, finite, and in the range that
+  // is allowed, at first that of its type: CLI11 alone would take nan, and what is too large as the largest that fits.
   template <class Value>
   Option add_option(const std::string& name, Value& value, const std::string& help);
   Option add_flag(const std::string& name, bool& value, const std::string& help);
@@ -72,6 +71,7 @@ class App {
 
  private:
   std::unique_ptr<CLI::App> app_;
+  std::vector<const CLI::Option*> numbers_;
 };
 
 }  // namespace cohort

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <memory>
 #include <optional>
@@ -133,14 +132,6 @@ std::vector<int64_t> token_ids(const std::optional<std::string>& list) {
     at = end + 1;
   }
   return ids;
-}
-
-// Empty for a seed. CLI11 alone takes what is too large for the largest that fits.
-std::string check_seed(const std::string& text) {
-  uint64_t seed = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
-  if (error == std::errc() && end == text.data() + text.size()) return "";
-  return fmt::format("found '{}'; allowed is a whole number from 0 to {}", text, UINT64_MAX);
 }
 
 // Prompts [begin, end) of all prompts; a request's draws are keyed by its place among all.
@@ -298,7 +289,7 @@ Action add_generate(App& app) {
       .range(1e-6, 1.0);
   option("--min-p", g.sampling.min_p, "drop tokens less likely than this times the most likely one")
       .range(0.0, 1.0);
-  option("--seed", g.seed, "of the draws; the same seed gives the same completions").check(check_seed);
+  option("--seed", g.seed, "of the draws; the same seed gives the same completions");
   option("--max-num-seqs", g.max_num_seqs, "sequences decoded together; no result depends on it")
       .range(1, 65536);
   g.kv_cache.key = "--kv-cache-gb";

@@ -20,6 +20,12 @@
 namespace cohort {
 namespace {
 
+// What no machine is beyond, and nothing that is computed from it overflows.
+constexpr int kMostRanks = 1 << 20;
+constexpr int64_t kMostTokens = int64_t{1} << 24;
+constexpr double kLeastGb = 1e-3, kMostGb = 1e6;
+constexpr double kSlowest = 1e-3, kFastest = 1e9;
+
 struct Options {
   ConfigArguments config;
   int ranks = 1;
@@ -142,16 +148,17 @@ int run(const Options& o, Comm& comm) {
 Action add_plan(App& app) {
   auto o = std::make_shared<Options>();
   o->config.add_options(app);
-  app.add_option("--ranks", o->ranks, "of the run; they need not be here").required().range(1, 1 << 20);
+  app.add_option("--ranks", o->ranks, "of the run; they need not be here").required().range(1, kMostRanks);
   app.add_option("--gpu-memory", o->gpu_memory, "10^9 bytes that each rank may take, of whatever device it runs on; cache and tape are cut to it")
-      .type_name("GB").positive();
-  app.add_option("--prompt-length", o->prompt_length, "tokens of a prompt, on average (default: data.max_prompt_length)").positive();
-  app.add_option("--completion-length", o->completion_length, "tokens of a completion, on average (default: rollout.max_completion_length)").positive();
-  app.add_option("--ranks-per-host", o->ranks_per_host, "that share one machine (default: as many as this one has cores)").positive();
-  app.add_option("--gemm-gflops", o->speed.gemm_gflops, "of a machine's matrix products, all cores (default: measured here)").positive();
-  app.add_option("--memory-gb-s", o->speed.memory_gb_s, "of a machine's memory (default: measured here)").positive();
-  app.add_option("--link-gb-s", o->speed.link_gb_s, "that a rank sends while it receives as many (default: measured under mpirun)").positive();
-  app.add_option("--latency-us", o->speed.latency_us, "of a small message between ranks (default: measured under mpirun)").positive();
+      .type_name("GB").range(kLeastGb, kMostGb);
+  app.add_option("--prompt-length", o->prompt_length, "tokens of a prompt, on average (default: data.max_prompt_length)").range(int64_t{1}, kMostTokens);
+  app.add_option("--completion-length", o->completion_length, "tokens of a completion, on average (default: rollout.max_completion_length)")
+      .range(int64_t{1}, kMostTokens);
+  app.add_option("--ranks-per-host", o->ranks_per_host, "that share one machine (default: as many as this one has cores)").range(1, kMostRanks);
+  app.add_option("--gemm-gflops", o->speed.gemm_gflops, "of a machine's matrix products, all cores (default: measured here)").range(kSlowest, kFastest);
+  app.add_option("--memory-gb-s", o->speed.memory_gb_s, "of a machine's memory (default: measured here)").range(kSlowest, kFastest);
+  app.add_option("--link-gb-s", o->speed.link_gb_s, "that a rank sends while it receives as many (default: measured under mpirun)").range(kSlowest, kFastest);
+  app.add_option("--latency-us", o->speed.latency_us, "of a small message between ranks (default: measured under mpirun)").range(kSlowest, kFastest);
   app.add_flag("--json", o->json, "one JSON object");
   app.footer(
       "Memory is what a rank takes at most, as `cohort train --dry-run` prints it; exit code 6 when --gpu-memory is less.\n"

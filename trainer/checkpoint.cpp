@@ -246,13 +246,17 @@ Json read_manifest(const fs::path& checkpoint) {
   const fs::path file = checkpoint / "manifest.json";
   const std::string where = file.string();
   CHECK_INPUT(fs::exists(file), "{}: no complete checkpoint: manifest.json is missing", checkpoint.string());
-  Json manifest = parse_json(read_file(file), where);
-  const int64_t version = get_int(manifest, "format_version", where, 0, INT64_MAX);
-  CHECK_INPUT(version == kCheckpointFormat, "{}: format version {}, this program reads {}", where, version, kCheckpointFormat);
-  const std::string hash = get_string(manifest, "manifest_hash", where);
-  manifest.erase("manifest_hash");
-  CHECK_INPUT(manifest_hash(manifest) == hash, "{}: the content does not match its own hash: the file was changed", where);
-  return manifest;
+  try {
+    Json manifest = parse_json(read_file(file), where);
+    const int64_t version = get_int(manifest, "format_version", where, 0, INT64_MAX);
+    CHECK_INPUT(version == kCheckpointFormat, "{}: format version {}, this program reads {}", where, version, kCheckpointFormat);
+    const std::string hash = get_string(manifest, "manifest_hash", where);
+    manifest.erase("manifest_hash");
+    CHECK_INPUT(manifest_hash(manifest) == hash, "{}: the content does not match its own hash: the file was changed", where);
+    return manifest;
+  } catch (const Error& error) {
+    fail(error.code(), "{}; resume from another checkpoint with run.resume: PATH, or move this one away", error.what());
+  }
 }
 
 std::string manifest_hash(const Json& manifest) { return fingerprint(dump_json(manifest)); }

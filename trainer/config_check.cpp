@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/text.h"
+#include "core/yaml.h"
 #include "model/lora.h"
 #include "model/text/chat_template_input.h"
 #include "model/text/chat_template_time.h"
@@ -62,6 +63,10 @@ struct Checker {
     require(
         !r.name.empty() && r.name.find('/') == std::string::npos && r.name != "." && r.name != "..",
         {"run.name"}, "run.name: found '{}'; allowed: the name of a folder, without '/'", r.name);
+    // Of the 255 bytes of a file name, five are for the .N of a run that is moved aside.
+    require(r.name.size() <= 250, {"run.name"},
+            "run.name: found '{}' of {} bytes; allowed: at most 250, as a file name has 255 and a run that is moved aside gets a number behind its name; "
+            "write a shorter one", excerpt(r.name), r.name.size());
     require(!r.dir.empty(), {"run.dir"}, "run.dir: found an empty text; allowed: a folder");
     require(!r.resume.empty(), {"run.resume"},
             "run.resume: found an empty text; allowed: auto, never, or the path of a checkpoint");

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/files.h"
 #include "core/folder_lock.h"
+#include "core/text.h"
 #include "reward/score_json.h"
 #include "trainer/adapter.h"
 #include "trainer/checkpoint.h"
@@ -60,6 +61,20 @@ void make_run_dir(const fs::path& path) {
   }
 }
 
+// What stands in run.resume where no checkpoint does: a slip in one of its words, another program's word, or a run directory.
+std::string meant_by(const std::string& how) {
+  for (const fs::path& folder : {fs::path(how), fs::path(how) / "checkpoints"})
+    if (const auto newest = newest_checkpoint(folder)) return fmt::format("; did you mean '{}', the newest complete checkpoint there?", newest->string());
+  std::string word = how;
+  for (char& c : word)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  constexpr std::string_view kNewest[] = {"latest", "last", "newest", "true", "yes", "resume"}, kNone[] = {"false", "no", "none", "off", "scratch"};
+  const std::string near = std::ranges::find(kNewest, word) != std::end(kNewest) ? "auto"
+                           : std::ranges::find(kNone, word) != std::end(kNone)   ? "never"
+                                                                                 : nearest_name(word, std::vector<std::string>{"auto", "never"});
+  return near.empty() ? ";" : fmt::format("; did you mean '{}'?", near);
+}
+
 void broadcast(std::string& text, Comm& comm) {
   uint64_t size = text.size();
   comm.broadcast(std::as_writable_bytes(std::span(&size, 1)), 0, "run directory");
@@ -72,7 +87,7 @@ void broadcast(std::string& text, Comm& comm) {
 RunDir::RunDir(const Config& config, Comm& comm) : path_(config.run_dir()), writes_(comm.rank() == 0) {
   std::error_code error;
   if (writes_) static_cast<void>(fs::status(path_ / "config.yaml", error));
-  CHECK_USAGE(error != std::errc::permission_denied, "{}: {}; {}", path_.string(), error.message(), kWhereRunsLie);
+  CHECK_USAGE(error != std::errc::permission_denied && error != std::errc::filename_too_long, "{}: {}; {}", path_.string(), error.message(), kWhereRunsLie);
   take(writes_ ? decide(config) : Decision{}, comm);
 }
 
@@ -85,9 +100,9 @@ RunDir::Decision RunDir::decide(const Config& config) const {
       decision.came_of = fmt::format(", which has come of run.resume {} (to begin there once more, give another run.name, or move what came of it away)", how);
     } else {
       CHECK_USAGE(fs::exists(fs::path(how) / "manifest.json"),
-                  "run.resume: {} is no complete checkpoint (no manifest.json), and none in {} has come of it; allowed: auto, never, or a folder "
+                  "run.resume: {} is no complete checkpoint (no manifest.json), and none in {} has come of it{} allowed: auto, never, or a folder "
                   "runs/NAME/checkpoints/step_N",
-                  how, checkpoints().string());
+                  how, checkpoints().string(), meant_by(how));
       const fs::path real = fs::canonical(how);  // however it is written
       decision.resume = (real.parent_path() == fs::weakly_canonical(checkpoints()) ? checkpoints() / real.filename() : real).string();
       decision.begins_at_path = true;

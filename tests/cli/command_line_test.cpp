@@ -1,6 +1,7 @@
 // What the program says about itself and about command lines it cannot follow.
 #include "cli/command.h"
 #include "tests/cli/run_cohort.h"
+#include "tests/core/expect_error.h"
 
 namespace cohort {
 namespace {
@@ -55,7 +56,41 @@ TEST(CommandLine, ASeedIsAWholeNumberThatFits) {
                    "allowed is a whole number from 0 to 18446744073709551615");
   // Taken: what is refused next is the folder.
   EXPECT_REFUSED(run_cohort({"generate", "absent", "--prompt", "a", "--seed", "18446744073709551615"}), 3, "absent");
-  EXPECT_REFUSED(run_cohort({"generate", "model", "--prompt", "a", "--top-k", "-1"}), 2, "--top-k: Value -1 not in range");
+  EXPECT_REFUSED(run_cohort({"generate", "model", "--prompt", "a", "--top-k", "-1"}), 2, "--top-k: found '-1'; allowed is a whole number from 0 to 2147483647");
+}
+
+// Of every command: a number is one as a whole, finite and in its option's range, and none is cut to the nearest that fits.
+TEST(CommandLine, ANumberIsWholeFiniteAndInItsRange) {
+  int numbers = 0;
+  for (const Command& command : commands()) {
+    const std::string program = "cohort " + std::string(command.name);
+    App listed(std::string(command.summary), program);
+    command.add(listed);
+    for (const OptionInfo& option : listed.options()) {
+      if (!option.number) continue;
+      ++numbers;
+      const std::string name = option.names.back();
+      for (const char* bad : {"nan", "-nan", "inf", "-inf", "infinity", "1e400", "99999999999999999999", "-99999999999999999999", " 1", "1x", "0x1"}) {
+        App app(std::string(command.summary), program);
+        command.add(app);
+        EXPECT_ERROR(app.parse({name + "=" + bad}), kUsage, fmt::format("{}: found '{}'; allowed is a ", name, bad));
+      }
+    }
+  }
+  EXPECT_GE(numbers, 25);
+}
+
+TEST(CommandLine, AWholeNumberIsDecimal) {
+  App app("", "test");
+  int whole = 0;
+  std::optional<double> real;
+  app.add_option("--whole", whole, "").range(1, 10);
+  app.add_option("--real", real, "");
+  EXPECT_FALSE(app.parse({"--whole", "010", "--real", "1.5e-3"}));
+  EXPECT_EQ(whole, 10);
+  EXPECT_EQ(real, 1.5e-3);
+  EXPECT_ERROR(app.parse({"--whole", "11"}), kUsage, "--whole: found '11'; allowed is a whole number from 1 to 10; see `test --help`");
+  EXPECT_ERROR(app.parse({"--real", "nan"}), kUsage, "--real: found 'nan'; allowed is a finite number; see `test --help`");
 }
 
 // Runs `cohort ARGS` in a shell, its output through a pipe whose reader is gone; returns its exit code and what it said besides.

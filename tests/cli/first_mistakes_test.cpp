@@ -36,7 +36,7 @@ TEST_F(FirstMistakes, OfTheCommandLine) {
   EXPECT_REFUSED(train("trainer.max_step=5"), 2, "unknown key 'trainer.max_step'; did you mean 'max_steps'?");
   EXPECT_REFUSED(train("trainer.max_steps=many"), 2, "found 'many'; allowed: an integer from 0");
   EXPECT_REFUSED(train("run.device=gpu"), 2, "found 'gpu'; allowed: one of cpu, cuda");
-  EXPECT_REFUSED(run({"plan", config, "--ranks", "0"}), 2, "--ranks: Value 0 not in range 1 to");
+  EXPECT_REFUSED(run({"plan", config, "--ranks", "0"}), 2, "--ranks: found '0'; allowed is a whole number from 1 to 1048576; see `cohort plan --help`");
 }
 
 TEST_F(FirstMistakes, OfTheConfig) {

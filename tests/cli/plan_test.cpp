@@ -117,8 +117,31 @@ TEST_F(Plan, FitsOrSaysWhatIsMissing) {
 TEST_F(Plan, WhatCannotBePlannedIsRefused) {
   EXPECT_REFUSED(plan({config}), 2, "--ranks is required");
   EXPECT_REFUSED(plan({config, "--ranks", "0"}), 2, "--ranks");
-  EXPECT_REFUSED(plan({config, "--ranks", "1", "--gpu-memory", "-1"}), 2, "--gpu-memory");
+  const auto with = [&](const char* option, const char* value) { return run_cohort({"plan", config, "--ranks", "1", option, value}); };
+  for (const char* value : {"nan", "inf", "-1", "0", "9.3e9", "1e18"})
+    EXPECT_REFUSED(with("--gpu-memory", value), 2, fmt::format("--gpu-memory: found '{}'; allowed is a number from 0.001 to 1000000; see `cohort plan --help`", value));
+  for (const char* speed : {"--gemm-gflops", "--memory-gb-s", "--link-gb-s", "--latency-us"})
+    for (const char* value : {"nan", "inf", "0", "1e10"})
+      EXPECT_REFUSED(with(speed, value), 2, fmt::format("{}: found '{}'; allowed is a number from 0.001 to 1000000000", speed, value));
+  for (const char* length : {"--prompt-length", "--completion-length"})
+    for (const char* value : {"0", "16777217", "9223372036854775807", "99999999999999999999"})
+      EXPECT_REFUSED(with(length, value), 2, fmt::format("{}: found '{}'; allowed is a whole number from 1 to 16777216", length, value));
+  EXPECT_REFUSED(with("--ranks-per-host", "1048577"), 2, "allowed is a whole number from 1 to 1048576");
   EXPECT_REFUSED(plan({folder / "none.yaml", "--ranks", "1"}), 2, "none.yaml");
+}
+
+// The ends of all ranges at once: whatever is allowed has a plan of finite numbers.
+TEST_F(Plan, TheEndsOfTheRangesHaveAPlan) {
+  const std::string most = "16777216";
+  for (const char* speed : {"0.001", "1e9"}) {
+    const Outcome outcome = run_cohort({"plan", config, "--ranks", "1", "--json", "--gpu-memory", "1e6", "--prompt-length", most, "--completion-length", most,
+                                        "--ranks-per-host", "1048576", "--gemm-gflops", speed, "--memory-gb-s", speed, "--link-gb-s", speed, "--latency-us", speed});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    const Json json = outcome.records().at(0);
+    EXPECT_EQ(json["memory"]["limit_bytes"], 1000000000000000);
+    EXPECT_GT(json["step_seconds"]["together"].get<double>(), 0);
+  }
+  EXPECT_EQ(run_cohort({"plan", config, "--ranks", "1", "--gemm-gflops", "1", "--memory-gb-s", "1", "--gpu-memory", "0.001"}).exit_code, 6);
 }
 
 TEST_F(Plan, SpeedsThatAreNotGivenAreMeasured) {

@@ -181,7 +181,7 @@ TEST_F(Checkpoint, EveryDamageIsRefusedByName) {
   fs::remove(manifest);
   refused("manifest.json is missing");
   write_file_atomic(manifest, good_manifest.substr(0, 100));
-  refused("manifest.json");
+  refused("; resume from another checkpoint with run.resume: PATH, or move this one away");
   bad = good_manifest;
   bad.replace(bad.find("\"format_version\": 1"), 19, "\"format_version\": 2");
   write_file_atomic(manifest, bad);
@@ -189,7 +189,7 @@ TEST_F(Checkpoint, EveryDamageIsRefusedByName) {
   bad = good_manifest;
   bad.replace(bad.find("\"step\": 1"), 9, "\"step\": 2");
   write_file_atomic(manifest, bad);
-  refused("does not match its own hash");
+  refused("does not match its own hash: the file was changed; resume from another checkpoint with run.resume: PATH, or move this one away");
   write_file_atomic(manifest, "[]");
   refused("expected an object");
   EXPECT_EQ(load(other, path).step, 1);

@@ -307,6 +307,9 @@ TEST(Config, OtherContradictions) {
       {"run: {resume: p, allow_changes: [run.seed]}", "run.allow_changes: found 'run.seed'; allowed: optim.learning_rate, "},
       {"trainer: {checkpoint_must_save_by: 03:45:00}", "trainer.checkpoint_must_save_by: found '03:45:00'; allowed: a time after the start"},
   });
+  const auto named = [](size_t bytes) { return with("run: {name: " + std::string(bytes, 'a') + "}"); };
+  EXPECT_EQ(named(250).run.name.size(), 250u);
+  EXPECT_ERROR(named(251), kUsage, "a...' of 251 bytes; allowed: at most 250, as a file name has 255");
 }
 
 TEST(Config, RewardsAreAListOfNamedEntries) {

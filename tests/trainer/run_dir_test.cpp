@@ -308,6 +308,23 @@ TEST_F(RunDirectory, APathMustBeACheckpoint) {
   EXPECT_ERROR(RunDir(config, *comm), kUsage, "no complete checkpoint");
 }
 
+TEST_F(RunDirectory, WhatIsMeantByAPathThatIsNoneIsTold) {
+  const std::string newest = (checkpoint("done", 4), checkpoint("done", 10)).string();
+  fs::create_directories(folder / "done/checkpoints/step_12");  // not complete
+  const auto told = [&](const std::string& how, const std::string& words) {
+    config.run.resume = how;
+    EXPECT_ERROR(RunDir(config, *comm), kUsage, words);
+  };
+  for (const char* word : {"AUTO", "Auto", "atuo", "latest", "Last", "true"}) told(word, " has come of it; did you mean 'auto'? allowed: auto, never, or a folder");
+  for (const char* word : {"NEVER", "Never", "nevr", "false"}) told(word, "did you mean 'never'? allowed: auto, never");
+  for (const char* path : {"done", "done/", "done/checkpoints"})
+    told((folder / path).string(), fmt::format("did you mean '{}', the newest complete checkpoint there? allowed: ", newest));
+  told((folder / "done/checkpoints/step_12").string(), " has come of it; allowed: auto, never");  // no guess
+  config.run.resume = "auto";
+  config.run.dir = (folder / std::string(256, 'd')).string();
+  EXPECT_ERROR(RunDir(config, *comm), kUsage, "File name too long; the run directory is run.dir/run.name");
+}
+
 TEST_F(RunDirectory, AModelIsWrittenWholeOrNotAtAll) {
   RunDir dir(config, *comm);
   dir.begin(config, *comm);
