@@ -28,12 +28,14 @@ using Clock = MpiTransfers::Clock;
 
 constexpr int kTag = 2;
 constexpr std::chrono::seconds kAfterSupervisor{10};
+constexpr std::chrono::milliseconds kFirstMeeting{5000};  // at least: ranks that are through MPI_Init are all there
 
 class MpiComm final : public Comm {
  public:
   MpiComm(int64_t max_message, LastSeen* seen)
       : max_message_(max_message), seen_(seen), place_(start()), roll_(place_.rank, place_.size) {
-    if (supervised()) deadline_ = std::chrono::duration_cast<std::chrono::milliseconds>(seen_->deadline() - Clock::now());
+    // MPI_Init may have taken nearly all of a short limit, or a little more.
+    if (supervised()) deadline_ = std::max(kFirstMeeting, std::chrono::duration_cast<std::chrono::milliseconds>(seen_->deadline() - Clock::now()));
     std::vector<std::string> hosts;
     for (const auto& bytes : all_gather(std::as_bytes(std::span(place_.host)), "host names"))
       hosts.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
