@@ -56,6 +56,23 @@ void ConfigArguments::add_options(App& app) {
       .type_name("");
 }
 
+EarlyConfig::EarlyConfig(const ConfigArguments& arguments, ConfigUse use) {
+  try {
+    config_ = arguments.load(use);
+  } catch (...) {
+    error_ = std::current_exception();
+  }
+}
+
+const Config& EarlyConfig::get() const {
+  if (error_) std::rethrow_exception(error_);
+  return config_;
+}
+
+std::chrono::milliseconds EarlyConfig::start_limit() const {
+  return error_ ? Comm::kDefaultDeadline : in_ms(config_.comm.load_timeout_s);
+}
+
 void ModelArguments::add_options(App& app) {
   app.add_option("MODEL", path, "a Hugging Face folder, or that of a LoRA adapter").required();
   app.add_option("--base", base, "the base model of an adapter (default: the one that its adapter_config.json names)").type_name("DIR");

@@ -1,6 +1,8 @@
 // Arguments that several commands share, and how many threads a process uses.
 #pragma once
 
+#include <chrono>
+#include <exception>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +23,20 @@ struct ConfigArguments {
   std::vector<std::string> overrides;
   void add_options(App& app);
   Config load(ConfigUse use = ConfigUse::training) const { return load_config(file, overrides, use); }
+};
+
+// A config that is read before there are ranks, whose start has its deadline too; and read once, so that all is of one text.
+class EarlyConfig {
+ public:
+  explicit EarlyConfig(const ConfigArguments& arguments, ConfigUse use = ConfigUse::training);
+  // Throws what reading it has thrown: when ranks have met, so that one of them reports it and not each.
+  const Config& get() const;
+  // For run_on_ranks. Of a config that cannot be read: Comm::kDefaultDeadline.
+  std::chrono::milliseconds start_limit() const;
+
+ private:
+  Config config_;
+  std::exception_ptr error_;
 };
 
 // --base, --dtype, --device and --threads of the commands that run a model without a config.

@@ -47,8 +47,7 @@ Json result_line(const EvalResult& result, const std::string& model) {
   return line;
 }
 
-Config load(const Options& o) {
-  Config config = o.config.load();
+Config with_model(Config config, const Options& o) {
   if (!o.model.empty()) {
     config.model.path = o.model;
     config.model.init.reset();
@@ -84,8 +83,8 @@ int evaluate_model(const Options& o, const Config& config, Comm& comm, Watchdog&
   return 0;
 }
 
-int run(const Options& o, Comm& comm, LastSeen& seen) {
-  const Config config = load(o);
+int run(const Options& o, const Config& given, Comm& comm, LastSeen& seen) {
+  const Config config = with_model(given, o);
   Watchdog watchdog(rank_name(comm), ends_all_ranks(comm, seen), &seen);
   try {
     return evaluate_model(o, config, comm, watchdog);
@@ -112,7 +111,11 @@ Action add_eval(App& app) {
       "Accuracy is the mean of the first reward. Sampling: rollout.eval_temperature (0: greedy), eval_top_p, eval_top_k, eval_min_p. "
       "docs/evaluation.md has the formulas.\n"
       "Several ranks: mpirun -n N cohort eval CONFIG; the result does not depend on N.");
-  return [o] { return run_on_ranks(StopRequests::end, [&](Comm& comm, LastSeen& seen) { return run(*o, comm, seen); }); };
+  return [o] {
+    const EarlyConfig config(o->config);
+    return run_on_ranks(
+        StopRequests::end, [&](Comm& comm, LastSeen& seen) { return run(*o, config.get(), comm, seen); }, config.start_limit());
+  };
 }
 
 }  // namespace cohort

@@ -36,6 +36,14 @@ Failure system_failure(const std::error_code& error, const char* what) {
   return {static_cast<int>(code_of(error)), error == std::errc::broken_pipe ? "" : what};
 }
 
+// What a supervised rank does last, when MPI is finalised or given up.
+struct RankEnd {
+  std::string who;  // "": it has no supervisor
+  ~RankEnd() {
+    if (!who.empty()) continue_supervisor(who);
+  }
+};
+
 bool write_all(std::FILE* file, const std::string& text) {
   return std::fwrite(text.data(), 1, text.size(), file) == text.size() && std::fflush(file) == 0;
 }
@@ -109,16 +117,22 @@ Error located(const std::exception_ptr& error, const Watchdog& watchdog) {
   return {code, fmt::format("{} (section {} of step {})", failure.message, section, step)};
 }
 
-int run_on_ranks(StopRequests requests, const std::function<int(Comm&, LastSeen&)>& body) {
+int run_on_ranks(StopRequests requests, const std::function<int(Comm&, LastSeen&)>& body, std::chrono::milliseconds start_limit) {
   LastSeen& seen = make_shared_last_seen();
   const Environment environment = [](const char* name) { return std::getenv(name); };
   // They fork, which nothing may do once MPI and threads run. Whether the last two are needed, the config says later.
-  if (launched_with_others(environment)) start_supervised(launched_name(environment), seen, requests);
+  RankEnd end;
+  if (launched_with_others(environment)) {
+    seen.enter("", 0, LastSeen::Clock::now() + start_limit);
+    start_supervised(launched_name(environment), seen, requests);
+    end.who = launched_name(environment);
+  }
   std::unique_ptr<Comm> comm;
   try {
     start_nursery();
     start_launcher();
     comm = make_comm(&seen);
+    seen.leave();
   } catch (...) {
     seen.end(describe(std::current_exception()).exit_code);  // whoever prints it says why
     throw;

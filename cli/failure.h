@@ -2,6 +2,7 @@
 // ranks.
 #pragma once
 
+#include <chrono>
 #include <exception>
 #include <functional>
 #include <string>
@@ -48,6 +49,8 @@ std::function<void(const std::string&)> ends_all_ranks(Comm& comm, LastSeen& see
 
 // Makes the ranks' Comm and runs `body` on it; where a launcher started several, with a supervisor beside each (comm/supervisor.h),
 // which does about requests to stop as `requests` says. What body throws is printed, and ends all ranks with its exit code.
-int run_on_ranks(StopRequests requests, const std::function<int(Comm&, LastSeen&)>& body);
+// `start_limit`: for MPI_Init and the first meeting of all ranks, which comes before body.
+int run_on_ranks(StopRequests requests, const std::function<int(Comm&, LastSeen&)>& body,
+                 std::chrono::milliseconds start_limit = Comm::kDefaultDeadline);
 
 }  // namespace cohort

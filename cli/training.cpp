@@ -42,8 +42,7 @@ int run_training(const TrainingCommand& command, const Options& o, const Config&
   return static_cast<int>(end.stopped_early ? ExitCode::kStopped : ExitCode::kOk);
 }
 
-int run(const TrainingCommand& command, const Options& o, Comm& comm, LastSeen& seen, const StopSignals& signals) {
-  const Config config = o.config.load(command.use);
+int run(const TrainingCommand& command, const Options& o, const Config& config, Comm& comm, LastSeen& seen, const StopSignals& signals) {
   comm.set_deadline(in_ms(config.comm.timeout_s));
   if (o.stall_report) {
     seen.stacks().answer();
@@ -92,8 +91,10 @@ Action add_training(App& app, const TrainingCommand& command) {
       "the same command continues. SIGUSR2 to mpirun: each rank tells where it is, with its stacks.", command.name));
   return [o, command] {
     const StopSignals signals;  // before anything else: a request that comes while ranks find each other counts, too
-    return run_on_ranks(StopRequests::handed_on,
-                        [&](Comm& comm, LastSeen& seen) { return run(command, *o, comm, seen, signals); });
+    const EarlyConfig config(o->config, command.use);
+    return run_on_ranks(
+        StopRequests::handed_on, [&](Comm& comm, LastSeen& seen) { return run(command, *o, config.get(), comm, seen, signals); },
+        config.start_limit());
   };
 }
 

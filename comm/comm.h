@@ -73,7 +73,8 @@ std::unique_ptr<Comm> make_self_comm();
 // clean path, finalises it when destroyed; at most one a process. Where an exception is on its way
 // or a collective failed it leaves MPI as it is, because MPI_Finalize would wait for ranks that do
 // not come. `max_message`: bytes of one MPI message, whose lengths are ints; longer transfers are
-// cut. `seen` learns of each collective, and of abort().
+// cut. `seen` learns of each collective, and of abort(); where it has a deadline already, that is the one of MPI_Init and of the
+// first collective, in which ranks tell each other their hosts.
 std::unique_ptr<Comm> make_mpi_comm(int64_t max_message = int64_t{1} << 30, LastSeen* seen = nullptr);
 // MPI when mpirun or srun started several processes, else one process without touching MPI, which
 // takes a tenth of a second. Throws (exit code 2) when srun started several that cannot find each

@@ -50,6 +50,13 @@ bool launched_on_one_host(const Environment& environment) {
          number(environment, "SLURM_STEP_NUM_NODES") == 1;
 }
 
+std::optional<int> launched_size(const Environment& environment) {
+  if (const auto size = number(environment, "OMPI_COMM_WORLD_SIZE")) return size;
+  if (environment("SLURM_STEP_ID") != nullptr)
+    if (const auto size = number(environment, "SLURM_STEP_NUM_TASKS")) return size;
+  return number(environment, "PMI_SIZE");
+}
+
 std::optional<int> launched_rank(const Environment& environment) {
   for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
     if (const auto rank = number(environment, name)) return rank;

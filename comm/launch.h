@@ -20,6 +20,9 @@ using Environment = std::function<const char*(const char*)>;
 // code 2) where srun started several without PMIx: each would believe itself to be alone.
 bool launched_with_others(const Environment& environment);
 
+// How many it started, where it says so.
+std::optional<int> launched_size(const Environment& environment);
+
 // This process's number among them, where the launcher says it.
 std::optional<int> launched_rank(const Environment& environment);
 

@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <climits>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 
 #include "comm/comm.h"
 #include "comm/last_seen.h"
+#include "comm/launch.h"
 #include "comm/mpi_check.h"
 #include "comm/mpi_messages.h"
 #include "comm/mpi_roll_call.h"
@@ -25,15 +27,20 @@ namespace {
 using Clock = MpiTransfers::Clock;
 
 constexpr int kTag = 2;
+constexpr std::chrono::seconds kAfterSupervisor{10};
+constexpr std::chrono::milliseconds kFirstMeeting{5000};  // at least: ranks that are through MPI_Init are all there
 
 class MpiComm final : public Comm {
  public:
   MpiComm(int64_t max_message, LastSeen* seen)
       : max_message_(max_message), seen_(seen), place_(start()), roll_(place_.rank, place_.size) {
+    // MPI_Init may have taken nearly all of a short limit, or a little more.
+    if (supervised()) deadline_ = std::max(kFirstMeeting, std::chrono::duration_cast<std::chrono::milliseconds>(seen_->deadline() - Clock::now()));
     std::vector<std::string> hosts;
     for (const auto& bytes : all_gather(std::as_bytes(std::span(place_.host)), "host names"))
       hosts.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     roll_.set_hosts(std::move(hosts));
+    deadline_ = kDefaultDeadline;
   }
 
   ~MpiComm() override {
@@ -195,8 +202,18 @@ class MpiComm final : public Comm {
     }
   };
 
-  static Place start() {
-    start_mpi(kDefaultDeadline);
+  // Whether this is a rank's start, whose deadline its supervisor keeps.
+  bool supervised() const { return seen_ != nullptr && seen_->deadline() != Clock::time_point::max(); }
+
+  Place start() {
+    // A supervisor comes first: it knows this process's rank, and hears what the others say.
+    auto limit = kDefaultDeadline;
+    if (supervised()) {
+      const auto size = launched_size([](const char* name) { return std::getenv(name); });
+      seen_->enter_collective(size ? fmt::format("MPI_Init of {} ranks", *size) : "MPI_Init", seen_->deadline());
+      limit = std::chrono::duration_cast<std::chrono::milliseconds>(seen_->deadline() - Clock::now()) + kAfterSupervisor;
+    }
+    start_mpi(limit);
     Place place{};
     CHECK_MPI(MPI_Comm_rank(MPI_COMM_WORLD, &place.rank));
     CHECK_MPI(MPI_Comm_size(MPI_COMM_WORLD, &place.size));

@@ -21,6 +21,9 @@ using namespace std::chrono_literals;
 // The rank's own watchdog goes first: it looks at once, and need not guess.
 constexpr auto kGrace = 2500ms;
 constexpr auto kLook = 250ms;
+// Between the first supervisor that says that its rank waits in its start and the last: ranks do not start at the same moment, and
+// the first one that ends takes the job along.
+constexpr auto kOthersSpeak = 1000ms;
 
 constexpr int kFailed = static_cast<int>(ExitCode::kRankFailed);
 
@@ -51,6 +54,17 @@ std::string what_it_does(char state) {
   }
 }
 
+// What went on past its deadline. In its start a rank that runs waits for others, and MPI does not say for whom.
+std::string overdue(char state, const LastSeen& seen, LastSeen::Clock::time_point began) {
+  const bool runs = state != 'T' && state != 't' && state != 'D';
+  const bool waits = seen.collective_deadline() != LastSeen::Clock::time_point::max();
+  if (seen.section().empty() && runs && waits)
+    return fmt::format("waits in {} since its start {:.1f} s ago: not all have come (comm.load_timeout_s); look at the ranks that do not "
+                       "say so: stopped, waiting for a file server, or never started",
+                       seen.collective(), std::chrono::duration<double>(LastSeen::Clock::now() - began).count());
+  return fmt::format("{} went on past its deadline; {}", seen.where(), what_it_does(state));
+}
+
 [[noreturn]] void ended(const std::string& who, int status, const LastSeen& seen) {
   const int given = seen.exit_code();
   if (WIFEXITED(status)) {
@@ -67,6 +81,7 @@ std::string what_it_does(char state) {
 
 [[noreturn]] void supervise(const std::string& who, pid_t child, LastSeen& seen, StopRequests requests, const sigset_t& signals) {
   prctl(PR_SET_NAME, "cohort-watch");
+  const LastSeen::Clock::time_point began = LastSeen::Clock::now();
   bool asked = false;
   while (true) {
     const timespec look{0, std::chrono::nanoseconds(kLook).count()};
@@ -89,12 +104,16 @@ std::string what_it_does(char state) {
     if (wait_for(child, status, 0ms)) ended(who, status, seen);
     const LastSeen::Clock::time_point due = seen.due();
     if (due == LastSeen::Clock::time_point::max() || LastSeen::Clock::now() - due < kGrace || seen.exit_code() >= 0) continue;
-    const char state = state_of(fmt::format("/proc/{}", child));
-    const std::string where = seen.where();
-    const std::string stacks = seen.reports_stalls() ? stall_report(who, child, seen) : "";
+    const bool starts = seen.section().empty();
+    const std::string what = fmt::format("cohort: error: {}: {}\n", who, overdue(state_of(fmt::format("/proc/{}", child)), seen, began));
+    if (starts) {
+      tell(what);
+      usleep(std::chrono::microseconds(kOthersSpeak).count());
+    }
+    const std::string stacks = !starts && seen.reports_stalls() ? stall_report(who, child, seen) : "";
     kill(child, SIGKILL);
     wait_for(child, status, 1000ms);  // one that waits for a disk does not die; then it stays behind
-    tell(stacks + fmt::format("cohort: error: {}: {} went on past its deadline; {}\n", who, where, what_it_does(state)));
+    if (!starts) tell(stacks + what);
     _exit(kFailed);
   }
 }
@@ -124,6 +143,13 @@ void start_supervised(const std::string& who, LastSeen& seen, StopRequests reque
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(kFailed);
   sigprocmask(SIG_SETMASK, &before, nullptr);
+}
+
+void continue_supervisor(const std::string& who) {
+  const pid_t supervisor = getppid();
+  if (state_of(fmt::format("/proc/{}", supervisor)) != 'T') return;
+  tell(fmt::format("cohort: warning: {}: its supervisor (process {}) was stopped (SIGSTOP), and is continued to see it end\n", who, supervisor));
+  kill(supervisor, SIGCONT);
 }
 
 }  // namespace cohort

@@ -294,7 +294,7 @@ std::vector<KeyRow> make_keys() {
       {.section = "comm", .name = "update_timeout_s", .value = comm<&C::update_timeout_s>, .bounds = kSeconds,
        .decides_bits = false, .help = "update of a step"},
       {.section = "comm", .name = "load_timeout_s", .value = comm<&C::load_timeout_s>, .bounds = kSeconds,
-       .decides_bits = false, .help = "loading model and data"},
+       .decides_bits = false, .help = "loading model and data; before that, MPI_Init and the first meeting of all ranks"},
       {.section = "comm", .name = "reward_timeout_s", .value = comm<&C::reward_timeout_s>, .bounds = kSeconds,
        .decides_bits = false, .help = "for a completion's scores to be there, from its end; later ones are left out"},
       {.section = "comm", .name = "checkpoint_timeout_s", .value = comm<&C::checkpoint_timeout_s>, .bounds = kSeconds,

@@ -35,6 +35,16 @@ TEST(Launch, TheRankIsKnownBeforeMpiStarts) {
   EXPECT_EQ(launched_name(environment({})), std::string("rank ? on ") + host);
 }
 
+TEST(Launch, HowManyAreStartedIsKnownWhereTheLauncherSaysIt) {
+  EXPECT_EQ(launched_size(environment({})), std::nullopt);
+  const Table mpirun = {{"OMPI_COMM_WORLD_SIZE", "3"}, {"SLURM_STEP_ID", "0"}, {"SLURM_STEP_NUM_TASKS", "1"}};
+  const Table srun = {{"SLURM_STEP_ID", "0"}, {"SLURM_STEP_NUM_TASKS", "4"}}, batch = {{"SLURM_STEP_NUM_TASKS", "4"}}, other = {{"PMI_SIZE", "5"}};
+  EXPECT_EQ(launched_size(environment(mpirun)), 3);
+  EXPECT_EQ(launched_size(environment(srun)), 4);
+  EXPECT_EQ(launched_size(environment(batch)), std::nullopt);
+  EXPECT_EQ(launched_size(environment(other)), 5);
+}
+
 TEST(Launch, AShellStartsOneProcess) {
   EXPECT_FALSE(with_others({}));
   EXPECT_FALSE(with_others({{"PATH", "/usr/bin"}}));

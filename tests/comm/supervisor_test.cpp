@@ -81,6 +81,25 @@ TEST(SupervisorDeathTest, ARankThatWaitsForOthersHasTheDeadlineOfTheirMeeting) {
   EXPECT_GE(std::chrono::steady_clock::now() - start, 1500ms + 2500ms);
 }
 
+TEST(SupervisorDeathTest, AStartHasADeadlineFromBeforeThereIsARank) {
+  const auto start = [](const std::function<void(LastSeen&)>& body) {
+    LastSeen& seen = make_shared_last_seen();
+    const auto deadline = LastSeen::Clock::now() + 100ms;
+    seen.enter("", 0, deadline);
+    start_supervised("rank 3 on node07", seen, StopRequests::end);
+    body(seen);
+    pause();
+  };
+  EXPECT_EXIT(start([](LastSeen& seen) { seen.enter_collective("MPI_Init of 4 ranks", seen.deadline()); }), ExitedWithCode(4),
+              "rank 3 on node07: waits in MPI_Init of 4 ranks since its start [23]\\.[0-9] s ago: not all have come \\(comm.load_timeout_s\\)");
+  EXPECT_EXIT(start([](LastSeen&) {}), ExitedWithCode(4), "rank 3 on node07: its start went on past its deadline; its watchdog says nothing");
+  EXPECT_EXIT(start([](LastSeen& seen) {
+                seen.enter_collective("MPI_Init of 4 ranks", seen.deadline());
+                raise(SIGSTOP);
+              }),
+              ExitedWithCode(4), "rank 3 on node07: its start, in MPI_Init of 4 ranks went on past its deadline; it is stopped");
+}
+
 // The function that a stack is to show.
 volatile std::sig_atomic_t rounds = 0;
 [[gnu::noinline]] void go_round(LastSeen&) {
