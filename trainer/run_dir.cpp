@@ -184,7 +184,7 @@ void RunDir::require_shared(Comm& comm) const {
   }
   comm.barrier("run directory");
   const bool sees_it = fs::exists(file);
-  static_cast<void>(comm.any(false, "run directory"));  // all have looked
+  comm.barrier("run directory");  // all have looked
   if (writes_) fs::remove(file);
   CHECK_USAGE(sees_it, "{}: this host does not see what rank 0 has written there; run.dir must lie on a file system that all hosts share, by the same path (docs/cluster.md)",
               fs::absolute(path_).string());
