@@ -13,44 +13,11 @@
 #include "core/rng.h"
 #include "core/text.h"
 #include "trainer/dataset.h"
+#include "trainer/task_items.h"
 #include "trainer/task_words.h"
 
 namespace cohort {
 namespace {
-
-// A problem of a task before it has become a prompt.
-struct Item {
-  std::string id, prompt, answer;
-  std::string solution = "";  // "": the answer alone
-  Json columns = Json::object();  // beside "answer"
-};
-struct Items {
-  std::vector<Item> train, eval;
-};
-
-template <typename T>
-void shuffle(std::vector<T>& items, Random& random) {
-  for (size_t i = items.size(); i > 1; --i)
-    std::swap(items[i - 1], items[random.below(static_cast<uint32_t>(i))]);
-}
-
-// Never empty sides: evaluation gets at most half of what there is, training the rest.
-int64_t checked_eval_size(const TaskConfig& task, int64_t standard, int64_t all) {
-  const int64_t size = task.eval_size == 0 ? standard : task.eval_size;
-  CHECK_USAGE(size <= all / 2,
-              "data.task.eval_size is {}; task '{}' has at most {} problems for evaluation", size,
-              task.name, all / 2);
-  return size;
-}
-int64_t checked_train_size(const TaskConfig& task, int64_t standard, int64_t left,
-                           int64_t eval_size) {
-  const int64_t size = task.train_size == 0 ? std::min(standard, left) : task.train_size;
-  CHECK_USAGE(size <= left,
-              "data.task.train_size is {}; task '{}' has at most {} problems for training beside "
-              "{} for evaluation",
-              size, task.name, left, eval_size);
-  return size;
-}
 
 struct Sum {
   int a, b;
@@ -174,78 +141,14 @@ Items reverse_codes(const TaskConfig& task) {
   });
 }
 
-// x op y in whole numbers; none where it has a fraction.
-std::optional<int> applied(int x, char op, int y) {
-  switch (op) {
-    case '+': return x + y;
-    case '-': return x - y;
-    case '*': return x * y;
-    default: return y != 0 && x % y == 0 ? std::optional(x / y) : std::nullopt;
-  }
-}
-
-// x op y op2 z, the pair that is meant first where `left` says so.
-std::optional<int> applied(int x, char op, int y, char op2, int z, bool left) {
-  const std::optional<int> pair = left ? applied(x, op, y) : applied(y, op2, z);
-  if (!pair) return std::nullopt;
-  return left ? applied(*pair, op2, z) : applied(x, op, *pair);
-}
-
-// All targets of 10 to 99 that three numbers reach, each with an expression that gives it: the first in a fixed order.
-std::map<int, std::string> countdown_targets(std::array<int, 3> numbers) {
-  const auto binds = [](char op) { return op == '*' || op == '/'; };
-  std::map<int, std::string> targets;
-  std::ranges::sort(numbers);
-  do {
-    const auto [x, y, z] = numbers;
-    for (const char op : {'+', '-', '*', '/'}) {
-      for (const char op2 : {'+', '-', '*', '/'}) {
-        const auto offer = [&](bool left, const char* form) {
-          const std::optional<int> value = applied(x, op, y, op2, z, left);
-          if (value && *value >= 10 && *value <= 99 && !targets.contains(*value))
-            targets[*value] = fmt::format(fmt::runtime(form), x, op, y, op2, z);
-        };
-        const bool left = binds(op) || !binds(op2);  // without parentheses
-        offer(left, "{}{}{}{}{}");
-        if (!left) offer(true, "({}{}{}){}{}");
-        if (binds(op) && !binds(op2)) offer(false, "{}{}({}{}{})");
-      }
-    }
-  } while (std::ranges::next_permutation(numbers).found);
-  return targets;
-}
-
-// Three numbers of 1 to 20 and a target that they reach, each used once: many answers are right, the reward `reasoning_gym` knows.
-Items countdown(const TaskConfig& task) {
-  constexpr int kLargest = 20;
-  Random random(task.seed, Stream::kTask);
-  std::vector<Item> all;
-  for (int a = 1; a <= kLargest; ++a)
-    for (int b = a; b <= kLargest; ++b)
-      for (int c = b; c <= kLargest; ++c)
-        for (const auto& [target, expression] : countdown_targets({a, b, c})) {
-          std::vector<int> shown = {a, b, c};
-          shuffle(shown, random);
-          all.push_back({.id = fmt::format("{} {} {} {}", a, b, c, target),
-                         .prompt = fmt::format("{}={}:", fmt::join(shown, " "), target),
-                         .answer = expression,
-                         .columns = {{"numbers", shown}, {"target", target}}});
-        }
-  shuffle(all, random);
-  const int64_t size = static_cast<int64_t>(all.size());
-  const int64_t eval_size = checked_eval_size(task, 256, size);
-  const int64_t train_size = checked_train_size(task, size - eval_size, size - eval_size, eval_size);
-  const auto middle = all.begin() + eval_size;
-  return {.train = {middle, middle + train_size}, .eval = {all.begin(), middle}};
-}
-
 struct Task {
   const char* name;
   Items (*make)(const TaskConfig&);
 };
 constexpr std::array kTasks = {Task{"addition", addition}, Task{"reverse", reverse},
                                Task{"arithmetic", arithmetic}, Task{"reverse_text", reverse_text},
-                               Task{"reverse_codes", reverse_codes}, Task{"countdown", countdown}};
+                               Task{"reverse_codes", reverse_codes}, Task{"countdown", countdown},
+                               Task{"countdown_attempts", countdown_attempts}};
 
 Dataset dataset_of(std::vector<Item> items, const TaskConfig& task, const char* side) {
   Dataset data{.name = fmt::format("task '{}' ({})", task.name, side)};

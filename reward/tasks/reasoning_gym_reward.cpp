@@ -28,6 +28,7 @@ class ReasoningGym : public Reward {
       : column_(options.text("column")),
         metadata_(options.text("metadata")),
         whole_completion_(options.word("extract") == "completion"),
+        all_or_nothing_(options.word("credit") == "full"),
         task_(find_task(options.word("task"))) {}
 
   std::optional<double> score(const RewardInput& input) const override { return explain(input).score; }
@@ -48,7 +49,9 @@ class ReasoningGym : public Reward {
     }
     const tasks::Entry entry{answer_text(input), metadata};
     const std::string completion = to_valid_utf8(input.completion);
-    return task->score(whole_completion_ ? std::string_view(completion) : tasks::extract_answer(completion), entry);
+    Verdict verdict = task->score(whole_completion_ ? std::string_view(completion) : tasks::extract_answer(completion), entry);
+    if (all_or_nothing_ && verdict.score && *verdict.score < 1.0) verdict.score = 0.0;
+    return verdict;
   }
 
   bool takes_answers() const override { return true; }
@@ -68,7 +71,7 @@ class ReasoningGym : public Reward {
   }
 
   std::string column_, metadata_;
-  bool whole_completion_;
+  bool whole_completion_, all_or_nothing_;
   const tasks::Task* task_;  // null: each row names its own
 };
 
@@ -86,6 +89,8 @@ const OptionTable& reasoning_gym_options() {
          .standard = "metadata"},
         {.name = "extract", .type = OptionType::word, .help = "tags: what stands between the last <answer> and </answer>; completion: all of it",
          .standard = "tags", .words = {"tags", "completion"}},
+        {.name = "credit", .type = OptionType::word, .help = "partial: what reasoning-gym gives to an answer that is partly right; full: 0 for what is not wholly right",
+         .standard = "partial", .words = {"partial", "full"}},
     };
   }();
   return table;

@@ -178,6 +178,7 @@ TEST(OptionTable, EachOptionChangesAScore) {
       {"reasoning_gym", "column", "other", "<answer>5</answer>", {{"answer", "5"}, {"other", "6"}, {"metadata", {{"source_dataset", "letter_counting"}}}}},
       {"reasoning_gym", "metadata", "more", "<answer>b, a</answer>", sorted},
       {"reasoning_gym", "extract", "completion", "<answer>a, b</answer>", sorted},
+      {"reasoning_gym", "credit", "full", "<answer>b, a</answer>", sorted},
   };
   std::set<std::string> tried;
   for (const Change& change : changes) {

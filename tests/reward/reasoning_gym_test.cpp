@@ -82,6 +82,16 @@ TEST(ReasoningGym, ReadsTheRowAsTheOptionsSay) {
   EXPECT_EQ(score({{"task", "number_sorting"}}, "<answer>[1, 2]</answer>", {{"answer", {1, "2"}}, {"direction", "ascending"}}), 1.0);
 }
 
+TEST(ReasoningGym, FullCreditIsForWhatIsWhollyRight) {
+  const Json row = {{"numbers", {3, 2}}, {"target", 6}};
+  for (const auto& [completion, partial, full] :
+       {std::tuple{"<answer>2*3</answer>", 1.0, 1.0}, {"<answer>2+3</answer>", 0.05, 0.0}, {"nothing", 0.01, 0.0}}) {
+    EXPECT_EQ(score({{"task", "countdown"}}, completion, row), partial) << completion;
+    EXPECT_EQ(score({{"task", "countdown"}, {"credit", "full"}}, completion, row), full) << completion;
+  }
+  EXPECT_EQ(score({{"task", "countdown"}, {"credit", "full"}}, "<answer>6</answer>", Json::object()), std::nullopt) << "no score is not a score of 0";
+}
+
 TEST(ReasoningGym, RowsThatCannotBeJudgedSayWhatTheyLack) {
   const auto reason = [](Json options, const Json& columns) {
     const Verdict verdict = make_reward({.name = "reasoning_gym", .options = std::move(options)})
@@ -106,6 +116,7 @@ TEST(ReasoningGym, RowsThatCannotBeJudgedSayWhatTheyLack) {
 TEST(ReasoningGym, UnknownOptionsAndTasksAreRefused) {
   EXPECT_ERROR(make_reward({.name = "reasoning_gym", .options = {{"task", "count_down"}}}), kUsage, "did you mean 'countdown'?");
   EXPECT_ERROR(make_reward({.name = "reasoning_gym", .options = {{"extract", "box"}}}), kUsage, "allowed are tags, completion");
+  EXPECT_ERROR(make_reward({.name = "reasoning_gym", .options = {{"credit", "none"}}}), kUsage, "allowed are partial, full");
   EXPECT_ERROR(make_reward({.name = "reasoning_gym", .options = {{"tasks", "row"}}}), kUsage, "did you mean 'task'?");
 }
 

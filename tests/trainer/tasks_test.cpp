@@ -37,7 +37,7 @@ std::vector<Problem> both(const TaskData& data) {
 
 // What a problem and the same problem turned round have in common.
 std::string family(const std::string& task, const Problem& problem) {
-  if (task == "countdown") return problem.id;  // its numbers are sorted
+  if (task == "countdown" || task == "countdown_attempts") return problem.id;  // its numbers are sorted
   if (task.starts_with("reverse")) return std::min(problem.id, problem.columns["answer"].get<std::string>());
   const size_t plus = problem.id.find('+');
   const std::string a = problem.id.substr(0, plus), b = problem.id.substr(plus + 1);
@@ -57,7 +57,7 @@ bool disjoint(const std::set<std::string>& a, const std::set<std::string>& b) {
 }
 
 TEST(Tasks, Defaults) {
-  EXPECT_EQ(task_names(), (std::vector<std::string>{"addition", "reverse", "arithmetic", "reverse_text", "reverse_codes", "countdown"}));
+  EXPECT_EQ(task_names(), (std::vector<std::string>{"addition", "reverse", "arithmetic", "reverse_text", "reverse_codes", "countdown", "countdown_attempts"}));
   for (const std::string& name : task_names()) {
     const TaskData data = make_task({.name = name});
     EXPECT_GE(data.train.problems.size(), 4096u) << name;
@@ -170,8 +170,79 @@ TEST(Tasks, ChatIsTheSameProblemAsOneUserMessage) {
   }
 }
 
+struct AttemptLine {
+  int x, y, pair, z, value, target;
+  char op, op2;
+  bool yes;
+};
+
+// Takes one line like "7*3=21+5=26 31? no" off the front.
+std::optional<AttemptLine> read_attempt(std::string_view& text) {
+  const size_t end = text.find('\n');
+  if (end == std::string_view::npos) return std::nullopt;
+  AttemptLine line;
+  char verdict[4];
+  const std::string first(text.substr(0, end));
+  if (std::sscanf(first.c_str(), "%d%c%d=%d%c%d=%d %d? %3s", &line.x, &line.op, &line.y, &line.pair, &line.op2, &line.z, &line.value,
+                  &line.target, verdict) != 9)
+    return std::nullopt;
+  line.yes = std::string(verdict) == "yes";
+  text.remove_prefix(end + 1);
+  return line;
+}
+
+int applied(int x, char op, int y) {
+  switch (op) {
+    case '+': return x + y;
+    case '-': return x - y;
+    case '*': return x * y;
+    default: EXPECT_TRUE(y != 0 && x % y == 0) << x << "/" << y; return y == 0 ? 0 : x / y;
+  }
+}
+
+// What is shown is the form: each attempt uses the numbers once, says what it gives, and "yes" where that is the target; the answer
+// is the last attempt. A right one is among every third problem's at least, and most answers are wrong.
+TEST(Tasks, CountdownAttemptsShowHowToWriteThem) {
+  const RewardSet rewards(std::vector<RewardSpec>{{.name = "reasoning_gym", .options = {{"task", "countdown"}, {"credit", "full"}}}});
+  const TaskData data = make_task({.name = "countdown_attempts", .seed = 3, .train_size = 2000});
+  const TaskData same = make_task({.name = "countdown", .seed = 3, .train_size = 2000});
+  int right = 0, shown = 0, problems = 0;
+  std::map<int, int> lengths;
+  for (size_t i = 0; i < data.train.problems.size(); ++i) {
+    const Problem& p = data.train.problems[i];
+    ASSERT_EQ(p.prompt, same.train.problems[i].prompt);
+    ASSERT_EQ(p.columns, same.train.problems[i].columns);
+    std::string_view rest = p.solution;
+    std::string last;
+    std::set<std::string> seen;
+    bool any = false;
+    while (const std::optional<AttemptLine> attempt = read_attempt(rest)) {
+      std::vector<int> used = {attempt->x, attempt->y, attempt->z}, numbers = p.columns["numbers"];
+      std::ranges::sort(used);
+      std::ranges::sort(numbers);
+      ASSERT_EQ(used, numbers) << p.solution;
+      ASSERT_EQ(applied(attempt->x, attempt->op, attempt->y), attempt->pair) << p.solution;
+      ASSERT_EQ(applied(attempt->pair, attempt->op2, attempt->z), attempt->value) << p.solution;
+      ASSERT_EQ(attempt->target, p.columns["target"]) << p.solution;
+      ASSERT_EQ(attempt->yes, attempt->value == attempt->target) << p.solution;
+      any |= attempt->yes;
+      last = fmt::format("({}{}{}){}{}", attempt->x, attempt->op, attempt->y, attempt->op2, attempt->z);
+      ASSERT_TRUE(seen.insert(last).second) << p.solution;
+    }
+    ASSERT_EQ(rest, "<answer>" + last + "</answer>") << p.solution;
+    ++lengths[static_cast<int>(seen.size())];
+    shown += any;
+    right += rewards.score({.completion = p.solution, .columns = &p.columns}).total == 1.0;
+    ++problems;
+  }
+  for (int length = 1; length <= 6; ++length) EXPECT_NEAR(lengths[length], problems / 6, problems / 20) << length;
+  EXPECT_NEAR(shown, 0.45 * problems, 0.1 * problems);
+  EXPECT_NEAR(right, 0.14 * problems, 0.05 * problems);
+}
+
 TEST(Tasks, TheSolutionEarnsTheReward) {
   for (const std::string& name : task_names()) {
+    if (name == "countdown_attempts") continue;  // its solutions only show the form
     const RewardSpec tagged{.name = "similarity", .options = {{"tag", "reversed_text"}}};
     const RewardSpec game{.name = "reasoning_gym", .options = {{"task", "countdown"}, {"extract", "completion"}}};
     const RewardSpec plain{.name = name == "reverse" ? "exact" : "last_number"};
@@ -237,7 +308,7 @@ int64_t number_after(const std::string& message, const std::string& words) {
 
 TEST(Tasks, SizesBeyondTheTaskNameTheMaximumAndTheMaximumWorks) {
   for (const std::string& name : task_names()) {
-    const std::map<std::string, int64_t> sizes = {{"addition", 90 * 90}, {"arithmetic", 99 * 99}, {"countdown", 12166}};
+    const std::map<std::string, int64_t> sizes = {{"addition", 90 * 90}, {"arithmetic", 99 * 99}, {"countdown", 12166}, {"countdown_attempts", 12166}};
     const int64_t all = sizes.contains(name) ? sizes.at(name) : 20000;
     const std::string eval_message = refusal({.name = name, .eval_size = all});
     expect_words(eval_message, {"data.task.eval_size is " + std::to_string(all), name});
@@ -266,9 +337,9 @@ TEST(Tasks, SizesBeyondTheTaskNameTheMaximumAndTheMaximumWorks) {
 
 TEST(Tasks, UnknownNamesAreAnsweredWithTheNearest) {
   expect_words(refusal({.name = "adition"}), {"unknown task 'adition'; did you mean 'addition'?",
-                                              "addition, reverse, arithmetic, reverse_text, reverse_codes, countdown"});
+                                              "addition, reverse, arithmetic, reverse_text, reverse_codes, countdown, countdown_attempts"});
   const std::string far = refusal({.name = "chess"});
-  expect_words(far, {"unknown task 'chess'; allowed are addition, reverse, arithmetic, reverse_text, reverse_codes, countdown"});
+  expect_words(far, {"unknown task 'chess'; allowed are addition, reverse, arithmetic, reverse_text, reverse_codes, countdown, countdown_attempts"});
 }
 
 // Both sides draw from the whole task: no operand or letter is missing from training.
