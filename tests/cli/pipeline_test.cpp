@@ -53,7 +53,7 @@ class PipelineCommand : public testing::Test {
     return write_all(folder / (runs + ".yaml"), "name: p\ndir: " + (folder / runs) + R"(
 stages:
   - {name: base, sft: base.yaml}
-  - {name: rl, train: rl.yaml, set: {model.path: "${base}"}}
+  - {name: rl, train: rl.yaml, set: {model.path: "${base}", rollout.staleness: )" + std::to_string(staleness) + R"(}}
   - {name: samples, sample: rl.yaml, set: {model.path: "${rl}", rollout.temperature: )" + temperature + R"(}}
   - {name: again, score: rl.yaml, input: "${samples}"}
   - {name: best, filter: {input: "${again}", finished: true, dedupe: true, per_prompt: 2}}
@@ -83,7 +83,9 @@ stages:
     for (std::string line; std::getline(lines, line);) count += line.find(" there  ") != std::string::npos ? 1 : 0;
     return count;
   }
+  void check_ranks_and_kills() const;
   TemporaryFolder folder;
+  int staleness = 0;  // of the stage rl
 };
 
 TEST_F(PipelineCommand, StagesHandFilesOnAndAreLeftAloneWhenNothingChanged) {
@@ -116,7 +118,7 @@ TEST_F(PipelineCommand, StagesHandFilesOnAndAreLeftAloneWhenNothingChanged) {
   EXPECT_TRUE(fs::exists(folder / "a/p/student.1/final")) << "what a stage had left is moved aside";
 }
 
-TEST_F(PipelineCommand, TheSameFilesOnAnyRanksAndAfterKills) {
+void PipelineCommand::check_ranks_and_kills() const {
   ASSERT_EQ(run_cohort({"pipeline", pipeline("one"), "--quiet"}).exit_code, 0);
   std::vector<std::string> args = {"-n", "2", "--oversubscribe", COHORT_BINARY, "pipeline", pipeline("two"), "--quiet"};
   if (geteuid() == 0) args.insert(args.begin(), "--allow-run-as-root");
@@ -138,6 +140,14 @@ TEST_F(PipelineCommand, TheSameFilesOnAnyRanksAndAfterKills) {
   const Outcome last = run_cohort({"pipeline", pipeline("killed")});
   ASSERT_EQ(last.exit_code, 0) << last.err;
   expect_same(files("one"), files("killed"));
+}
+
+TEST_F(PipelineCommand, TheSameFilesOnAnyRanksAndAfterKills) { check_ranks_and_kills(); }
+
+// The batch that was sampled ahead is lost with the process, and drawn again.
+TEST_F(PipelineCommand, TheSameFilesOnAnyRanksAndAfterKillsWithTheNextBatchOnItsWay) {
+  staleness = 1;
+  check_ranks_and_kills();
 }
 
 TEST_F(PipelineCommand, AStageThatFailsIsNamed) {
