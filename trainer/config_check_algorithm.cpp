@@ -98,6 +98,23 @@ void check_advantage(const AlgorithmSection& a, const Refuse& refuse) {
            "sum_then_normalize, or the KL term in the loss");
 }
 
+// One completion of a prompt has no group to be compared with: REINFORCE++ (arXiv:2501.03262) and plain REINFORCE need none.
+void check_group_size(const Config& config, const Refuse& refuse) {
+  if (config.rollout.num_generations > 1) return;
+  const AlgorithmSection& a = config.algorithm;
+  if (!is_one_of(a.advantage, {"batch", "none", "reinforce_plus_plus"}))
+    refuse({"rollout.num_generations", "algorithm.advantage"},
+           fmt::format("rollout.num_generations: found 1 with algorithm.advantage {}, which compares the completions of a group with each other; allowed: 2 "
+                       "to 4096, or advantage batch, none, reinforce_plus_plus", a.advantage));
+  if (a.filter_groups)
+    refuse({"rollout.num_generations", "algorithm.filter_groups"},
+           "rollout.num_generations: found 1 with algorithm.filter_groups, which keeps groups of unequal rewards: there would be none; allowed: 2 to 4096");
+  if (a.select_completions != "all")
+    refuse({"rollout.num_generations", "algorithm.select_completions"},
+           fmt::format("rollout.num_generations: found 1 with algorithm.select_completions {}, which takes a part of the group; allowed: 2 to 4096",
+                       a.select_completions));
+}
+
 void check_entropy(const AlgorithmSection& a, const Refuse& refuse) {
   if (!a.use_adaptive_entropy) return;
   if (a.entropy_coef_min > a.entropy_coef_max)
@@ -121,7 +138,7 @@ void check_filter(const Config& config, const Refuse& refuse) {
 
 void check_selection(const Config& config, const Refuse& refuse) {
   const AlgorithmSection& a = config.algorithm;
-  if (a.select_completions == "all") return;
+  if (a.select_completions == "all" || config.rollout.num_generations < 2) return;
   const int64_t most = config.rollout.num_generations - 1;
   if (a.num_selected < 1 || a.num_selected > most)
     refuse({"algorithm.num_selected", "algorithm.select_completions", "rollout.num_generations"},
@@ -183,6 +200,7 @@ void check_algorithm(const Config& config, const Refuse& refuse) {
   check_ratio(a, refuse);
   check_kl(a, refuse);
   check_advantage(a, refuse);
+  check_group_size(config, refuse);
   check_entropy(a, refuse);
   check_filter(config, refuse);
   check_selection(config, refuse);

@@ -162,8 +162,8 @@ std::vector<KeyRow> make_keys() {
       {.section = "data.task", .name = "chat", .value = task<&K::chat>,
        .help = "a prompt is one message of the user (for chat models)"},
 
-      {.section = "rollout", .name = "num_generations", .value = rollout<&G::num_generations>, .bounds = from(2, 4096),
-       .help = "completions of each prompt: the group"},
+      {.section = "rollout", .name = "num_generations", .value = rollout<&G::num_generations>, .bounds = from(1, 4096),
+       .help = "completions of each prompt: the group; 1: only with an advantage that compares with the batch or with nothing"},
       {.section = "rollout", .name = "max_completion_length", .value = rollout<&G::max_completion_length>,
        .bounds = from(1, kMaxLength), .help = "tokens"},
       {.section = "rollout", .name = "min_completion_length", .value = rollout<&G::min_completion_length>,

@@ -20,7 +20,9 @@ double add_teacher_advantages(std::span<Group> groups, std::span<const std::vect
     for (size_t i = 0; i < group.rollouts.size(); ++i) {
       const std::vector<float>& recorded = group.rollouts[i].logprobs;
       std::vector<float>& advantages = group.token_advantages[i];
-      if (!of_tokens) advantages.assign(recorded.size(), group.advantages[i]);
+      // Completions that the loss does not see (masked, not selected) have none of their own.
+      if (!of_tokens || advantages.empty()) advantages.assign(recorded.size(), group.advantages[i]);
+      CHECK(advantages.size() == recorded.size(), "completion {} has {} tokens and {} advantages", i, recorded.size(), advantages.size());
       for (size_t t = 0; t < recorded.size(); ++t) {
         const double nearer = static_cast<double>(logprobs[g].at(i).at(t)) - static_cast<double>(recorded[t]);
         advantages[t] = static_cast<float>(static_cast<double>(advantages[t]) + static_cast<double>(a.teacher_coef) * nearer);

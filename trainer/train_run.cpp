@@ -100,8 +100,10 @@ void TrainRun::set_advantages(std::vector<Group>& groups) {
   CHECK_INPUT(judged, "step {}: no reward could judge any completion: do the rows of {} have the columns that the rewards need?",
               state_.step + 1, data_.train.name);
   metrics_.set("reward", mean_and_std(totals).first);
-  metrics_.set("reward_std", spread.mean());
-  metrics_.set("frac_reward_zero_std", zero_std.mean());
+  if (config_.rollout.num_generations > 1) {  // one completion has no spread
+    metrics_.set("reward_std", spread.mean());
+    metrics_.set("frac_reward_zero_std", zero_std.mean());
+  }
   set_reward_metrics(metrics_, rewards_, groups);
   if (config_.algorithm.select_completions != "all") metrics_.set("selected/reward", selected.mean());
   set_part_metrics(groups);

@@ -191,8 +191,10 @@ double Updater::optimizer_step(UpdateBatch& batch, int64_t step, double learning
     s.entropy += static_cast<double>(entropy);
     if (active) s.active_tokens += 1, s.active_entropy += static_cast<double>(entropy);
     s.bonus += bonus * static_cast<double>(entropy);
-    s.clipped_low += token.clipped_low;
-    s.clipped_high += token.clipped_high;
+    if (!loss_.sequence_level || ref.position == 0) {  // one ratio a sequence counts once, as TRL has it
+      s.clipped_low += token.clipped_low;
+      s.clipped_high += token.clipped_high;
+    }
     const double difference = std::abs(static_cast<double>(logprob) - static_cast<double>(recorded));
     s.logp_difference += difference;
     s.max_logp_difference = std::max(s.max_logp_difference, difference);
@@ -227,9 +229,10 @@ void Updater::update(std::span<const Group> groups, std::span<const std::string>
     for (UpdateBatch& batch : batches)
       if (!batch.packs.empty()) find_old(batch, ex, tape);
   PackStats sum, first;
-  double norm = 0, times = 0;
+  double norm = 0, times = 0, ratios = 0;  // ratios: all that could have been clipped, also of groups that are skipped
   for (int64_t update = 0; update < updates; ++update) {
     UpdateBatch& batch = batches[static_cast<size_t>(update) % batches.size()];
+    ratios += static_cast<double>(loss_.sequence_level ? batch.normalisers.sequences : batch.normalisers.tokens);
     if (batch.packs.empty()) continue;
     PackStats total;
     norm += optimizer_step(batch, step, rate(update), total, ex, policy_.version == first_version_ ? tape : nullptr);
@@ -238,12 +241,24 @@ void Updater::update(std::span<const Group> groups, std::span<const std::string>
     sum.add(total);
   }
   trained_tokens_ = static_cast<int64_t>(sum.tokens);
+  set_clip_metrics(metrics, sum, ratios);
   if (times == 0) {  // nothing to learn from: not even the moments' decay moves a weight
     metrics.set("loss", 0.0);
     metrics.set("grad_norm", 0.0);
     return;
   }
   set_metrics(metrics, sum, first, norm, times);
+}
+
+// Shares of all tokens (of all sequences, where a sequence has one ratio), as TRL has them: what has no advantage is never clipped, whether
+// or not it was run.
+void Updater::set_clip_metrics(Metrics& metrics, const PackStats& sum, double ratios) const {
+  const auto share = [&](double clipped) { return ratios > 0 ? clipped / ratios : 0.0; };
+  if (loss_.policy.kind == PolicyLoss::cispo) metrics.set("cispo_clip_ratio", share(sum.clipped_high));
+  if (loss_.policy.kind != PolicyLoss::clip) return;
+  metrics.set("clip_ratio/low_mean", share(sum.clipped_low));
+  metrics.set("clip_ratio/high_mean", share(sum.clipped_high));
+  metrics.set("clip_ratio/region_mean", share(sum.clipped_low + sum.clipped_high));
 }
 
 void Updater::set_metrics(Metrics& metrics, const PackStats& sum, const PackStats& first, double norm, double times) const {
@@ -256,12 +271,6 @@ void Updater::set_metrics(Metrics& metrics, const PackStats& sum, const PackStat
     metrics.set("entropy_coef", applied_bonus_);
   }
   if (loss_.beta > 0) metrics.set("kl", sum.kl / sum.tokens);
-  if (loss_.policy.kind == PolicyLoss::cispo) metrics.set("cispo_clip_ratio", sum.clipped_high / sum.tokens);
-  if (loss_.policy.kind == PolicyLoss::clip) {
-    metrics.set("clip_ratio/low_mean", sum.clipped_low / sum.tokens);
-    metrics.set("clip_ratio/high_mean", sum.clipped_high / sum.tokens);
-    metrics.set("clip_ratio/region_mean", (sum.clipped_low + sum.clipped_high) / sum.tokens);
-  }
   // Of the first update. When the policy is still the one that sampled: 0 and 1 exactly, or promise P2 is broken. With rollout_correction the ratio
   // is what tokens count by it, as TRL has it.
   metrics.set("sampling/sampling_logp_difference/mean", first.logp_difference / first.tokens);

@@ -57,6 +57,7 @@ class Updater {
   double correction_of(const UpdateBatch& batch, size_t pack, int64_t row, float logprob) const;
   void find_sequences(const UpdateBatch& batch, size_t pack, Known& known, TrainState& state, const Exec& ex);
   TokenInput input_of(const UpdateBatch& batch, const Known& known, size_t pack, int64_t row, float logprob, float entropy) const;
+  void set_clip_metrics(Metrics& metrics, const PackStats& sum, double ratios) const;
   void set_metrics(Metrics& metrics, const PackStats& sum, const PackStats& first, double norm, double times) const;
 
   Policy& policy_;

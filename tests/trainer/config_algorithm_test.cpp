@@ -30,6 +30,18 @@ TEST(ConfigAlgorithm, RatiosAndClips) {
   EXPECT_NO_THROW(with("algorithm: {loss_type: gspo, importance_sampling_level: sequence, delta: 4.0}"));
 }
 
+TEST(ConfigAlgorithm, OneCompletionOfAPromptNeedsAnAdvantageWithoutAGroup) {
+  expect_refused({
+      {"rollout: {num_generations: 1}", "rollout.num_generations: found 1 with algorithm.advantage group, which compares the completions of a group"},
+      {"rollout: {num_generations: 1}\nalgorithm: {advantage: rloo}", "allowed: 2 to 4096, or advantage batch, none, reinforce_plus_plus"},
+      {"rollout: {num_generations: 1}\nalgorithm: {advantage: reinforce_plus_plus_baseline}", "found 1 with algorithm.advantage reinforce_plus_plus_baseline"},
+      {"rollout: {num_generations: 1}\nalgorithm: {advantage: batch, filter_groups: true}", "found 1 with algorithm.filter_groups"},
+      {"rollout: {num_generations: 1}\nalgorithm: {advantage: batch, select_completions: best, num_selected: 1}", "found 1 with algorithm.select_completions best"},
+  });
+  for (const char* advantage : {"batch", "none", "reinforce_plus_plus"})
+    EXPECT_NO_THROW(with(std::string("rollout: {num_generations: 1}\nalgorithm: {advantage: ") + advantage + "}"));
+}
+
 TEST(ConfigAlgorithm, CompletionsOfAnOlderPolicy) {
   EXPECT_ERROR(parse("model: {path: models/m}\ndata: {train: t}\nreward: [{name: exact}, {name: model, path: m}]\nrollout: {staleness: 1}\n"), kUsage,
                "rollout.staleness: found 1 with the reward 'model', a model that computes on the threads that train meanwhile");

@@ -63,8 +63,8 @@ TEST(Config, TypesAreStrict) {
 
 TEST(Config, ValuesAreInRange) {
   expect_refused({
-      {"rollout: {num_generations: 1}",
-       "rollout.num_generations: found the integer 1; allowed: an integer from 2 to 4096"},
+      {"rollout: {num_generations: 0}",
+       "rollout.num_generations: found the integer 0; allowed: an integer from 1 to 4096"},
       {"rollout: {temperature: 0}",
        "rollout.temperature: found the integer 0; allowed: a number above 0"},
       {"rollout: {temperature: -1.0}", "rollout.temperature"},

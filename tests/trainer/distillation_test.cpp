@@ -96,5 +96,17 @@ TEST(Distillation, TheTeachersPartComesToThoseOfTheRewards) {
   EXPECT_FALSE(groups[0].has_signal) << "what is not selected teaches nothing";
 }
 
+// Completions that the loss does not see have no advantages of tokens: REINFORCE++ with the KL in the reward and masked completions.
+TEST(Distillation, CompletionsWithoutTokenAdvantagesAreNoFault) {
+  std::vector<Group> groups(1);
+  groups[0].rollouts = {{.tokens = {1, 2}, .logprobs = {-1, -2}}, {.tokens = {3}, .logprobs = {-1}}};
+  groups[0].advantages = {0.5f, 0};
+  groups[0].token_advantages = {{0.25f, 0.75f}, {}};
+  add_teacher_advantages(groups, std::vector<std::vector<std::vector<float>>>{{{-1, -1}, {-3}}}, {.teacher_coef = 2});
+  EXPECT_EQ(groups[0].token_advantages, (std::vector<std::vector<float>>{{0.25f, 2.75f}, {-4}}));
+  groups[0].token_advantages = {{0.25f}, {}};  // of another length: never written past its end
+  EXPECT_ERROR(add_teacher_advantages(groups, std::vector<std::vector<std::vector<float>>>{{{-1, -1}, {-3}}}, {}), kInternal, "2 tokens and 1 advantages");
+}
+
 }  // namespace
 }  // namespace cohort

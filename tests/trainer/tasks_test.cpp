@@ -201,7 +201,7 @@ int applied(int x, char op, int y) {
 }
 
 // What is shown is the form: each attempt uses the numbers once, says what it gives, and "yes" where that is the target; the answer
-// is the last attempt. A right one is among every third problem's at least, and most answers are wrong.
+// is the last attempt. A right one is put into every third, and most answers are wrong.
 TEST(Tasks, CountdownAttemptsShowHowToWriteThem) {
   const RewardSet rewards(std::vector<RewardSpec>{{.name = "reasoning_gym", .options = {{"task", "countdown"}, {"credit", "full"}}}});
   const TaskData data = make_task({.name = "countdown_attempts", .seed = 3, .train_size = 2000});
@@ -235,7 +235,7 @@ TEST(Tasks, CountdownAttemptsShowHowToWriteThem) {
     right += rewards.score({.completion = p.solution, .columns = &p.columns}).total == 1.0;
     ++problems;
   }
-  for (int length = 1; length <= 6; ++length) EXPECT_NEAR(lengths[length], problems / 6, problems / 20) << length;
+  for (int length = 1; length <= 10; ++length) EXPECT_NEAR(lengths[length], problems / 10, problems / 30) << length;
   EXPECT_NEAR(shown, 0.45 * problems, 0.1 * problems);
   EXPECT_NEAR(right, 0.14 * problems, 0.05 * problems);
 }

@@ -39,6 +39,7 @@ TEST(Update, GroupsOfEqualRewardsLeaveTheWeightsUntouched) {
   EXPECT_EQ(run.weights(), before);
   EXPECT_EQ(metrics.get("grad_norm"), 0);
   EXPECT_EQ(metrics.get("loss"), 0);
+  EXPECT_EQ(metrics.get("clip_ratio/region_mean"), 0);
 }
 
 TEST(Update, AGroupWithoutSignalAddsNothing) {
@@ -134,6 +135,29 @@ TEST(Update, MoreIterationsLeaveRatioOne) {
   EXPECT_EQ(metrics.get("sampling/importance_sampling_ratio/max"), 1);  // of the first iteration
   EXPECT_GT(metrics.get("clip_ratio/region_mean"), 0);                  // of all: the rate is large
   EXPECT_EQ(run.optimizer->steps_done(), 3);
+}
+
+// What is clipped is a share of all tokens, as TRL counts it: that a group without signal is not run does not change it.
+TEST(Update, ClipRatiosDoNotDependOnWhatIsSkipped) {
+  for (const char* level : {"token", "sequence"}) {
+    std::vector<double> ratios;
+    for (const bool skip : {true, false}) {
+      TinyRun run(DType::f32);
+      run.config.algorithm.num_iterations = 3;
+      run.config.algorithm.importance_sampling_level = level;
+      run.config.trainer.logical_ranks = 1;
+      run.config.trainer.pack_tokens = 44;  // a pack a group: the same additions
+      run.config.trainer.skip_zero_advantage = skip;
+      const Metrics metrics = run.update(run.sample(1, kMixed), 1);
+      for (const char* name : {"clip_ratio/low_mean", "clip_ratio/high_mean", "clip_ratio/region_mean"}) ratios.push_back(metrics.get(name));
+    }
+    EXPECT_GT(ratios[2], 0) << level;
+    EXPECT_EQ(std::vector(ratios.begin(), ratios.begin() + 3), std::vector(ratios.begin() + 3, ratios.end())) << level;
+    // A sequence has one ratio and counts once: three iterations of 12 completions.
+    if (std::string_view(level) == "sequence") {
+      EXPECT_NEAR(ratios[2] * 36, std::round(ratios[2] * 36), 1e-9);
+    }
+  }
 }
 
 TEST(Update, MaskedCompletionsTeachNothing) {
