@@ -307,8 +307,9 @@ class RandomConfig {
                         .entropy_coef = random.entropy_coef,
                         .top_entropy_quantile = random.top_entropy_quantile, .num_iterations = random.num_iterations,
                         .mask_truncated_completions = random.mask_truncated_completions};
-    // What another key switches off is refused.
     AlgorithmSection& a = config.algorithm;
+    if (config.rollout.num_generations == 1) a.advantage = "none", a.scale_rewards = "auto";  // there is no group
+    // What another key switches off is refused.
     if (a.loss_type == "dapo") a.epsilon = random.epsilon, a.epsilon_high = random.epsilon_high;
     if (a.loss_type == "sapo") a.sapo_temperature_pos = random.sapo_temperature_pos, a.sapo_temperature_neg = random.sapo_temperature_neg;
     if (a.beta > 0) a.kl_estimator = random.kl_estimator, a.kl_input_clamp_value = random.kl_input_clamp_value, a.ref_model_sync_steps = random.ref_model_sync_steps;
