@@ -158,6 +158,13 @@ Truth Comparison::equal_prepared(const Expr& gold, const Expr& answer, int depth
       return is_collection(gold) ? equal_prepared(gold.args[0], answer, depth + 1)
                                  : equal_prepared(gold, answer.args[0], depth + 1);
     }
+    // "1/2 or 0.5": one value, said twice.
+    if (answer.is(Kind::kList) && answer.name == "or" && answer.args.size() <= kMaxItems) {
+      Truth all = Truth::kYes;
+      for (const Expr& item : answer.args)
+        if (all != Truth::kNo) all = both(all, equal_prepared(gold, item, depth + 1));
+      return all;
+    }
     return Truth::kNo;
   }
   const bool structured = !(is_scalar(gold) || gold.is(Kind::kUnit)) || !(is_scalar(answer) || answer.is(Kind::kUnit));

@@ -9,6 +9,7 @@
 #include "reward/math/letters.h"
 #include "reward/math/parser.h"
 #include "reward/math/words.h"
+#include "reward/math/words_before.h"
 #include "reward/options.h"
 
 namespace cohort::math {
@@ -65,9 +66,9 @@ std::optional<Formula> formula_at(std::string_view text, size_t at) {
 
 // Words that begin a remark behind the answer.
 size_t remark_begin(std::string_view text) {
-  static constexpr std::array<std::string_view, 24> kRemarks = {
+  static constexpr std::array<std::string_view, 25> kRemarks = {
       "i.e", "namely", "because", "since", "so",     "as",  "which", "where", "when",  "for",  "after",     "if",       "that",
-      "but",     "by",    "rather", "not", "using", "given", "hence", "thus", "therefore", "assuming", "with"};
+      "but",     "by",    "rather", "instead", "not", "using", "given", "hence", "thus", "therefore", "assuming", "with"};
   for (size_t i = 1; i < text.size(); ++i) {
     if (!is_letter(text[i]) || is_letter(text[i - 1]) || text[i - 1] == '\\') continue;
     for (const std::string_view word : kRemarks) {
@@ -280,7 +281,8 @@ bool states_formula(std::string_view text) {
 
 bool taken_back(std::string_view rest) {
   static constexpr std::string_view kBack[] = {"is wrong", "is incorrect", "is false", "is not correct", "is not right", "is not the answer", "is not the right answer", "is not the correct answer", "isn't correct",
-                                               "isn't right", "isn't the answer", "was wrong", "is a lower bound", "is an upper bound", "is only a lower bound", "is only an upper bound"};
+                                               "isn't right", "isn't the answer", "was wrong", "is a lower bound", "is an upper bound", "is only a lower bound", "is only an upper bound", "is impossible", "is not possible", "isn't possible",
+                                               "is too small", "is too large", "is too big", "is too low", "is too high"};
   while (!rest.empty() && std::string_view(" \n$*)\\]").find(rest[0]) != npos) rest.remove_prefix(1);
   return std::ranges::any_of(kBack, [&](std::string_view words) { return word_at(rest, 0, words) && (rest.size() == words.size() || !is_letter(rest[words.size()])); });
 }
@@ -299,23 +301,53 @@ std::string_view chosen(std::string_view line) {
   return {};
 }
 
-Extracted last_statement(std::string_view text) {
-  std::optional<Formula> formula;
+namespace {
+
+constexpr int kMaxPassed = 4;  // "12, not 13"
+
+// "12 or 13", of which the number is the second: the whole of it. Two that are no whole numbers may say the same ("1/3 or 0.333").
+size_t with_other_choice(std::string_view text, NumberRun number) {
+  const std::string_view front = text.substr(0, number.begin), own = text.substr(number.begin, number.end - number.begin);
+  if (!front.ends_with(" or ") || !std::ranges::all_of(own, is_digit)) return number.begin;
+  size_t begin = front.size() - 4;
+  while (begin > 0 && is_digit(front[begin - 1])) --begin;
+  const bool whole = begin + 4 < front.size() && (begin == 0 || std::string_view(" \n(*").find(front[begin - 1]) != npos);
+  return whole ? begin : number.begin;
+}
+
+// The last formula, with those before it between which there is only an "or".
+struct LastFormula {
+  Formula all;
+  std::string inner;
+};
+
+std::optional<LastFormula> last_formula(std::string_view text) {
+  std::optional<LastFormula> last;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '$' && text[i] != '\\') continue;
-    if (const std::optional<Formula> f = formula_at(text, i)) {
-      formula = f;
-      i = f->end - 1;
-    }
+    const std::optional<Formula> f = formula_at(text, i);
+    if (!f) continue;
+    const bool another = last && trim(text.substr(last->all.end, i - last->all.end)) == "or" && last->inner.size() + f->inner.size() < kMaxAnswerBytes;
+    last = another ? LastFormula{{last->all.begin, f->end, {}}, last->inner + " or " + std::string(f->inner)} : LastFormula{*f, std::string(trim(f->inner))};
+    i = f->end - 1;
   }
-  const std::string_view tail = formula ? text.substr(formula->end) : text;
+  return last;
+}
+
+size_t sentence_begin(std::string_view text) {
+  for (size_t i = text.size(); i-- > 0;)
+    if (text[i] == '\n' || ((text[i] == '.' || text[i] == '!' || text[i] == '?') && i + 1 < text.size() && is_space(text[i + 1]))) return i + 1;
+  return 0;
+}
+
+}  // namespace
+
+Extracted last_statement(std::string_view text, int passed) {
+  const std::optional<LastFormula> formula = last_formula(text);
+  const size_t behind = formula ? formula->all.end : 0;
+  const std::string_view tail = text.substr(behind);
   const std::optional<NumberRun> number = last_number(tail);
-  if (formula && !number) {
-    if (taken_back(tail)) return {};
-    const std::string_view inner = trim(formula->inner);
-    return {std::string(inner), Source::kFormula, true};
-  }
-  if (!number) {
+  if (!formula && !number) {
     // Words alone: a short last line ("Yes.", "x + 1") may be the answer.
     std::string_view line = trim(tail);
     const size_t begin = line.rfind('\n');
@@ -325,7 +357,21 @@ Extracted last_statement(std::string_view text) {
     if (line.empty() || line.size() > 200) return {};
     return {std::string(line), Source::kLast};
   }
-  if (taken_back(tail.substr(number->end))) return {};
+  if (taken_back(number ? tail.substr(number->end) : tail)) return {};
+  const WordsBefore words = words_before(text, number ? behind + number->begin : formula->all.begin);
+  if (words.lead == Lead::kDenied) return {};
+  if (words.lead == Lead::kPassed) {
+    const std::string_view before = text.substr(0, words.begin);
+    const std::string_view sentence = before.substr(sentence_begin(before));
+    return passed == kMaxPassed || sentence.find_first_of("0123456789$\\") == npos ? Extracted{} : last_statement(before, passed + 1);
+  }
+  const std::string near = words.lead == Lead::kNear ? "\\approx " : "";
+  if (!number) return {near + formula->inner, Source::kFormula, true};
+  const size_t choice = with_other_choice(tail, *number);
+  if (!near.empty() || choice != number->begin) {
+    std::string value = near + std::string(tail.substr(choice, number->end - choice));
+    if (parse_answer(value).ok()) return {std::move(value), Source::kLast};
+  }
   // The end of the line that the number stands in, if all of it behind '=' is an expression or a value with a unit.
   const size_t line_begin = tail.rfind('\n', number->begin) == npos ? 0 : tail.rfind('\n', number->begin) + 1;
   std::string_view line = tail.substr(line_begin);

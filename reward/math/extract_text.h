@@ -28,8 +28,9 @@ std::string statement(std::string_view text);
 // Does the text begin with a formula?
 bool states_formula(std::string_view text);
 
-// The last formula or number of the text, whichever comes later; the right side if it is an equation.
-Extracted last_statement(std::string_view text);
+// The last formula or number of the text, whichever comes later; the right side if it is an equation. Not one that the words before it deny
+// (`passed`: how many such have been passed over behind the text).
+Extracted last_statement(std::string_view text, int passed = 0);
 
 // Does what stands behind an answer say that it is none: "is wrong", "is a lower bound"?
 bool taken_back(std::string_view rest);

@@ -112,7 +112,7 @@ TEST(MathExtract, Table) {
       {"The correct answer is 7. A common wrong answer is 5.", "7", "7"},
       {"A wrong answer is 5. It must be 7.", "7", ""},
       {"5, 6 and -7", "5, 6 and -7", ""},
-      {"about 3/4 of it", "3/4", ""},
+      {"about 3/4 of it", "\\approx 3/4", ""},
       {"", "", ""},
       {"   ", "", ""},
       {"Yes.", "Yes", ""},
