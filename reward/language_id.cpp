@@ -76,7 +76,7 @@ class Runs {
 
 void tell_run(std::string_view text, size_t begin, std::span<const Word> words, std::span<std::string_view> languages) {
   const CLD2::CLDHints no_hints = {nullptr, nullptr, CLD2::UNKNOWN_ENCODING, CLD2::UNKNOWN_LANGUAGE};
-  CLD2::Language top[3];
+  CLD2::Language top[3] = {CLD2::UNKNOWN_LANGUAGE, CLD2::UNKNOWN_LANGUAGE, CLD2::UNKNOWN_LANGUAGE};  // stays so where it looks at nothing
   int percent[3], letters = 0, valid = 0;
   double score[3];
   bool reliable = false;

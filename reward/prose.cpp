@@ -2,6 +2,7 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "core/text.h"
@@ -11,6 +12,8 @@ namespace {
 
 constexpr size_t kNone = std::string_view::npos;
 constexpr size_t kMaxTag = 40;  // bytes of <think> and the like
+
+constexpr size_t kMinProseWords = 5;  // of a line between marks that is no program and no formula
 
 void blank(std::string& text, size_t begin, size_t end) {
   for (size_t i = begin; i < end; ++i)
@@ -130,17 +133,54 @@ Kind kind_of(char32_t c) {
   const utf8proc_category_t category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
   if (category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC || category == UTF8PROC_CATEGORY_ME) return Kind::kMark;
   if (category < UTF8PROC_CATEGORY_LU || category > UTF8PROC_CATEGORY_LO) return Kind::kNoLetter;
-  return c < 0x0400 || (c >= 0x1E00 && c < 0x2E80) ? Kind::kVariable : Kind::kLetter;
+  const bool variable = c < 0x0400 || (c >= 0x1E00 && c < 0x2E80) || (c >= 0x1D400 && c < 0x1D800);
+  return variable ? Kind::kVariable : Kind::kLetter;
+}
+
+// Characters that no text is written with, and CLD2 looks at no text that has one: what they stand in would be hidden from it.
+bool is_no_text(char32_t c) {
+  return (c < 0x20 && c != '\t' && c != '\n' && c != '\f' && c != '\r') || (c >= 0x7F && c < 0xA0) || (c >= 0xFDD0 && c < 0xFDF0) || (c & 0xFFFE) == 0xFFFE;
+}
+
+// Of a line between marks: words, and no sign that programs and formulas have but sentences rarely do?
+bool reads_as_prose(std::string_view line) {
+  constexpr std::string_view kAround = "`$ \t", kSigns = ".,;!?'\"-% ";
+  const size_t first = line.find_first_not_of(kAround), last = line.find_last_not_of(kAround);
+  if (first == kNone) return false;
+  line = line.substr(first, last - first + 1);
+  for (const char c : line)
+    if (static_cast<unsigned char>(c) < 0x80 && !is_ascii_letter(c) && !is_digit(c) && kSigns.find(c) == kNone) return false;
+  return words_of(line).size() >= kMinProseWords;
+}
+
+// Blanks programs and formulas. Marks are no place to hide another language in: lines of prose remain, and letters that programs and
+// formulas are not written with.
+void blank_marked(std::string& text, size_t begin, size_t end) {
+  while (begin < end) {
+    const size_t stop = std::min(text.find('\n', begin), end);
+    const bool keep = reads_as_prose(std::string_view(text).substr(begin, stop - begin));
+    for (size_t at = begin; at < stop;) {
+      const size_t here = at;
+      const char32_t c = next_code_point(text, at);
+      const Kind kind = kind_of(c);
+      if (keep ? c == '`' || c == '$' : c < 0x0400 || kind == Kind::kNoLetter || kind == Kind::kVariable) blank(text, here, at);
+    }
+    begin = stop + 1;
+  }
 }
 
 }  // namespace
 
 std::string prose(std::string_view text) {
   std::string result(text);
+  for (size_t at = 0; at < result.size();) {
+    const size_t here = at;
+    if (is_no_text(next_code_point(result, at))) blank(result, here, at);
+  }
   Marked marked(text);
   for (size_t at = 0; at < text.size();) {
     const std::optional<size_t> end = marked.end_of(at);
-    if (end) blank(result, at, *end);
+    if (end) blank_marked(result, at, *end);
     at = end.value_or(at + 1);
   }
   size_t begin = 0;

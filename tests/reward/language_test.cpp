@@ -43,6 +43,29 @@ TEST(Language, WhatIsNoLanguageIsNoWord) {
   EXPECT_EQ(words("\u5F97\u5230x=5\u3002180\u5EA6"), "\u5F97 \u5230 \u5EA6");
   EXPECT_EQ(words("\u0438 \u03C0 a \uB450"), "\u0438 \uB450") << "a single Latin or Greek letter is a variable";
   EXPECT_EQ(words("cafe\u0301 \uFFFD"), "cafe\u0301");
+  EXPECT_EQ(words("\U0001D465 and \U0001D7CF"), "and") << "a mathematical letter is a variable, a digit none";
+  EXPECT_EQ(words("`a line of five words here` `if x is not None: go on with it`"), "line of five words here");
+}
+
+// Marks of programs and formulas, and characters that CLD2 looks at no text with, hide no other language.
+TEST(Language, NothingHidesAnotherLanguage) {
+  const std::string english = "We need to compute the total, and then divide it by three to get the answer. ", german = "Wir m\u00FCssen die Summe berechnen und dann durch drei teilen. ",
+                    chinese = "\u6211\u4EEC\u9700\u8981\u8BA1\u7B97\u603B\u6570\u3002";
+  const auto share = [](const std::string& text) { return *score("language", {{"target", "en"}}, text); };
+  EXPECT_EQ(share(english), 1.0);
+  EXPECT_EQ(share(english + german), 16.0 / 26);
+  EXPECT_EQ(share(english + chinese), 16.0 / 24);
+  for (const auto& [open, close] : {std::pair{"`", "`"}, {"```\n", "```"}, {"```\n", ""}, {"```python\n", "\n```\n"}, {"$$", "$$"}}) {
+    EXPECT_EQ(share(english + open + german + close), 16.0 / 26) << open;
+    EXPECT_EQ(share(english + open + chinese + close), 16.0 / 24) << open;
+  }
+  EXPECT_EQ(share(english + "$" + chinese + "$"), 16.0 / 24);
+  EXPECT_EQ(share(english + "$\\text{" + chinese + "}$"), 16.0 / 24);
+  EXPECT_EQ(share(english + "\n```python\n# " + chinese + "\nreturn x if y else None\n```"), 16.0 / 24);
+  for (const char* mark : {"\x01", "\x0B", "\x7F", "\u0080", "\uFDD0", "\uFFFF", "\U0010FFFE", "\uFFFD", "\f", "\u200B "}) {
+    EXPECT_EQ(share(english + std::string(german).insert(german.find("die"), mark)), 16.0 / 26) << mark;
+    EXPECT_EQ(share(english + std::string(chinese).insert(6, mark)), 16.0 / 24) << mark;
+  }
 }
 
 // tests/golden/language: the share is known from how a text was made. CLD2 takes neighbours (Swedish and Norwegian, Portuguese and Italian)
