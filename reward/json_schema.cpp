@@ -16,7 +16,8 @@ namespace {
 
 constexpr int kMaxDepth = 32;        // of a schema
 constexpr int kMaxFitDepth = 300;    // of schemas within schemas and values within values, references followed
-constexpr size_t kShown = 200;  // bytes of what the user wrote, in a message
+constexpr size_t kBytesOfStep = 16;  // of a text that is looked through
+constexpr size_t kShown = 200;       // bytes of what the user wrote, in a message
 
 const std::vector<std::string>& keywords() {
   static const std::vector<std::string> kNames = {"type",
@@ -65,9 +66,15 @@ std::string place_of(const std::string& where, const std::string& name) {
   return where + "." + (name.size() <= kShown ? name : to_valid_utf8(name.substr(0, kShown)) + "...");
 }
 
+// " did you mean 'string'?", or nothing.
+std::string meant(const Json& name, const std::vector<std::string>& names) {
+  const std::string nearest = name.is_string() ? nearest_name(name.get<std::string>(), names) : "";
+  return nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest);
+}
+
 void check_type(const Json& type, const std::string& where) {
   const bool known = type.is_string() && std::ranges::find(types(), type.get<std::string>()) != types().end();
-  CHECK_USAGE(known, "{}: type {} is unknown; allowed are {}", where, shown(type), fmt::join(types(), ", "));
+  CHECK_USAGE(known, "{}: type {} is unknown;{} allowed are {}", where, shown(type), meant(type, types()), fmt::join(types(), ", "));
 }
 
 bool is_list_of_schemas(const std::string& key) { return key == "allOf" || key == "anyOf" || key == "oneOf"; }
@@ -89,6 +96,15 @@ const Json* definition(const Json& root, const std::string& reference) {
     return found == root.at(key).end() ? nullptr : &*found;
   }
   return nullptr;
+}
+
+// All that may be referred to.
+std::vector<std::string> definitions(const Json& root) {
+  std::vector<std::string> names = {"#"};
+  for (const std::string key : {"$defs", "definitions"})
+    if (root.is_object() && root.contains(key) && root.at(key).is_object())
+      for (const auto& [name, schema] : root.at(key).items()) names.push_back("#/" + key + "/" + name);
+  return names;
 }
 
 using References = std::map<std::string, const Json*, std::less<>>;
@@ -141,9 +157,8 @@ class Reader {
     schemas_.push_back(&schema);
     for (const auto& [key, value] : schema.items()) {
       if (std::ranges::find(keywords(), key) == keywords().end()) {
-        const std::string nearest = nearest_name(key, keywords());
-        fail(ExitCode::kUsage, "{}: unknown keyword '{}';{} allowed are {}", where, key.substr(0, kShown),
-             nearest.empty() ? "" : fmt::format(" did you mean '{}'?", nearest), fmt::join(keywords(), ", "));
+        fail(ExitCode::kUsage, "{}: unknown keyword '{}';{} allowed are {}", where, key.substr(0, kShown), meant(key, keywords()),
+             fmt::join(keywords(), ", "));
       }
       const std::string here = where + "." + key;
       if (key == "type" && value.is_array()) {
@@ -164,7 +179,8 @@ class Reader {
         if (!patterns_.contains(text)) patterns_.emplace(text, Pattern(text, {.strict_end = true}, here));
       } else if (key == "$ref") {
         const Json* const target = value.is_string() ? definition(root_, value.get<std::string>()) : nullptr;
-        CHECK_USAGE(target != nullptr, "{}: found {}; allowed are \"#\" and \"#/$defs/NAME\" of a NAME that is there", here, shown(value));
+        CHECK_USAGE(target != nullptr, "{}: found {};{} allowed are \"#\" and \"#/$defs/NAME\" of a NAME that is there", here, shown(value),
+                    meant(value, definitions(root_)));
         references_[value.get<std::string>()] = target;
       } else if (key == "required") {
         CHECK_USAGE(value.is_array() && std::ranges::all_of(value, [](const Json& n) { return n.is_string(); }),
@@ -238,7 +254,7 @@ class Fitting {
     if (!spend(1)) return false;
     if (a.is_number() && b.is_number()) return exact(a) == exact(b);
     if (a.type() != b.type()) return false;
-    if (a.is_string()) return spend(a.get_ref<const std::string&>().size() / 16) && a == b;
+    if (a.is_string()) return spend(a.get_ref<const std::string&>().size() / kBytesOfStep) && a == b;
     if (!a.is_structured()) return a == b;
     if (a.size() != b.size()) return false;
     if (a.is_array()) return std::ranges::equal(a, b, [&](const Json& x, const Json& y) { return same(x, y); });
@@ -274,7 +290,7 @@ class Fitting {
       if (key == "minItems" || key == "maxItems") return count_fits(static_cast<int64_t>(value.size()), key, wanted);
     } else if (value.is_string()) {
       const std::string& text = value.get_ref<const std::string&>();
-      if (key == "minLength" || key == "maxLength") return spend(text.size() / 16) && count_fits(code_points(text), key, wanted);
+      if (key == "minLength" || key == "maxLength") return spend(text.size() / kBytesOfStep) && count_fits(code_points(text), key, wanted);
       if (key == "pattern") return matches(text, patterns_.find(wanted.get_ref<const std::string&>())->second);
     } else if (value.is_number()) {
       if (key == "minimum") return exact(value) >= exact(wanted);
@@ -305,7 +321,7 @@ class Fitting {
   bool matches(const std::string& text, const Pattern& pattern) {
     const Pattern::Match match = pattern.match(text, left_);
     if (match == Pattern::Match::unknown) left_ = 0;
-    return spend(1) && match == Pattern::Match::yes;
+    return spend(1 + text.size() / kBytesOfStep) && match == Pattern::Match::yes;  // PCRE2 may look through all of it before its first step
   }
 
   const Patterns& patterns_;

@@ -1,4 +1,5 @@
 // The reward `json`: values, and the keywords of its schemas.
+#include <ctime>
 #include <fstream>
 #include <limits>
 
@@ -93,6 +94,8 @@ TEST(JsonReward, ReferencesPatternsAndTheirRefusals) {
   EXPECT_SAYS(refused(R"({"pattern": "("})"), "schema.pattern: the pattern ( does not compile");
   EXPECT_SAYS(refused(R"({"pattern": 1})"), "schema.pattern: found 1; allowed is a text");
   EXPECT_SAYS(refused(R"({"properties": {"a": {"if": {}}}})"), "schema.properties.a: unknown keyword 'if'");
+  EXPECT_SAYS(refused(R"({"type": "strng"})"), "type \"strng\" is unknown; did you mean 'string'?");
+  EXPECT_SAYS(refused(R"({"$ref": "#/$defs/nod", "$defs": {"node": true}})"), "did you mean '#/$defs/node'?");
   std::string chain = R"({"$ref": "#/$defs/0", "$defs": {"400": true)";
   for (int i = 0; i < 400; ++i) chain += ", \"" + std::to_string(i) + R"(": {"$ref": "#/$defs/)" + std::to_string(i + 1) + "\"}";
   EXPECT_SAYS(refused((chain + "}}").c_str()), "references to references, more than 300 of them");
@@ -104,6 +107,19 @@ TEST(JsonReward, ReferencesPatternsAndTheirRefusals) {
   EXPECT_EQ(fits(R"({"not": {"pattern": "^(a|aa)+$b"}})", slow), 0.0);
   EXPECT_EQ(fits(R"({"oneOf": [true, {"pattern": "^(a|aa)+$b"}]})", slow), 0.0);
   EXPECT_EQ(fits(R"({"not": {"pattern": "^(a|aa)+$b"}})", "\"aaa\""), 1.0);
+}
+
+// PCRE2 looks through all of a text for a letter that a match needs, before it takes a step.
+TEST(JsonReward, PatternsOfManyReferencesTakeBoundedTime) {
+  std::string schema = R"({"$ref": "#/$defs/0", "$defs": {"24": {"pattern": "zq$"})";
+  for (int i = 0; i < 24; ++i) {
+    const std::string next = R"({"$ref": "#/$defs/)" + std::to_string(i + 1) + "\"}";
+    schema += ", \"" + std::to_string(i) + R"(": {"anyOf": [)" + next + ", " + next + "]}";
+  }
+  const std::string text = "\"" + std::string(size_t{1} << 20, 'a') + "\"";
+  const std::clock_t start = std::clock();
+  EXPECT_EQ(score("json", {{"schema", parse_json(schema + "}}", "test")}}, text), 0.0);
+  EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 1) << "it is some milliseconds; without the limit some seconds";
 }
 
 }  // namespace
