@@ -42,6 +42,12 @@ std::optional<std::vector<std::string>> text_list(const Json& object, const char
   return it->get<std::vector<std::string>>();
 }
 
+// As the task asks for it: whole numbers, + - * / and parentheses. (3 == 7 and 3 // 7 are 0, which rids an expression of its numbers.)
+bool is_plain_arithmetic(std::string_view text) {
+  return text.find_first_not_of("0123456789+-*/() \n\t") == std::string_view::npos && text.find("**") == std::string_view::npos &&
+         text.find("//") == std::string_view::npos;
+}
+
 }  // namespace
 
 std::span<const Task> tasks() { return kTasks; }
@@ -74,9 +80,11 @@ Verdict score_countdown(const Answer& answer, const Entry& entry) {
   std::ranges::sort(used);
   std::ranges::sort(given);
   if (used != given) return {0.05, "it does not use each number exactly once"};
+  if (entry.strict && !is_plain_arithmetic(*answer)) return {0.05, "it has more than numbers, + - * / and parentheses"};
   const double wanted = target->get<double>();
-  // numpy.isclose(value, target, atol=1e-6), whose relative tolerance is 1e-5.
-  const bool close = std::isfinite(*value) && std::abs(*value - wanted) <= 1e-6 + 1e-5 * std::abs(wanted);
+  // numpy.isclose(value, target, atol=1e-6), whose relative tolerance is 1e-5; strictly, what rounding leaves of equal values.
+  const double tolerance = entry.strict ? 1e-12 + 1e-12 * std::abs(wanted) : 1e-6 + 1e-5 * std::abs(wanted);
+  const bool close = std::isfinite(*value) && std::abs(*value - wanted) <= tolerance;
   return close ? Verdict{1.0, "it uses each number once and gives the target"}
                : Verdict{0.05, fmt::format("it gives {}, not {}", *value, wanted)};
 }
@@ -112,9 +120,9 @@ Verdict score_number_sorting(const Answer& answer, const Entry& entry) {
   if (ascending ? !std::ranges::is_sorted(*found) : !std::ranges::is_sorted(*found, std::greater{}))
     return {0.0, "the numbers are not in order"};
   for (size_t i = 0; i < found->size(); ++i)
-    if (std::abs((*found)[i] - (*expected)[i]) > 1)
-      return {0.0, fmt::format("number {} is {}, more than 1 away from {}", i + 1, (*found)[i], (*expected)[i])};
-  return {1.0, "in order, and each within 1 of its number"};
+    if (std::abs((*found)[i] - (*expected)[i]) > (entry.strict ? 0 : 1))
+      return {0.0, fmt::format("number {} is {}, {} {}", i + 1, (*found)[i], entry.strict ? "not" : "more than 1 away from", (*expected)[i])};
+  return {1.0, entry.strict ? "the numbers in order" : "in order, and each within 1 of its number"};
 }
 
 Verdict score_word_sorting(const Answer& answer, const Entry& entry) {
@@ -129,6 +137,7 @@ Verdict score_word_sorting(const Answer& answer, const Entry& entry) {
     rest.remove_prefix(comma + 1);
   }
   if (found == *expected) return {1.0, "all words in order"};
+  if (entry.strict) return {0.0, fmt::format("{} words, which are not the {} in order", found.size(), expected->size())};
   size_t right = 0;
   for (size_t i = 0; i < std::min(found.size(), expected->size()); ++i) right += found[i] == (*expected)[i];
   const double share = static_cast<double>(right) / static_cast<double>(expected->size());

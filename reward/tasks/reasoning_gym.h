@@ -20,6 +20,7 @@ std::optional<std::string_view> extract_answer(std::string_view completion);
 struct Entry {
   std::string answer;
   const Json& metadata;
+  bool strict = false;  // 1 is for what is wholly right, also where reasoning-gym's own scorer gives it to more
 };
 
 using Answer = std::optional<std::string_view>;

@@ -47,10 +47,11 @@ class ReasoningGym : public Reward {
       if (task == nullptr)
         return {std::nullopt, "no scorer for the task '" + name->get<std::string>() + "'; there are " + task_names()};
     }
-    const tasks::Entry entry{answer_text(input), metadata};
+    const tasks::Entry entry{answer_text(input), metadata, all_or_nothing_};
     const std::string completion = to_valid_utf8(input.completion);
     Verdict verdict = task->score(whole_completion_ ? std::string_view(completion) : tasks::extract_answer(completion), entry);
-    if (all_or_nothing_ && verdict.score && *verdict.score < 1.0) verdict.score = 0.0;
+    // spell_backward adds up to more than 1 for nine letters with more behind them.
+    if (all_or_nothing_ && verdict.score && *verdict.score != 1.0) verdict.score = 0.0;
     return verdict;
   }
 

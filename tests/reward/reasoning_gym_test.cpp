@@ -92,6 +92,35 @@ TEST(ReasoningGym, FullCreditIsForWhatIsWhollyRight) {
   EXPECT_EQ(score({{"task", "countdown"}, {"credit", "full"}}, "<answer>6</answer>", Json::object()), std::nullopt) << "no score is not a score of 0";
 }
 
+// What its own scorers give 1, or more, without the task's being done.
+TEST(ReasoningGym, FullCreditIsForNothingElse) {
+  struct Case {
+    Json row;
+    const char *task, *right, *wrong;
+    double partial;  // of the wrong one
+  };
+  const Json sorted = {{"answer", {"1.4", "2.2"}}, {"direction", "ascending"}};
+  const double more_than_one = 1.0000000000000002;
+  for (const Case& c : {Case{{{"numbers", {10, 3, 7}}, {"target", 14}}, "countdown", "10 - (3 - 7)", "14 - 0*(10+3+7)", 0.05},
+                        Case{{{"numbers", {10, 3, 7}}, {"target", 10}}, "countdown", "", "10+(3==7)", 1},
+                        Case{{{"numbers", {10, 3, 7}}, {"target", 10}}, "countdown", "", "10 + 3//7", 1},
+                        Case{{{"numbers", {2, 5, 4}}, {"target", 10}}, "countdown", "4 * 5 / 2", "2.5*4", 1},
+                        Case{{{"numbers", {999999, 7, 8}}, {"target", 999999}}, "countdown", "", "999999+8-7", 1},
+                        Case{{{"numbers", {8, 3, 3}}, {"target", 8}}, "countdown", "8/3*3", "8*3-3", 0.05},
+                        Case{sorted, "number_sorting", "[1.4, 2.2]", "[1, 2]", 1},
+                        Case{{{"sorted_words", {"a", "b"}}}, "word_sorting", "a, b", "a, b, c", 1},
+                        Case{{{"answer", "abcdefghi"}}, "spell_backward", "ABCDEFGHI", "abcdefghij", more_than_one}}) {
+    const auto with = [&](const char* credit, const std::string& answer) {
+      return score({{"task", c.task}, {"credit", credit}, {"extract", "completion"}}, answer, c.row);
+    };
+    EXPECT_EQ(with("partial", c.wrong), c.partial) << c.wrong;
+    EXPECT_EQ(with("full", c.wrong), 0.0) << c.wrong;
+    if (*c.right != 0) {
+      EXPECT_EQ(with("full", c.right), 1.0) << c.right;
+    }
+  }
+}
+
 TEST(ReasoningGym, RowsThatCannotBeJudgedSayWhatTheyLack) {
   const auto reason = [](Json options, const Json& columns) {
     const Verdict verdict = make_reward({.name = "reasoning_gym", .options = std::move(options)})
