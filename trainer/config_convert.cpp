@@ -83,15 +83,17 @@ void Translator::flatten(const YAML::Node& node, const std::string& path) {
   }
 }
 
-PeerEntry* Translator::take(std::initializer_list<const char*> names) {
-  for (const char* name : names) {
-    for (PeerEntry& entry : entries) {
-      if (entry.used || entry.is_null() || !ends_with_name(entry.path, name)) continue;
-      entry.used = true;
-      return &entry;
-    }
-  }
+PeerEntry* Translator::find(std::initializer_list<const char*> names) {
+  for (const char* name : names)
+    for (PeerEntry& entry : entries)
+      if (!entry.used && !entry.is_null() && ends_with_name(entry.path, name)) return &entry;
   return nullptr;
+}
+
+PeerEntry* Translator::take(std::initializer_list<const char*> names) {
+  PeerEntry* entry = find(names);
+  if (entry != nullptr) entry->used = true;
+  return entry;
 }
 
 void Translator::put(const std::string& path, const std::string& yaml, const PeerEntry& from) {
@@ -184,8 +186,8 @@ ConvertedConfig convert_config(const std::string& yaml, const std::string& where
   const YAML::Node root = parse_yaml(yaml, where);
   CHECK_USAGE(root.IsMap(), "{}: a config is a map of keys and values, found {}", where, describe(root));
   Translator t(root, where, processes);
-  for (const auto& rule : {drop_parts, translate_sft, translate_batches, translate_kl, translate_optimizer, translate_lora, translate_evaluation,
-                           translate_data_and_run, translate_rewards, translate_the_rest})
+  for (const auto& rule : {drop_parts, translate_sft, translate_batches, translate_step_counts, translate_kl, translate_reference, translate_optimizer,
+                           translate_lora, translate_evaluation, translate_data_and_run, translate_rewards, translate_the_rest})
     rule(t);
   CHECK_USAGE(t.result.translated > 0, "{}: none of its {} keys is one that cohort knows from TRL, verl or OpenRLHF", where, t.entries.size());
   t.result.yaml = t.print();

@@ -183,9 +183,11 @@ void translate_batches(Translator& t) {
     const double per_generation = steps != nullptr ? steps->number().value_or(accumulated) : accumulated;
     const double device = batch != nullptr ? batch->number().value_or(8) : 8;
     const double completions = generation != nullptr ? generation->number().value_or(0) : device * per_generation * static_cast<double>(t.processes);
-    const PeerEntry* from = generation != nullptr ? generation : batch != nullptr ? batch : accumulate;
+    const PeerEntry* from = generation != nullptr ? generation : batch != nullptr ? batch : accumulate != nullptr ? accumulate : steps;
     if (from == nullptr) return;
     if (t.sft) return translate_examples(t, *from, completions);
+    const double updates = generation != nullptr ? completions / (device * accumulated * static_cast<double>(t.processes)) : per_generation / accumulated;
+    t.updates_in_a_pass = is_whole(updates) && updates >= 1 ? updates : 0;
     if (!is_whole(completions / group) || completions < group)
       return t.note(*from, fmt::format("{} completions a step on {} process(es) are no multiple of num_generations {}; set trainer.prompts_per_step",
                                        completions, t.processes, group));
@@ -193,9 +195,8 @@ void translate_batches(Translator& t) {
     if (generation == nullptr)
       t.note(*from, fmt::format("{} a device x {} x {} process(es) / num_generations {} = {} prompts a step; --processes N says how many", device,
                                 per_generation, t.processes, group, completions / group));
-    const double updates = generation != nullptr ? completions / (device * accumulated * static_cast<double>(t.processes)) : per_generation / accumulated;
     if (steps == nullptr && generation == nullptr) return;
-    if (is_whole(updates) && updates >= 1) return t.put("algorithm.steps_per_generation", whole(updates), steps != nullptr ? *steps : *generation);
+    if (t.updates_in_a_pass > 0) return t.put("algorithm.steps_per_generation", whole(updates), steps != nullptr ? *steps : *generation);
     return t.note(*from, "set algorithm.steps_per_generation: updates in a pass over a step's completions");
   }
   PeerEntry* prompts = t.take({"rollout_batch_size"});
@@ -211,34 +212,6 @@ void translate_batches(Translator& t) {
   if (mini == nullptr) return;
   if (is_whole(updates) && updates >= 1) return t.put("algorithm.steps_per_generation", whole(updates), *mini);
   t.note(*mini, fmt::format("does not divide the {} prompts of a step; set algorithm.steps_per_generation", all));
-}
-
-// Coefficients count only where their switch is on, which is off in verl unless it is said.
-void translate_kl(Translator& t) {
-  if (t.peer != Peer::trl) {
-    PeerEntry* in_loss = t.take({"use_kl_loss", "kl.use_loss"});
-    PeerEntry* in_reward = t.take({"use_kl_in_reward"});
-    PeerEntry* loss_coef = t.take({"kl_loss_coef"});
-    PeerEntry* reward_coef = t.take({"kl_coef", "init_kl_coef", "init_coef"});
-    if (is_true(in_reward) || (t.peer == Peer::openrlhf && reward_coef != nullptr && !is_true(in_loss))) {
-      if (reward_coef != nullptr) t.put("algorithm.beta", reward_coef->text(), *reward_coef);
-      const double beta = t.number_of("algorithm.beta").value_or(0);
-      if (beta > 0) t.put("algorithm.use_kl_in_reward", "true", in_reward != nullptr ? *in_reward : *reward_coef);
-    } else if (is_true(in_loss)) {
-      if (loss_coef == nullptr) loss_coef = reward_coef;
-      t.put("algorithm.beta", loss_coef != nullptr ? loss_coef->text() : "0.001", loss_coef != nullptr ? *loss_coef : *in_loss);
-    } else if (loss_coef != nullptr) {
-      t.note(*loss_coef, "use_kl_loss is off, so there is no KL term; algorithm.beta is its weight");
-    }
-    if (t.number_of("algorithm.beta").value_or(0) == 0)
-      for (const char* name : {"kl_loss_type", "kl_penalty"}) t.take({name});
-  }
-  PeerEntry* sync = t.take({"sync_ref_model"});
-  PeerEntry* steps = t.take({"ref_model_sync_steps"});
-  PeerEntry* alpha = t.take({"ref_model_mixup_alpha"});
-  if (!is_true(sync)) return;
-  t.put("algorithm.ref_model_sync_steps", steps != nullptr ? steps->text() : "512", steps != nullptr ? *steps : *sync);
-  if (alpha != nullptr) t.put("algorithm.ref_model_mixup_alpha", alpha->text(), *alpha);
 }
 
 void translate_optimizer(Translator& t) {

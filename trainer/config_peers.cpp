@@ -92,7 +92,7 @@ const std::vector<PeerName>& peer_names() {
       {"reference_policy_kl_penalty", "algorithm.beta", ""},
       {"use_kl_loss", "algorithm.beta", "above 0 is on"},
       {"kl_loss_type", "algorithm.kl_estimator", "kl: k1, mse: k2, low_var_kl: k3"},
-      {"kl_penalty", "algorithm.kl_estimator", "kl: k1, mse: k2, low_var_kl: k3"},
+      {"kl_penalty", "algorithm.kl_estimator", "of the KL term in the reward; kl: k1, mse: k2, low_var_kl: k3"},
       {"reference_policy_kl_type", "algorithm.kl_estimator", ""},
       {"ratio_clip_c", "algorithm.clip_ratio_c", ""},
       {"eps_clip_c", "algorithm.clip_ratio_c", ""},

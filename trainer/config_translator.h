@@ -42,6 +42,8 @@ class Translator {
 
   // The first entry that ends with one of the names and has a value, marked as used; null without one.
   PeerEntry* take(std::initializer_list<const char*> names);
+  // The same, left for other rules.
+  PeerEntry* find(std::initializer_list<const char*> names);
   // Gives our key a value (YAML); what is not allowed becomes a note. A key that has one keeps it.
   void put(const std::string& path, const std::string& yaml, const PeerEntry& from);
   void note(const PeerEntry& entry, const std::string& why);
@@ -52,6 +54,7 @@ class Translator {
   Peer peer = Peer::trl;
   bool sft = false;  // the config is one of supervised fine-tuning, and becomes one of `cohort sft`
   int64_t processes;
+  double updates_in_a_pass = 1;  // over a step's completions, of TRL; 0: they are not known
   std::vector<PeerEntry> entries;
   ConvertedConfig result;
 
@@ -75,7 +78,10 @@ class Translator {
 void drop_parts(Translator& t);
 void translate_sft(Translator& t);
 void translate_batches(Translator& t);
+// TRL counts optimizer steps where cohort counts steps of new completions. After the batches, before all that reads such a key.
+void translate_step_counts(Translator& t);
 void translate_kl(Translator& t);
+void translate_reference(Translator& t);
 void translate_optimizer(Translator& t);
 void translate_lora(Translator& t);
 void translate_evaluation(Translator& t);

@@ -87,7 +87,9 @@ a_key_of_tomorrow: 1
   expect_note(converted, "report_to: ");
   expect_note(converted, "push_to_hub: final/ of the run directory");
   expect_note(converted, "a_key_of_tomorrow: cohort has no such key");
-  EXPECT_EQ(converted.notes.size(), 7u) << fmt::format("{}", fmt::join(converted.notes, "\n"));
+  expect_note(converted, "trl.yaml:17: beta: algorithm.use_bias_correction_kl is true, the default of TRL 1.16");
+  EXPECT_TRUE(config.algorithm.use_bias_correction_kl);
+  EXPECT_EQ(converted.notes.size(), 8u) << fmt::format("{}", fmt::join(converted.notes, "\n"));
   ASSERT_EQ(converted.to_do.size(), 1u);
   EXPECT_EQ(converted.to_do[0].find("data.train: a JSONL file"), 0u);
   EXPECT_NE(converted.yaml.find("  beta: 0.04" + std::string(32, ' ') + "# beta\n"), std::string::npos) << converted.yaml;
