@@ -137,6 +137,9 @@ PairSet encode_pairs(const std::string& name, const std::vector<PairRow>& rows, 
                 set.pairs.push_back(std::move(encoded[i].pair));
               });
   CHECK_INPUT(!set.pairs.empty(), "{}: all {} rows are longer than rm.max_length {}", name, rows.size(), longest);
+  set.equal = std::ranges::count_if(set.pairs, [](const PreferencePair& pair) { return pair.chosen == pair.rejected; });
+  CHECK_INPUT(set.equal < std::ssize(set.pairs), "{}: 'chosen' and 'rejected' are the same in each of its {} pairs, which tells nothing of what is better", name,
+              set.pairs.size());
   set.fingerprint = fingerprint_pairs(set.pairs);
   return set;
 }

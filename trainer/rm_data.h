@@ -41,11 +41,13 @@ struct PairSet {
   std::string name;  // file or task, for messages
   std::vector<PreferencePair> pairs;
   int64_t filtered = 0;     // rows that were too long (rm.filter_overlong)
+  int64_t equal = 0;        // pairs of equal tokens, which teach nothing
   std::string fingerprint;  // of tokens and margins
 };
 
 // As ScoreEncoder has them. Exit code 3, naming data set and row: what the template refuses, a token that the model does not have, a
-// conversation longer than rm.max_length (with filter_overlong its pair is left out), and a data set of which nothing is left.
+// conversation longer than rm.max_length (with filter_overlong its pair is left out), and a data set of which nothing is left, or nothing but pairs
+// of equal conversations.
 PairSet encode_pairs(const std::string& name, const std::vector<PairRow>& rows, const LoadedModel& model, const Config& config, const Exec& ex);
 
 struct RmData {

@@ -22,7 +22,11 @@ void RmRun::load() {
   load_model_of_config();
   data_ = load_rm_data(config_, *model_, ex_);
   begin_rows(data_.train.fingerprint, std::ssize(data_.train.pairs), config_.rm->pairs_per_step, config_.rm->num_train_epochs);
-  for (const PairSet* set : {&data_.train, &data_.eval}) tell_filtered(set->name, set->filtered, set->pairs.size(), "rm.max_length", config_.rm->max_length);
+  for (const PairSet* set : {&data_.train, &data_.eval}) {
+    tell_filtered(set->name, set->filtered, set->pairs.size(), "rm.max_length", config_.rm->max_length);
+    if (set->equal > 0 && comm_.rank() == 0)
+      observer_.warning(fmt::format("{}: in {} of {} pairs 'chosen' and 'rejected' are the same; they teach nothing", set->name, set->equal, set->pairs.size()));
+  }
   observer_.stage("loading", 1, 1);
 }
 

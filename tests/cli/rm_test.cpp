@@ -90,6 +90,18 @@ TEST_F(RmCommand, TheSameBitsForAnyRanksAndAcrossKillAndResume) {
   EXPECT_EQ(run_cohort({"inspect", folder / "runs/rm/final"}).exit_code, 0);
 }
 
+TEST_F(RmCommand, PairsThatTeachNothingAreTold) {
+  const std::string equal = "{\"prompt\": \"1+1=\", \"chosen\": \"2\", \"rejected\": \"2\"}\n";
+  write_all(folder / "train.jsonl", pairs() + equal + equal);
+  const Outcome some = rm({"--quiet", "trainer.max_steps=1"});
+  EXPECT_EQ(some.exit_code, 0) << some.err;
+  EXPECT_NE(some.err.find("train.jsonl: in 2 of 25 pairs 'chosen' and 'rejected' are the same; they teach nothing"), std::string::npos) << some.err;
+  EXPECT_EQ(some.err.find("eval.jsonl"), std::string::npos) << some.err;
+  write_all(folder / "train.jsonl", equal + equal);
+  EXPECT_REFUSED(rm({"--quiet", "run.name=none"}), 3, "train.jsonl: 'chosen' and 'rejected' are the same in each of its 2 pairs");
+  EXPECT_FALSE(fs::exists(folder / "runs/none")) << "before the run directory is touched";
+}
+
 // Its end is where another begins, and what another run is rewarded by.
 TEST_F(RmCommand, ItsModelIsAReward) {
   ASSERT_EQ(rm({"--quiet"}).exit_code, 0);

@@ -85,6 +85,17 @@ TEST_F(PairData, TokensAreThoseThatAreScored) {
   EXPECT_ERROR(encode_pairs("set", read, start.model, config_with(4096), owner.exec()), kUsage, "the model has 160 positions");
 }
 
+// Their gradients cancel, whatever the model.
+TEST_F(PairData, EqualPairsAreCountedAndRefusedWhereAllAre) {
+  const RewardModelStart start = load_as_reward_model(fs::path(GOLDEN_DIR) / "reward_model/qwen2", "float32", 1, 1, owner.exec());
+  const std::string equal = R"({"prompt": "a", "chosen": "b", "rejected": "b"})" "\n";
+  const std::vector<PairRow> some = rows(equal + R"({"prompt": "a", "chosen": "b", "rejected": "c"})" "\n" + equal);
+  EXPECT_EQ(encode_pairs("set", some, start.model, config_with(64), owner.exec()).equal, 2);
+  EXPECT_EQ(encode_pairs("set", {some[1]}, start.model, config_with(64), owner.exec()).equal, 0);
+  EXPECT_ERROR(encode_pairs("set", rows(equal + equal), start.model, config_with(64), owner.exec()), kInput,
+               "set: 'chosen' and 'rejected' are the same in each of its 2 pairs");
+}
+
 TEST_F(PairData, ATasksSolutionStandsAgainstAnother) {
   Dataset task{.name = "task"};
   for (const char* solution : {"a", "a", "b"}) task.problems.push_back({.id = solution, .prompt = "p", .solution = solution});
