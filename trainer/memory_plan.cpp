@@ -26,6 +26,7 @@
 #include "trainer/pack_runner.h"
 #include "trainer/rollout_correction.h"
 #include "trainer/reward_memory.h"
+#include "trainer/whole_model.h"
 
 namespace cohort {
 namespace {
@@ -183,7 +184,7 @@ std::vector<MemoryPiece> loaded_memory(const TrainingPlan& plan) {
   } else if (plan.config.algorithm.beta > 0) {
     add_weights(pieces, table, s.act, "reference ");
   }
-  if (!plan.config.algorithm.teacher.empty()) add_weights(pieces, make_param_table(load_model_config(plan.config.algorithm.teacher), 1), s.act, "teacher's ");
+  if (!plan.config.algorithm.teacher.empty()) add_weights(pieces, make_param_table(teacher_model_config(plan.config), 1), s.act, "teacher's ");
   if (plan.config.rollout.staleness > 0) add_weights(pieces, table, s.act, "sampler's ");
   // A bfloat16 weight keeps the lower half of its master beside it; a float32 weight is its own.
   add(pieces, "optimizer (own span)", own_span(plan) * (8 + (trained_dtype(plan.config, plan.dtype()) == DType::bf16 ? 2 : 0)));
@@ -262,7 +263,7 @@ std::vector<MemoryPiece> training_memory(const TrainingPlan& plan, const std::op
   if (!a.teacher.empty()) {
     const Passes passes = largest_pass(plan, owned, config.trainer.prompts_per_step, group, plan.prompt() + completion);
     add(pieces, fmt::format("teacher's activations ({} rows)", passes.rows),
-        training_activations(Sizes(load_model_config(a.teacher), plan.dtype()), passes.rows, Kept::inputs_and_one_layer));
+        training_activations(Sizes(teacher_model_config(config), plan.dtype()), passes.rows, Kept::inputs_and_one_layer));
   }
   if (config.rollout.staleness > 0) {  // sampling has threads, and so a workspace, of its own
     const int64_t threads = sampling_threads(static_cast<int>(threads_of(plan)));

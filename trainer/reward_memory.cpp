@@ -12,6 +12,7 @@
 #include "trainer/activation_sizes.h"
 #include "trainer/model_setup.h"
 #include "trainer/reward_model.h"
+#include "trainer/whole_model.h"
 
 namespace cohort {
 
@@ -22,8 +23,9 @@ using Seen = std::set<std::pair<std::filesystem::path, std::string>>;
 // Weights once a folder; each judge has a generator of its own.
 void add_judge(std::vector<MemoryPiece>& pieces, const RewardSpec& spec, Seen& seen) {
   const JudgeOptions options = read_judge(spec);
-  const ModelConfig model = load_model_config(options.path);
-  const DType dtype = dtype_in_memory(options.dtype, exact_dtype(options.path));
+  const std::filesystem::path folder = whole_model_folder(options.path);
+  const ModelConfig model = load_model_config(folder);
+  const DType dtype = dtype_in_memory(options.dtype, exact_dtype(folder));
   const int64_t longest = std::min(model.max_positions, options.max_prompt_length + options.max_completion_length);
   const bool is_new = seen.emplace(std::filesystem::weakly_canonical(options.path), options.dtype).second;
   const std::vector<MemoryPiece> of_generation = generation_memory(model, dtype, options.max_num_seqs, longest, GeneratorConfig().max_num_batched_tokens);

@@ -11,6 +11,7 @@
 #include "trainer/reference.h"
 #include "trainer/train_run.h"
 #include "trainer/warm_start.h"
+#include "trainer/whole_model.h"
 
 namespace cohort {
 
@@ -29,6 +30,7 @@ void TrainRun::load() {
     encode_prompts(*data, model_->tokenizer, model_->chat_template, config_.data, model_->policy->config.vocab_size);
   identify(data_.train.fingerprint);
   if (!config_.algorithm.teacher.empty()) {
+    teacher_model_config(config_);  // so that what is wrong with its folder is said of this key
     teacher_.emplace(config_, *model_, ex_);
     identity_.teacher = weights_fingerprint(teacher_->policy());
   }

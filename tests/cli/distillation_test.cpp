@@ -66,5 +66,36 @@ TEST(Distillation, ATeacherTeachesWhatTheStudentIsNot) {
   EXPECT_REFUSED(with_teacher(other, "new"), 3, "its token 256 is '<|end_of_it|>', the student's is '<|endoftext|>'; allowed: a teacher of the student's vocabulary");
 }
 
+// One that is an adapter is its base with the adapter merged, as where else a model only reads.
+TEST(Distillation, ATeacherMayBeAnAdapterAndOneThatIsNotThereIsNamed) {
+  const TemporaryFolder folder;
+  const std::string config = write_all(folder / "c.yaml", sharper_config(folder / "runs", 2));
+  ASSERT_EQ(run_cohort({"train", config, "--quiet", "run.name=base"}).exit_code, 0);
+  const std::vector<std::string> from_base = {"train", config, "--quiet", "trainer.warm_start=null", "model.init=null", "model.path=" + (folder / "runs/base/final")};
+  const auto run = [&](std::vector<std::string> more) {
+    std::vector<std::string> args = from_base;
+    args.insert(args.end(), more.begin(), more.end());
+    return run_cohort(args);
+  };
+  const Outcome lora = run({"run.name=lora", "model.lora={rank: 2, save_merged: true}", "optim.learning_rate=1.0e-2"});
+  ASSERT_EQ(lora.exit_code, 0) << lora.err;
+  const auto learn = [&](const std::string& teacher, const std::string& name) {
+    const Outcome outcome = run({"run.name=" + name, "algorithm.teacher=" + teacher, "reward=[{name: last_number, weight: 0}]"});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return reverse_kls(folder / ("runs/" + name));
+  };
+  const std::vector<double> by_adapter = learn(folder / "runs/lora/final", "adapter"), by_merged = learn(folder / "runs/lora/final_merged", "merged");
+  EXPECT_EQ(by_adapter, by_merged);
+  EXPECT_NE(by_adapter, std::vector<double>(by_adapter.size(), 0.0)) << "a teacher that is its base teaches nothing";
+  const Outcome plan = run({"--dry-run", "algorithm.teacher=" + (folder / "runs/lora/final")});
+  EXPECT_EQ(plan.exit_code, 0) << plan.err;
+
+  for (const std::string dry : {"", "--dry-run"}) {
+    std::vector<std::string> more = {"run.name=none", "algorithm.teacher=" + (folder / "nowhere")};
+    if (!dry.empty()) more.push_back(dry);
+    EXPECT_REFUSED(run(more), 3, "algorithm.teacher: " + (folder / "nowhere") + ": no such model folder");
+  }
+}
+
 }  // namespace
 }  // namespace cohort
