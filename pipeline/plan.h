@@ -33,7 +33,7 @@ struct FilterRules {
   std::string input;
   bool finished = false;             // only completions that ended by themselves, are not empty and have no NUL
   std::optional<double> min_reward;  // only rows with at least this reward; a row without a score has none
-  bool mixed = false;                // only prompts with different rewards among their rows (before min_reward took any)
+  bool mixed = false;                // only prompts with different rewards among their rows (before min_reward took any); a row without a score does not count
   bool dedupe = false;               // of equal completions of a prompt the first
   int64_t per_prompt = 0;            // of each prompt at most so many, the best first, of equal ones the first; 0: all
 };

@@ -83,7 +83,9 @@ std::vector<Json> filter_rows(std::vector<Json> rows, const FilterRules& rules, 
         return !text.empty() && text.find('\0') == std::string::npos;
       });
     if (rules.mixed) {
-      const bool mixed = std::ranges::any_of(of_prompt, [&](const Row& row) { return row.reward != of_prompt.front().reward; });
+      // As dynamic sampling does (is_mixed), which is to draw the same prompts: a score that is missing says nothing.
+      const auto scored = std::ranges::find_if(of_prompt, [](const Row& row) { return row.reward.has_value(); });
+      const bool mixed = std::any_of(scored, of_prompt.end(), [&](const Row& row) { return row.reward && row.reward != scored->reward; });
       keep_if(counts.unmixed, [&](const Row&) { return mixed; });
     }
     if (rules.min_reward) keep_if(counts.below, [&](const Row& row) { return row.reward && *row.reward >= *rules.min_reward; });

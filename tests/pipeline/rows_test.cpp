@@ -43,11 +43,28 @@ TEST(PipelineRows, EachRuleOfAFilter) {
   FilterCounts counts;
   filter_rows({row("p", "", 1.0), row("p", std::string("a\0b", 3), 1.0), row("p", "c", 1.0)}, {.finished = true}, "x.jsonl", counts);
   EXPECT_EQ(counts.unfinished, 2) << "what fine-tuning would refuse";
-  EXPECT_EQ(filter({.mixed = true}), (Texts{"a", "a", "c", "e", "f", "g"})) << "a score and none differ";
+  EXPECT_EQ(filter({.mixed = true}), (Texts{"a", "a", "c", "f"})) << "of 'r' one completion alone has a score";
   EXPECT_EQ(filter({.dedupe = true}), (Texts{"a", "b", "c", "d", "e", "f", "g"}));
   EXPECT_EQ(filter({.per_prompt = 1}), (Texts{"a", "b", "g"})) << "any score beats none";
   EXPECT_EQ(filter({.dedupe = true, .per_prompt = 2}), (Texts{"a", "b", "d", "e", "f", "g"}));
   EXPECT_EQ(filter({.finished = true, .min_reward = 0.2, .mixed = true, .dedupe = true, .per_prompt = 5}), (Texts{"a", "f"}));
+}
+
+// As in dynamic sampling, where a score that is missing is neither another one nor the same.
+TEST(PipelineRows, MissingScoresMakeNoPromptMixed) {
+  const auto kept = [](const std::vector<Json>& rewards) {
+    std::vector<Json> rows;
+    for (const Json& reward : rewards) rows.push_back(row("p", "a", reward));
+    FilterCounts counts;
+    const int64_t left = std::ssize(filter_rows(rows, {.mixed = true}, "x.jsonl", counts));
+    EXPECT_EQ(left + counts.unmixed, std::ssize(rows));
+    return left;
+  };
+  EXPECT_EQ(kept({1.0, 1.0, nullptr, 1.0}), 0);
+  EXPECT_EQ(kept({nullptr, 1.0, 1.0}), 0);
+  EXPECT_EQ(kept({nullptr, nullptr}), 0);
+  EXPECT_EQ(kept({nullptr, 1.0, 0.0}), 3) << "the rule is of prompts, and keeps all rows of one";
+  EXPECT_EQ(kept({0.0, nullptr, 1.0}), 3);
 }
 
 TEST(PipelineRows, AFilterSaysWhatItLeftOut) {
