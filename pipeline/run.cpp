@@ -2,20 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <set>
-
 #include "core/check.h"
 #include "core/clock.h"
 #include "core/files.h"
 #include "core/folder_lock.h"
-#include "core/hash.h"
-#include "model/adapter_folder.h"
+#include "pipeline/stage_key.h"
 #include "pipeline/stages.h"
 #include "pipeline/stamp.h"
-#include "trainer/build_info.h"
-#include "trainer/config_schema.h"
-#include "trainer/config_value.h"
+#include "pipeline/start_check.h"
 
 namespace cohort {
 namespace {
@@ -47,68 +41,6 @@ ReadyStage ready_stage(const Pipeline& pipeline, const Stage& stage, const Outpu
   return ready;
 }
 
-// Files and folders that the stage reads.
-std::vector<fs::path> files_of(const ReadyStage& ready) {
-  std::vector<fs::path> files = ready.inputs;
-  if (!ready.input.empty()) files.emplace_back(ready.input);
-  if (!ready.config || ready.stage.kind == StageKind::score) return files;
-  const Config& config = *ready.config;
-  if (!config.model.init) {
-    files.emplace_back(config.model.path);
-    if (is_adapter_folder(config.model.path))
-      files.push_back(adapter_base(config.model.path, read_adapter_config(config.model.path), {}));
-  }
-  if (ready.stage.kind == StageKind::train && !config.algorithm.teacher.empty()) files.emplace_back(config.algorithm.teacher);
-  for (const DataFiles* data : {&config.data.train, &config.data.eval}) {
-    if (!data->path.empty()) files.emplace_back(data->path);
-    for (const DataSource& source : data->sources) files.emplace_back(source.path);
-  }
-  return files;
-}
-
-// What of a config decides what a stage leaves, a key a line: neither help nor defaults of other keys, so that another version of the
-// program runs nothing again without need.
-std::string config_text(StageKind kind, const Config& config) {
-  if (kind == StageKind::train || kind == StageKind::sft)  // how long a run is may be no part of its identity: it may go on
-    return fmt::format("{}\n{} {}\n", config_identity(config), config.trainer.max_steps, config.sft ? config.sft->num_train_epochs : 0);
-  std::string text;
-  const Config usual = full_config();
-  for (const KeyRow& key : config_keys()) {
-    if (kind == StageKind::score) break;
-    static const std::set<std::string_view> kSpeed = {"max_num_seqs", "max_num_batched_tokens", "kv_cache_gb", "load_balancing"};
-    const bool samples = key.section.starts_with("model") || key.section.starts_with("data") || key.section == "rollout" ||
-                         key.path() == "run.seed" || key.name.starts_with("eval_pass");
-    const SectionRow& section = *find_section(key.section);
-    if (!samples || kSpeed.contains(key.name) || key.section == "data.curriculum" || (section.optional() && !section.present(config))) continue;
-    if (const std::string value = yaml_of(key, config); value != yaml_of(key, usual)) text += fmt::format("{}: {}\n", key.path(), value);
-  }
-  for (const RewardSpec& spec : config.reward) text += yaml_of(reward_entry(spec)) + "\n";
-  return text;
-}
-
-// Files that no stage leaves are there from the start.
-void check_files(const Pipeline& pipeline, const ReadyStage& ready) {
-  const std::string made = pipeline.folder().string() + "/";
-  for (const fs::path& file : files_of(ready))
-    CHECK_INPUT(file.string().starts_with(made) || fs::exists(file), "{}: stage '{}': {}: no such file or folder", ready.stage.where,
-                ready.stage.name, file.string());
-}
-
-// Of all that decides what the stage leaves: its definition, the config without what cannot change a bit, what it reads.
-std::string key_of(const ReadyStage& ready) {
-  const Stage& stage = ready.stage;
-  std::string text = fmt::format("{} {}\n", stage_kind_name(stage.kind), kNumericsVersion);
-  const FilterRules& filter = stage.filter;
-  if (stage.kind == StageKind::filter)
-    text += fmt::format("{} {} {} {} {}\n", filter.finished, filter.min_reward ? fmt::format("{}", *filter.min_reward) : "any", filter.mixed,
-                        filter.dedupe, filter.per_prompt);
-  if (stage.kind == StageKind::merge)
-    text += fmt::format("{} {}\n", stage.merge.shuffle ? fmt::format("{}", *stage.merge.shuffle) : "in order", stage.merge.max_rows);
-  if (ready.config) text += config_text(stage.kind, *ready.config);
-  for (const fs::path& file : files_of(ready)) text += content_fingerprint(file) + "\n";
-  return fingerprint(text);
-}
-
 enum class Decision : uint8_t { skip, go_on, anew };
 
 // Rank 0 decides for all. Where it cannot, the others must not wait for it: what it throws ends all ranks.
@@ -118,7 +50,7 @@ Decision decide(const ReadyStage& ready, const fs::path& stamp_file, Stamp& stam
     const std::string key = key_of(ready);
     if (const std::optional<Stamp> old = read_stamp(stamp_file); old && old->key == key) {
       stamp = *old;
-      const bool there = old->done && fs::exists(ready.output) && content_fingerprint(ready.output) == old->output;
+      const bool there = old->done && output_fingerprint(ready) == old->output;
       decision = there ? Decision::skip : old->done ? Decision::anew : Decision::go_on;
     }
     const bool run_dir = ready.stage.kind == StageKind::train || ready.stage.kind == StageKind::sft;
@@ -145,7 +77,7 @@ PipelineSummary run_pipeline(const Pipeline& pipeline, PipelineContext& context)
     stages.push_back(ready_stage(pipeline, stage, outputs));
     outputs.emplace_back(stage.name, stages.back().output);
   }
-  for (const ReadyStage& ready : stages) check_files(pipeline, ready);
+  check_start(stages);
   std::optional<Fd> lock;  // for as long as this lives
   if (tells) {
     make_writable_dir(pipeline.folder());
@@ -159,7 +91,7 @@ PipelineSummary run_pipeline(const Pipeline& pipeline, PipelineContext& context)
     const fs::path stamp_file = pipeline.folder() / (stage.name + ".json");
     const Clock::time_point start = Clock::now();
     try {
-      context.watchdog.leave();
+      context.watchdog.enter("", 0, {}), context.watchdog.leave();  // what fails now is in no section of the stage before
       comm.set_deadline(Comm::kDefaultDeadline);
       Stamp stamp;
       const Decision decision = decide(ready, stamp_file, stamp, comm);
@@ -176,7 +108,7 @@ PipelineSummary run_pipeline(const Pipeline& pipeline, PipelineContext& context)
       }
       const double seconds = seconds_since(start);
       if (tells) {
-        stamp.done = true, stamp.output = content_fingerprint(ready.output), stamp.seconds = seconds;
+        stamp.done = true, stamp.output = output_fingerprint(ready), stamp.seconds = seconds;
         stamp.result = {{"what", outcome.what}, {"numbers", outcome.numbers}};
         write_stamp(stamp_file, stamp);
         context.observer.end(stage, outcome.what, seconds, false);

@@ -8,6 +8,7 @@
 #include "core/check.h"
 #include "core/files.h"
 #include "pipeline/rows.h"
+#include "pipeline/sampled_row.h"
 #include "reward/completion_record.h"
 #include "reward/score_json.h"
 #include "reward/scorer.h"
@@ -21,6 +22,8 @@ namespace cohort {
 namespace {
 
 namespace fs = std::filesystem;
+
+fs::path completions_of(const ReadyStage& eval) { return eval.folder / "completions.jsonl"; }
 
 StageOutcome run_train(const ReadyStage& ready, PipelineContext& context, const Exec& ex) {
   const TrainSummary summary =
@@ -38,21 +41,6 @@ StageOutcome run_sft(const ReadyStage& ready, PipelineContext& context, const Ex
   return outcome;
 }
 
-// The problem as its file had it, and what came of it: what fine-tuning learns from, and rewards score.
-Json sampled_row(const EvalResult& result, const Problem& problem, size_t i, const std::vector<RewardSpec>& rewards) {
-  Json row = {{"id", problem.id}, {"prompt", problem.messages.empty() ? Json(problem.prompt) : problem.messages}};
-  if (!result.set.empty()) row["set"] = result.set;
-  for (const auto& [name, value] : problem.columns.items())
-    if (name != "messages") row[name] = value;  // fine-tuning would take them for an example of their own
-  row["sample"] = i % static_cast<size_t>(result.samples);
-  row["completion"] = result.completions[i];
-  row["ids"] = result.rollouts[i].tokens;
-  row["finish_reason"] = finish_reason_name(result.rollouts[i].finish_reason);
-  if (problem.opens_thinking) row["opens_thinking"] = true;
-  row["reward"] = or_null(result.scores[i].total), row["rewards"] = scores_by_name(result.scores[i], rewards);
-  return row;
-}
-
 struct Sampled {
   std::vector<EvalResult> results;
   std::string rows;  // on rank 0
@@ -61,7 +49,9 @@ Sampled sample(const ReadyStage& ready, SampledData which, PipelineContext& cont
   const std::vector<RewardSpec>& rewards = ready.config->reward;
   TrainObserver& observer = context.observer.of_stage();
   Sampled sampled;
+  const bool goes_on = which == SampledData::train;  // evaluations keep their rows for people
   const SampleCallbacks callbacks{
+      .accept = [&](const Dataset& data) { if (goes_on) check_own_columns(data); },
       .progress = [&](const std::string& what, int64_t done, int64_t total) { observer.stage(what, done, total); },
       .completion =
           [&](const EvalResult& result, const Dataset& data, const DataPart& part, size_t i) {
@@ -81,7 +71,7 @@ StageOutcome run_eval(const ReadyStage& ready, PipelineContext& context, const E
     outcome.what += fmt::format("{}{}accuracy {:.3f}", outcome.what.empty() ? "" : ", ", result.set.empty() ? "" : result.set + " ", result.accuracy);
   if (context.comm.rank() == 0) {
     make_writable_dir(ready.folder);
-    write_file_atomic(ready.folder / "completions.jsonl", sampled.rows);
+    write_file_atomic(completions_of(ready), sampled.rows);
     write_file_atomic(ready.output, dump_json(outcome.numbers, 2) + "\n");
   }
   return outcome;
@@ -168,6 +158,11 @@ StageOutcome run_merge(const ReadyStage& ready) {
 }
 
 }  // namespace
+
+std::vector<fs::path> outputs_of(const ReadyStage& ready) {
+  if (ready.stage.kind == StageKind::eval) return {ready.output, completions_of(ready)};
+  return {ready.output};
+}
 
 StageOutcome run_stage(const ReadyStage& ready, PipelineContext& context) {
   if (!ready.stage.has_config()) {

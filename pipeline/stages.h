@@ -15,8 +15,10 @@ struct ReadyStage {
   std::optional<Config> config;  // with `set`, its run directory and its name
   std::string input;             // of score and filter, as a path
   std::vector<std::filesystem::path> inputs;  // of merge
-  std::filesystem::path folder, output;
+  std::filesystem::path folder, output;  // what the stage leaves lies in its folder; ${STAGE}
 };
+// The output, and what lies beside it: an eval's completions.
+std::vector<std::filesystem::path> outputs_of(const ReadyStage& ready);
 
 struct StageOutcome {
   std::string what;               // one line for people

@@ -24,6 +24,7 @@ std::vector<EvalResult> sample_model(const Config& config, SampledData which, Co
   Dataset& data = training ? sets.train : sets.eval;
   CHECK_USAGE(!data.problems.empty(), "the config names no {}", training ? "data to sample: set data.train or data.task"
                                                                          : "evaluation data: set data.eval, or data.task with eval_size");
+  if (callbacks.accept) callbacks.accept(data);
   encode_prompts(data, model.tokenizer, model.chat_template, config.data, model.policy->config.vocab_size);
   const RewardSet rewards = make_rewards(config, ex);
   EvalSetting setting = eval_setting(config);

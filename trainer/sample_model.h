@@ -17,8 +17,9 @@ namespace cohort {
 // data.train as a training step draws them.
 enum class SampledData { eval, train };
 
-// On rank 0 alone; each may be empty.
+// On rank 0 alone, but for the first; each may be empty.
 struct SampleCallbacks {
+  std::function<void(const Dataset& data)> accept;  // on all ranks, before anything is sampled: what it throws ends all of them
   std::function<void(const std::string& what, int64_t done, int64_t total)> progress;
   std::function<void(const EvalResult& result, const Dataset& data, const DataPart& part, size_t i)> completion;  // one of result's
   std::function<void(const std::string& text)> warning;  // scores that are missing
