@@ -52,8 +52,13 @@ inline void store(float* p, F16 x) { _mm512_storeu_ps(p, x.v); }
 inline void store_first(float* p, F16 x, int64_t n) {
   _mm512_mask_storeu_ps(p, static_cast<__mmask16>(first_lanes(n)), x.v);
 }
-// As to_bf16: nearest even, NaN stays NaN, subnormals kept (the processor's own conversion would flush them).
+// As to_bf16: nearest even, NaN stays NaN, subnormals kept.
 inline __m256i narrow(F16 x) {
+#if defined(__AVX512BF16__)
+  // The processor's own conversion differs in subnormals alone, which it flushes.
+  if (constexpr int kSubnormal = 0x20; _mm512_fpclass_ps_mask(x.v, kSubnormal) == 0) [[likely]]
+    return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x.v));
+#endif
   const __m512i bits = _mm512_castps_si512(x.v), upper = _mm512_srli_epi32(bits, 16);
   const __m512i odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
   const __m512i rounded =
@@ -195,6 +200,27 @@ float reduce(F16 x, Combine combine) {
 }
 
 #endif
+
+// As many elements as a vector has: for kernels that know it when they are compiled, and then need no masks.
+struct AllLanes {
+  constexpr operator int64_t() const { return kLanes; }
+};
+template <typename T>
+F16 load_first(const T* p, AllLanes) {
+  return load(p);
+}
+template <typename T>
+void store_first(T* p, F16 x, AllLanes) {
+  store(p, x);
+}
+
+// body(at, lanes) for each vector of n elements; lanes: AllLanes, or how many elements the last one has.
+template <typename Body>
+void each_vector(int64_t n, const Body& body) {
+  int64_t at = 0;
+  for (; at + kLanes <= n; at += kLanes) body(at, AllLanes());
+  if (at < n) body(at, n - at);
+}
 
 inline float sum_lanes(F16 x) {
   return reduce(x, [](F16 a, F16 b) { return a + b; });

@@ -128,6 +128,19 @@ TEST_F(Elementwise, CastRoundsToNearestEvenAndKeepsNan) {
   EXPECT_TRUE(copy == x);
 }
 
+TEST_F(Elementwise, CastRoundsEveryUpperHalfAsOneNumber) {
+  constexpr int64_t kUppers = 1 << 16;
+  for (const uint32_t low : {0x0000u, 0x0001u, 0x7FFFu, 0x8000u, 0x8001u, 0xFFFFu}) {
+    Matrix x(DType::f32, 1, kUppers), y(DType::bf16, 1, kUppers);
+    for (const uint32_t step : {1u, 40503u}) {  // neighbours in a vector, or numbers of all sizes
+      for (uint32_t i = 0; i < kUppers; ++i) x.set(i, std::bit_cast<float>((i * step) << 16 | low));
+      cast(y.t(), x.t(), ex_);
+      for (int64_t i = 0; i < kUppers; ++i)
+        ASSERT_EQ(y.t().b16()[i].bits, to_bf16(x.get(i)).bits) << std::hex << std::bit_cast<uint32_t>(x.get(i));
+    }
+  }
+}
+
 TEST_F(Elementwise, GatherAndScatterAreTransposes) {
   for (DType dtype : kTypes) {
     const Matrix x = Matrix::random(dtype, 12, 70, 1);
