@@ -125,8 +125,8 @@ void load_queries(float* tile, const T* rows, int64_t stride, int64_t positions,
   for (int64_t p = 0; p < positions; ++p) {
     for (int64_t g = 0; g < group; ++g, tile += padded) {
       const T* row = rows + p * stride + g * head_size;
-      for (int64_t d = 0; d < padded; d += kLanes)
-        store(tile + d, load_first(row + d, lanes_left(head_size, d)));
+      each_vector(head_size, [&](int64_t d, auto lanes) { store(tile + d, load_first(row + d, lanes)); });
+      for (int64_t d = round_up(head_size, kLanes); d < padded; d += kLanes) store(tile + d, splat(0.0f));
     }
   }
 }

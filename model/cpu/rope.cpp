@@ -63,19 +63,18 @@ template <typename To>
 void rotate_heads(To* to, const float* from, int64_t heads, int64_t D, const Rotation& rotation, float sign) {
   const int64_t half = D / 2;
   for (int64_t h = 0; h < heads; ++h, to += D, from += D) {
-    for (int64_t i = 0; i < half; i += kLanes) {
-      const int64_t lanes = lanes_left(half, i);
+    each_vector(half, [&](int64_t i, auto lanes) {
       const F16 a = load_first(from + i, lanes), b = load_first(from + half + i, lanes);
       const F16 c = load_first(rotation.cos + i, lanes), s = load_first(rotation.sin + i, lanes) * splat(sign);
       store_first(to + i, fma(a, c, b * s * splat(-1.0f)), lanes);
       store_first(to + half + i, fma(b, c, a * s), lanes);
-    }
+    });
   }
 }
 
 template <typename To>
 void convert(To* to, const float* from, int64_t n) {
-  for (int64_t i = 0; i < n; i += kLanes) store_first(to + i, load_first(from + i, lanes_left(n, i)), lanes_left(n, i));
+  each_vector(n, [&](int64_t i, auto lanes) { store_first(to + i, load_first(from + i, lanes), lanes); });
 }
 
 // Checks the shapes both directions share and returns the head size.

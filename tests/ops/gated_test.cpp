@@ -138,6 +138,31 @@ TEST_F(Gated, BackwardTakesRowsWhereTheyLie) {
   EXPECT_THROW(TakenRows(wide.t(), std::vector<int32_t>{1}).matrix(), Error);
 }
 
+// A lone column is the rest of a vector, which whole vectors must agree with.
+TEST_F(Gated, ColumnsByThemselvesHaveTheSameBits) {
+  const int64_t T = 5, F = 83;
+  for (DType dtype : kTypes) {
+    const Matrix gate_up = Matrix::random(dtype, T, 2 * F, 1, 3.0f), dy = Matrix::random(dtype, T, F, 2);
+    for (const bool silu : {true, false}) {
+      const auto forward = silu ? swiglu : geglu;
+      const auto backward = silu ? swiglu_backward : geglu_backward;
+      Matrix y(dtype, T, F), again(dtype, T, F), dgate_up(dtype, T, 2 * F);
+      forward(y.t(), gate_up.t(), ex_), backward(dgate_up.t(), again.t(), dy.t(), gate_up.t(), ex_);
+      EXPECT_TRUE(again == y);
+      for (int64_t f = 0; f < F; ++f) {
+        Matrix pair(dtype, T, 2), d(dtype, T, 1), value(dtype, T, 1), dpair(dtype, T, 2);
+        for (int64_t t = 0; t < T; ++t) pair.set(2 * t, gate_up.at(t, f)), pair.set(2 * t + 1, gate_up.at(t, F + f)), d.set(t, dy.at(t, f));
+        backward(dpair.t(), value.t(), d.t(), pair.t(), ex_);
+        for (int64_t t = 0; t < T; ++t) {
+          ASSERT_EQ(value.at(t, 0), y.at(t, f)) << t << " " << f;
+          ASSERT_EQ(dpair.at(t, 0), dgate_up.at(t, f)) << t << " " << f;
+          ASSERT_EQ(dpair.at(t, 1), dgate_up.at(t, F + f)) << t << " " << f;
+        }
+      }
+    }
+  }
+}
+
 TEST_F(Gated, RefusesWrongShapesAndTypes) {
   Matrix x(DType::f32, 4, 8), half(DType::bf16, 4, 8), wide(DType::f32, 4, 16);
   EXPECT_THROW(swiglu(x.t(), x.t(), ex_), Error);
