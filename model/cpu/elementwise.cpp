@@ -155,9 +155,13 @@ void gather_rows(Tensor y, Tensor x, std::span<const int32_t> rows, const Exec& 
         dtype_name(y.dtype));
   const size_t bytes = static_cast<size_t>(C) * dtype_size(x.dtype);
   const auto at = [&](Tensor t, int64_t row) { return static_cast<std::byte*>(t.data) + static_cast<size_t>(row) * bytes; };
-  for_rows(ex, n, C, [&](int64_t i) {
+  const auto source = [&](int64_t i) {
     const int64_t row = rows[static_cast<size_t>(i)];
-    std::memcpy(at(y, i), row >= 0 ? at(x, row) : at(other, -1 - row), bytes);
+    return row >= 0 ? at(x, row) : at(other, -1 - row);
+  };
+  for_rows(ex, n, C, [&](int64_t i) {
+    if (i + 1 < n) prefetch(source(i + 1), bytes);
+    std::memcpy(at(y, i), source(i), bytes);
   });
 }
 

@@ -1,6 +1,7 @@
 // Root mean square norms on the CPU (ops/norm.h).
 #include "model/ops/norm.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -19,50 +20,60 @@ using namespace simd;
 // `sum`.
 template <typename F>
 float sum_columns(int64_t n, const F& add) {
-  F16 sum[4] = {splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f)};
-  for (int64_t c = 0, part = 0; c < n; c += kLanes, part = (part + 1) % 4)
-    sum[part] = add(c, lanes_left(n, c), sum[part]);
-  return sum_lanes((sum[0] + sum[1]) + (sum[2] + sum[3]));
+  F16 first = splat(0.0f), second = first, third = first, fourth = first;
+  int64_t c = 0;
+  for (; c + 4 * kLanes <= n; c += 4 * kLanes) {
+    first = add(c, AllLanes(), first), second = add(c + kLanes, AllLanes(), second);
+    third = add(c + 2 * kLanes, AllLanes(), third), fourth = add(c + 3 * kLanes, AllLanes(), fourth);
+  }
+  if (c < n) first = add(c, lanes_left(n, c), first), c += kLanes;
+  if (c < n) second = add(c, lanes_left(n, c), second), c += kLanes;
+  if (c < n) third = add(c, lanes_left(n, c), third), c += kLanes;
+  if (c < n) fourth = add(c, lanes_left(n, c), fourth);
+  return sum_lanes((first + second) + (third + fourth));
 }
 
 // offset + gain, the norm's factor of each column. Adding an offset of 0 changes no gain's bits.
-template <typename T>
-F16 load_gain(const T* gain, float offset, int64_t lanes) {
+template <typename T, typename Lanes>
+F16 load_gain(const T* gain, float offset, Lanes lanes) {
   return load_first(gain, lanes) + splat(offset);
 }
 
 // y may be x. kAdd: y += norm(x).
 template <bool kAdd, typename Y, typename T>
 float rmsnorm_row(Y* y, const float* x, const T* gain, int64_t C, const NormParams& params) {
-  const float squares = sum_columns(C, [&](int64_t c, int64_t lanes, F16 sum) {
+  const float squares = sum_columns(C, [&](int64_t c, auto lanes, F16 sum) {
     const F16 v = load_first(x + c, lanes);
     return fma(v, v, sum);
   });
   const float scale = 1.0f / std::sqrt(squares / static_cast<float>(C) + params.eps);
-  for (int64_t c = 0; c < C; c += kLanes) {
-    const int64_t lanes = lanes_left(C, c);
+  each_vector(C, [&](int64_t c, auto lanes) {
     F16 out = load_first(x + c, lanes) * splat(scale) * load_gain(gain + c, params.offset, lanes);
     if constexpr (kAdd) out = load_first(y + c, lanes) + out;
     store_first(y + c, out, lanes);
-  }
+  });
   return scale;
 }
 
+// What a row adds to the gradient of the gain.
+inline F16 add_gain_gradient(F16 sum, F16 dy, F16 x, F16 rstd) { return fma(dy, x * rstd, sum); }
+
 // rstd (g dy - xhat mean(g dy xhat)), xhat = x rstd, g = offset + gain. kAdd: dx += that; else dx, which may be dy.
-template <bool kAdd, typename T>
-void rmsnorm_backward_row(float* dx, const float* dy, const float* x, const T* gain, float rstd, int64_t C,
+// kGain: gain_sums (C) += what the row adds to the gradient of the gain.
+template <bool kAdd, bool kGain, typename T>
+void rmsnorm_backward_row(float* dx, float* gain_sums, const float* dy, const float* x, const T* gain, float rstd, int64_t C,
                           float offset) {
-  const float dot = sum_columns(C, [&](int64_t c, int64_t lanes, F16 sum) {
+  const float dot = sum_columns(C, [&](int64_t c, auto lanes, F16 sum) {
     return fma(load_gain(gain + c, offset, lanes) * load_first(dy + c, lanes), load_first(x + c, lanes), sum);
   });
   const F16 along = splat(-dot * rstd * rstd / static_cast<float>(C)), scale = splat(rstd);
-  for (int64_t c = 0; c < C; c += kLanes) {
-    const int64_t lanes = lanes_left(C, c);
-    const F16 dxhat = load_gain(gain + c, offset, lanes) * load_first(dy + c, lanes);
-    F16 change = fma(load_first(x + c, lanes), along, dxhat) * scale;
+  each_vector(C, [&](int64_t c, auto lanes) {
+    const F16 d = load_first(dy + c, lanes), v = load_first(x + c, lanes);
+    F16 change = fma(v, along, load_gain(gain + c, offset, lanes) * d) * scale;
     if constexpr (kAdd) change = load_first(dx + c, lanes) + change;
+    if constexpr (kGain) store_first(gain_sums + c, add_gain_gradient(load_first(gain_sums + c, lanes), d, v, scale), lanes);
     store_first(dx + c, change, lanes);
-  }
+  });
 }
 
 // sums[c] = sum over rows, in parts, of dy x rstd, `per_row` of each. row(i, &dy, &x) gives item i's pointers and
@@ -81,13 +92,32 @@ void gain_gradient(float* sums, std::span<const RowPart> parts, int64_t per_row,
         for (int64_t c = begin; c < end; c += kLanes) {
           const int64_t lanes = lanes_left(end, c);
           F16& s = sum[(c - begin) / kLanes];
-          s = fma(load_first(dy + c, lanes), load_first(x + c, lanes) * scale, s);
+          s = add_gain_gradient(s, load_first(dy + c, lanes), load_first(x + c, lanes), scale);
         }
       }
       stack.push(sum, part.merges);
     }
     for (int64_t c = begin; c < end; c += kLanes)
       store_first(sums + c, stack.total()[(c - begin) / kLanes], lanes_left(end, c));
+  });
+}
+
+// Whether threads that take a part at a time are done about as soon as with rows: then a row's part of the gain's gradient is
+// added up while the row is in the cache, and the rows are read once.
+bool threads_have_parts(std::span<const RowPart> parts, int64_t rows, const Exec& ex) {
+  int64_t longest = 0;
+  for (const RowPart& part : parts) longest = std::max(longest, part.count);
+  const int64_t threads = ex.pool->size();
+  return threads == 1 || (std::ssize(parts) >= 2 * threads && longest * threads <= rows);
+}
+
+// sums[c] = the sums of parts (parts, C), merged as they say.
+void merge_parts(float* sums, const float* of_parts, std::span<const RowPart> parts, int64_t C) {
+  each_vector(C, [&](int64_t c, auto lanes) {
+    PartStack<1> stack;
+    for (size_t p = 0; p < parts.size(); ++p)
+      stack.push({load_first(of_parts + static_cast<int64_t>(p) * C + c, lanes)}, parts[p].merges);
+    store_first(sums + c, stack.total()[0], lanes);
   });
 }
 
@@ -119,12 +149,14 @@ QkWidths check_qk(Tensor qkv, Tensor raw, Tensor rstd, Tensor q_gain, Tensor k_g
 void rmsnorm(Tensor y, Tensor rstd, TakenRows x, Tensor gain, const NormParams& params, const Exec& ex) {
   if (ex.gpu != nullptr) return gpu::rmsnorm(y, rstd, x.matrix(), gain, params, *ex.gpu);
   const int64_t T = x.rows(), C = x.cols();
+  const size_t row_bytes = static_cast<size_t>(C) * sizeof(float);
   check_norm("rmsnorm", y, rstd, x, gain);
   CHECK(y.dtype == gain.dtype, "rmsnorm: gain is {}, y is {}", dtype_name(gain.dtype), dtype_name(y.dtype));
   CHECK(x.dtype() == DType::f32, "rmsnorm: x is {}", dtype_name(x.dtype()));
   float* scales = rstd ? rstd.f32() : nullptr;
   with_storage(y.dtype, [&]<typename A>(A) {
     for_rows(ex, T, C, [&](int64_t t) {
+      if (!x.whole()) prefetch(x.row<float>(std::min(t + 1, T - 1)), row_bytes);
       const float scale = rmsnorm_row<false>(row_of<A>(y, t), x.row<float>(t), row_of<A>(gain, 0), C, params);
       if (scales != nullptr) scales[t] = scale;
     });
@@ -149,6 +181,7 @@ void rmsnorm_backward(Tensor dx, Tensor dgain, Tensor dy, TakenRows x, Tensor ga
                       const Exec& ex, std::span<const RowPart> parts) {
   if (ex.gpu != nullptr) return gpu::rmsnorm_backward(dx, dgain, dy, x.matrix(), gain, rstd, offset, parts, *ex.gpu);
   const int64_t T = x.rows(), C = x.cols();
+  const size_t row_bytes = static_cast<size_t>(C) * sizeof(float);
   check_row_parts("rmsnorm_backward", parts, T);
   x.check("rmsnorm_backward");
   CHECK(x.dtype() == DType::f32, "rmsnorm_backward: x is {}", dtype_name(x.dtype()));
@@ -159,17 +192,32 @@ void rmsnorm_backward(Tensor dx, Tensor dgain, Tensor dy, TakenRows x, Tensor ga
   CHECK(rstd.size() == T, "rmsnorm_backward: {} scales for {} rows", rstd.size(), T);
   const float *grad = dy.f32(), *scales = rstd.f32();
   float* to = dx.f32();
+  const RowPart whole{0, T, 0};
+  parts = parts_or(parts, whole);
+  if (threads_have_parts(parts, T, ex)) {
+    float* sums = static_cast<float*>(ex.workspace->get(0, parts.size() * static_cast<size_t>(C) * sizeof(float)));
+    std::fill_n(sums, static_cast<int64_t>(parts.size()) * C, 0.0f);
+    with_storage(gain.dtype, [&]<typename A>(A) {
+      ex.pool->run(static_cast<int64_t>(parts.size()), [&](int64_t p, int) {
+        const RowPart& part = parts[static_cast<size_t>(p)];
+        for (int64_t t = part.begin; t < part.begin + part.count; ++t) {
+          prefetch(x.row<float>(std::min(t + 1, T - 1)), row_bytes);
+          rmsnorm_backward_row<true, true>(to + t * C, sums + p * C, grad + t * C, x.row<float>(t), row_of<A>(gain, 0), scales[t], C, offset);
+        }
+      });
+    });
+    return merge_parts(dgain.f32(), sums, parts, C);
+  }
   with_storage(gain.dtype, [&]<typename A>(A) {
     for_rows(ex, T, C, [&](int64_t t) {
-      rmsnorm_backward_row<true>(to + t * C, grad + t * C, x.row<float>(t), row_of<A>(gain, 0), scales[t], C, offset);
+      rmsnorm_backward_row<true, false>(to + t * C, nullptr, grad + t * C, x.row<float>(t), row_of<A>(gain, 0), scales[t], C, offset);
     });
   });
   const auto row = [&](int64_t t, const float*& row_dy, const float*& row_x) {
     row_dy = grad + t * C, row_x = x.row<float>(t);
     return scales[t];
   };
-  const RowPart whole{0, T, 0};
-  gain_gradient(dgain.f32(), parts_or(parts, whole), 1, C, row, ex);
+  gain_gradient(dgain.f32(), parts, 1, C, row, ex);
 }
 
 void qk_norm(Tensor qkv, Tensor raw, Tensor rstd, Tensor q_gain, Tensor k_gain, const QkHeads& heads,
@@ -218,9 +266,9 @@ void qk_norm_backward(Tensor dqkv, Tensor dq_gain, Tensor dk_gain, Tensor raw, T
     for_rows(ex, w.rows, w.width, [&](int64_t t) {
       for (int64_t h = 0; h < w.heads; ++h) {
         float* dy = data + t * w.width + h * w.D;
-        rmsnorm_backward_row<false>(dy, dy, old + (t * w.heads + h) * w.D,
-                                    row_of<A>(h < heads.num_heads ? q_gain : k_gain, 0), scales[t * w.heads + h], w.D,
-                                    offset);
+        rmsnorm_backward_row<false, false>(dy, nullptr, dy, old + (t * w.heads + h) * w.D,
+                                           row_of<A>(h < heads.num_heads ? q_gain : k_gain, 0), scales[t * w.heads + h], w.D,
+                                           offset);
       }
     });
   });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 #include "core/check.h"
@@ -23,6 +24,12 @@ T* row_of(Tensor t, int64_t row) {
 inline void check_matrix(const char* op, const char* name, Tensor t, int64_t rows, int64_t cols) {
   CHECK(t.size() == rows * cols && (rows == 0 || t.cols() == cols), "{}: {} is {} x {}, wanted {} x {}", op, name,
         t.rows(), t.cols(), rows, cols);
+}
+
+// Asks for `bytes` from `data` on. For the next of rows that come from memory in no order, where the processor guesses wrong.
+inline void prefetch(const void* data, size_t bytes) {
+  constexpr size_t kLine = 64;
+  for (size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(static_cast<const std::byte*>(data) + at);
 }
 
 // body(begin, end) for chunks of [0, n), `chunk` long but the last, on all threads.

@@ -201,6 +201,63 @@ TEST_F(Norm, ThreadsAndNeighboursDoNotChangeBits) {
   }
 }
 
+// The order of the sums, in plain loops. A sum over columns: 64 partial sums, then a tree.
+float column_sum(int64_t n, const std::function<float(int64_t, float)>& add) {
+  float sums[64] = {};
+  for (int64_t c = 0; c < n; ++c) sums[c % 64] = add(c, sums[c % 64]);
+  for (int64_t lane = 0; lane < 16; ++lane) sums[lane] = (sums[lane] + sums[16 + lane]) + (sums[32 + lane] + sums[48 + lane]);
+  for (int64_t step = 8; step > 0; step /= 2)
+    for (int64_t lane = 0; lane < step; ++lane) sums[lane] += sums[lane + step];
+  return sums[0];
+}
+
+TEST_F(Norm, SumsAreInTheOrderThatIsDefinedWhoeverTakesTheParts) {
+  const std::vector<RowPart> four = {{0, 9, 0}, {9, 14, 1}, {23, 1, 0}, {24, 12, 2}}, one = {{0, 36, 0}};
+  const int64_t T = 36;
+  for (DType dtype : kTypes) {
+    for (int64_t C : {1, 16, 50, 64, 130, 576}) {
+      const Matrix x = Matrix::random(DType::f32, T, C, 1), gain = Matrix::random(dtype, 1, C, 2),
+                   dy = Matrix::random(DType::f32, T, C, 3), before = Matrix::random(DType::f32, T, C, 4);
+      Matrix y(dtype, T, C), rstd(DType::f32, T, 1), dx = before, wanted = before;
+      rmsnorm(y.t(), rstd.t(), x.t(), gain.t(), kOffset, ex_);
+      for (int64_t t = 0; t < T; ++t) {
+        const float squares = column_sum(C, [&](int64_t c, float sum) { return std::fma(x.at(t, c), x.at(t, c), sum); });
+        const float scale = 1.0f / std::sqrt(squares / static_cast<float>(C) + kOffset.eps);
+        ASSERT_EQ(rstd.at(t, 0), scale);
+        const float sum = column_sum(C, [&](int64_t c, float s) { return std::fma((gain.at(0, c) + kOffset.offset) * dy.at(t, c), x.at(t, c), s); });
+        const float along = -sum * scale * scale / static_cast<float>(C);
+        for (int64_t c = 0; c < C; ++c) {
+          const float change = std::fma(x.at(t, c), along, (gain.at(0, c) + kOffset.offset) * dy.at(t, c)) * scale;
+          wanted.set(t * C + c, before.at(t, c) + change);
+        }
+      }
+      for (const std::vector<RowPart>& parts : {four, one}) {
+        Matrix gains(DType::f32, 1, C);
+        for (int64_t c = 0; c < C; ++c) {
+          std::vector<float> open;
+          for (const RowPart& part : parts) {
+            open.push_back(0);
+            for (int64_t t = part.begin; t < part.begin + part.count; ++t)
+              open.back() = std::fma(dy.at(t, c), x.at(t, c) * rstd.at(t, 0), open.back());
+            for (int merge = 0; merge < part.merges; ++merge) {
+              const float top = open.back();
+              open.pop_back(), open.back() += top;
+            }
+          }
+          gains.set(c, open.front());
+        }
+        for (const int threads : {1, 2, 3}) {  // with four parts two threads take parts, three take rows
+          ExecOwner owner(threads);
+          Matrix dgain(DType::f32, 1, C);
+          dx = before;
+          rmsnorm_backward(dx.t(), dgain.t(), dy.t(), x.t(), gain.t(), rstd.t(), kOffset.offset, owner.exec(), parts);
+          EXPECT_TRUE(dx == wanted && dgain == gains) << C << " columns, " << parts.size() << " parts, " << threads << " threads";
+        }
+      }
+    }
+  }
+}
+
 TEST_F(Norm, RefusesWrongShapesAndTypes) {
   Matrix x(DType::f32, 4, 8), half(DType::bf16, 4, 8), wide(DType::f32, 4, 16), gain(DType::f32, 1, 8),
       row(DType::f32, 1, 4), half_gain(DType::bf16, 1, 8);
