@@ -51,10 +51,20 @@ struct PanelPart {
   bool whole;
 };
 PanelPart part_of(const PackedWeight& w, int64_t panel, int64_t from, int64_t count);
+// The same of rows [row, row_end) of k elements; a count of none or less: nothing.
+PanelPart part_of_rows(int64_t row, int64_t row_end, int64_t k, int64_t from, int64_t count);
 // Unpacks panel `panel` of w into `space` (panel_rows_bytes).
 Tensor unpack_panel(void* space, const PackedWeight& w, int64_t panel);
 // Bytes of the rows of a panel.
 size_t panel_rows_bytes(const PackedWeight& w);
+// A panel in strips of kStripRows rows (the last perhaps fewer), whose lines of memory are theirs alone.
+extern const int64_t kStripRows;
+int64_t strips_of(const PackedWeight& w, int64_t panel);
+PanelPart part_of_strip(const PackedWeight& w, int64_t panel, int64_t strip, int64_t from, int64_t count);
+// Unpacks a strip into `space` (strip_rows_bytes), and back.
+Tensor unpack_strip(void* space, const PackedWeight& w, int64_t panel, int64_t strip);
+void pack_strip(PackedWeight& w, Tensor rows, int64_t panel, int64_t strip);
+size_t strip_rows_bytes(const PackedWeight& w);
 
 // a's rows in its lane dtype: a itself, or a copy in `space` (widened_bytes) where the processor has no bf16.
 Tensor in_lane_dtype(Tensor a, void* space, const Exec& ex);

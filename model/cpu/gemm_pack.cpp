@@ -1,63 +1,17 @@
-// Lays out the operands of a product in lanes: panels of columns for B, tiles of rows for A (gemm.h).
+// Lays out weights as panels of columns for B (gemm.h), and panels as rows again.
 #include <algorithm>
 #include <bit>
 #include <cstring>
 #include <utility>
 
 #include "model/cpu/gemm.h"
-#include "model/cpu/gemm_parts.h"
 #include "model/cpu/gemm_tile.h"
-#include "model/cpu/wide_tile.h"
+#include "model/cpu/transpose.h"
 
 namespace cohort::gemm {
 namespace {
 
 constexpr int64_t kColumns = kMaxVectors * kVectorLanes;
-
-// The lanes of `count` columns from one row (f32), or from two neighbouring rows (bf16; `second` null: zeros).
-void interleave(uint32_t* out, const float* first, const float*, int64_t count) {
-  std::memcpy(out, first, static_cast<size_t>(count) * sizeof(float));
-}
-void interleave(uint32_t* out, const bf16* first, const bf16* second, int64_t count) {
-  if (!kHasBf16Pairs || second == nullptr) {
-    const int shift = kHasBf16Pairs ? 0 : 16;  // half a lane, or widened to f32
-    for (int64_t c = 0; c < count; ++c) out[c] = uint32_t{first[c].bits} << shift;
-  } else {
-    for (int64_t c = 0; c < count; ++c) out[c] = first[c].bits | uint32_t{second[c].bits} << 16;
-  }
-}
-
-// The block's part of strips [begin, end) of kWidth columns, each (lanes, kWidth) from `out` on; the last is padded
-// with zero columns to a multiple of `pad` and is that wide. kGroup strips are written together, so that a row is read
-// by whole cache lines.
-template <int kWidth, int kGroup, typename T>
-void pack_strips(uint32_t* out, const T* x, int64_t cols, int64_t lanes, const RowBlock& block, int64_t begin,
-                 int64_t end, int64_t pad) {
-  constexpr int64_t kDepth = kHasBf16Pairs && sizeof(T) == 2 ? 2 : 1;  // rows a lane takes
-  for (int64_t strip = begin; strip < end; strip += kGroup) {
-    const T* first = x + block.row * cols;
-    int64_t lane = block.lane;
-    for (int64_t left = block.rows; left > 0; left -= kDepth, ++lane, first += kDepth * cols) {
-      const T* second = kDepth == 2 && left > 1 ? first + cols : nullptr;
-      for (int64_t s = strip; s < std::min(end, strip + kGroup); ++s) {
-        const int64_t column = s * kWidth, count = std::min<int64_t>(kWidth, cols - column);
-        const int64_t width = (count + pad - 1) / pad * pad;
-        uint32_t* to = out + (s - begin) * lanes * kWidth + lane * width;
-        if (count == kWidth) {
-          interleave(to, first + column, second ? second + column : nullptr, kWidth);
-        } else {
-          interleave(to, first + column, second ? second + column : nullptr, count);
-          std::fill(to + count, to + width, 0u);
-        }
-      }
-    }
-    for (; lane < block.lane + block.lanes; ++lane)
-      for (int64_t s = strip; s < std::min(end, strip + kGroup); ++s) {
-        const int64_t count = std::min<int64_t>(kWidth, cols - s * kWidth), width = (count + pad - 1) / pad * pad;
-        std::fill_n(out + (s - begin) * lanes * kWidth + lane * width, width, 0u);
-      }
-  }
-}
 
 constexpr int64_t kBlock = 16;  // lanes of a transposed square; a cache line of each row
 using Lanes = uint32_t __attribute__((vector_size(kBlock * sizeof(uint32_t))));
@@ -80,23 +34,6 @@ void transpose(Lanes* rows) {
   exchange_rows<2>(rows);
   exchange_rows<1>(rows);
 }
-
-#ifdef COHORT_TILES
-// The block's part of tiles [begin, end) of y^T, 16 lanes of each of 16 rows.
-void pack_wide_tiles(uint32_t* out, const bf16* y, int64_t cols, int64_t lanes, const RowBlock& block, int64_t begin, int64_t end) {
-  static_assert(kWideLanes == kBlock && tiles::kRows == kBlock);
-  for (int64_t tile = begin; tile < end; ++tile) {
-    const int64_t column = tile * kBlock, count = std::min(kBlock, cols - column);
-    Lanes square[kBlock] = {};
-    for (int64_t lane = 0; 2 * lane < block.rows; ++lane) {
-      const bf16* first = y + (block.row + 2 * lane) * cols + column;
-      interleave(reinterpret_cast<uint32_t*>(&square[lane]), first, 2 * lane + 1 < block.rows ? first + cols : nullptr, count);
-    }
-    transpose(square);
-    std::memcpy(out + (tile - begin) * lanes * kBlock + block.lane * kBlock, square, sizeof square);
-  }
-}
-#endif
 
 // `count` lanes; all of them, as nearly always, without a call.
 void copy_lanes(void* to, const void* from, int64_t count) {
@@ -122,24 +59,57 @@ void load_lanes(Lanes& lanes, const bf16* row, int64_t begin, int64_t count, int
 }
 
 template <typename T>
+constexpr bool kPaired = kHasBf16Pairs && sizeof(T) == 2;
+template <typename T>
+int64_t lanes_in(int64_t cols) {
+  return kPaired<T> ? (cols + 1) / 2 : cols;
+}
+int64_t width_of(int64_t rows) { return (rows + kVectorLanes - 1) / kVectorLanes * kVectorLanes; }
+
+#if COHORT_VECTOR_AVX512
+// Squares of `count` rows of which each lane is there, and as it lies in the row: they are turned in registers alone.
+template <typename T>
+int64_t whole_squares(int64_t cols, int64_t count) {
+  return (sizeof(T) == 4 || kPaired<T>) && count == kBlock ? cols * static_cast<int64_t>(sizeof(T)) / 64 : 0;
+}
+// Such a square, its lines `from_line` and then `to_line` bytes apart.
+[[gnu::always_inline]] inline void turn_square(void* to, int64_t to_line, const void* from, int64_t from_line) {
+  __m512i words[kBlock];
+#pragma GCC unroll 16
+  for (int64_t i = 0; i < kBlock; ++i) words[i] = _mm512_loadu_si512(static_cast<const std::byte*>(from) + i * from_line);
+  simd::transpose(words);
+#pragma GCC unroll 16
+  for (int64_t i = 0; i < kBlock; ++i) _mm512_storeu_si512(static_cast<std::byte*>(to) + i * to_line, words[i]);
+}
+#endif
+
+// Columns [c, c + 16) of a panel `width` wide: lanes of `count` rows of w.
+template <typename T>
+void pack_strip_of(uint32_t* panel, int64_t width, int64_t c, const T* w, int64_t count, int64_t cols) {
+  const int64_t lanes = lanes_in<T>(cols), wide = std::min(kBlock, width - c);
+  int64_t block = 0;
+#if COHORT_VECTOR_AVX512
+  const auto row = cols * static_cast<int64_t>(sizeof(T));
+  for (const int64_t whole = whole_squares<T>(cols, count); block < whole * kBlock; block += kBlock)
+    turn_square(panel + block * width + c, width * 4, reinterpret_cast<const std::byte*>(w) + block * 4, row);
+#endif
+  for (; block < lanes; block += kBlock) {
+    const int64_t deep = std::min(kBlock, lanes - block);
+    Lanes square[kBlock] = {};
+    for (int64_t i = 0; i < count; ++i) load_lanes(square[i], w + i * cols, block, deep, cols);
+    transpose(square);
+    for (int64_t lane = 0; lane < deep; ++lane) copy_lanes(panel + (block + lane) * width + c, &square[lane], wide);
+  }
+}
+
+template <typename T>
 void pack_transposed(uint32_t* out, const T* w, int64_t rows, int64_t cols, int64_t begin, int64_t end) {
   static_assert(kVectorLanes % kBlock == 0 || kBlock % kVectorLanes == 0);
-  const int64_t lanes = kHasBf16Pairs && sizeof(T) == 2 ? (cols + 1) / 2 : cols;
   for (int64_t panel = begin; panel < end; ++panel) {
     const int64_t count = std::min(kColumns, rows - panel * kColumns);
-    const int64_t width = (count + kVectorLanes - 1) / kVectorLanes * kVectorLanes;
-    uint32_t* to = out + (panel - begin) * lanes * kColumns;
-    for (int64_t block = 0; block < lanes; block += kBlock) {
-      const int64_t deep = std::min(kBlock, lanes - block);
-      for (int64_t c = 0; c < width; c += kBlock) {
-        const int64_t wide = std::min(kBlock, width - c);
-        Lanes square[kBlock] = {};
-        for (int64_t i = 0; i < std::min(kBlock, count - c); ++i)
-          load_lanes(square[i], w + (panel * kColumns + c + i) * cols, block, deep, cols);
-        transpose(square);
-        for (int64_t lane = 0; lane < deep; ++lane) copy_lanes(to + (block + lane) * width + c, &square[lane], wide);
-      }
-    }
+    uint32_t* to = out + (panel - begin) * lanes_in<T>(cols) * kColumns;
+    for (int64_t c = 0; c < count; c += kBlock)
+      pack_strip_of(to, width_of(count), c, w + (panel * kColumns + c) * cols, std::min(kBlock, count - c), cols);
   }
 }
 
@@ -157,25 +127,74 @@ void store_lanes(bf16* row, const Lanes& lanes, int64_t begin, int64_t count, in
   }
 }
 
+// The way back of pack_strip_of.
 template <typename T>
-void unpack_transposed(T* out, const uint32_t* panel, int64_t rows, int64_t cols) {
-  const int64_t lanes = kHasBf16Pairs && sizeof(T) == 2 ? (cols + 1) / 2 : cols;
-  const int64_t width = (rows + kVectorLanes - 1) / kVectorLanes * kVectorLanes;
-  for (int64_t c = 0; c < rows; c += kBlock) {
-    const int64_t wide = std::min(kBlock, width - c);
-    for (int64_t block = 0; block < lanes; block += kBlock) {
-      const int64_t deep = std::min(kBlock, lanes - block);
-      Lanes square[kBlock] = {};
-      for (int64_t lane = 0; lane < deep; ++lane)
-        copy_lanes(&square[lane], panel + (block + lane) * width + c, wide);
-      transpose(square);
-      for (int64_t i = 0; i < std::min(kBlock, rows - c); ++i)
-        store_lanes(out + (c + i) * cols, square[i], block, deep, cols);
-    }
+void unpack_strip_of(T* out, const uint32_t* panel, int64_t width, int64_t c, int64_t count, int64_t cols) {
+  const int64_t lanes = lanes_in<T>(cols), wide = std::min(kBlock, width - c);
+  int64_t block = 0;
+#if COHORT_VECTOR_AVX512
+  const auto row = cols * static_cast<int64_t>(sizeof(T));
+  for (const int64_t whole = whole_squares<T>(cols, count); block < whole * kBlock; block += kBlock)
+    turn_square(reinterpret_cast<std::byte*>(out) + block * 4, row, panel + block * width + c, width * 4);
+#endif
+  for (; block < lanes; block += kBlock) {
+    const int64_t deep = std::min(kBlock, lanes - block);
+    Lanes square[kBlock] = {};
+    for (int64_t lane = 0; lane < deep; ++lane) copy_lanes(&square[lane], panel + (block + lane) * width + c, wide);
+    transpose(square);
+    for (int64_t i = 0; i < count; ++i) store_lanes(out + i * cols, square[i], block, deep, cols);
   }
 }
 
+template <typename T>
+void unpack_transposed(T* out, const uint32_t* panel, int64_t rows, int64_t cols) {
+  for (int64_t c = 0; c < rows; c += kBlock)
+    unpack_strip_of(out + c * cols, panel, width_of(rows), c, std::min(kBlock, rows - c), cols);
+}
+
+// Rows [first, first + count) of those of a panel, and how wide that is.
+struct StripPlace {
+  uint32_t* panel;
+  int64_t width, first, count;
+};
+StripPlace strip_place(const PackedWeight& w, int64_t panel, int64_t strip) {
+  const int64_t rows = std::min(kColumns, w.n - panel * kColumns), first = strip * kBlock;
+  std::byte* at = panels(w) + static_cast<size_t>(panel) * panel_bytes(w);
+  return {reinterpret_cast<uint32_t*>(at), width_of(rows), first, std::min(kBlock, rows - first)};
+}
+
 }  // namespace
+
+const int64_t kStripRows = kBlock;
+
+int64_t strips_of(const PackedWeight& w, int64_t panel) { return (std::min(kColumns, w.n - panel * kColumns) + kBlock - 1) / kBlock; }
+
+size_t strip_rows_bytes(const PackedWeight& w) { return static_cast<size_t>(kBlock * w.k) * dtype_size(w.dtype); }
+
+PanelPart part_of_strip(const PackedWeight& w, int64_t panel, int64_t strip, int64_t from, int64_t count) {
+  const int64_t first = panel * kColumns + strip * kBlock;
+  return part_of_rows(first, std::min({w.n, first + kBlock, (panel + 1) * kColumns}), w.k, from, count);
+}
+
+Tensor unpack_strip(void* space, const PackedWeight& w, int64_t panel, int64_t strip) {
+  const StripPlace at = strip_place(w, panel, strip);
+  const Tensor rows(space, w.dtype, {at.count, w.k});
+  if (w.dtype == DType::bf16) {
+    unpack_strip_of(rows.b16(), at.panel, at.width, at.first, at.count, w.k);
+  } else {
+    unpack_strip_of(rows.f32(), at.panel, at.width, at.first, at.count, w.k);
+  }
+  return rows;
+}
+
+void pack_strip(PackedWeight& w, Tensor rows, int64_t panel, int64_t strip) {
+  const StripPlace at = strip_place(w, panel, strip);
+  if (w.dtype == DType::bf16) {
+    pack_strip_of(at.panel, at.width, at.first, rows.b16(), at.count, w.k);
+  } else {
+    pack_strip_of(at.panel, at.width, at.first, rows.f32(), at.count, w.k);
+  }
+}
 
 void pack_rows(void* panels, Tensor w, int64_t begin, int64_t end) {
   uint32_t* out = static_cast<uint32_t*>(panels);
@@ -208,44 +227,6 @@ void unpack_row(float* out, const void* panels, DType w_dtype, int64_t row, int6
     }
     out[2 * lane] = scale * std::bit_cast<float>(*from << 16);
     if (2 * lane + 1 < cols) out[2 * lane + 1] = scale * std::bit_cast<float>(*from & 0xFFFF0000u);
-  }
-}
-
-std::vector<RowBlock> row_blocks(std::span<const SumStep> steps, DType lane_dtype) {
-  constexpr int64_t kRows = 32;  // whole lanes
-  std::vector<RowBlock> blocks;
-  int64_t row = 0, lane = 0;
-  for (const SumStep& step : steps) {
-    const size_t before = blocks.size();
-    for (int64_t at = 0; at < step.rows; at += kRows)
-      blocks.push_back({row + at, std::min(kRows, step.rows - at), lane + lanes_of(at, lane_dtype), 0});
-    for (size_t b = before; b < blocks.size(); ++b) {
-      const int64_t next = b + 1 < blocks.size() ? blocks[b + 1].lane : lane + step_lanes(step.rows, lane_dtype);
-      blocks[b].lanes = next - blocks[b].lane;
-    }
-    row += step.rows, lane += step_lanes(step.rows, lane_dtype);
-  }
-  return blocks;
-}
-
-void pack_columns(void* panels, Tensor x, int64_t lanes, const RowBlock& block) {
-  uint32_t* out = static_cast<uint32_t*>(panels);
-  if (x.dtype == DType::bf16) {
-    pack_strips<kColumns, 1>(out, x.b16(), x.cols(), lanes, block, 0, panels_of(x.cols()), kVectorLanes);
-  } else {
-    pack_strips<kColumns, 1>(out, x.f32(), x.cols(), lanes, block, 0, panels_of(x.cols()), kVectorLanes);
-  }
-}
-
-void pack_tiles(void* tiles, Tensor y, int64_t lanes, const RowBlock& block, int64_t begin, int64_t end) {
-  uint32_t* out = static_cast<uint32_t*>(tiles);
-#ifdef COHORT_TILES
-  if (y.dtype == DType::bf16) return pack_wide_tiles(out, y.b16(), y.cols(), lanes, block, begin, end);
-#endif
-  if (y.dtype == DType::bf16) {
-    pack_strips<kMaxRows, 32 / kMaxRows>(out, y.b16(), y.cols(), lanes, block, begin, end, kMaxRows);
-  } else {
-    pack_strips<kMaxRows, 16 / kMaxRows>(out, y.f32(), y.cols(), lanes, block, begin, end, kMaxRows);
   }
 }
 

@@ -41,10 +41,13 @@ gemm::PanelRange gemm::panels_over(const PackedWeight& w, int64_t from, int64_t 
   const int64_t elements = kPanelColumns * w.k;
   return {from / elements, count == 0 ? from / elements : (from + count - 1) / elements + 1};
 }
-gemm::PanelPart gemm::part_of(const PackedWeight& w, int64_t panel, int64_t from, int64_t count) {
-  const int64_t first = panel * kPanelColumns * w.k, last = std::min(w.n, (panel + 1) * kPanelColumns) * w.k;
+gemm::PanelPart gemm::part_of_rows(int64_t row, int64_t row_end, int64_t k, int64_t from, int64_t count) {
+  const int64_t first = row * k, last = row_end * k;
   const int64_t begin = std::max(first, from), end = std::min(last, from + count);
   return {begin - first, begin - from, end - begin, begin == first && end == last};
+}
+gemm::PanelPart gemm::part_of(const PackedWeight& w, int64_t panel, int64_t from, int64_t count) {
+  return part_of_rows(panel * kPanelColumns, std::min(w.n, (panel + 1) * kPanelColumns), w.k, from, count);
 }
 Tensor gemm::unpack_panel(void* space, const PackedWeight& w, int64_t panel) {
   const Tensor rows(space, w.dtype, {std::min(kPanelColumns, w.n - panel * kPanelColumns), w.k});

@@ -80,6 +80,25 @@ TEST_F(RowParts, OfAWeight) {
   }
 }
 
+// Rows and columns go through registers many at a time where they can; one column of dy by itself never does.
+TEST_F(RowParts, OfAWeightColumnByColumn) {
+  SCOPED_TRACE(testing::Message() << "seed " << seed_);
+  for (int round = 0; round < 30; ++round) {
+    const DType act = kActs[round % 2];
+    const std::vector<RowPart> parts = random_parts(random_, 90);
+    const int64_t T = rows_of(parts), N = 30 + static_cast<int64_t>(random_() % 110), K = 1 + static_cast<int64_t>(random_() % 60);
+    const Matrix dy = Matrix::random(act, T, N, random_()), x = Matrix::random(act, T, K, random_());
+    Matrix dw(DType::f32, N, K);
+    matmul_backward_weight(dw.t(), dy.t(), x.t(), ex_, parts);
+    for (int64_t n = 0; n < N; ++n) {
+      Matrix column(act, T, 1), alone(DType::f32, 1, K);
+      for (int64_t t = 0; t < T; ++t) column.set(t, dy.at(t, n));
+      matmul_backward_weight(alone.t(), column.t(), x.t(), ex_, parts);
+      ASSERT_EQ(alone.row_bytes(0), dw.row_bytes(n)) << dtype_name(act) << " column " << n << " of " << N << ", " << T << " rows";
+    }
+  }
+}
+
 TEST_F(RowParts, OfABias) {
   SCOPED_TRACE(testing::Message() << "seed " << seed_);
   for (int round = 0; round < 20; ++round) {
