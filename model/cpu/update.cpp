@@ -51,8 +51,8 @@ struct Elements {
 };
 
 // Elements [i, i + lanes). Decay comes first, on the old weight, as torch.optim.AdamW does it.
-template <typename W>
-void adamw_lanes(const Elements<W>& e, int64_t i, int64_t lanes, const Factors& f) {
+template <typename W, typename Lanes>
+void adamw_lanes(const Elements<W>& e, int64_t i, Lanes lanes, const Factors& f) {
   const F16 kept = load_first(e.v + i, lanes);
   const F16 g = load_first(e.gradient + i, lanes) * f.scale;
   const F16 mean = fma(load_first(e.m + i, lanes), f.beta1, g * f.one_minus_beta1);
@@ -77,7 +77,7 @@ void adamw_lanes(const Elements<W>& e, int64_t i, int64_t lanes, const Factors& 
 
 template <typename W>
 void adamw_elements(const Elements<W>& elements, int64_t count, const Factors& factors) {
-  for (int64_t i = 0; i < count; i += kLanes) adamw_lanes(elements, i, lanes_left(count, i), factors);
+  each_vector(count, [&](int64_t i, auto lanes) { adamw_lanes(elements, i, lanes, factors); });
 }
 
 // From element `at` of the state on.
@@ -146,17 +146,19 @@ void adamw(PackedWeight& weight, int64_t begin, const AdamWState& state, std::sp
   check_state("adamw", weight.dtype, n, state, gradient.size());
   check_step(step);
   const Factors factors(step);
-  std::byte* panels = gemm::panels(weight);
   const gemm::PanelRange range = gemm::panels_over(weight, begin, n);
   with_storage(weight.dtype, [&]<typename W>(W) {
-    // A panel is unpacked, updated and packed again while it is in the cache.
+    // A strip of a panel is unpacked, updated and packed again while it is in the nearest caches.
     ex.pool->run(range.end - range.begin, [&](int64_t task, int thread) {
       const int64_t p = range.begin + task;
-      const gemm::PanelPart part = gemm::part_of(weight, p, begin, n);
-      const Tensor rows = gemm::unpack_panel(ex.workspace->get(thread, gemm::panel_rows_bytes(weight)), weight, p);
-      adamw_elements(elements_at(static_cast<W*>(rows.data) + part.at, state, gradient, part.span_at), part.count,
-                     factors);
-      gemm::pack_rows(panels + static_cast<size_t>(p) * gemm::panel_bytes(weight), rows, 0, 1);
+      void* space = ex.workspace->get(thread, gemm::strip_rows_bytes(weight));
+      for (int64_t s = 0; s < gemm::strips_of(weight, p); ++s) {
+        const gemm::PanelPart part = gemm::part_of_strip(weight, p, s, begin, n);
+        if (part.count <= 0) continue;
+        const Tensor rows = gemm::unpack_strip(space, weight, p, s);
+        adamw_elements(elements_at(static_cast<W*>(rows.data) + part.at, state, gradient, part.span_at), part.count, factors);
+        gemm::pack_strip(weight, rows, p, s);
+      }
     });
   });
 }
