@@ -45,16 +45,10 @@ std::string config_text(StageKind kind, const Config& config) {
   return text;
 }
 
-// A model's folder, and that of its base where an adapter alone lies in it.
-void add_model(std::vector<fs::path>& files, const fs::path& folder) {
-  files.push_back(folder);
-  if (is_adapter_folder(folder)) files.push_back(adapter_base(folder, read_adapter_config(folder), {}));
-}
-
 // Models that score.
 void add_rewards(std::vector<fs::path>& files, const Config& config) {
   for (const RewardSpec& spec : config.reward)
-    if (is_model_reward(spec)) add_model(files, spec.reward() == "judge" ? read_judge(spec).path : read_model_reward(spec).path);
+    if (is_model_reward(spec)) files.emplace_back(spec.reward() == "judge" ? read_judge(spec).path : read_model_reward(spec).path);
 }
 
 }  // namespace
@@ -66,8 +60,8 @@ std::vector<fs::path> files_of(const ReadyStage& ready) {
   const Config& config = *ready.config;
   const StageKind kind = ready.stage.kind;
   if (kind == StageKind::score) return add_rewards(files, config), files;
-  if (!config.model.init) add_model(files, config.model.path);
-  if (kind == StageKind::train && !config.algorithm.teacher.empty()) add_model(files, config.algorithm.teacher);
+  if (!config.model.init) files.emplace_back(config.model.path);
+  if (kind == StageKind::train && !config.algorithm.teacher.empty()) files.emplace_back(config.algorithm.teacher);
   for (const DataFiles* data : {&config.data.train, &config.data.eval}) {
     if (!data->path.empty()) files.emplace_back(data->path);
     for (const DataSource& source : data->sources) files.emplace_back(source.path);
@@ -86,7 +80,10 @@ std::string key_of(const ReadyStage& ready) {
   if (stage.kind == StageKind::merge)
     text += fmt::format("{} {}\n", stage.merge.shuffle ? fmt::format("{}", *stage.merge.shuffle) : "in order", stage.merge.max_rows);
   if (ready.config) text += config_text(stage.kind, *ready.config);
-  for (const fs::path& file : files_of(ready)) text += content_fingerprint(file) + "\n";
+  for (const fs::path& file : files_of(ready)) {
+    text += content_fingerprint(file) + "\n";
+    if (is_adapter_folder(file)) text += content_fingerprint(adapter_base(file, read_adapter_config(file), {})) + "\n";
+  }
   return fingerprint(text);
 }
 

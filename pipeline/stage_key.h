@@ -9,7 +9,7 @@
 
 namespace cohort {
 
-// Files and folders that the stage reads: data, models, and models among its rewards.
+// Files and folders that the stage reads: data, models, and models among its rewards; of an adapter not its base.
 std::vector<std::filesystem::path> files_of(const ReadyStage& ready);
 
 // Of all that decides what the stage leaves: its definition, the config without what cannot change a bit, what it reads.

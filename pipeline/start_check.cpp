@@ -34,9 +34,12 @@ bool is_left_by(std::span<const ReadyStage> before, const fs::path& file) {
 }
 
 void check_files(const ReadyStage& ready, std::span<const ReadyStage> before) {
-  for (const fs::path& file : files_of(ready))
-    CHECK_INPUT(is_left_by(before, file) || fs::exists(file), "{}: no such file or folder{}", file.string(),
+  for (const fs::path& file : files_of(ready)) {
+    if (is_left_by(before, file)) continue;
+    CHECK_INPUT(fs::exists(file), "{}: no such file or folder{}", file.string(),
                 is_inside(file, ready.folder.parent_path()) ? ", and no stage before this one leaves it" : "");
+    if (is_adapter_folder(file)) adapter_base(file, read_adapter_config(file), {});  // which throws where it is not there
+  }
 }
 
 // Training wants whole weights, other stages merge an adapter into its base.

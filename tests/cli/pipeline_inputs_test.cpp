@@ -83,6 +83,11 @@ TEST_F(PipelineInputs, AnAdapterAloneIsNoModelToTrainAndThatIsKnownAtTheStart) {
   // It is one to sample from, to be merged on the way; and the merged one is a whole model.
   const Outcome samples = run(adapter("{name: table, eval: rl.yaml, set: {model.path: \"${lora}\"}}"));
   ASSERT_EQ(samples.exit_code, 0) << samples.err;
+  // Its base may be made again: what the adapter of the time before names is not there yet.
+  fs::remove_all(folder / "runs/p/base");
+  const Outcome again = run(adapter("{name: table, eval: rl.yaml, set: {model.path: \"${lora}\"}}"));
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(there(again), 2) << again.out;
   const std::string alone = folder / "alone";
   fs::copy(folder / "runs/p/lora/final", alone);
   EXPECT_REFUSED(run("  - {name: base, sft: base.yaml}\n  - {name: rl, train: rl.yaml, set: {model.path: " + alone + "}}\n"), 3, "stage 'rl': model.path: " + alone,
