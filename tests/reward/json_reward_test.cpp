@@ -116,10 +116,10 @@ TEST(JsonReward, PatternsOfManyReferencesTakeBoundedTime) {
     const std::string next = R"({"$ref": "#/$defs/)" + std::to_string(i + 1) + "\"}";
     schema += ", \"" + std::to_string(i) + R"(": {"anyOf": [)" + next + ", " + next + "]}";
   }
-  const std::string text = "\"" + std::string(size_t{1} << 20, 'a') + "\"";
+  const std::string text = "\"" + std::string(size_t{1} << 23, 'a') + "\"";
   const std::clock_t start = std::clock();
   EXPECT_EQ(score("json", {{"schema", parse_json(schema + "}}", "test")}}, text), 0.0);
-  EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 1) << "it is some milliseconds; without the limit some seconds";
+  EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 5) << "it is a tenth of a second; without the limit half a minute";
 }
 
 }  // namespace
