@@ -37,7 +37,7 @@ const std::map<std::string, std::vector<std::string>> kSettings = {
       "algorithm.use_kl_in_reward=true", "algorithm.ref_model_sync_steps=2", "algorithm.ref_model_mixup_alpha=1.0"}},
     {"alone",  // one completion of a prompt
      {"rollout.num_generations=1", "algorithm.advantage=reinforce_plus_plus", "algorithm.beta=0.1", "algorithm.use_kl_in_reward=true",
-      "algorithm.mask_truncated_completions=true"}},
+      "algorithm.ref_model_sync_steps=2", "algorithm.mask_truncated_completions=true"}},
     {"filtered",
      {"algorithm.filter_groups=true", "algorithm.filter_groups_max_batches=3", "algorithm.beta=0.01", "algorithm.ref_model_sync_steps=2",
       "algorithm.steps_per_generation=2"}}};
