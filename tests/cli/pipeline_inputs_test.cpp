@@ -1,4 +1,5 @@
 // What a stage of a pipeline is made from: whatever of it changes, the stage is run again; what cannot be is said before the first stage runs.
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 
@@ -42,16 +43,20 @@ TEST_F(PipelineInputs, AModelAmongTheRewardsIsOneOfThem) {
 // The run that was killed had rewards of other weights, under which its checkpoint is not gone on from.
 TEST_F(PipelineInputs, AnInterruptedStageStartsAnewWhereAModelAmongItsRewardsHasChanged) {
   const Outcome killed = run_cohort({"pipeline", file(with_judge("1.0e-2", 40))}, "", [](pid_t child, const std::string& err) {
-    if (err.find("stage 6 of 6") == std::string::npos || err.find("step  3/40") == std::string::npos) return false;
+    if (err.find("stage 6 of 6") == std::string::npos || err.find("step 20/40") == std::string::npos) return false;
     kill(child, SIGKILL);
     return true;
   });
   ASSERT_EQ(killed.exit_code, -1) << killed.err;
-  ASSERT_TRUE(fs::exists(folder / "runs/p/rl/checkpoints/step_2"));
+  const auto has_checkpoint = [&](const std::string& stage) {  // some of them: the newest are kept, and written beside the steps
+    return std::ranges::any_of(fs::directory_iterator(folder / ("runs/p/" + stage + "/checkpoints")),
+                               [](const fs::directory_entry& entry) { return entry.path().filename().string().starts_with("step_"); });
+  };
+  ASSERT_TRUE(has_checkpoint("rl"));
   ASSERT_FALSE(fs::exists(folder / "runs/p/rl/final"));
   const Outcome changed = run(with_judge("2.0e-2", 40));
   ASSERT_EQ(changed.exit_code, 0) << changed.err;
-  EXPECT_TRUE(fs::exists(folder / "runs/p/rl.1/checkpoints/step_2")) << "what there was is moved aside";
+  EXPECT_TRUE(has_checkpoint("rl.1")) << "what there was is moved aside";
   const std::string resumed = left("rl/final/model.safetensors");
   fs::remove_all(folder / "runs");
   ASSERT_EQ(run(with_judge("2.0e-2", 40)).exit_code, 0);

@@ -32,7 +32,7 @@ class StageKey : public testing::Test {
     return key_of(ready);
   }
   std::string rl() const {
-    return "model: {init: {hidden_size: 32, intermediate_size: 64, num_layers: 1, num_heads: 2, num_kv_heads: 1, max_positions: 64}}\n"
+    return "model: {init: {hidden_size: 32, intermediate_size: 64, num_layers: 1, num_heads: 2, num_kv_heads: 1, max_positions: 1024}}\n"
            "data: {train: " + (folder.path() / "data.jsonl").string() + "}\n"
            "reward: [{name: exact}, {name: judge, path: " + (folder.path() / "judge").string() + ", template: \"{completion}\"}]\n";
   }
