@@ -37,8 +37,7 @@ inline int64_t checked_eval_size(const TaskConfig& task, int64_t standard, int64
               task.name, all / 2);
   return size;
 }
-inline int64_t checked_train_size(const TaskConfig& task, int64_t standard, int64_t left,
-                           int64_t eval_size) {
+inline int64_t checked_train_size(const TaskConfig& task, int64_t standard, int64_t left, int64_t eval_size) {
   const int64_t size = task.train_size == 0 ? std::min(standard, left) : task.train_size;
   CHECK_USAGE(size <= left,
               "data.task.train_size is {}; task '{}' has at most {} problems for training beside "

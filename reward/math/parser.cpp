@@ -7,22 +7,22 @@
 #include "reward/math/parser_impl.h"
 #include "reward/math/readings.h"
 #include "reward/math/units.h"
+#include "reward/math/words.h"
 
 namespace cohort::math {
 namespace {
 
 // Words before a value that say nothing about it.
-constexpr std::array<std::string_view, 26> kFillers = {
-    "about", "approximately", "approx",  "exactly", "is",   "are",   "equals", "equal", "to", "the", "answer", "value",
-    "of",    "around",        "roughly", "only",    "just", "final", "total",  "at",    "be", "a",   "an",     "or",
-    "it", "nearly"};
+constexpr std::array<std::string_view, 20> kFillers = {"exactly", "is",    "are",   "equals", "equal", "to", "the", "answer", "value", "of",
+                                                       "only",    "just",  "final", "total",  "at",    "be", "a",   "an",     "or",    "it"};
 
 bool is_filler(std::string_view words) {
   const std::string text = lower(words);
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find(' ', at), text.size());
     const std::string_view word = std::string_view(text).substr(at, end - at);
-    if (!word.empty() && std::ranges::find(kFillers, word) == kFillers.end()) return false;
+    const bool filler = std::ranges::find(kFillers, word) != kFillers.end() || std::ranges::find(kNearWords, word) != kNearWords.end();
+    if (!word.empty() && !filler) return false;
     at = end + 1;
   }
   return true;
@@ -30,7 +30,7 @@ bool is_filler(std::string_view words) {
 
 bool says_about(std::string_view words) {
   const std::string text = lower(words);
-  return text.find("about") != text.npos || text.find("approx") != text.npos || text.find("around") != text.npos || text.find("roughly") != text.npos || text.find("nearly") != text.npos;
+  return std::ranges::any_of(kNearWords, [&](std::string_view word) { return text.find(word) != text.npos; });
 }
 
 bool is_separator(Tok kind) {

@@ -8,6 +8,7 @@
 #include "reward/math/letters.h"
 #include "reward/math/parser.h"
 #include "reward/math/units.h"
+#include "reward/math/words.h"
 #include "reward/options.h"
 
 namespace cohort::math {
@@ -68,7 +69,7 @@ bool same_value(const Expr& a, const Expr& b, const CompareOptions& options, uin
 
 bool is_remark(std::string_view text, const Parts& parts, const CompareOptions& options, uint64_t seed) {
   static constexpr std::array<std::string_view, 7> kAgain = {"or", "i.e.,", "i.e.", "that is,", "that is", "=", "equivalently"};
-  static constexpr std::array<std::string_view, 7> kAbout = {"about", "approximately", "approx.", "roughly", "nearly", "\\approx", "\u2248"};
+  static constexpr std::array<std::string_view, 3> kAbout = {"approx.", "\\approx", "\u2248"};
   static constexpr std::array<std::string_view, 4> kOther = {"not", "and not", "rather than", "instead of"};
   const Parsed value = parse_answer(parts.value);
   if (!value.ok()) return false;
@@ -81,7 +82,7 @@ bool is_remark(std::string_view text, const Parts& parts, const CompareOptions& 
   }
   if (hedges(said)) return false;
   const bool again = take(said, kAgain);
-  if (take(said, kAbout)) return true;
+  if (take(said, kAbout) || take(said, kNearWords)) return true;
   const Parsed remark = parse_answer(said);
   if (remark.ok() && !remark.expr.is(Kind::kText)) {
     if (!again && remark.expr.is(Kind::kUnit) && (" " + remark.expr.name + " ").find(" each ") != std::string::npos) return true;  // 70 (35 of each)

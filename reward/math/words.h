@@ -1,11 +1,15 @@
 // Answers that are words: "Yes", "no solution", "Tuesday", "three", "(B)".
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace cohort::math {
+
+// Words that make a value near to the answer instead of exact. ("approx" also stands for what begins with it.)
+inline constexpr std::array<std::string_view, 7> kNearWords = {"about", "approximately", "approx", "around", "roughly", "nearly", "almost"};
 
 // Lower case, without punctuation (but the signs of numbers), articles and the commands of LaTeX, single spaces; the
 // many ways to say "no solution" and the like become one.

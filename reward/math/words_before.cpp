@@ -5,6 +5,7 @@
 #include <string>
 
 #include "reward/math/letters.h"
+#include "reward/math/words.h"
 
 namespace cohort::math {
 namespace {
@@ -76,7 +77,7 @@ WordsBefore words_before(std::string_view text, size_t at) {
   for (size_t i = 0; i < kMaxWords; ++i) {
     const std::string word = before.word();
     const size_t begin = before.end();
-    if (is_one_of(word, {"about", "approximately", "approx", "around", "roughly", "nearly", "almost"}))
+    if (std::ranges::find(kNearWords, word) != kNearWords.end())
       return i == 0 || behind == "equal" ? WordsBefore{Lead::kNear, begin} : WordsBefore{};
     if (word == "close" && behind == "to") return {Lead::kNear, begin};
     if (denies(word)) return i == 0 && word == "not" ? behind_not(text, begin) : WordsBefore{Lead::kDenied, begin};

@@ -37,7 +37,7 @@ TEST(MathJudge, WordsInTextHedgeDenyAndChange) {
   for (const char* answer : {"12 \\text{ (or 38)}", "12 \\text{ (or 36, 38)}", "12\\text{, maybe 38}", "12 \\text{ but maybe 38}", "12\\ (\\text{or }38)", "12 \\quad\\text{(alternatively }38)",
                              "12 (else 38)", "12 \\text{ (if not, 38)}", "12 \\text{ [or 38]}", "12 \\text{ (38 is possible)}", "12 \\text{ (wrong)}", "12 \\text{ at most}", "12 \\text{ times } x",
                              "12 \\text{ doubled}", "12 \\text{ halved}", "12 \\text{ (or twelve and a half)}", "1 2", "12 \\text{ dozen}", "12 \\text{ tens}", "12 \\text{ score}", "12 \\text{ gross}",
-                             "\\approx 12", "\\sim 12", "\\text{about } 12", "\\text{roughly } 12", "x \\approx 12", "12 (maybe)", "12 \\text{ (at least)}"})
+                             "\\approx 12", "\\sim 12", "\\text{about } 12", "\\text{roughly } 12", "\\text{almost } 12", "\\text{around } 12", "x \\approx 12", "12 (maybe)", "12 \\text{ (at least)}"})
     EXPECT_EQ(score_of("\\boxed{" + std::string(answer) + "}", "12"), 0) << answer;
   for (const char* answer : {"12 \\text{ (or twelve)}", "12 \\text{ (rounded down)}", "12 \\text{ (since } 8 + 4 = 12)", "12 \\text{ times}", "12 \\text{ liters per 100 km}", "12\\text{ m/s}^2",
                              "12\\text{ kg m s^{-2}}", "12 \\text{ two-digit numbers}", "12 (\\text{or } 24/2)", "12 \\approx 12.0"})
