@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/failure.h"
 #include "cli/progress.h"
+#include "cli/start_line.h"
 #include "comm/signals.h"
 #include "comm/watchdog.h"
 #include "core/text.h"
@@ -71,8 +72,11 @@ int run(const Options& o, Comm& comm, LastSeen& seen, const StopSignals& signals
   Silent silent;
   Teller teller(o.quiet);
   PipelineObserver& observer = comm.rank() == 0 ? static_cast<PipelineObserver&>(teller) : silent;
+  std::string told;  // ranks and threads, as long as they stay what they are
   PipelineContext context{comm, watchdog, signals, observer, [&](const Config& config) {
                             const ThreadPlan threads = choose_threads(config.run, comm);
+                            const std::string layout = start_line(run_layout(comm, threads));
+                            if (layout != told) observer.of_stage().message(told = layout);
                             return std::make_unique<ExecOwner>(threads.threads, threads.cpus, load_gpu(config, comm, watchdog));
                           }};
   try {

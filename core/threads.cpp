@@ -27,6 +27,11 @@ int64_t task_of(uint64_t ticket) { return static_cast<int64_t>(ticket & kNoTask)
 
 }  // namespace
 
+struct ThreadPool::Place {
+  pthread_t thread = pthread_self();
+  cpu_set_t cpus;
+};
+
 ThreadPool::ThreadPool(int threads) {
   CHECK(threads >= 1, "a thread pool needs at least one thread, got {}", threads);
   try {
@@ -47,10 +52,17 @@ void ThreadPool::end() {
   call_.notify_all();
   for (std::thread& worker : workers_) worker.join();
   workers_.clear();
+  // A pool that comes after this one asks what its thread may use.
+  if (before_ && pthread_equal(before_->thread, pthread_self())) pthread_setaffinity_np(before_->thread, sizeof before_->cpus, &before_->cpus);
+  before_.reset();
 }
 
 void ThreadPool::pin(std::span<const int> cpus) {
   CHECK(static_cast<int>(cpus.size()) == size(), "{} places for {} threads", cpus.size(), size());
+  if (!before_) {
+    auto before = std::make_unique<Place>();
+    if (pthread_getaffinity_np(before->thread, sizeof before->cpus, &before->cpus) == 0) before_ = std::move(before);
+  }
   const auto place = [](pthread_t thread, int cpu) {
     cpu_set_t set;
     CPU_ZERO(&set);

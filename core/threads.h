@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <thread>
@@ -26,7 +27,8 @@ class ThreadPool {
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
   // From now on the calling thread runs on hardware thread cpus[0] only, and worker i on cpus[i]: size() numbers of the
-  // system. What the calling thread starts later inherits its place. Where the system refuses, all stays as it is.
+  // system. What the calling thread starts later inherits its place. Where the system refuses, all stays as it is. The end of the
+  // pool gives the calling thread back the places that it had, if it is the one that ends it.
   void pin(std::span<const int> cpus);
 
   // Runs body(task, thread) for each task in [0, tasks), thread in [0, size()), and returns when all are done; tasks < 2^32 - 1.
@@ -46,8 +48,10 @@ class ThreadPool {
   void worker(int thread);
   void end();
   void claim(int thread);
+  struct Place;
 
   std::vector<std::thread> workers_;
+  std::unique_ptr<Place> before_;  // of the thread that called pin
   std::mutex error_mutex_;
   std::exception_ptr error_;
   std::atomic<bool> failed_{false}, stop_{false};

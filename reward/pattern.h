@@ -24,6 +24,14 @@ class Pattern {
   // Of valid UTF-8. Unknown: it would take more than `steps`, from which those that it took are taken away.
   Match match(std::string_view text, int64_t& steps) const;
 
+  // The first match that begins at `from` or later: bytes [begin, end) of the text. One call goes on where the last one ended
+  // (kept context: ^ and lookbehinds see what is before `from`).
+  struct Found {
+    Match match = Match::no;
+    size_t begin = 0, end = 0;
+  };
+  Found find(std::string_view text, size_t from, int64_t& steps) const;
+
  private:
   struct Compiled;
   std::unique_ptr<Compiled> compiled_;

@@ -144,6 +144,8 @@ struct AlgorithmSection {
   bool use_adaptive_entropy = false;
   float entropy_target = 0.2f, entropy_coef_delta = 0.005f, entropy_coef_min = 0.0f, entropy_coef_max = 1.0f;
   double top_entropy_quantile = 1;  // double: 1 - 0.8f is not 0.2
+  std::string token_weight_pattern;  // "": every token weighs 1 (token_weights.h)
+  float token_weight = 1.0f;
 
   std::string select_completions = "all";  // all | best | max_variance
   int64_t num_selected = 0;

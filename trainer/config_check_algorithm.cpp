@@ -8,6 +8,7 @@
 
 #include "trainer/advantage.h"
 #include "trainer/config_check.h"
+#include "trainer/token_weights.h"
 
 namespace cohort {
 namespace {
@@ -151,6 +152,18 @@ void check_selection(const Config& config, const Refuse& refuse) {
                        "group with each other; allowed: 2 to {}", a.advantage, most));
 }
 
+void check_token_weight(const AlgorithmSection& a, const Refuse& refuse) {
+  if (a.token_weight_pattern.empty()) return;
+  if (a.token_weight == 1)
+    refuse({"algorithm.token_weight", "algorithm.token_weight_pattern"},
+           "algorithm.token_weight: found 1 with a token_weight_pattern, which would do nothing; allowed: 0 or more, but not 1");
+  try {
+    TokenWeights{a};
+  } catch (const Error& error) {
+    refuse({"algorithm.token_weight_pattern"}, error.what());
+  }
+}
+
 // A key that another one switches off would do nothing: refused, unless it has its default, as in a config that was printed.
 void check_switched_off(const Config& config, const Refuse& refuse) {
   const AlgorithmSection& a = config.algorithm;
@@ -189,6 +202,8 @@ void check_switched_off(const Config& config, const Refuse& refuse) {
   needs(a.rollout_correction != "none", &AlgorithmSection::rollout_correction_min, "rollout_correction_min", "algorithm.rollout_correction is none",
         "with a rollout_correction");
   needs(!a.teacher.empty(), &AlgorithmSection::teacher_coef, "teacher_coef", "algorithm.teacher is null", "with a teacher");
+  needs(!a.token_weight_pattern.empty(), &AlgorithmSection::token_weight, "token_weight", "algorithm.token_weight_pattern is null",
+        "with a token_weight_pattern");
   needs(a.select_completions != "all", &AlgorithmSection::num_selected, "num_selected", "algorithm.select_completions is all",
         "select_completions: best or max_variance");
 }
@@ -204,6 +219,7 @@ void check_algorithm(const Config& config, const Refuse& refuse) {
   check_entropy(a, refuse);
   check_filter(config, refuse);
   check_selection(config, refuse);
+  check_token_weight(a, refuse);
   check_switched_off(config, refuse);
   check_off_policy(config, refuse);
   const int64_t prompts = config.trainer.prompts_per_step;

@@ -72,6 +72,7 @@ void TrainRun::set_advantages(std::vector<Group>& groups) {
   }
   select_completions(groups, config_.algorithm);
   for (const bool constant : set_group_advantages(groups, config_)) zero_std.add(constant ? 1 : 0);
+  if (token_weights_) metrics_.set("token_weight/within", token_weights_->set(groups, model_->tokenizer));
   if (teacher_) {
     enter("update", next_step(), config_.comm.update_timeout_s);
     const auto logprobs = teacher_->logprobs(groups, names_, next_step(), comm_, exec());

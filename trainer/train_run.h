@@ -19,6 +19,7 @@
 #include "trainer/problem_order.h"
 #include "trainer/run_frame.h"
 #include "trainer/step_batch.h"
+#include "trainer/token_weights.h"
 #include "trainer/update.h"
 
 namespace cohort {
@@ -71,6 +72,7 @@ class TrainRun : public RunFrame {
   RewardSet rewards_{std::vector<RewardSpec>()};  // of the config, once it has begun to load
   std::unique_ptr<Policy> reference_;  // only with algorithm.beta > 0 and no adapter; follows the policy with ref_model_sync_steps
   std::optional<Teacher> teacher_;     // with algorithm.teacher
+  std::optional<TokenWeights> token_weights_;  // with algorithm.token_weight_pattern
   std::unique_ptr<Updater> updater_;
   std::unique_ptr<Generator> generator_;
   std::optional<StepBatch> next_;  // of the next step, where it was made or begun before that

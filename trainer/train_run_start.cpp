@@ -160,6 +160,7 @@ void TrainRun::start_policy() {
       dir_.copy_model(warm_start_source(), dir_.warm_start());
   }
   begin_optimizer(warm ? warm_start_source() : model_->source);
+  if (!config_.algorithm.token_weight_pattern.empty()) token_weights_.emplace(config_.algorithm);
   updater_ = std::make_unique<Updater>(*model_->policy, reference(), *optimizer_, config_, comm_);
   updater_->on_non_finite(non_finite_told());
   order_.emplace(data_.train, config_.run.seed, config_.data.shuffle);

@@ -49,6 +49,7 @@ class TokenStream {
   std::string finish();                           // the rest; the stream starts anew
   // What finish() would give now, up to the last whole character; "" while the bytes that wait are not UTF-8.
   std::string pending() const;
+  bool holds() const { return !held_.empty() || !bytes_.empty(); }  // something that was added has not been returned
 
  private:
   std::string decode(std::vector<std::string> tokens);

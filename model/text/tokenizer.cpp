@@ -280,6 +280,7 @@ std::string TextStream::add(int32_t id) {
 
 std::string TextStream::finish() { return stream_->finish(); }
 std::string TextStream::pending() const { return stream_->pending(); }
+bool TextStream::holds() const { return stream_->holds(); }
 
 int32_t Tokenizer::vocab_size() const { return static_cast<int32_t>(impl_->tokens.size()); }
 

@@ -74,6 +74,7 @@ class TextStream {
   std::string finish();  // the rest; then the stream starts anew
   // What finish() would give now, up to the last whole character.
   std::string pending() const;
+  bool holds() const;  // some of what was added has not been returned
 
  private:
   const Tokenizer* tokenizer_;

@@ -1,8 +1,11 @@
 // cohort pipeline as a user runs it: what stages leave, what is run again, the same files after a kill and for any ranks, what is refused.
+#include <fmt/format.h>
+
 #include <csignal>
 #include <filesystem>
 #include <map>
 
+#include "core/cpu_topology.h"
 #include "tests/cli/pipeline_configs.h"
 
 namespace cohort {
@@ -48,6 +51,26 @@ stages:
   int staleness = 0;  // of the stage rl
 };
 
+// Threads that a stage pins to cores are not in the way of those of the next one. What a stage runs on is said where it is new.
+TEST_F(PipelineCommand, EveryStageHasAllOfTheCores) {
+  const std::string file = write_all(folder / "cores.yaml", "name: p\ndir: " + (folder / "cores") + R"(
+stages:
+  - {name: one, sft: base.yaml, set: {run.threads: 0}}
+  - {name: two, sft: base.yaml, set: {run.threads: 0, run.seed: 2}}
+  - {name: three, sft: base.yaml, set: {run.threads: 1}}
+)");
+  const Outcome outcome = run_cohort({"pipeline", file});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto times = [&](const std::string& text) {
+    int found = 0;
+    for (size_t at = outcome.err.find(text); at != std::string::npos; at = outcome.err.find(text, at + 1)) ++found;
+    return found;
+  };
+  const int cores = process_topology().usable();
+  EXPECT_EQ(times("1 rank, "), cores > 1 ? 2 : 1) << outcome.err;
+  EXPECT_EQ(times(fmt::format("1 rank, {} thread", cores)), 1) << outcome.err;
+}
+
 TEST_F(PipelineCommand, StagesHandFilesOnAndAreLeftAloneWhenNothingChanged) {
   const Outcome first = run_cohort({"pipeline", pipeline("a")});
   ASSERT_EQ(first.exit_code, 0) << first.err;
@@ -59,6 +82,7 @@ TEST_F(PipelineCommand, StagesHandFilesOnAndAreLeftAloneWhenNothingChanged) {
   const Json row = parse_json(std::string_view(made.at("samples/rows.jsonl")).substr(0, made.at("samples/rows.jsonl").find('\n')), "row");
   for (const char* key : {"id", "prompt", "answer", "sample", "completion", "ids", "finish_reason", "reward", "rewards"}) EXPECT_TRUE(row.contains(key)) << key;
 
+  EXPECT_NE(first.err.find("1 rank, 1 thread"), std::string::npos) << first.err;
   const Outcome second = run_cohort({"pipeline", pipeline("a"), "--quiet"});
   ASSERT_EQ(second.exit_code, 0) << second.err;
   EXPECT_EQ(there(second), 8) << second.out;

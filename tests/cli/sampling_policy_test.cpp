@@ -123,6 +123,18 @@ TEST(SamplingPolicy, BestOfNForAnyRanksAndAcrossResume) {
   EXPECT_NE(weights["best"], weights["variance"]);
 }
 
+TEST(SamplingPolicy, WeightsOfTokensForAnyRanksAndAcrossResume) {
+  const Runs runs;
+  const std::vector<Json> steps = runs.expect_same("digits", {"algorithm.token_weight_pattern=[0-4]", "algorithm.token_weight=0.25"});
+  for (const Json& step : steps) {
+    EXPECT_GT(step["token_weight/within"].get<double>(), 0);
+    EXPECT_LT(step["token_weight/within"].get<double>(), 1);
+  }
+  const std::string weighted = read_all(runs.run("digits1/final/model.safetensors"));
+  ASSERT_EQ(runs.train(1, "plain", {}).exit_code, 0);
+  EXPECT_NE(read_all(runs.run("plain/final/model.safetensors")), weighted);
+}
+
 // What a run that samples a step ahead says of a step: how far the policy has gone since.
 double furthest(const Json& step) { return step["sampling/sampling_logp_difference/max"].get<double>(); }
 

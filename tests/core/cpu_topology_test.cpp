@@ -9,10 +9,12 @@
 #include <atomic>
 #include <cmath>
 #include <fstream>
+#include <memory>
 #include <set>
 #include <thread>
 
 #include "core/threads.h"
+#include "core/unpin.h"
 #include "tests/core/expect_error.h"
 
 namespace cohort {
@@ -177,6 +179,34 @@ TEST(ProcessTopology, KeepsToABindingAndPinnedThreadsStayInTheirPlace) {
     });
     for (size_t i = 0; i < 3; ++i) EXPECT_EQ(seen[i], (std::vector<int>{places[i]})) << i;
     EXPECT_ERROR(pool.pin(std::vector<int>{0}), kInternal, "1 places for 3 threads");
+  }).join();
+}
+
+// A process that runs one pool after another, as the stages of a pipeline do, must not leave the later ones the first one's place.
+TEST(ProcessTopology, APoolThatEndsGivesBackTheCoresOfItsThread) {
+  std::thread([] {
+    const std::vector<int> cpus = allowed();
+    for (int round = 0; round < 2; ++round) {
+      ThreadPool pool(2);
+      pool.pin(std::vector<int>{cpus.back(), cpus.front()});
+      EXPECT_EQ(allowed(), (std::vector<int>{cpus.back()}));
+      pool.pin(std::vector<int>{cpus.front(), cpus.back()});  // again
+      EXPECT_EQ(allowed(), (std::vector<int>{cpus.front()}));
+    }
+    EXPECT_EQ(allowed(), cpus);
+    EXPECT_EQ(process_topology().usable(), static_cast<int>(cpus.size()));
+    ThreadPool unpinned(2);
+  }).join();
+  std::thread([] {  // one that another thread ends leaves that one alone
+    const std::vector<int> cpus = allowed();
+    auto pool = std::make_unique<ThreadPool>(1);
+    pool->pin(std::vector<int>{cpus.back()});
+    std::thread([&] {
+      unpin_thread();
+      pool.reset();
+      EXPECT_EQ(allowed(), cpus);
+    }).join();
+    EXPECT_EQ(allowed(), (std::vector<int>{cpus.back()}));
   }).join();
 }
 

@@ -273,7 +273,7 @@ TEST(Algorithm, BitsDoNotDependOnThreadsOrTheTape) {
 
 // Of each key a change that must change the weights after two steps. Elsewhere: the reference's refresh and dynamic sampling in
 // tests/cli/algorithm_bits_test.cpp and group_filter_test.cpp, the lower bound of the adaptive bonus in entropy_test.cpp, what older
-// completions count in rollout_correction_test.cpp, the teacher in distillation_test.cpp.
+// completions count in rollout_correction_test.cpp, the teacher in distillation_test.cpp, weights of tokens in token_weights_test.cpp.
 TEST(Algorithm, EveryKeyChangesTheResult) {
   using A = AlgorithmSection;
   const A off{.num_iterations = 3}, kl{.beta = 0.5f, .num_iterations = 3};
@@ -328,7 +328,8 @@ TEST(Algorithm, EveryKeyChangesTheResult) {
   };
   std::set<std::string> seen = {"ref_model_sync_steps", "ref_model_mixup_alpha", "entropy_coef_min",
                                 "filter_groups", "filter_groups_metric", "filter_groups_max_batches", "old_policy", "rollout_correction",
-                                "rollout_correction_max", "rollout_correction_min", "teacher", "teacher_coef"};
+                                "rollout_correction_max", "rollout_correction_min", "teacher", "teacher_coef",
+                                "token_weight_pattern", "token_weight"};
   for (const Row& row : rows) {
     EXPECT_NE(weights_after(row.before, 2), weights_after(row.after, 2)) << row.key;
     seen.insert(row.key);

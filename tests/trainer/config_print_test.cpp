@@ -315,6 +315,7 @@ class RandomConfig {
     if (a.beta > 0) a.kl_estimator = random.kl_estimator, a.kl_input_clamp_value = random.kl_input_clamp_value, a.ref_model_sync_steps = random.ref_model_sync_steps;
     if (a.ref_model_sync_steps > 0) a.ref_model_mixup_alpha = random.ref_model_mixup_alpha;
     if (coin()) a.use_adaptive_entropy = true, a.entropy_coef = 0.5f, a.entropy_target = random.entropy_target, a.entropy_coef_delta = random.entropy_coef_delta;
+    if (coin()) a.token_weight_pattern = "(?s)<a>.*?</a>: #'\"", a.token_weight = 0.25f;
     if (config.rollout.num_generations > 2 && coin()) a.select_completions = "max_variance", a.num_selected = between(2, config.rollout.num_generations - 1);
     if (config.model.lora) {
       static const std::vector<std::vector<std::string>> kModules = {{"all-linear"}, {"v_proj", "q_proj"}, {"down_proj"}};
