@@ -125,7 +125,7 @@ TEST(SamplingPolicy, BestOfNForAnyRanksAndAcrossResume) {
 
 TEST(SamplingPolicy, WeightsOfTokensForAnyRanksAndAcrossResume) {
   const Runs runs;
-  const std::vector<Json> steps = runs.expect_same("digits", {"algorithm.token_weight_pattern=[0-4]", "algorithm.token_weight=0.25"});
+  const std::vector<Json> steps = runs.expect_same("digits", {"algorithm.token_weight_pattern='[0-4]'", "algorithm.token_weight=0.25"});
   for (const Json& step : steps) {
     EXPECT_GT(step["token_weight/within"].get<double>(), 0);
     EXPECT_LT(step["token_weight/within"].get<double>(), 1);
