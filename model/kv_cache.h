@@ -11,8 +11,8 @@
 
 namespace cohort {
 
-// The attention's block of keys: a block then lies in one page.
-constexpr int64_t kPageTokens = 64;
+// One group of keys: completions share a prompt up to its last whole group, and attention finds what they share in the caches.
+constexpr int64_t kPageTokens = kCachedGroup;
 
 // The pages of one sequence: position j lies in pages[j / page_tokens].
 using PageTable = std::vector<int32_t>;

@@ -335,7 +335,8 @@ void attend_runs(int64_t runs, const SourceOf& source_of, const SharedKeys& shar
     }
     run += members;
   }
-  if (threads > 1) std::sort(list, list + n, [](const Task& a, const Task& b) { return a.cost > b.cost; });
+  const auto longer = [](const Task& a, const Task& b) { return a.cost > b.cost; };
+  if (threads > 1 && !std::is_sorted(list, list + n, longer)) std::sort(list, list + n, longer);
 
   ex.pool->run(n, [&](int64_t index, int thread) {
     // Threads take tasks in turn. Longer tasks ask for their blocks one by one.

@@ -1,4 +1,5 @@
 // Puts new keys and values into the cache (ops/attention.h), in the groups that key_blocks.h describes.
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -11,6 +12,13 @@ namespace cohort {
 namespace {
 
 using namespace attention;
+
+constexpr int64_t kMostTaskRuns = 8;
+
+template <typename T>
+void ask_to_write(const T* from, int64_t numbers) {
+  for (int64_t i = 0; i < numbers; i += 64 / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(from + i, 1);
+}
 
 // Key or value number j of a group of f32.
 void put_key(float* group, int64_t j, const float* row, int64_t head_size) {
@@ -53,17 +61,31 @@ void store_cached(const KeyPages& cache, Tensor k, Tensor v, std::span<const Cac
   check_cache(cache, runs, k.rows());
   const int64_t D = heads.head_size, K = heads.num_kv_heads, padded = cached_head_size(D), page = cache.page_tokens;
   const auto go = [&]<typename T>(T) {
-    ex.pool->run(static_cast<int64_t>(runs.size()), [&](int64_t r, int) {
-      const CachedRun& run = runs[static_cast<size_t>(r)];
-      for (int64_t i = 0; i < run.count; ++i) {
-        const int64_t position = run.first_position + i, offset = position % page;
-        const int64_t first = run.pages[static_cast<size_t>(position / page)] * cache.stride;
+    // Where the group of a position lies, of kv head `kv`.
+    const auto group_of = [&](const CachedRun& run, int64_t position, int64_t kv) {
+      const int64_t offset = position % page;
+      return run.pages[static_cast<size_t>(position / page)] * cache.stride + (kv * page + offset / kGroupKeys * kGroupKeys) * padded;
+    };
+    const auto store = [&](const CachedRun& run) {
+      for (int64_t i = 0; i < run.count; ++i)
         for (int64_t kv = 0; kv < K; ++kv) {
-          const int64_t group = first + (kv * page + offset / kGroupKeys * kGroupKeys) * padded;
-          const int64_t row = ((run.begin + i) * K + kv) * D;
-          put_key(static_cast<T*>(cache.keys) + group, offset % kGroupKeys, static_cast<const T*>(k.data) + row, D);
-          put_value(static_cast<T*>(cache.values) + group, offset % kGroupKeys, static_cast<const T*>(v.data) + row, D);
+          const int64_t position = run.first_position + i, group = group_of(run, position, kv), row = ((run.begin + i) * K + kv) * D;
+          put_key(static_cast<T*>(cache.keys) + group, position % kGroupKeys, static_cast<const T*>(k.data) + row, D);
+          put_value(static_cast<T*>(cache.values) + group, position % kGroupKeys, static_cast<const T*>(v.data) + row, D);
         }
+    };
+    const auto count = static_cast<int64_t>(runs.size());
+    const int64_t together = std::clamp<int64_t>(count / (4 * ex.pool->size()), 1, kMostTaskRuns);
+    ex.pool->run((count + together - 1) / together, [&](int64_t task, int) {
+      for (int64_t r = task * together; r < std::min(count, (task + 1) * together); ++r) {
+        if (r + 1 < count)  // a key's numbers lie in as many lines of memory, which the last pass has driven out of the caches
+          for (int64_t kv = 0; kv < K; ++kv) {
+            const CachedRun& next = runs[static_cast<size_t>(r) + 1];
+            const int64_t group = group_of(next, next.first_position, kv), pairs = next.first_position % kGroupKeys / 2 * 2 * padded;
+            ask_to_write(static_cast<const T*>(cache.keys) + group, kGroupKeys * padded);
+            ask_to_write(static_cast<const T*>(cache.values) + group + pairs, 2 * padded);
+          }
+        store(runs[static_cast<size_t>(r)]);
       }
     });
   };

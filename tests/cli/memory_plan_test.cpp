@@ -63,7 +63,7 @@ TEST(MemoryPlan, AgreesWithWhatIsAllocated) {
     EXPECT_EQ(piece(plan, "packed weights") + piece(plan, "vectors"), all);
     const auto comm = make_self_comm();
     expect_near(piece(plan, "optimizer"), Optimizer(*policy, config.optim, static_cast<int>(config.trainer.logical_ranks), *comm).bytes());
-    expect_near(piece(plan, "KV cache"), KvCache(*policy, 16).bytes());
+    expect_near(piece(plan, "KV cache"), KvCache(*policy, 16 * 64 / kPageTokens).bytes());
     // Everything is reused: one layer's activations serve all. 16 completions of 24 tokens behind 2 prompts of 40.
     expect_near(piece(plan, "training activations"), TrainState(*policy, {512, 512, 0, true}).bytes());
     EXPECT_EQ(piece(plan, "activations of sampled rows (464)"),
@@ -139,23 +139,23 @@ TEST(MemoryPlan, TheCacheIsCutToItsKeyOrToFreeMemory) {
   config.data.max_prompt_length = 40;
   config.rollout.max_completion_length = 24;
   config.rollout.max_num_seqs = 32;
-  const int64_t page = kv_page_bytes(small_model(), DType::f32, kPageTokens);
+  const int64_t sequence = kv_page_bytes(small_model(), DType::f32, 64);
   config.model.dtype = "float32";
   const ModelConfig model = small_model();
   const auto cache = [&](int ranks, std::optional<int64_t> free) {
     const TrainingPlan plan{model, config, ranks};
     return planned_cache(plan, memory_room(plan, free));
   };
-  EXPECT_EQ(cache(1, std::nullopt).bytes(), 32 * page);
-  EXPECT_EQ(cache(8, std::nullopt).bytes(), 8 * page) << "a rank's share of the completions";
-  config.rollout.kv_cache_gb = 10.5 * static_cast<double>(page) / 1e9;
+  EXPECT_EQ(cache(1, std::nullopt).bytes(), 32 * sequence);
+  EXPECT_EQ(cache(8, std::nullopt).bytes(), 8 * sequence) << "a rank's share of the completions";
+  config.rollout.kv_cache_gb = 10.1 * static_cast<double>(sequence) / 1e9;
   const CacheSize cut = cache(1, std::nullopt);
-  EXPECT_EQ(cut.bytes(), 10 * page);
-  EXPECT_EQ(piece(training_memory({model, config}, cut), "KV cache (640 tokens)"), static_cast<uint64_t>(10 * page));
+  EXPECT_EQ(cut.bytes(), 10 * sequence);
+  EXPECT_EQ(piece(training_memory({model, config}, cut), "KV cache (640 tokens)"), static_cast<uint64_t>(10 * sequence));
   config.rollout.kv_cache_gb = 0;
   const TapeSize no_tape{.needed = 0, .slots = 0, .slot_bytes = 0};  // chosen from what is free as well
-  const uint64_t others = total_bytes(training_memory({model, config}, std::nullopt, no_tape)) - static_cast<uint64_t>(32 * page);
-  EXPECT_EQ(cache(1, static_cast<int64_t>(others) + 20 * page).bytes(), 10 * page) << "half of what the rest of the run leaves";
+  const uint64_t others = total_bytes(training_memory({model, config}, std::nullopt, no_tape)) - static_cast<uint64_t>(32 * sequence);
+  EXPECT_EQ(cache(1, static_cast<int64_t>(others) + 20 * sequence).bytes(), 10 * sequence) << "half of what the rest of the run leaves";
   EXPECT_FALSE(cache(1, 1000).holds_one());
 }
 
@@ -240,7 +240,7 @@ TEST(MemoryPlan, ARunLeavesFreeWhatThePlanExpectsLater) {
     args.insert(args.end(), keys.begin(), keys.end());
     return args;
   };
-  const std::string chosen = "KV cache: 1000064 tokens of up to 4 sequences of ";
+  const std::string chosen = "KV cache: 1000016 tokens of up to 4 sequences of ";
   const Outcome plan = run_cohort(with({"train", config, "--dry-run"}));
   EXPECT_EQ(plan.exit_code, 0) << plan.err;
   EXPECT_NE(plan.out.find("# " + chosen), std::string::npos) << plan.out;

@@ -88,7 +88,7 @@ TEST_P(Family, GreedyContinuationsAreThoseOfTransformersAndBitsThoseOfTheTrainer
     std::vector<int32_t> ids = c.ids("prompt");
     const size_t prompt = ids.size();
     const std::vector<int32_t> expected = c.ids("greedy");
-    KvCache cache(policy, 2);
+    KvCache cache(policy, 128 / kPageTokens);
     PageTable pages;
     ASSERT_TRUE(cache.grow(pages, 128));
     ForwardState state(policy, 64);
