@@ -62,7 +62,7 @@ const std::vector<Effect> kEffects = {
     {"rollout.eval_min_p", "0.99", {"rollout.eval_temperature=1"}},
     {"rollout.num_generations_eval", "2", {"rollout.eval_temperature=1"}},
     {"rollout.max_num_seqs", "2"},
-    {"rollout.kv_cache_gb", "0.00003"},
+    {"rollout.kv_cache_gb", "0.000009"},
     {"rollout.staleness", "1"},
     {"optim.learning_rate", "2.0e-3"},
     {"optim.adam_beta1", "0.5"},
