@@ -10,6 +10,7 @@
 #include "reward/math/letters.h"
 #include "reward/math/parser.h"
 #include "reward/math/words.h"
+#include "reward/math/words_before.h"
 #include "reward/options.h"
 
 namespace cohort::math {
@@ -88,25 +89,35 @@ bool connects(std::string_view text) {
 struct Found {
   Extracted answer;
   size_t at = 0;
-  size_t taken_back = 0;  // behind a box of which the text says that it is wrong; 0: it does not
+  std::optional<std::string_view> elsewhere;  // where the answer is to be looked for instead, if the text says that this is none
+  bool denied = false;                        // that is behind it
 };
 
-std::optional<Found> boxes(std::string_view text) {
+std::optional<Found> boxes(std::string_view text, bool is_gold) {
   std::optional<Span> box = last_box(text);
   // An empty box at the end is an answer that is none; one in the text speaks of boxes.
   if (const size_t end = text.find_last_not_of(" \n$*.)]\\"); end != text.npos && text[end] == '}')
     if (const size_t open = text.find_last_not_of(" \n", end - 1); end > 0 && open != text.npos && text[open] == '{')
       if (text.substr(0, open).ends_with("\\boxed") || text.substr(0, open).ends_with("\\fbox")) return Found{{"", Source::kBox}, open};
   if (!box) return std::nullopt;
-  if (taken_back(text.substr(box->end))) return Found{{}, box->begin, box->end};
+  const size_t at = box->begin, end = box->end;
+  const auto denied_at = [&](size_t begin) -> std::optional<Found> {
+    const WordsBefore words = is_gold ? WordsBefore{} : words_before_box(text, begin);
+    if (words.lead == Lead::kPassed) return Found{{}, at, text.substr(0, words.begin)};
+    if (words.lead == Lead::kDenied) return Found{{}, at, text.substr(end), true};
+    return std::nullopt;
+  };
+  if (taken_back(text.substr(end))) return Found{{}, at, text.substr(end), true};
+  if (std::optional<Found> denied = denied_at(at)) return denied;
   std::string answer(box->inner);
-  const size_t at = box->begin;
   for (int i = 0; i < kMaxTries; ++i) {
     const std::optional<Span> earlier = last_box(text.substr(0, box->begin));
     if (!earlier || !connects(text.substr(earlier->end, box->begin - earlier->end))) break;
     answer = std::string(earlier->inner) + " , " + answer;
     box = earlier;
   }
+  if (box->begin < at)
+    if (std::optional<Found> denied = denied_at(box->begin)) return denied;
   return Found{{std::move(answer), Source::kBox}, at};
 }
 
@@ -134,10 +145,23 @@ std::optional<std::string_view> tags(std::string_view text) {
   return text.substr(open + 8, close - open - 8);
 }
 
-std::optional<Found> marked(std::string_view text) {
-  std::optional<Found> box = boxes(text), hash = hashes(text);
+std::optional<Found> marked(std::string_view text, bool is_gold = false) {
+  std::optional<Found> box = boxes(text, is_gold), hash = hashes(text);
   if (box && hash) return box->at > hash->at ? box : hash;
   return box ? box : hash;
+}
+
+// The same; `text` becomes the part of it that is left to look at where nothing is marked, or is said to be no answer (`denied`).
+std::optional<Extracted> take_marked(std::string_view& text, bool& denied) {
+  denied = false;
+  for (int i = 0; i < kMaxTries; ++i) {
+    std::optional<Found> found = marked(text);
+    if (!found) break;
+    if (!found->elsewhere) return std::move(found->answer);
+    text = *found->elsewhere;
+    denied = found->denied;
+  }
+  return std::nullopt;
 }
 
 // `denied`: behind where the last phrase says what the answer is not, which then is not looked at by other rules; 0: it does not. What is said
@@ -215,16 +239,14 @@ Extracted extract_answer(std::string_view completion, bool flexible) {
   const size_t think = completion.rfind("</think>");
   std::string_view text = think == std::string_view::npos ? completion : completion.substr(think + 8);
   size_t denied = 0;
-  if (const std::optional<std::string_view> inner = tags(text)) {
-    if (std::optional<Found> found = marked(*inner)) return found->answer;
-    const std::string_view whole = strip_wrapping(*inner);
+  bool box_denied = false;
+  if (std::optional<std::string_view> inner = tags(text)) {
+    if (std::optional<Extracted> found = take_marked(*inner, box_denied)) return *found;
     if (std::optional<Extracted> found = phrase(*inner, denied)) return *found;
-    return {std::string(whole.substr(0, kMaxAnswerBytes)), Source::kTags};
+    if (box_denied) return {};
+    return {std::string(strip_wrapping(*inner).substr(0, kMaxAnswerBytes)), Source::kTags};
   }
-  if (std::optional<Found> found = marked(text)) {
-    if (found->taken_back == 0) return found->answer;
-    text.remove_prefix(found->taken_back);
-  }
+  if (std::optional<Extracted> found = take_marked(text, box_denied)) return *found;
   if (std::optional<Extracted> found = phrase(text, denied)) return *found;
   if (!flexible) return {};
   text.remove_prefix(denied);
@@ -233,7 +255,7 @@ Extracted extract_answer(std::string_view completion, bool flexible) {
 }
 
 Extracted extract_gold(std::string_view gold) {
-  if (std::optional<Found> found = marked(gold)) return found->answer;
+  if (std::optional<Found> found = marked(gold, /*is_gold=*/true)) return found->answer;
   if (const std::optional<std::string_view> inner = tags(gold)) return {std::string(trim(*inner)), Source::kTags};
   const std::string_view whole = trim(gold);
   if (whole.empty()) return {};

@@ -280,6 +280,15 @@ class Finder {
     if (reads({run.begin, run.end + end})) run.end += end;
   }
 
+  // "12+ ways": at least 12, which nobody reads as 12. But x -> 0+ is a side.
+  void take_open_end(NumberRun& run) const {
+    const bool ends_there = run.end + 1 >= text_.size() || std::string_view(" \n.,;:!?)*$").find(at(run.end + 1)) != npos;
+    if (at(run.end) != '+' || !ends_there) return;
+    for (const std::string_view to : {"\u2192", "\u2192 ", "->", "-> ", "to "})
+      if (ends(run.begin, to)) return;
+    ++run.end;  // it cannot be read
+  }
+
   std::optional<NumberRun> grown(NumberRun core) const {
     NumberRun run = core;
     if (take_bracket(run) || take_remark(run)) return run;
@@ -291,6 +300,7 @@ class Finder {
     if (!reads(run)) run = with_sign(core);
     take_relations(run);
     take_unit(run);
+    take_open_end(run);
     return run;
   }
 

@@ -10,6 +10,7 @@
 #include "reward/math/parser.h"
 #include "reward/math/words.h"
 #include "reward/math/words_before.h"
+#include "reward/math/words_behind.h"
 #include "reward/options.h"
 
 namespace cohort::math {
@@ -73,6 +74,7 @@ size_t remark_begin(std::string_view text) {
     if (!is_letter(text[i]) || is_letter(text[i - 1]) || text[i - 1] == '\\') continue;
     for (const std::string_view word : kRemarks) {
       const size_t end = i + word.size();
+      if (word == "so" && word_at(text, i - std::min<size_t>(i, 3), "or ")) continue;  // 12 or so
       if (word_at(text, i, word) && (end == text.size() || !is_letter(text[end]))) {
         size_t begin = i;
         while (begin > 0 && (is_space(text[begin - 1]) || text[begin - 1] == ',' || text[begin - 1] == '(')) --begin;
@@ -284,6 +286,7 @@ bool taken_back(std::string_view rest) {
                                                "isn't right", "isn't the answer", "was wrong", "is a lower bound", "is an upper bound", "is only a lower bound", "is only an upper bound", "is impossible", "is not possible", "isn't possible",
                                                "is too small", "is too large", "is too big", "is too low", "is too high"};
   while (!rest.empty() && std::string_view(" \n$*)\\]").find(rest[0]) != npos) rest.remove_prefix(1);
+  if (rest.starts_with("? ")) return word_at(rest, 2, "no") && (rest.size() == 4 || !is_letter(rest[4]));
   return std::ranges::any_of(kBack, [&](std::string_view words) { return word_at(rest, 0, words) && (rest.size() == words.size() || !is_letter(rest[words.size()])); });
 }
 
@@ -357,7 +360,8 @@ Extracted last_statement(std::string_view text, int passed) {
     if (line.empty() || line.size() > 200) return {};
     return {std::string(line), Source::kLast};
   }
-  if (taken_back(number ? tail.substr(number->end) : tail)) return {};
+  const std::string_view rest = number ? tail.substr(number->end) : tail;
+  if (taken_back(rest) || is_open(rest)) return {};
   const WordsBefore words = words_before(text, number ? behind + number->begin : formula->all.begin);
   if (words.lead == Lead::kDenied) return {};
   if (words.lead == Lead::kPassed) {
@@ -365,7 +369,7 @@ Extracted last_statement(std::string_view text, int passed) {
     const std::string_view sentence = before.substr(sentence_begin(before));
     return passed == kMaxPassed || sentence.find_first_of("0123456789$\\") == npos ? Extracted{} : last_statement(before, passed + 1);
   }
-  const std::string near = words.lead == Lead::kNear ? "\\approx " : "";
+  const std::string near = words.lead == Lead::kNear || says_near(rest) ? "\\approx " : "";
   if (!number) return {near + formula->inner, Source::kFormula, true};
   const size_t choice = with_other_choice(tail, *number);
   if (!near.empty() || choice != number->begin) {

@@ -12,6 +12,7 @@
 #include "reward/math/readings.h"
 #include "reward/math/remark.h"
 #include "reward/math/words.h"
+#include "reward/math/words_behind.h"
 #include "reward/options.h"
 
 namespace cohort::math {
@@ -38,6 +39,14 @@ bool is_words(std::string_view text) {
 }
 
 Expr words(std::string_view text) { return node(Kind::kText, {}, std::string(text)); }
+
+// "12 (approximately)" as what "about 12" is.
+Parsed read(std::string_view text, Commas commas = Commas::kGroups) {
+  const std::optional<std::string_view> value = before_near_words(text);
+  Parsed parsed = parse_answer(value.value_or(text), commas);
+  if (value && parsed.ok()) parsed.expr = as_near(std::move(parsed.expr));
+  return parsed;
+}
 
 // A gold answer in brackets like (1,234) is a pair.
 Commas gold_commas(std::string_view gold) {
@@ -82,7 +91,7 @@ class Check {
     const std::string_view value = label_     ? std::string_view(label_->rest)
                                    : formula_ ? text_
                                               : without_remark(text_, options.compare, seed_of(text_));
-    Parsed parsed = parse_answer(value, gold_commas(value));
+    Parsed parsed = read(value, gold_commas(value));
     if (!time_of_day(value).empty())
       gold_ = words(value);
     else if (parsed.ok())
@@ -135,7 +144,7 @@ class Check {
     }
     if (const std::string time = time_of_day(text_); !time.empty())
       return time == time_of_day(text) ? Verdict{1.0, from + " is the gold's time"} : Verdict{0.0, from + " is not the time " + time};
-    const Parsed parsed = parse_answer(text);
+    const Parsed parsed = read(text);
     const std::vector<std::string> readings = other_readings(text, text_);
     if (!parsed.ok() && !parsed.ambiguous_commas && readings.empty()) return {0.0, from + " cannot be read: " + parsed.error};
     Truth truth = Truth::kNo;
@@ -143,12 +152,12 @@ class Check {
     if (truth != Truth::kYes && parsed.ambiguous_commas) {
       for (const Commas commas : {Commas::kSeparators, Commas::kDecimal}) {
         if (commas == Commas::kDecimal && !may_have_decimal_commas(text)) continue;
-        Parsed other = parse_answer(text, commas);
+        const Parsed other = read(text, commas);
         if (other.ok() && equal(*gold, other.expr, formula) == Truth::kYes) truth = Truth::kYes;
       }
     }
     for (const std::string& reading : readings) {
-      const Parsed other = truth != Truth::kYes ? parse_answer(reading) : Parsed{.error = "not needed"};
+      const Parsed other = truth != Truth::kYes ? read(reading) : Parsed{.error = "not needed"};
       if (other.ok() && equal(*gold, other.expr, formula) == Truth::kYes) truth = Truth::kYes;
     }
     if (truth == Truth::kYes) return {1.0, from + " equals the gold " + to_text(*gold)};

@@ -82,7 +82,7 @@ bool is_remark(std::string_view text, const Parts& parts, const CompareOptions& 
   }
   if (hedges(said)) return false;
   const bool again = take(said, kAgain);
-  if (take(said, kAbout) || take(said, kNearWords)) return true;
+  if (take(said, kAbout) || take(said, kNearWords)) return !said.empty();  // of "12 (approximately)" it is no other value
   const Parsed remark = parse_answer(said);
   if (remark.ok() && !remark.expr.is(Kind::kText)) {
     if (!again && remark.expr.is(Kind::kUnit) && (" " + remark.expr.name + " ").find(" each ") != std::string::npos) return true;  // 70 (35 of each)

@@ -1,11 +1,13 @@
 #include "reward/math/words_before.h"
 
 #include <algorithm>
+#include <array>
 #include <initializer_list>
 #include <string>
 
 #include "reward/math/letters.h"
 #include "reward/math/words.h"
+#include "reward/options.h"
 
 namespace cohort::math {
 namespace {
@@ -13,6 +15,8 @@ namespace {
 constexpr size_t kMaxWords = 6;      // that are looked at
 constexpr size_t kMaxLetters = 16;   // of one of them
 constexpr std::string_view kApostrophe = "\u2019";
+
+constexpr std::array<std::string_view, 5> kTimes = {"twice", "thrice", "double", "triple", "half"};  // so many times what follows
 
 bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) { return std::ranges::find(words, word) != words.end(); }
 
@@ -55,7 +59,7 @@ class Backwards {
   size_t end_;
 };
 
-bool denies(std::string_view word) { return is_one_of(word, {"not", "never", "cannot", "ne", "neq"}) || word.ends_with("n't"); }
+bool denies(std::string_view word) { return is_one_of(word, {"not", "never", "cannot", "neither", "nor", "ne", "neq"}) || word.ends_with("n't"); }
 
 // Behind "12, ", "12 and ", "12 (", "12 ": where that link begins, or nothing of the kind.
 WordsBefore behind_not(std::string_view text, size_t at) {
@@ -81,7 +85,11 @@ WordsBefore words_before(std::string_view text, size_t at) {
       return i == 0 || behind == "equal" ? WordsBefore{Lead::kNear, begin} : WordsBefore{};
     if (word == "close" && behind == "to") return {Lead::kNear, begin};
     if (denies(word)) return i == 0 && word == "not" ? behind_not(text, begin) : WordsBefore{Lead::kDenied, begin};
-    if (word == "of" && i == 0) return before.word() == "instead" ? WordsBefore{Lead::kPassed, before.end()} : WordsBefore{};
+    if (i == 0 && std::ranges::find(kTimes, word) != kTimes.end()) return {Lead::kDenied, begin};
+    if (word == "of" && i == 0) {
+      const std::string part = before.word();
+      return part == "instead" ? WordsBefore{Lead::kPassed, before.end()} : part == "half" ? WordsBefore{Lead::kDenied, begin} : WordsBefore{};
+    }
     if (word == "but" && i == 0) return before.word() == "anything" ? WordsBefore{Lead::kDenied, begin} : WordsBefore{};
     if (word == "and" && i == 0) return before.between() ? WordsBefore{Lead::kDenied, before.end()} : WordsBefore{};
     if (word == "than" && i == 0) {
@@ -97,6 +105,21 @@ WordsBefore words_before(std::string_view text, size_t at) {
     behind = word;
   }
   return {};
+}
+
+WordsBefore words_before_box(std::string_view text, size_t at) {
+  const WordsBefore words = words_before(text, at);
+  if (words.lead == Lead::kPassed) return words;
+  if (words.lead != Lead::kDenied) return {};
+  Backwards before(text, words.begin);
+  std::string subject = before.word();
+  const std::string denial = lower(trim(text.substr(words.begin, std::min<size_t>(at - words.begin, kMaxLetters))));
+  const auto begins = [&](std::string_view word) { return denial.starts_with(word); };
+  if (begins("than") || begins("between") || begins("of") || std::ranges::any_of(kTimes, begins)) return {};
+  if (denial.starts_with("nor")) return words;
+  if (is_one_of(subject, {"is", "was", "can", "could", "does"})) subject = before.word();
+  const bool of_answer = is_one_of(subject, {"it", "this", "that", "it's", "that's", "answer", "solution", "result"});
+  return of_answer ? words : WordsBefore{};
 }
 
 }  // namespace cohort::math
