@@ -6,6 +6,8 @@
 #include "model/adapter_folder.h"
 #include "pipeline/sampled_row.h"
 #include "pipeline/stage_key.h"
+#include "reward/model_options.h"
+#include "trainer/reward_model.h"
 
 namespace cohort {
 namespace {
@@ -54,6 +56,15 @@ void check_whole_model(const ReadyStage& ready, std::span<const ReadyStage> befo
               "model.path: {0}: holds an adapter alone, and a whole model is needed to train; cohort import {0} OUT_DIR merges it into its base", path.string());
 }
 
+void check_reward_models(const ReadyStage& ready, std::span<const ReadyStage> before) {
+  if (!ready.config || ready.stage.kind == StageKind::sft) return;
+  for (const RewardSpec& spec : ready.config->reward) {
+    if (!is_model_reward(spec) || spec.reward() == "judge") continue;
+    const fs::path path = read_model_reward(spec).path;
+    if (!is_left_by(before, path)) load_reward_model_config(path);  // which throws where it is none
+  }
+}
+
 void check_data_to_sample(const ReadyStage& ready, std::span<const ReadyStage> before) {
   if (ready.stage.kind != StageKind::sample) return;
   const DataSection& data = ready.config->data;
@@ -70,7 +81,7 @@ void check_start(std::span<const ReadyStage> stages) {
   for (size_t i = 0; i < stages.size(); ++i) {
     const ReadyStage& ready = stages[i];
     try {
-      for (const auto& check : {check_files, check_whole_model, check_data_to_sample}) check(ready, stages.first(i));
+      for (const auto& check : {check_files, check_whole_model, check_reward_models, check_data_to_sample}) check(ready, stages.first(i));
     } catch (const Error& error) {
       fail(error.code(), "{}: stage '{}': {}", ready.stage.where, ready.stage.name, error.what());
     }

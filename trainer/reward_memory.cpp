@@ -53,7 +53,7 @@ std::vector<MemoryPiece> reward_memory(const Config& config) {
     }
     const ModelRewardOptions options = read_model_reward(spec);
     if (!seen.emplace(std::filesystem::weakly_canonical(options.path), options.dtype).second) continue;
-    const ModelConfig model = load_model_config(options.path);
+    const ModelConfig model = load_reward_model_config(options.path);
     const DType dtype = dtype_in_memory(options.dtype, exact_dtype(options.path));
     const int64_t longest = config.data.max_prompt_length + config.rollout.max_completion_length;  // in the tokens of another model: a guess
     const int64_t rows = std::max(kScoredRows, std::min(longest, options.max_length > 0 ? options.max_length : model.max_positions));

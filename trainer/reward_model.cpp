@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/check.h"
+#include "model/adapter_folder.h"
 
 namespace cohort {
 namespace {
@@ -10,9 +11,7 @@ namespace {
 using Conversations = std::span<const std::vector<int32_t>>;
 
 LoadedModel load(const std::filesystem::path& path, const std::string& dtype, const Exec& ex) {
-  const ModelConfig config = load_model_config(path);
-  CHECK_INPUT(config.is_classifier(), "{}: a {} writes texts and has no score; needed is a ...ForSequenceClassification of one label, as cohort rm makes them",
-              path.string(), config.architecture);
+  load_reward_model_config(path);
   return load_model(path, dtype, 1, ex, PolicyUse::inference);
 }
 
@@ -42,6 +41,15 @@ Alike find_alike(Conversations conversations, size_t first) {
 }
 
 }  // namespace
+
+ModelConfig load_reward_model_config(const std::filesystem::path& dir) {
+  CHECK_INPUT(!is_adapter_folder(dir), "{0}: holds a LoRA adapter alone, and a reward model is needed whole; cohort import {0} OUT_DIR merges it into its base",
+              dir.string());
+  ModelConfig config = load_model_config(dir);
+  CHECK_INPUT(config.is_classifier(), "{}: a {} writes texts and has no score; needed is a ...ForSequenceClassification of one label, as cohort rm makes them",
+              dir.string(), config.architecture);
+  return config;
+}
 
 ScorePass next_score_pass(const ModelConfig& config, Conversations conversations, size_t first) {
   ScorePass pass{.pack = {}, .last = first};

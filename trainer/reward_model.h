@@ -17,10 +17,13 @@ namespace cohort {
 // Rows and conversations of a forward pass, unless one conversation alone is longer.
 constexpr int64_t kScoredRows = 2048, kScoredTexts = 256;
 
+// Of a ...ForSequenceClassification folder of one label. Exit code 3 for any other model, and for an adapter, whose score head is its base's or
+// was trained beside it.
+ModelConfig load_reward_model_config(const std::filesystem::path& dir);
+
 class RewardModel {
  public:
-  // Loads a ...ForSequenceClassification folder of one label. Exit code 3 for any other model; dtype as of load_model. What `ex`
-  // points to outlives the model.
+  // Refuses what load_reward_model_config does; dtype as of load_model. What `ex` points to outlives the model.
   RewardModel(const std::filesystem::path& path, const std::string& dtype, const Exec& ex);
 
   const LoadedModel& model() const { return model_; }

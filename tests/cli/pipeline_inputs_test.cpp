@@ -97,6 +97,8 @@ TEST_F(PipelineInputs, AnAdapterAloneIsNoModelToTrainAndThatIsKnownAtTheStart) {
   fs::copy(folder / "runs/p/lora/final", alone);
   EXPECT_REFUSED(run("  - {name: base, sft: base.yaml}\n  - {name: rl, train: rl.yaml, set: {model.path: " + alone + "}}\n"), 3, "stage 'rl': model.path: " + alone,
                  "holds an adapter alone");
+  EXPECT_REFUSED(run("  - {name: base, sft: base.yaml}\n  - {name: rl, train: rl.yaml, set: {model.path: \"${base}\", reward: [{name: model, path: " + alone + "}]}}\n"), 3,
+                 "stage 'rl': " + alone, "holds a LoRA adapter alone, and a reward model is needed whole");
   const Outcome merged = run(adapter("{name: rl, train: rl.yaml, set: {model.path: \"${lora}\", trainer.max_steps: 1}}", ", save_merged: true"));
   EXPECT_EQ(merged.exit_code, 0) << merged.err;
 }

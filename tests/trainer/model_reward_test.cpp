@@ -181,6 +181,17 @@ TEST(ModelReward, RefusesWhatIsNoRewardModel) {
   EXPECT_ERROR(make_rewards(config, owner.exec()), kUsage, "has 160 positions; allowed is at most that");
   config.reward[0].options = {{"path", (fs::path(GOLDEN_DIR) / "families/llama3").string()}};
   EXPECT_ERROR(make_rewards(config, owner.exec()), kInput, "a LlamaForCausalLM writes texts and has no score");
+  EXPECT_ERROR(reward_memory(config), kInput, "a LlamaForCausalLM writes texts and has no score");
+}
+
+TEST(ModelReward, AnAdapterIsNamedAndHowItBecomesAWholeModel) {
+  ExecOwner owner(1);
+  const std::string adapter = (fs::path(GOLDEN_DIR) / "lora/all").string();
+  Config config = config_of("llama");
+  config.reward[0].options = {{"path", adapter}};
+  const std::string words = fmt::format("{0}: holds a LoRA adapter alone, and a reward model is needed whole; cohort import {0} OUT_DIR merges it into its base", adapter);
+  EXPECT_ERROR(make_rewards(config, owner.exec()), kInput, words);
+  EXPECT_ERROR(reward_memory(config), kInput, words);  // as --dry-run says it
 }
 
 TEST(ModelReward, OneModelServesSeveralRewardsAndCountsOnceInThePlan) {
