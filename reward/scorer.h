@@ -32,7 +32,7 @@ class Scorer {
   Scorer(const Scorer&) = delete;
   Scorer& operator=(const Scorer&) = delete;
 
-  // Each number at most once, in any order. What `input` views stays as it is until the end of finish. Threads that the system
+  // Each number at most once, in any order. What `input` views stays as it is until the end of finish, or of the scorer. Threads that the system
   // refuses: exit code 6.
   void add(int64_t index, const RewardInput& input);
   // Called once, after all were added: returns when all scores are there, or their time is over. Numbers that were not added have

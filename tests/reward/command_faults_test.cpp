@@ -183,9 +183,9 @@ TEST_F(CommandFaults, AFailingRunDoesNotWaitForItsChecker) {
   {
     const RewardSet rewards({spec({{"workers", 2}, {"timeout_s", 600}})});
     ThreadPool pool(1);
-    Scorer scorer(rewards, pool, 3);
     const std::vector<std::string> completions = {"hang", "daemon"};
     const std::vector<RewardInput> inputs = inputs_of(completions);
+    Scorer scorer(rewards, pool, 3);
     for (int64_t i = 0; i < 2; ++i) scorer.add(i, inputs[static_cast<size_t>(i)]);
     EXPECT_TRUE(eventually([&] { return count_processes_with(mark) == 3; })) << "both are at it";
   }
