@@ -37,10 +37,15 @@ HOST_SOURCES = ["model/cuda/gpu.cpp", "model/cuda/gpu_draws.cpp", "model/cuda/ma
                 "trainer/gradient_sum.cpp", "trainer/optimizer.cpp"]
 # Of which file: programs, and their tests that can notice. A file of kernels that is not named has tests of its own name.
 OPS, RANKS, FAULTS, MODEL = "test_emulated_{}", "test_emulated_ranks_{}", "test_emulated_faults", "test_emulated_model"
+ATTENTION = "GpuAttention.*:GpuCachedAttention.*:GpuTensorAttention.*"
 TESTS = {
-    "attention": [(OPS, "GpuAttention.*:GpuCachedAttention.*")],
+    "attention": [(OPS, ATTENTION)],
     "attention_backward": [(OPS, "GpuAttention.*")],
-    "attention_tiles": [(OPS, "GpuAttention.*:GpuCachedAttention.*")],
+    "attention_f32": [(OPS, "GpuAttention.*:GpuCachedAttention.*")],
+    "attention_forward": [(OPS, ATTENTION)],
+    "attention_mma": [(OPS, "GpuTensorAttention.*")],
+    "attention_tensor": [(OPS, "GpuTensorAttention.*")],
+    "attention_tiles": [(OPS, ATTENTION)],
     "find_non_finite": [(OPS, "GpuUpdate.*")],
     "reduce": [(OPS, "GpuNorm.*:GpuQkNorm.*:GpuUpdate.*:DeviceLanguage.*")],
     "row_parts": [(OPS, "GpuNorm.*:GpuQkNorm.*:GpuElementwise.*:GpuMatmul.*")],

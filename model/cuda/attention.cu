@@ -1,164 +1,24 @@
 // Attention forward on the GPU (attention.h): softmax accumulated over blocks of keys (Milakov and Gimelshein 2018; Dao et
-// al. 2022). Products in f32 multiply-adds; bf16 weights of a block are rounded to bf16 before they meet the values, as on
-// the CPU and as tensor cores want them.
+// al. 2022). The kernels over blocks of keys are in attention_f32.cuh and attention_tensor.cuh; here are what puts splits
+// together, what fills the cache, and the host's side.
 #include "model/cuda/attention.h"
 
 #include <bit>
 #include <cmath>
 
-#include "model/cuda/attention_tiles.cuh"
+#include "model/cuda/attention_f32.cuh"
+#include "model/cuda/attention_tensor.cuh"
 #include "model/cuda/platform/launch.cuh"
 
 namespace cohort::cuda {
 namespace kernels {
 
-constexpr int kKeyBlock = 64;
-constexpr int kWeightStride = kKeyBlock + 4;
-constexpr float kLn2 = 0.693147181f;
-
-template <typename T>
-__device__ __forceinline__ float rounded_to(float value) {
-  T stored;
-  store_as(&stored, value);
-  return to_f32(stored);
-}
-
-// A running softmax: the largest score, the sum of 2^(score - largest), and the weighted sum of values in this lane's
-// dimensions.
-template <int kDims>
-struct Softmax {
-  float most, weight, sums[kDims];
-
-  __device__ __forceinline__ void clear() {
-    most = minus_infinity();
-    weight = 0;
-#pragma unroll
-    for (int c = 0; c < kDims; ++c) sums[c] = 0;
-  }
-  // What another has accumulated over keys behind this one's. A split that the row sees nothing of changes nothing.
-  __device__ __forceinline__ void add(float other_most, float other_weight, const float (&other_sums)[kDims]) {
-    if (other_most == minus_infinity() && other_weight == 0) return;
-    const float after = fmaxf(most, other_most);
-    const float mine = exp2f(most - after), others = exp2f(other_most - after);
-    most = after;
-    weight = __fmaf_rn(weight, mine, other_weight * others);
-#pragma unroll
-    for (int c = 0; c < kDims; ++c) sums[c] = __fmaf_rn(sums[c], mine, other_sums[c] * others);
-  }
-};
-
-// The sums over their weight, and the log-sum-exp, of one row's lane.
-template <int kDims, typename T>
-__device__ __forceinline__ void write_row(T* out, float* lse, const Softmax<kDims>& softmax, int lane, int head_size) {
-  const float factor = __fdiv_rn(1.0f, softmax.weight);
-#pragma unroll
-  for (int c = 0; c < kDims; ++c)
-    if (lane * kDims + c < head_size) store_as(out + lane * kDims + c, softmax.sums[c] * factor);
-  if (lse != nullptr && lane == 0) *lse = __fmaf_rn(softmax.most, kLn2, logf(softmax.weight));
-}
-
-template <typename T>
-struct ForwardArguments {
-  T* out;
-  float *lse, *partials;  // lse may be null; partials (partials, H, kD + 2)
-  const T* q;
-  const QueryTile* tiles;
-  PlanView plan;
-  HeadShape shape;
-};
-
-// Block (tile, kv head). kSplit: one split of the keys, whose result goes to the partials; else all, to out and lse.
-template <typename T, int kD, bool kSplit, typename Keys>
-__global__ void __launch_bounds__(kTileThreads, 2) attention_forward(ForwardArguments<T> a, Keys keys) {
-  constexpr int kStride = kD + kPad, kDims = kD / kRowLanes;
-  GPU_DYNAMIC_SHARED(shared);
-  float* queries = reinterpret_cast<float*>(shared);
-  float* weights = queries + kTileRows * kStride;
-  T* key_rows = reinterpret_cast<T*>(weights + kTileRows * kWeightStride);
-  T* value_rows = key_rows + kKeyBlock * kStride;
-
-  const HeadShape& shape = a.shape;
-  const QueryTile tile = a.tiles[blockIdx.x];
-  const QuerySet set = a.plan.sets[tile.set];
-  const int kv = blockIdx.y, index = threadIdx.x / kRowLanes;
-  const TileRow row = row_of_tile(tile, set, kv, index, a.plan, shape);
-  const int lane = row.lane, row_begin = shape.window_begin(row.position);
-  const int64_t number = (row.row * shape.heads + row.head) * shape.head_size;
-  float* query = queries + index * kStride;
-  float* weight = weights + index * kWeightStride;
-  load_row<kD>(query, row.live ? a.q + number : nullptr, lane, shape);
-
-  KeyRange range = keys_of_tile(tile, set, a.plan, shape);
-  constexpr int kSplitSize = static_cast<int>(kSplitKeys);
-  if constexpr (kSplit) {
-    range.begin = max(range.begin, tile.split * kSplitSize);
-    range.end = min(range.end, (tile.split + 1) * kSplitSize);
-  }
-  Softmax<kDims> total, split;
-  total.clear();
-  split.clear();
-  for (int base = range.begin / kKeyBlock * kKeyBlock; base < range.end; base += kKeyBlock) {
-    const int count = min(kKeyBlock, range.end - base);
-    __syncthreads();  // the block before is done with
-    load_rows<kD>(key_rows, count, shape, [&](int i) { return keys.keys + keys.number_of(set, kv, base + i); });
-    load_rows<kD>(value_rows, count, shape, [&](int i) { return keys.values + keys.number_of(set, kv, base + i); });
-    __syncthreads();
-    // Keys [first, last) of the block are those that the row sees.
-    const int first = max(0, row_begin - base), last = min(count, row.position + 1 - base);
-    float most = minus_infinity();
-#pragma unroll 1
-    for (int j = lane; j < kKeyBlock; j += kRowLanes) {
-      float score = minus_infinity();
-      if (j >= first && j < last) score = shape.score(dot<kD>(query, key_rows + j * kStride));
-      weight[j] = score;  // this lane's own until all are weights
-      most = fmaxf(most, score);
-    }
-    most = fmaxf(split.most, row_max(most));
-    const bool sees = first < last;
-    const float rescale = sees ? exp2f(split.most - most) : 1.0f;
-    float sum = 0;
-#pragma unroll 1
-    for (int j = lane; j < kKeyBlock; j += kRowLanes) {
-      const float p = j >= first && j < last ? exp2f(weight[j] - most) : 0.0f;
-      sum += p;
-      weight[j] = rounded_to<T>(p);
-    }
-    sum = row_sum(sum);
-    __syncwarp();
-    if (sees) {
-      split.most = most;
-      split.weight = __fmaf_rn(split.weight, rescale, sum);
-#pragma unroll
-      for (int c = 0; c < kDims; ++c) split.sums[c] *= rescale;
-#pragma unroll 1
-      for (int j = first; j < last; ++j) add_row<kD>(split.sums, weight[j], value_rows + j * kStride, lane);
-    }
-    if constexpr (!kSplit) {
-      if ((base + kKeyBlock) % kSplitSize == 0 || base + kKeyBlock >= range.end) {
-        total.add(split.most, split.weight, split.sums);
-        split.clear();
-      }
-    }
-  }
-  if (!row.live) return;
-  if constexpr (kSplit) {
-    const int64_t partial = a.plan.first_partials[row.query] + tile.split - row_begin / kSplitSize;
-    float* to = a.partials + (partial * shape.heads + row.head) * (kD + 2);
-    if (lane == 0) to[0] = split.most, to[1] = split.weight;
-#pragma unroll
-    for (int c = 0; c < kDims; ++c) to[2 + lane * kDims + c] = split.sums[c];
-  } else {
-    write_row<kDims>(a.out + number, a.lse == nullptr ? nullptr : a.lse + row.row * shape.heads + row.head, total, lane,
-                     shape.head_size);
-  }
-}
-
 // Rows (query, head), eight lanes each: the splits' partials in their order. Queries with one split were written already.
 template <typename T, int kD>
 __global__ void __launch_bounds__(kTileThreads, 2) attention_combine(ForwardArguments<T> a, int rows) {
-  constexpr int kDims = kD / kRowLanes, kSplitSize = static_cast<int>(kSplitKeys);
+  constexpr int kDims = kD / kRowLanes;
   const HeadShape& shape = a.shape;
-  const int at = blockIdx.x * kTileRows + threadIdx.x / kRowLanes, lane = threadIdx.x % kRowLanes;
+  const int at = blockIdx.x * kRowsAtOnce + threadIdx.x / kRowLanes, lane = threadIdx.x % kRowLanes;
   if (at >= rows) return;
   const int query = at / shape.heads, head = at % shape.heads;
   const int position = a.plan.positions[query];
@@ -196,10 +56,6 @@ __global__ void __launch_bounds__(kTileThreads)
 
 namespace {
 
-template <typename T, int kD>
-constexpr size_t kForwardBytes = (kTileRows * (kD + kPad) + kTileRows * kernels::kWeightStride) * sizeof(float) +
-                                 2 * kernels::kKeyBlock * (kD + kPad) * sizeof(T);
-
 int64_t head_width(int64_t head_size) { return head_size <= 64 ? 64 : head_size <= 128 ? 128 : 256; }
 
 void check_q(const char* op, Tensor out, Tensor q, Tensor lse, const AttentionPlan& plan, const HeadLayout& heads) {
@@ -224,14 +80,24 @@ CachedKeys<T> cached_keys(const char* op, const KeyPages& cache, const Attention
           static_cast<int>(cached_head_size(heads.head_size)), cache.stride};
 }
 
+// float32 on the ordinary cores, bf16 on tensor cores.
 template <typename T, int kD, bool kSplit, typename Keys>
 void forward_tiles(int64_t tiles, const QueryTile* list, kernels::ForwardArguments<T> arguments, const Keys& keys,
                    Stream stream) {
   if (tiles == 0) return;
   arguments.tiles = list;
-  launch(kernels::attention_forward<T, kD, kSplit, Keys>,
-         dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(arguments.shape.kv_heads)), kTileThreads,
-         kForwardBytes<T, kD>, stream, arguments, keys);
+  const auto start = [&](auto kernel, int rows_at_once, size_t shared_bytes) {
+    launch(kernel,
+           dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(arguments.shape.kv_heads),
+                static_cast<unsigned>(kTileRows / rows_at_once)),
+           kTileThreads, shared_bytes, stream, arguments, keys);
+  };
+  if constexpr (std::is_same_v<T, float>) {
+    start(kernels::attention_f32<kD, kSplit, Keys>, kRowsAtOnce, kernels::kF32Bytes<kD>);
+  } else {
+    using Tile = kernels::TensorTile<kD>;
+    start(kernels::attention_tensor<kD, kSplit, Keys>, Tile::kRows, Tile::kBytes);
+  }
 }
 
 }  // namespace
@@ -301,7 +167,8 @@ void attention_cached(Tensor out, Tensor q, const KeyPages& cache, const Attenti
   const int64_t wanted = attention_cached_scratch(plan, heads);
   CHECK(scratch.size() >= wanted, "{}: scratch of {} numbers, wanted {}", op, scratch.size(), wanted);
   if (wanted > 0) check_on_device(op, "scratch", scratch);
-  const HeadShape shape = head_shape(heads, rows_align(q, heads.head_size, 8) && cache_aligns(cache, q.dtype));
+  const HeadShape shape =
+      head_shape(heads, rows_align(q, heads.head_size, 8) && rows_align(out, heads.head_size, 8) && cache_aligns(cache, q.dtype));
   with_storage(q.dtype, [&]<typename T>(T) {
     with_head_size(heads.head_size, [&]<int kD>(std::integral_constant<int, kD>) {
       const CachedKeys<T> keys = cached_keys<T>(op, cache, plan, view, heads);
@@ -311,7 +178,7 @@ void attention_cached(Tensor out, Tensor q, const KeyPages& cache, const Attenti
       forward_tiles<T, kD, true>(plan.split_tiles, view.split, arguments, keys, stream);
       const int64_t rows = plan.queries * heads.num_heads;
       if (plan.partials > 0)
-        launch(kernels::attention_combine<T, kD>, blocks_for(rows, kTileRows), kTileThreads, 0, stream, arguments,
+        launch(kernels::attention_combine<T, kD>, blocks_for(rows, kRowsAtOnce), kTileThreads, 0, stream, arguments,
                static_cast<int>(rows));
     });
   });
@@ -328,7 +195,8 @@ void attention_pack(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, const 
   check_matrix(op, "v", v, plan.rows, width);
   CHECK(k.dtype == q.dtype && v.dtype == q.dtype, "{}: q, k, v are {}, {}, {}", op, dtype_name(q.dtype),
         dtype_name(k.dtype), dtype_name(v.dtype));
-  const bool vectors = rows_align(q, heads.head_size, 8) && rows_align(k, heads.head_size, 8) && rows_align(v, heads.head_size, 8);
+  bool vectors = true;
+  for (Tensor t : {out, q, k, v}) vectors = vectors && rows_align(t, heads.head_size, 8);
   with_storage(q.dtype, [&]<typename T>(T) {
     with_head_size(heads.head_size, [&]<int kD>(std::integral_constant<int, kD>) {
       const PackKeys<T> keys{data_of<T>(k), data_of<T>(v), static_cast<int>(width), static_cast<int>(heads.head_size)};

@@ -52,24 +52,27 @@ __device__ __forceinline__ void write_sums(float* to, const float (&sums)[kD / k
     if (lane * kDims + c < head_size) to[lane * kDims + c] = sums[c] * factor;
 }
 
-// Block (tile of rows, kv head).
+// Block (tile of rows, kv head, sixteen of its rows).
 template <typename T, int kD>
 __global__ void __launch_bounds__(kTileThreads, 2) attention_backward_rows(BackwardArguments<T> a, PackKeys<T> keys) {
   constexpr int kStride = kD + kPad, kDims = kD / kRowLanes;
   GPU_DYNAMIC_SHARED(shared);
   float* items = reinterpret_cast<float*>(shared);
-  T* query_rows = reinterpret_cast<T*>(items + kTileRows * kItemStride);
-  T* dout_rows = query_rows + kTileRows * kStride;
-  T* key_rows = dout_rows + kTileRows * kStride;
+  T* query_rows = reinterpret_cast<T*>(items + kRowsAtOnce * kItemStride);
+  T* dout_rows = query_rows + kRowsAtOnce * kStride;
+  T* key_rows = dout_rows + kRowsAtOnce * kStride;
   T* value_rows = key_rows + kBlock * kStride;
 
   const HeadShape& shape = a.shape;
   const QueryTile tile = a.plan.whole[blockIdx.x];
   const QuerySet set = a.plan.sets[tile.set];
-  const int kv = blockIdx.y, index = threadIdx.x / kRowLanes;
-  const TileRow row = row_of_tile(tile, set, kv, index, a.plan, shape);
-  const int lane = row.lane, row_begin = shape.window_begin(row.position);
-  const int64_t head_row = row.row * shape.heads + row.head, number = head_row * shape.head_size;
+  const int kv = blockIdx.y, index = threadIdx.x / kRowLanes, lane = threadIdx.x % kRowLanes;
+  const int first_row = tile.first_row + static_cast<int>(blockIdx.z) * kRowsAtOnce;
+  const KeyRange range = keys_of_rows(first_row, kRowsAtOnce, set, a.plan, shape);
+  if (range.end == 0) return;
+  const TileRow row = row_of_set(first_row + index, set, kv, a.plan, shape);
+  const int row_begin = shape.window_begin(row.position);
+  const int64_t head_row = row.head_row(shape), number = head_row * shape.head_size;
   T *query = query_rows + index * kStride, *dout = dout_rows + index * kStride;
   float* item = items + index * kItemStride;
   load_row<kD>(query, row.live ? a.q + number : nullptr, lane, shape);
@@ -81,7 +84,6 @@ __global__ void __launch_bounds__(kTileThreads, 2) attention_backward_rows(Backw
   const float log2_lse = row.live ? a.lse[head_row] * kLog2e : 0;
   if (row.live && lane == 0) a.delta[head_row] = delta;
 
-  const KeyRange range = keys_of_tile(tile, set, a.plan, shape);
   float sums[kDims] = {};
   for (int base = range.begin; base < range.end; base += kBlock) {
     const int count = min(kBlock, range.end - base);
@@ -112,10 +114,10 @@ __global__ void __launch_bounds__(kTileThreads, 2) attention_backward_keys(Backw
   constexpr int kStride = kD + kPad, kDims = kD / kRowLanes;
   GPU_DYNAMIC_SHARED(shared);
   float* all_p = reinterpret_cast<float*>(shared);
-  float* all_ds = all_p + kTileRows * kItemStride;
-  T* key_rows = reinterpret_cast<T*>(all_ds + kTileRows * kItemStride);
-  T* value_rows = key_rows + kTileRows * kStride;
-  T* query_rows = value_rows + kTileRows * kStride;
+  float* all_ds = all_p + kRowsAtOnce * kItemStride;
+  T* key_rows = reinterpret_cast<T*>(all_ds + kRowsAtOnce * kItemStride);
+  T* value_rows = key_rows + kRowsAtOnce * kStride;
+  T* query_rows = value_rows + kRowsAtOnce * kStride;
   T* dout_rows = query_rows + kBlock * kStride;
 
   const HeadShape& shape = a.shape;
@@ -179,9 +181,9 @@ namespace {
 
 template <typename T, int kD>
 constexpr size_t kRowsBytes =
-    kTileRows * kernels::kItemStride * sizeof(float) + 2 * (kTileRows + kernels::kBlock) * (kD + kPad) * sizeof(T);
+    kRowsAtOnce * kernels::kItemStride * sizeof(float) + 2 * (kRowsAtOnce + kernels::kBlock) * (kD + kPad) * sizeof(T);
 template <typename T, int kD>
-constexpr size_t kKeysBytes = kRowsBytes<T, kD> + kTileRows * kernels::kItemStride * sizeof(float);
+constexpr size_t kKeysBytes = kRowsBytes<T, kD> + kRowsAtOnce * kernels::kItemStride * sizeof(float);
 
 }  // namespace
 
@@ -213,7 +215,7 @@ void attention_pack_backward(Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tenso
       const PackKeys<T> keys{data_of<T>(k), data_of<T>(v), static_cast<int>(kv_width), static_cast<int>(heads.head_size)};
       const unsigned kv_heads = static_cast<unsigned>(heads.num_kv_heads);
       if (plan.whole_tiles > 0)
-        launch(kernels::attention_backward_rows<T, kD>, dim3(static_cast<unsigned>(plan.whole_tiles), kv_heads), kTileThreads,
+        launch(kernels::attention_backward_rows<T, kD>, dim3(static_cast<unsigned>(plan.whole_tiles), kv_heads, kTileRows / kRowsAtOnce), kTileThreads,
                kRowsBytes<T, kD>, stream, arguments, keys);
       launch(kernels::attention_backward_keys<T, kD>, dim3(static_cast<unsigned>(plan.key_tiles), kv_heads), kTileThreads,
              kKeysBytes<T, kD>, stream, arguments, static_cast<int>(plan.rows));

@@ -77,8 +77,8 @@ void add_tiles(std::vector<QueryTile>& tiles, const QuerySet& set, size_t index,
 
 // Who sees the keys of each tile of a pack, in the order of runs.
 void add_key_tiles(Parts& parts, std::span<const PackRun> runs, int64_t rows) {
-  for (int64_t first = 0; first < rows; first += kTileRows) {
-    const int64_t end = std::min<int64_t>(rows, first + kTileRows);
+  for (int64_t first = 0; first < rows; first += kTileKeys) {
+    const int64_t end = std::min<int64_t>(rows, first + kTileKeys);
     KeyTile tile{static_cast<int32_t>(first), static_cast<int32_t>(parts.seers.size()), 0};
     int64_t query = 0;  // the run's first
     for (const PackRun& run : runs) {

@@ -7,7 +7,8 @@
 
 namespace cohort::cuda {
 
-constexpr int kTileRows = 16;  // rows (query x head of the group) of a forward tile, and keys of a backward tile
+constexpr int kTileRows = 64;  // rows (query x head of the group) of a tile of queries
+constexpr int kTileKeys = 16;  // of a tile of keys
 
 // Queries [first_query, first_query + queries) with one sequence of keys: of a pack, rows [prefix_begin, prefix_begin +
 // prefix_count) and then those from `begin` on; of the cache, the pages from numbers[at.pages + first_page] on.
@@ -15,11 +16,11 @@ struct QuerySet {
   int32_t first_query, queries, prefix_begin, prefix_count, begin, first_page;
 };
 // Rows [first_row, first_row + kTileRows) of a set, a row being query * group + head of the group. split: the only one of
-// the keys' splits that is meant, or -1: all.
+// the keys' splits that is meant, or -1: all. Positions of a set's queries ascend, or all lie behind the split.
 struct QueryTile {
   int32_t set, first_row, split;
 };
-// Pack rows [first_key, first_key + kTileRows) as keys, and who sees them: seers [first_seer, first_seer + seers).
+// Pack rows [first_key, first_key + kTileKeys) as keys, and who sees them: seers [first_seer, first_seer + seers).
 struct KeyTile {
   int32_t first_key, first_seer, seers;
 };

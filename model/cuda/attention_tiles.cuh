@@ -1,8 +1,8 @@
 // What attention's kernels share: rows of tiles, keys wherever they lie, scores. Private to model/cuda.
 //
-// A block of kTileThreads works on kTileRows rows, eight lanes of one warp each: lane l has the scores of keys l, l + 8, ...
-// of a block, and kD / 8 neighbouring dimensions of the row's sums. What a row computes depends on its own lanes only,
-// never on which rows share the tile.
+// Where tensor cores are not used a block of kTileThreads works on kRowsAtOnce rows, eight lanes of one warp each: lane l
+// has the scores of keys l, l + 8, ... of a block, and kD / 8 neighbouring dimensions of the row's sums. What a row computes
+// depends on its own lanes only, never on which rows share the tile.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@
 
 namespace cohort::cuda {
 
-constexpr int kRowLanes = 8, kTileThreads = kTileRows * kRowLanes;
+constexpr int kRowLanes = 8, kRowsAtOnce = 16, kTileThreads = kRowsAtOnce * kRowLanes;
+static_assert(kTileRows % kRowsAtOnce == 0 && kTileKeys == kRowsAtOnce);
 constexpr int kPad = 8;  // numbers between rows in shared memory, so that rows begin in other banks
 
 // The parts of a plan on the device.
@@ -108,7 +109,7 @@ __device__ __forceinline__ void load_row(To* to, const From* from, int lane, con
 template <int kD, typename T, typename RowAt>
 __device__ __forceinline__ void load_rows(T* to, int count, const HeadShape& shape, const RowAt& row_at) {
 #pragma unroll 1
-  for (int i = threadIdx.x / kRowLanes; i < count; i += kTileRows)
+  for (int i = threadIdx.x / kRowLanes; i < count; i += kRowsAtOnce)
     load_row<kD>(to + i * (kD + kPad), row_at(i), threadIdx.x % kRowLanes, shape);
 }
 
@@ -139,28 +140,32 @@ __device__ __forceinline__ void add_row(float (&sums)[kD / kRowLanes], float fac
   }
 }
 
-// Over the eight lanes of a row: every lane gets the result.
+// Over the lanes of a row, neighbours of one warp: every lane gets the result.
+template <int kLanes = kRowLanes>
 __device__ __forceinline__ float row_max(float value) {
 #pragma unroll
-  for (int apart = kRowLanes / 2; apart > 0; apart /= 2) value = fmaxf(value, __shfl_xor_sync(kWholeWarp, value, apart));
+  for (int apart = kLanes / 2; apart > 0; apart /= 2) value = fmaxf(value, __shfl_xor_sync(kWholeWarp, value, apart));
   return value;
 }
+template <int kLanes = kRowLanes>
 __device__ __forceinline__ float row_sum(float value) {
 #pragma unroll
-  for (int apart = kRowLanes / 2; apart > 0; apart /= 2) value += __shfl_xor_sync(kWholeWarp, value, apart);
+  for (int apart = kLanes / 2; apart > 0; apart /= 2) value += __shfl_xor_sync(kWholeWarp, value, apart);
   return value;
 }
 
-// The row of a tile that a thread's lanes have. A dead one, behind the set's last, is at position -1 and sees nothing.
+// Row `at` of a set. A dead one, behind the set's last, is at position -1 and sees nothing.
 struct TileRow {
-  int lane, query, head, position;
+  int query, head, position;
   int64_t row;  // of q
   bool live;
+
+  // The number of its head among all heads of q's rows.
+  __device__ __forceinline__ int64_t head_row(const HeadShape& shape) const { return row * shape.heads + head; }
 };
-__device__ __forceinline__ TileRow row_of_tile(const QueryTile& tile, const QuerySet& set, int kv, int index,
-                                               const PlanView& plan, const HeadShape& shape) {
-  const int at = tile.first_row + index;
-  TileRow row{static_cast<int>(threadIdx.x) % kRowLanes, 0, 0, -1, 0, at < set.queries * shape.group};
+__device__ __forceinline__ TileRow row_of_set(int at, const QuerySet& set, int kv, const PlanView& plan,
+                                              const HeadShape& shape) {
+  TileRow row{0, 0, -1, 0, at < set.queries * shape.group};
   if (!row.live) return row;
   row.query = set.first_query + at / shape.group;
   row.head = kv * shape.group + at % shape.group;
@@ -169,20 +174,22 @@ __device__ __forceinline__ TileRow row_of_tile(const QueryTile& tile, const Quer
   return row;
 }
 
-// Keys [begin, end) that some row of the tile sees.
+// Keys [begin, end) that rows [first, first + count) of a set see, as far as the set has them.
 struct KeyRange {
   int begin, end;
-};
-__device__ __forceinline__ KeyRange keys_of_tile(const QueryTile& tile, const QuerySet& set, const PlanView& plan,
-                                                 const HeadShape& shape) {
-  KeyRange range{INT32_MAX, 0};
-  const int rows = set.queries * shape.group;
-  for (int at = tile.first_row; at < tile.first_row + kTileRows && at < rows; ++at) {
-    const int position = plan.positions[set.first_query + at / shape.group];
-    range.begin = min(range.begin, shape.window_begin(position));
-    range.end = max(range.end, position + 1);
+
+  __device__ __forceinline__ void clip_to(int split) {
+    constexpr int kSplitSize = static_cast<int>(kSplitKeys);
+    begin = max(begin, split * kSplitSize);
+    end = min(end, (split + 1) * kSplitSize);
   }
-  return range;
+};
+__device__ __forceinline__ KeyRange keys_of_rows(int first, int count, const QuerySet& set, const PlanView& plan,
+                                                 const HeadShape& shape) {
+  const int last = min(first + count, set.queries * shape.group) - 1;
+  if (last < first) return {0, 0};
+  const int32_t* positions = plan.positions + set.first_query;
+  return {shape.window_begin(positions[first / shape.group]), positions[last / shape.group] + 1};
 }
 
 // body(T{}, dimension): the kernels' instantiation for a head size.
