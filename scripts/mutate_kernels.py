@@ -41,6 +41,8 @@ ATTENTION = "GpuAttention.*:GpuCachedAttention.*:GpuTensorAttention.*"
 TESTS = {
     "attention": [(OPS, ATTENTION)],
     "attention_backward": [(OPS, "GpuAttention.*")],
+    "attention_backward_f32": [(OPS, "GpuAttention.*")],
+    "attention_backward_tensor": [(OPS, "GpuTensorAttention.*")],
     "attention_f32": [(OPS, "GpuAttention.*:GpuCachedAttention.*")],
     "attention_forward": [(OPS, ATTENTION)],
     "attention_mma": [(OPS, "GpuTensorAttention.*")],

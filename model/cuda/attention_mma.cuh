@@ -96,4 +96,16 @@ __device__ __forceinline__ void as_left_factor(uint32_t (&factors)[kTiles / 2][4
   }
 }
 
+// Two neighbouring numbers of a row of D, from dimension d on.
+template <typename T>
+__device__ __forceinline__ void write_pair(T* row, int d, float a, float b, const HeadShape& shape) {
+  if (shape.vectors && d < shape.head_size) {
+    const float pair[2] = {a, b};
+    store(row + d, pair);
+  } else {
+    if (d < shape.head_size) store_as(row + d, a);
+    if (d + 1 < shape.head_size) store_as(row + d + 1, b);
+  }
+}
+
 }  // namespace cohort::cuda

@@ -76,7 +76,7 @@ void add_tiles(std::vector<QueryTile>& tiles, const QuerySet& set, size_t index,
 }
 
 // Who sees the keys of each tile of a pack, in the order of runs.
-void add_key_tiles(Parts& parts, std::span<const PackRun> runs, int64_t rows) {
+void add_key_tiles(Parts& parts, std::span<const PackRun> runs, int64_t rows, int64_t group, int64_t window) {
   for (int64_t first = 0; first < rows; first += kTileKeys) {
     const int64_t end = std::min<int64_t>(rows, first + kTileKeys);
     KeyTile tile{static_cast<int32_t>(first), static_cast<int32_t>(parts.seers.size()), 0};
@@ -87,10 +87,13 @@ void add_key_tiles(Parts& parts, std::span<const PackRun> runs, int64_t rows) {
         const int64_t from = std::max(first, begin), to = std::min(end, begin + count);
         if (from >= to) return;
         position += from - begin;
-        const int64_t earlier = std::max<int64_t>(0, position - run.prefix_count);  // queries before the first key
-        parts.seers.push_back({static_cast<int32_t>(query + earlier), static_cast<int32_t>(query + run.count),
-                               static_cast<int32_t>(from - first), static_cast<int32_t>(to - first),
-                               static_cast<int32_t>(position)});
+        // The run's queries stand at prefix_count and on: those before the first key and behind the last one's window see none.
+        const int64_t earlier = std::max<int64_t>(0, position - run.prefix_count);
+        const int64_t later = window == 0 ? run.count : std::min(run.count, position + to - from - 1 + window - run.prefix_count);
+        if (earlier >= later) return;
+        parts.seers.push_back({static_cast<int32_t>(query), static_cast<int32_t>(earlier * group / kRowBlock * kRowBlock),
+                               static_cast<int32_t>(later * group), static_cast<int32_t>(from - first),
+                               static_cast<int32_t>(to - first), static_cast<int32_t>(position)});
         ++tile.seers;
       };
       add(run.prefix_begin, run.prefix_count, 0);
@@ -125,7 +128,7 @@ AttentionPlan pack_plan(std::span<const PackRun> all, int64_t rows, const HeadLa
       parts.positions.push_back(static_cast<int32_t>(run.prefix_count + i));
     }
   }
-  add_key_tiles(parts, runs, rows);
+  add_key_tiles(parts, runs, rows, heads.num_heads / heads.num_kv_heads, heads.window);
   return finished(parts, rows, 0, 0, heads);
 }
 

@@ -8,7 +8,8 @@
 namespace cohort::cuda {
 
 constexpr int kTileRows = 64;  // rows (query x head of the group) of a tile of queries
-constexpr int kTileKeys = 16;  // of a tile of keys
+constexpr int kTileKeys = 64;  // of a tile of keys
+constexpr int kRowBlock = 32;  // rows of a run that the backward pass takes together, from the run's first on
 
 // Queries [first_query, first_query + queries) with one sequence of keys: of a pack, rows [prefix_begin, prefix_begin +
 // prefix_count) and then those from `begin` on; of the cache, the pages from numbers[at.pages + first_page] on.
@@ -24,9 +25,10 @@ struct QueryTile {
 struct KeyTile {
   int32_t first_key, first_seer, seers;
 };
-// Queries [first_query, end_query), which see keys [begin, end) of the tile's; key `begin` stands at `position`.
+// Rows [first_row, end_row), each of query first_query + row / group, which see keys [begin, end) of the tile's; key `begin`
+// stands at `position`. first_row: a multiple of kRowBlock.
 struct Seer {
-  int32_t first_query, end_query, begin, end, position;
+  int32_t first_query, first_row, end_row, begin, end, position;
 };
 
 }  // namespace cohort::cuda

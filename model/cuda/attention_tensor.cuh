@@ -98,17 +98,6 @@ struct TensorSoftmax {
   }
 };
 
-// Two neighbouring numbers of a row of D, from dimension d on.
-__device__ __forceinline__ void write_pair(device_bf16* row, int d, float a, float b, const HeadShape& shape) {
-  if (shape.vectors && d < shape.head_size) {
-    const float pair[2] = {a, b};
-    store(row + d, pair);
-  } else {
-    if (d < shape.head_size) store_as(row + d, a);
-    if (d + 1 < shape.head_size) store_as(row + d + 1, b);
-  }
-}
-
 // Block (tile, kv head, TensorTile::kRows of the tile's rows). kSplit: one split of the keys, whose result goes to the
 // partials; else all, to out and lse.
 template <int kD, bool kSplit, typename Keys>

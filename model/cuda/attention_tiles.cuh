@@ -15,7 +15,7 @@
 namespace cohort::cuda {
 
 constexpr int kRowLanes = 8, kRowsAtOnce = 16, kTileThreads = kRowsAtOnce * kRowLanes;
-static_assert(kTileRows % kRowsAtOnce == 0 && kTileKeys == kRowsAtOnce);
+static_assert(kTileRows % kRowsAtOnce == 0 && kTileKeys % kRowsAtOnce == 0);
 constexpr int kPad = 8;  // numbers between rows in shared memory, so that rows begin in other banks
 
 // The parts of a plan on the device.

@@ -39,7 +39,8 @@ class GpuAttention : public GpuOps {
     const double tolerance = 128 * kEps32 + (s.dtype == DType::bf16 ? 8 * kEps16 : 0);
     expect_near(g.dq, twin.dq, tolerance, "dq", twin.dq_size);
     expect_near(g.dk, twin.dk, tolerance, "dk", twin.dk_size);
-    expect_near(g.dv, twin.dv, 128 * kEps32, "dv");
+    // Tensor cores take the weights that make dv rounded to bf16.
+    expect_near(g.dv, twin.dv, 128 * kEps32 + rounding, "dv", s.dtype == DType::bf16 ? twin.dv_size : 0);
   }
 };
 

@@ -35,16 +35,14 @@ TEST_F(GpuTensorAttention, EveryInstantiationMatchesTheTwinAndTheOtherKernelInEv
     const Inputs in(s, rows_of(runs), 21);
     const std::vector<Matrix> m = in_every_order([&] {
       const Forward f = forward_on_device(s, in, runs);
-      return std::vector<Matrix>{f.out, f.lse};
+      const Gradients g = backward_on_device(s, in, f, runs);
+      return std::vector<Matrix>{f.out, f.lse, g.dq, g.dk, g.dv};
     });
-    Twin twin(s, in, runs);
-    twin.run_forward();
-    expect_near(m[0], twin.out, 64 * kEps32 + kEps16, "out", rms(twin.v));
-    expect_near(m[1], twin.lse, 32 * kEps32, "lse");
+    expect_twin(s, in, runs, {m[0], m[1]}, {m[2], m[3], m[4]});
     Inputs wide_in = in;
     wide_in.q = widened(in.q), wide_in.k = widened(in.k), wide_in.v = widened(in.v);
     const Forward wide = forward_on_device({s.heads, DType::f32}, wide_in, runs);
-    expect_near(m[0], doubles(wide.out), 64 * kEps32 + kEps16, "out against f32", rms(twin.v));
+    expect_near(m[0], doubles(wide.out), 64 * kEps32 + kEps16, "out against f32", rms(doubles(in.v)));
     expect_near(m[1], doubles(wide.lse), 32 * kEps32, "lse against f32");
   }
 }
@@ -111,16 +109,37 @@ TEST_F(GpuTensorAttention, SamplesOfASharedSplitHaveTheTrainingPacksBits) {
   }
 }
 
+// Wherever its rows lie in tiles of 64 keys and in a warp's sixteen.
+TEST_F(GpuTensorAttention, AGroupHasTheSameGradientsWhereverItLiesInAPack) {
+  const std::vector<PackRun> own_runs = group_runs({{50, 37, 20}});
+  for (const Shape& s : kTensorShapes) {
+    SCOPED_TRACE(s.name());
+    const Inputs own(s, rows_of(own_runs), 27);
+    const Forward wanted = forward_on_device(s, own, own_runs);
+    const Gradients g = backward_on_device(s, own, wanted, own_runs);
+    for (int64_t before : {1, 13, 64}) {
+      const std::vector<PackRun> runs = group_runs({{before}, {50, 37, 20}});
+      Inputs in(s, rows_of(runs), 28);
+      std::vector<int64_t> rows;
+      for (int64_t i = 0; i < rows_of(own_runs); ++i) {
+        rows.push_back(before + i);
+        in.q.set_row(before + i, own.q, i), in.dout.set_row(before + i, own.dout, i);
+        in.k.set_row(before + i, own.k, i), in.v.set_row(before + i, own.v, i);
+      }
+      const Gradients all = backward_on_device(s, in, forward_on_device(s, in, runs), runs);
+      EXPECT_TRUE(all.dq.take(rows) == g.dq) << before;
+      EXPECT_TRUE(all.dk.take(rows) == g.dk && all.dv.take(rows) == g.dv) << before;
+    }
+  }
+}
+
 TEST_F(GpuTensorAttention, LongRunsAndWindowsOverSplitsMatchTheTwin) {
   const std::vector<PackRun> runs = group_runs({{530, 40}});
   for (const Shape& s : {Shape{{3, 1, 16}, DType::bf16}, Shape{{2, 1, 16, 0, 2.0f, 300}, DType::bf16}}) {
     SCOPED_TRACE(s.name());
     const Inputs in(s, rows_of(runs), 26);
-    Twin twin(s, in, runs);
-    twin.run_forward();
     const Forward f = forward_on_device(s, in, runs);
-    expect_near(f.out, twin.out, 64 * kEps32 + kEps16, "out", rms(twin.v));
-    expect_near(f.lse, twin.lse, 32 * kEps32, "lse");
+    expect_twin(s, in, runs, f, backward_on_device(s, in, f, runs));
   }
 }
 
