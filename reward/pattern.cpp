@@ -139,10 +139,12 @@ Pattern::Pattern(const std::string& text, const Form& form, const std::string& w
 Pattern::Pattern(Pattern&&) noexcept = default;
 Pattern::~Pattern() = default;
 
-Pattern::Match Pattern::match(std::string_view text, int64_t& steps) const { return find(text, 0, steps).match; }
+Pattern::Match Pattern::match(std::string_view text, int64_t& steps) const { return run(text, 0, 0, steps).match; }
+
+Pattern::Found Pattern::find(std::string_view text, size_t from, int64_t& steps) const { return run(text, from, PCRE2_NOTEMPTY, steps); }
 
 // By the interpreter and not by compiled code, which counts otherwise.
-Pattern::Found Pattern::find(std::string_view text, size_t from, int64_t& steps) const {
+Pattern::Found Pattern::run(std::string_view text, size_t from, uint32_t options, int64_t& steps) const {
   Steps counted{.items = compiled_->items, .most = steps, .place = static_cast<int64_t>(from)};
   const std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)> data(pcre2_match_data_create(1, nullptr),
                                                                                  &pcre2_match_data_free);
@@ -153,11 +155,11 @@ Pattern::Found Pattern::find(std::string_view text, size_t from, int64_t& steps)
   pcre2_set_heap_limit(context.get(), kHeapLimitKiB);
   pcre2_set_callout(context.get(), count_steps, &counted);
   const int result = pcre2_match(compiled_->code.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), from,
-                                 PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data.get(), context.get());
+                                 options | PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data.get(), context.get());
   steps -= std::min(steps, counted.count);
   if (result < 0) return {.match = result == PCRE2_ERROR_NOMATCH ? Match::no : Match::unknown};
   const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(data.get());
-  return {.match = Match::yes, .begin = ends[0], .end = std::max(ends[0], ends[1])};  // \K within a lookahead puts the begin behind the end
+  return {.match = Match::yes, .begin = ends[0], .end = ends[1]};
 }
 
 }  // namespace cohort

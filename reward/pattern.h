@@ -24,8 +24,8 @@ class Pattern {
   // Of valid UTF-8. Unknown: it would take more than `steps`, from which those that it took are taken away.
   Match match(std::string_view text, int64_t& steps) const;
 
-  // The first match that begins at `from` or later: bytes [begin, end) of the text. One call goes on where the last one ended
-  // (kept context: ^ and lookbehinds see what is before `from`).
+  // The first match that begins at `from` or later and is not empty: bytes [begin, end) of the text. ^ and lookbehinds see what is
+  // before `from`.
   struct Found {
     Match match = Match::no;
     size_t begin = 0, end = 0;
@@ -33,6 +33,7 @@ class Pattern {
   Found find(std::string_view text, size_t from, int64_t& steps) const;
 
  private:
+  Found run(std::string_view text, size_t from, uint32_t options, int64_t& steps) const;
   struct Compiled;
   std::unique_ptr<Compiled> compiled_;
 };

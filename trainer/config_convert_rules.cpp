@@ -172,8 +172,7 @@ void translate_sft(Translator& t) {
 
 // Prompts of a step, and updates in it. TRL counts completions per device, verl and OpenRLHF prompts of all.
 void translate_batches(Translator& t) {
-  PeerEntry* n = t.take({"rollout.n", "n_samples_per_prompt", "num_generations"});
-  if (n != nullptr) t.put("rollout.num_generations", n->text(), *n);
+  if (PeerEntry* n = t.take({"rollout.n", "n_samples_per_prompt", "num_generations"})) t.put("rollout.num_generations", n->text(), *n);
   const double group = t.number_of("rollout.num_generations").value_or(8);
   if (t.peer == Peer::trl) {
     PeerEntry* batch = t.take({"per_device_train_batch_size"});
@@ -185,9 +184,9 @@ void translate_batches(Translator& t) {
     const double device = batch != nullptr ? batch->number().value_or(8) : 8;
     const double completions = generation != nullptr ? generation->number().value_or(0) : device * per_generation * static_cast<double>(t.processes);
     const PeerEntry* from = generation != nullptr ? generation : batch != nullptr ? batch : accumulate != nullptr ? accumulate : steps;
-    if (from == nullptr && n != nullptr && !t.sft)
-      t.note(*n, fmt::format("no batch size is named: TRL's own is {} completions a step and device, trainer.prompts_per_step is {} here", device,
-                             TrainerSection{}.prompts_per_step));
+    if (from == nullptr && !t.sft)
+      t.result.notes.push_back(fmt::format("no batch size is named: TRL's own is {} completions a step and device, trainer.prompts_per_step is {} here", device,
+                                           TrainerSection{}.prompts_per_step));
     if (from == nullptr) return;
     if (t.sft) return translate_examples(t, *from, completions);
     const double updates = generation != nullptr ? completions / (device * accumulated * static_cast<double>(t.processes)) : per_generation / accumulated;

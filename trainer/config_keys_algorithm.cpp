@@ -78,7 +78,7 @@ std::vector<KeyRow> algorithm_keys() {
        .help = "the policy term is of this part of the tokens alone, those of the highest entropy; 1: of all"},
       {.section = "algorithm", .name = "token_weight_pattern", .value = algorithm<&A::token_weight_pattern>, .may_be_null = true,
        .help = "a regular expression (PCRE2, Unicode); tokens of a completion that are within a match count token_weight times in the policy term"},
-      {.section = "algorithm", .name = "token_weight", .value = algorithm<&A::token_weight>, .bounds = kNotNegative,
+      {.section = "algorithm", .name = "token_weight", .value = algorithm<&A::token_weight>, .bounds = {.low = 0, .high = 1e6},
        .help = "how much they count, beside 1 of all others; 0: they are not learnt from. What the loss divides by stays as it is"},
       {.section = "algorithm", .name = "select_completions", .value = algorithm<&A::select_completions>, .words = {"all", "best", "max_variance"},
        .help = "which of a group's completions the update sees: all; best, the num_selected of the highest reward; max_variance, those that differ most"},

@@ -72,7 +72,14 @@ void TrainRun::set_advantages(std::vector<Group>& groups) {
   }
   select_completions(groups, config_.algorithm);
   for (const bool constant : set_group_advantages(groups, config_)) zero_std.add(constant ? 1 : 0);
-  if (token_weights_) metrics_.set("token_weight/within", token_weights_->set(groups, model_->tokenizer));
+  if (token_weights_) {
+    enter("update", next_step(), config_.comm.update_timeout_s);
+    const Clock::time_point start = Clock::now();
+    const TokenWeights::Shares shares = token_weights_->set(groups, model_->tokenizer, exec());
+    metrics_.set("token_weight/within", shares.within);
+    metrics_.set("token_weight/unfinished", shares.unfinished);
+    metrics_.set("timing_s/token_weights", seconds_since(start));
+  }
   if (teacher_) {
     enter("update", next_step(), config_.comm.update_timeout_s);
     const auto logprobs = teacher_->logprobs(groups, names_, next_step(), comm_, exec());

@@ -208,16 +208,35 @@ std::string TokenStream::decode(std::vector<std::string> tokens) {
   return strip_start(std::move(text));
 }
 
+namespace {
+
+// How many bytes the character has that the first byte of `text` would begin.
+size_t character_bytes(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  return lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+}
+
+}  // namespace
+
 std::string TokenStream::add_bytes(std::string_view bytes) {
+  const size_t waited = bytes_.size();
   bytes_ += bytes;
   const size_t ready = bytes_.size() - open_bytes(bytes_);
-  std::string text = lossy_utf8(std::string_view(bytes_).substr(0, ready));
+  const std::string_view whole = std::string_view(bytes_).substr(0, ready);
+  std::string text = lossy_utf8(whole);
+  split_ = {};
+  if (waited > 0 && !text.empty()) {
+    const std::string_view first = whole.substr(0, character_bytes(whole));
+    if (first.size() > waited && lossy_utf8(first) == first) split_.before = first.size();
+    else split_.before = split_.own = lossy_utf8(whole.substr(0, waited)).size();
+  }
   bytes_.erase(0, ready);
   return text;
 }
 
 std::string TokenStream::add(std::string_view token) {
   held_.emplace_back(token);
+  split_ = {};
   if (whole_) return "";
   if (byte_runs_) {
     // The steps before it decide what the token looks like when runs are sought.
@@ -230,7 +249,12 @@ std::string TokenStream::add(std::string_view token) {
     const auto seen = run_steps({held_.back()}, steps.first(before), first);
     if (byte_of(seen[0])) return "";
   }
-  return decode(std::exchange(held_, {}));
+  if (held_.size() == 1 || byte_level_) return decode(std::exchange(held_, {}));
+  std::string last = std::move(held_.back()), text;  // behind a run of bytes
+  held_.pop_back();
+  text = decode(std::exchange(held_, {}));
+  split_ = {text.size(), text.size()};
+  return text + decode({std::move(last)});
 }
 
 std::string TokenStream::pending() const {

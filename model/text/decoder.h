@@ -50,6 +50,12 @@ class TokenStream {
   // What finish() would give now, up to the last whole character; "" while the bytes that wait are not UTF-8.
   std::string pending() const;
   bool holds() const { return !held_.empty() || !bytes_.empty(); }  // something that was added has not been returned
+  // Of what add returned last: the first `before` bytes are of tokens that had been added earlier, those from `own` on of the last one;
+  // own < before: a character of both.
+  struct Split {
+    size_t before = 0, own = 0;
+  };
+  Split split() const { return split_; }
 
  private:
   std::string decode(std::vector<std::string> tokens);
@@ -62,6 +68,7 @@ class TokenStream {
   bool first_ = true;              // nothing has been decoded yet
   std::vector<std::string> held_;  // tokens that wait
   std::string bytes_;              // byte level: the beginning of a character
+  Split split_;
   std::vector<size_t> strips_;     // how much each Strip behind Fuse may still take from the start
 };
 

@@ -273,9 +273,11 @@ TextStream::TextStream(TextStream&&) noexcept = default;
 
 std::string TextStream::add(int32_t id) {
   const Token* token = tokenizer_->impl_->decoded_token(id, skip_special_tokens_);
+  split_ = {.skipped = token == nullptr};
   if (!token) return "";
-  return tokenizer_->impl_->decodes_bytes ? stream_->add_bytes(token->decoded)
-                                          : stream_->add(token->decoded);
+  std::string text = tokenizer_->impl_->decodes_bytes ? stream_->add_bytes(token->decoded) : stream_->add(token->decoded);
+  split_ = {.before = stream_->split().before, .own = stream_->split().own};
+  return text;
 }
 
 std::string TextStream::finish() { return stream_->finish(); }

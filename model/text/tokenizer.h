@@ -75,11 +75,19 @@ class TextStream {
   // What finish() would give now, up to the last whole character.
   std::string pending() const;
   bool holds() const;  // some of what was added has not been returned
+  // Of what add returned last: bytes [0, before) are of tokens added earlier, those from `own` on of that token (own < before: a
+  // character of both). Skipped: the token has no text at all.
+  struct Split {
+    size_t before = 0, own = 0;
+    bool skipped = false;
+  };
+  Split split() const { return split_; }
 
  private:
   const Tokenizer* tokenizer_;
   bool skip_special_tokens_;
   std::unique_ptr<TokenStream> stream_;
+  Split split_;
 };
 
 // tokenizer.json and tokenizer_config.json of a plain byte-level tokenizer: ids 0..255 are bytes,

@@ -139,7 +139,7 @@ TEST(ConfigAlgorithm, WeightsOfTokensHaveAPatternThatCompiles) {
        "algorithm.token_weight: found 1 with a token_weight_pattern, which would do nothing; allowed: 0 or more, but not 1"},
       {"algorithm: {token_weight: 0.5}", "algorithm.token_weight: found 0.5, but algorithm.token_weight_pattern is null: it would do nothing"},
       {"algorithm: {token_weight_pattern: '(a', token_weight: 2}", "algorithm.token_weight_pattern: the pattern (a does not compile: missing closing parenthesis"},
-      {"algorithm: {token_weight_pattern: a, token_weight: -1}", "algorithm.token_weight: found the integer -1; allowed: a number at least 0"},
+      {"algorithm: {token_weight_pattern: a, token_weight: -1}", "algorithm.token_weight: found the integer -1; allowed: a number from 0 to 1000000"},
   });
   EXPECT_NO_THROW(with("algorithm: {token_weight_pattern: '(?s)<think>.*?</think>', token_weight: 0.5}"));
 }

@@ -31,10 +31,10 @@ std::vector<int32_t> bytes(std::string_view text) {
 }
 
 // Of one completion, as digits: its weights, 7 for those within a match.
-std::string weights_of(const std::string& pattern, const std::vector<int32_t>& tokens) {
-  const Tokenizer tokenizer = byte_tokenizer();
+std::string weights_of(const std::string& pattern, const std::vector<int32_t>& tokens, const Tokenizer& tokenizer = byte_tokenizer()) {
+  ExecOwner owner(2);
   std::vector<Group> groups = {group_of(tokenizer, {tokens})};
-  TokenWeights({.token_weight_pattern = pattern, .token_weight = 7}).set(groups, tokenizer);
+  TokenWeights({.token_weight_pattern = pattern, .token_weight = 7}).set(groups, tokenizer, owner.exec());
   std::string digits;
   for (const float weight : groups[0].token_weights.at(0)) digits += std::to_string(static_cast<int>(weight));
   return digits;
@@ -44,6 +44,7 @@ TEST(TokenWeights, TokensWithinAMatchHaveTheWeight) {
   EXPECT_EQ(weights_of("b+", bytes("abbcab")), "177117");
   EXPECT_EQ(weights_of("<t>.*?</t>", bytes("<t>a</t>b<t>c</t>")), "77777777177777777");
   EXPECT_EQ(weights_of("a|", bytes("bab")), "171") << "empty matches hold nothing and do not stand still";
+  EXPECT_EQ(weights_of("|a", bytes("bab")), "171") << "nor do they hide others";
   EXPECT_EQ(weights_of("(?<=a)b", bytes("abab")), "1717") << "what is before a match is seen";
   EXPECT_EQ(weights_of("^a", bytes("aab")), "711") << "the second one does not begin the text";
   EXPECT_EQ(weights_of("x", bytes("abc")), "111");
@@ -55,7 +56,8 @@ TEST(TokenWeights, TokensOfOneCharacterBelongTogetherAndSpecialOnesToNothing) {
   EXPECT_EQ(weights_of("b", bytes("a\u00e9b")), "1117");
   EXPECT_EQ(weights_of("(?s).*", {'a', 256, 'b', 257}), "7171");
   EXPECT_EQ(weights_of("(?s).*", {0xC3, 257}), "71") << "half a character at the end";
-  EXPECT_EQ(weights_of("a", {0xC3, 'a', 256, 'a'}), "7717") << "bytes that are no character are shown with what follows them";
+  EXPECT_EQ(weights_of("a", {0xC3, 'a', 256, 'a'}), "1717");
+  EXPECT_EQ(weights_of("\uFFFD", {0xC3, 'a', 0xE2, 0x82, 0xC3, 0xA9}), "717711");
   EXPECT_EQ(weights_of("\u20ac", bytes("a\u20ac\u00e9")), "177711");
   EXPECT_EQ(weights_of("\u00e9", bytes("a\u20ac\u00e9")), "111177");
 }
@@ -81,21 +83,41 @@ TEST(TokenWeights, BytesOfTokensAreThoseOfTheText) {
   }
 }
 
+// A decoder that drops the first space and spells unknown characters in bytes, as those of Llama 2 and Mistral do.
+TEST(TokenWeights, ATokenIsReadInItsPlace) {
+  const Tokenizer tokenizer = Tokenizer::from_json(R"({"model": {"type": "BPE", "byte_fallback": true, "merges": [],
+      "vocab": {"\u2581": 0, "a": 1, "b": 2, "<0xC3>": 3, "<0xA9>": 4, "<0x41>": 5}},
+      "decoder": {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "}, {"type": "ByteFallback"},
+      {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]}})", "sentencepiece");
+  EXPECT_EQ(weights_of(" ", {1, 0, 0, 2}, tokenizer), "1771");
+  EXPECT_EQ(weights_of("a", {0, 1, 0}, tokenizer), "171") << "the first space is no text";
+  EXPECT_EQ(weights_of("(?s).+", {0, 1, 0}, tokenizer), "177");
+  EXPECT_EQ(weights_of("A", {1, 5, 2}, tokenizer), "171");
+  EXPECT_EQ(weights_of("b", {5, 2, 3, 4, 2}, tokenizer), "17117");
+  EXPECT_EQ(weights_of("\u00e9", {5, 2, 3, 4, 2}, tokenizer), "11771");
+  EXPECT_EQ(weights_of("\uFFFD", {1, 4, 2, 3}, tokenizer), "1717");
+}
+
 TEST(TokenWeights, TheShareWithinMatchesIsTold) {
   const Tokenizer tokenizer = byte_tokenizer();
+  ExecOwner owner(2);
   std::vector<Group> groups = {group_of(tokenizer, {bytes("ab"), bytes("bb")}), group_of(tokenizer, {bytes("aaaa")})};
   const TokenWeights weights({.token_weight_pattern = "a", .token_weight = 0});
-  EXPECT_EQ(weights.set(groups, tokenizer), 5.0 / 8);
-  EXPECT_EQ(weights.set(groups, tokenizer), 5.0 / 8) << "again";
+  EXPECT_EQ(weights.set(groups, tokenizer, owner.exec()).within, 5.0 / 8);
+  EXPECT_EQ(weights.set(groups, tokenizer, owner.exec()).within, 5.0 / 8) << "again";
   EXPECT_EQ(groups[0].token_weights, (std::vector<std::vector<float>>{{0, 1}, {1, 1}}));
   std::vector<Group> none;
-  EXPECT_EQ(weights.set(none, tokenizer), 0);
+  EXPECT_EQ(weights.set(none, tokenizer, owner.exec()).within, 0);
 }
 
 // A pattern that takes for ever takes its steps, and the same ones on every machine.
 TEST(TokenWeights, MatchingEnds) {
   const std::string weights = weights_of("b|(a+)+$", bytes("b" + std::string(64, 'a') + "!b"));
   EXPECT_EQ(weights, "7" + std::string(66, '1'));
+  const Tokenizer tokenizer = byte_tokenizer();
+  ExecOwner owner(1);
+  std::vector<Group> groups = {group_of(tokenizer, {bytes(std::string(64, 'a') + "!"), bytes("aa")})};
+  EXPECT_EQ(TokenWeights({.token_weight_pattern = "(a+)+$", .token_weight = 2}).set(groups, tokenizer, owner.exec()).unfinished, 0.5);
 }
 
 TEST(TokenWeights, APatternThatDoesNotCompileIsNamed) {
@@ -113,7 +135,7 @@ TEST(TokenWeights, TheUpdateCountsThem) {
     for (Group& group : groups)
       for (const Rollout& rollout : group.rollouts) group.texts.push_back(tokenizer.decode(rollout.tokens));
     if (weight != 1) {
-      EXPECT_EQ(TokenWeights(run.config.algorithm).set(groups, tokenizer), 1);
+      EXPECT_EQ(TokenWeights(run.config.algorithm).set(groups, tokenizer, run.owner.exec()).within, 1);
     }
     return run.update(groups, 1).get("grad_norm");
   };
