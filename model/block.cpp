@@ -115,12 +115,20 @@ void block_attention_out(const Policy& policy, int64_t layer, Tensor x, const Bl
     rmsnorm_add(x, b.rstd_out, to, policy.weight(at.attention_out_norm, 1, c.hidden_size), norm_params(c), ex);
 }
 
+namespace {
+
+void glu(const ModelConfig& c, Tensor mlp, Tensor gate_up, const Exec& ex) {
+  c.activation == Activation::silu ? swiglu(mlp, gate_up, ex) : geglu(mlp, gate_up, ex);
+}
+
+}  // namespace
+
 void block_mlp_in(const Policy& policy, int64_t layer, Tensor x, const BlockTensors& b, const Exec& ex) {
   const ModelConfig& c = policy.config;
   rmsnorm(b.h_mid, b.rstd_mid, x, policy.weight(policy.table.layers[layer].mlp_norm, 1, c.hidden_size), norm_params(c),
           ex);
-  const PackedWeight& weight = policy.packed_layers[layer].gate_up;
-  c.activation == Activation::silu ? matmul_swiglu(b.mlp, b.gate_up, b.h_mid, weight, ex) : matmul_geglu(b.mlp, b.gate_up, b.h_mid, weight, ex);
+  matmul(b.gate_up, b.h_mid, policy.packed_layers[layer].gate_up, ex);
+  glu(c, b.mlp, b.gate_up, ex);
 }
 
 void block_compute_again(const Policy& policy, int64_t layer, const TakenRows& x_in, const TakenRows& x_mid,

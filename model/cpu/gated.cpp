@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "core/check.h"
-#include "model/cpu/gemm.h"
 #include "model/cpu/parallel.h"
 #include "model/cpu/vector_math.h"
 #include "model/ops/gpu.h"
@@ -43,41 +42,18 @@ struct Gelu {
   }
 };
 
-void check_gated(const char* op, Tensor y, Tensor gate_up) {
-  check_matrix(op, "gate_up", gate_up, y.rows(), 2 * y.cols());
-  CHECK(y.dtype == gate_up.dtype, "{}: {} to {}", op, dtype_name(gate_up.dtype), dtype_name(y.dtype));
-}
-
-// Columns [from, to) of row t.
-template <typename Function, typename A>
-void gate_row(Tensor y, Tensor gate_up, int64_t t, int64_t from, int64_t to) {
-  const A *gate = row_of<A>(gate_up, t) + from, *up = gate + y.cols();
-  A* out = row_of<A>(y, t) + from;
-  each_vector(to - from, [&](int64_t f, auto lanes) {
-    store_first(out + f, Function::value(load_first(gate + f, lanes)) * load_first(up + f, lanes), lanes);
-  });
-}
-
 template <typename Function>
 void gated(const char* op, Tensor y, Tensor gate_up, const Exec& ex) {
-  check_gated(op, y, gate_up);
+  const int64_t T = y.rows(), F = y.cols();
+  check_matrix(op, "gate_up", gate_up, T, 2 * F);
+  CHECK(y.dtype == gate_up.dtype, "{}: {} to {}", op, dtype_name(gate_up.dtype), dtype_name(y.dtype));
   with_storage(y.dtype, [&]<typename A>(A) {
-    for_rows(ex, y.rows(), y.cols(), [&](int64_t t) { gate_row<Function, A>(y, gate_up, t, 0, y.cols()); });
-  });
-}
-
-// Where the halves of the weight are whole panels, a thread goes through what it has multiplied before it leaves its caches.
-template <typename Function>
-void product_gated(const char* op, Tensor y, Tensor gate_up, Tensor x, const PackedWeight& w, const Exec& ex) {
-  check_gated(op, y, gate_up);
-  if (!gemm::has_halves(w.n)) {
-    matmul(gate_up, x, w, ex);
-    return gated<Function>(op, y, gate_up, ex);
-  }
-  const gemm::Product product = gemm::product_of(op, gate_up, x, w, ex, /*accumulate=*/false);
-  with_storage(y.dtype, [&]<typename A>(A) {
-    gemm::multiply_halves(product, ex, [&](int64_t row, int64_t row_end, int64_t column, int64_t column_end) {
-      for (int64_t t = row; t < row_end; ++t) gate_row<Function, A>(y, gate_up, t, column, column_end);
+    for_rows(ex, T, F, [&](int64_t t) {
+      const A *gate = row_of<A>(gate_up, t), *up = gate + F;
+      A* to = row_of<A>(y, t);
+      each_vector(F, [&](int64_t f, auto lanes) {
+        store_first(to + f, Function::value(load_first(gate + f, lanes)) * load_first(up + f, lanes), lanes);
+      });
     });
   });
 }
@@ -116,10 +92,6 @@ void swiglu(Tensor y, Tensor gate_up, const Exec& ex) {
   if (ex.gpu != nullptr) return gpu::swiglu(y, gate_up, *ex.gpu);
   gated<Silu>("swiglu", y, gate_up, ex);
 }
-void matmul_swiglu(Tensor y, Tensor gate_up, Tensor x, const PackedWeight& w, const Exec& ex) {
-  if (ex.gpu != nullptr) return matmul(gate_up, x, w, ex), gpu::swiglu(y, gate_up, *ex.gpu);
-  product_gated<Silu>("matmul_swiglu", y, gate_up, x, w, ex);
-}
 void swiglu_backward(Tensor dgate_up, Tensor y, Tensor dy, TakenRows gate_up, const Exec& ex) {
   if (ex.gpu != nullptr) return gpu::swiglu_backward(dgate_up, y, dy, gate_up.matrix(), *ex.gpu);
   gated_backward<Silu>("swiglu_backward", dgate_up, y, dy, gate_up, ex);
@@ -128,10 +100,6 @@ void swiglu_backward(Tensor dgate_up, Tensor y, Tensor dy, TakenRows gate_up, co
 void geglu(Tensor y, Tensor gate_up, const Exec& ex) {
   if (ex.gpu != nullptr) return gpu::geglu(y, gate_up, *ex.gpu);
   gated<Gelu>("geglu", y, gate_up, ex);
-}
-void matmul_geglu(Tensor y, Tensor gate_up, Tensor x, const PackedWeight& w, const Exec& ex) {
-  if (ex.gpu != nullptr) return matmul(gate_up, x, w, ex), gpu::geglu(y, gate_up, *ex.gpu);
-  product_gated<Gelu>("matmul_geglu", y, gate_up, x, w, ex);
 }
 void geglu_backward(Tensor dgate_up, Tensor y, Tensor dy, TakenRows gate_up, const Exec& ex) {
   if (ex.gpu != nullptr) return gpu::geglu_backward(dgate_up, y, dy, gate_up.matrix(), *ex.gpu);

@@ -120,46 +120,22 @@ void multiply_block(const Product& p, int64_t row, int64_t row_end, int64_t pane
   each_panel(multiply_register_block);
 }
 
-namespace {
-
-// Calls body(row, row_end, panel, panel_end, next) for tasks of rows and panels [0, panels); `factor`: how many panels a task multiplies for
-// each. Panel `next` is the one that the thread will likely want then.
-template <typename Body>
-void run_tasks(const Product& p, int64_t panels, int factor, const Exec& ex, const Body& body) {
+void multiply(const Product& p, const Exec& ex) {
+  if (p.m == 0 || p.n == 0) return;
   const int64_t block = block_rows(p.lane_dtype);
   const TaskCost cost = multiplies_tiles(p.lane_dtype) ? kTileCost : kRegisterCost;
   const int64_t row_chunk = std::clamp<int64_t>(kChunkBytes / (4 * (p.a.lanes + 1)) / block, 4, 64) * block;
-  const int64_t chunks = (p.m + row_chunk - 1) / row_chunk;
+  const int64_t panels = panels_of(p.n), chunks = (p.m + row_chunk - 1) / row_chunk;
   const double panel_flops = 4.0 * static_cast<double>(std::min(p.m, row_chunk) * kColumns * (p.a.lanes + 1));
-  const double panel_cost = factor * std::max(panel_flops, cost.byte_flops * static_cast<double>(panel_bytes(p.a.lanes)));
+  const double panel_cost = std::max(panel_flops, cost.byte_flops * static_cast<double>(panel_bytes(p.a.lanes)));
   const int64_t group = std::clamp<int64_t>(static_cast<int64_t>(cost.task_flops / panel_cost), 1, panels);
-  const int64_t groups = (panels + group - 1) / group, stride = ex.pool->size() * group;
+  const int64_t groups = (panels + group - 1) / group;
+  const int64_t stride = ex.pool->size() * group;
   ex.pool->run(chunks * groups, [&](int64_t task, int) {
     const int64_t row = task / groups * row_chunk, panel = task % groups * group;
     // Threads take tasks in turn, so that this one's next is likely `stride` panels on.
-    body(row, std::min(p.m, row + row_chunk), panel, std::min(panels, panel + group), panel + stride < panels ? panel + stride : panels - 1);
-  });
-}
-
-}  // namespace
-
-void multiply(const Product& p, const Exec& ex) {
-  if (p.m == 0 || p.n == 0) return;
-  run_tasks(p, panels_of(p.n), 1, ex, [&](int64_t row, int64_t row_end, int64_t panel, int64_t panel_end, int64_t next) {
-    multiply_block(p, row, row_end, panel, panel_end, next);
-  });
-}
-
-bool has_halves(int64_t n) { return n % (2 * kColumns) == 0; }
-
-void multiply_halves(const Product& p, const Exec& ex, const BlockDone& done) {
-  CHECK(has_halves(p.n), "a product of {} columns in halves", p.n);
-  if (p.m == 0 || p.n == 0) return;
-  const int64_t half = panels_of(p.n) / 2;
-  run_tasks(p, half, 2, ex, [&](int64_t row, int64_t row_end, int64_t panel, int64_t panel_end, int64_t next) {
-    multiply_block(p, row, row_end, panel, panel_end, half + panel);
-    multiply_block(p, row, row_end, half + panel, half + panel_end, next);
-    done(row, row_end, panel * kColumns, panel_end * kColumns);
+    const int64_t next = panel + stride < panels ? panel + stride : panels - 1;
+    multiply_block(p, row, std::min(p.m, row + row_chunk), panel, std::min(panels, panel + group), next);
   });
 }
 

@@ -8,7 +8,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 
 #include "model/exec.h"
 #include "model/ops/matmul.h"
@@ -102,15 +101,5 @@ void multiply_block(const Product& product, int64_t row, int64_t row_end, int64_
                     int64_t next = 0);
 // The whole product, shared out over the threads of `ex`.
 void multiply(const Product& product, const Exec& ex);
-
-// Of rows [row, row_end) and columns [column, column_end).
-using BlockDone = std::function<void(int64_t row, int64_t row_end, int64_t column, int64_t column_end)>;
-// The same of n columns in two halves of whole panels (has_halves): a thread that has multiplied columns of the first half and those that
-// stand as far into the second calls `done` with the first ones, while they are in its caches.
-bool has_halves(int64_t n);
-void multiply_halves(const Product& product, const Exec& ex, const BlockDone& done);
-
-// The product that matmul (ops/matmul.h) is, its operands checked. x may be copied to the first thread's workspace.
-Product product_of(const char* op, Tensor y, Tensor x, const PackedWeight& w, const Exec& ex, bool accumulate);
 
 }  // namespace cohort::gemm

@@ -197,18 +197,14 @@ PackedPart whole_panels(PackedWeight& packed, int64_t begin, int64_t end) {
   return {first * elements, last * elements, {gemm::panels(packed) + static_cast<size_t>(first) * bytes, static_cast<size_t>(last - first) * bytes}};
 }
 
-gemm::Product gemm::product_of(const char* op, Tensor y, Tensor x, const PackedWeight& w, const Exec& ex, bool accumulate) {
-  check_exec(op, ex);
-  const std::byte* panels = gemm::panels(w);
-  check_operand(op, "x", x, w.dtype, x.rows(), w.k);
-  check_output(op, "y", y, x.dtype, x.rows(), w.n, accumulate);
-  const Tensor a = gemm::in_lane_dtype(x, ex.workspace->get(0, gemm::widened_bytes(x)), ex);
-  return {gemm::rows_in_place(a), panels, {y.data, y.dtype, w.n, accumulate}, x.rows(), w.n, a.dtype};
-}
-
 void matmul(Tensor y, Tensor x, const PackedWeight& w, const Exec& ex, bool accumulate) {
   if (ex.gpu != nullptr) return gpu::matmul(y, x, w, accumulate, *ex.gpu);
-  gemm::multiply(gemm::product_of("matmul", y, x, w, ex, accumulate), ex);
+  check_exec("matmul", ex);
+  const std::byte* panels = gemm::panels(w);
+  check_operand("matmul", "x", x, w.dtype, x.rows(), w.k);
+  check_output("matmul", "y", y, x.dtype, x.rows(), w.n, accumulate);
+  const Tensor a = gemm::in_lane_dtype(x, ex.workspace->get(0, gemm::widened_bytes(x)), ex);
+  gemm::multiply({gemm::rows_in_place(a), panels, {y.data, y.dtype, w.n, accumulate}, x.rows(), w.n, a.dtype}, ex);
 }
 
 void packed_rows(Tensor x, const PackedWeight& w, std::span<const int32_t> rows, float scale, const Exec& ex) {

@@ -5,7 +5,6 @@
 #pragma once
 
 #include "model/exec.h"
-#include "model/ops/matmul.h"
 #include "model/ops/taken_rows.h"
 #include "model/tensor.h"
 
@@ -13,14 +12,11 @@ namespace cohort {
 
 // silu(z) = z / (1 + exp(-z))
 void swiglu(Tensor y, Tensor gate_up, const Exec& ex);
-// gate_up = x w^T (ops/matmul.h) and y of it: the bits of the one after the other, in one pass over gate_up.   x (T, K)  w (2F, K)
-void matmul_swiglu(Tensor y, Tensor gate_up, Tensor x, const PackedWeight& w, const Exec& ex);
 // dgate_up (T, 2F) act, overwritten
 void swiglu_backward(Tensor dgate_up, Tensor y, Tensor dy, TakenRows gate_up, const Exec& ex);
 
 // gelu(z) = z / 2 (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3)))   (Hendrycks and Gimpel 2016, the tanh form)
 void geglu(Tensor y, Tensor gate_up, const Exec& ex);
-void matmul_geglu(Tensor y, Tensor gate_up, Tensor x, const PackedWeight& w, const Exec& ex);
 void geglu_backward(Tensor dgate_up, Tensor y, Tensor dy, TakenRows gate_up, const Exec& ex);
 
 }  // namespace cohort

@@ -163,29 +163,6 @@ TEST_F(Gated, ColumnsByThemselvesHaveTheSameBits) {
   }
 }
 
-// Halves of whole panels (48, 96, 1536 columns) are gone through as they are multiplied, others afterwards.
-TEST_F(Gated, AProductAndItsGateHaveTheBitsOfOneAfterTheOther) {
-  for (const DType dtype : kTypes)
-    for (const int64_t F : {20, 48, 96, 100, 1536})
-      for (const int64_t T : {0, 1, 7, 65, 1030})
-        for (const int threads : {1, 3}) {
-          if (T > 100 && F > 100) continue;
-          constexpr int64_t kDepth = 37;
-          ExecOwner owner(threads);
-          const Matrix x = Matrix::random(dtype, T, kDepth, 1), w = Matrix::random(dtype, 2 * F, kDepth, 2);
-          PackedWeight weight;
-          pack_weight(weight, w.t(), owner.exec());
-          Matrix gate_up(dtype, T, 2 * F), both(dtype, T, 2 * F), y(dtype, T, F), silu(dtype, T, F);
-          for (const auto& [unit, product_and_unit] : {std::pair(&swiglu, &matmul_swiglu), {&geglu, &matmul_geglu}}) {
-            matmul(gate_up.t(), x.t(), weight, owner.exec());
-            unit(y.t(), gate_up.t(), owner.exec());
-            product_and_unit(silu.t(), both.t(), x.t(), weight, owner.exec());
-            EXPECT_TRUE(both == gate_up) << F << " columns, " << T << " rows, " << threads << " threads";
-            EXPECT_TRUE(silu == y) << F << " columns, " << T << " rows, " << threads << " threads";
-          }
-        }
-}
-
 TEST_F(Gated, RefusesWrongShapesAndTypes) {
   Matrix x(DType::f32, 4, 8), half(DType::bf16, 4, 8), wide(DType::f32, 4, 16);
   EXPECT_THROW(swiglu(x.t(), x.t(), ex_), Error);
@@ -193,11 +170,6 @@ TEST_F(Gated, RefusesWrongShapesAndTypes) {
   EXPECT_THROW(swiglu_backward(x.t(), x.t(), x.t(), wide.t(), ex_), Error);
   EXPECT_THROW(geglu(x.t(), x.t(), ex_), Error);
   EXPECT_THROW(geglu_backward(x.t(), x.t(), x.t(), wide.t(), ex_), Error);
-  PackedWeight weight;
-  pack_weight(weight, wide.t(), ex_);  // 4 rows of 16: two columns of gates
-  EXPECT_THROW(matmul_swiglu(x.t(), wide.t(), wide.t(), weight, ex_), Error);
-  Matrix pair(DType::f32, 4, 2), narrow(DType::f32, 4, 4);
-  EXPECT_THROW(matmul_geglu(pair.t(), narrow.t(), x.t(), weight, ex_), Error) << "x is 8 wide, the weight 16";
 }
 
 }  // namespace
