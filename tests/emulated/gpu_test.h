@@ -15,7 +15,7 @@ namespace cohort {
 
 // Orders of blocks and threads, and of streams: forward, reverse and three random ones.
 inline const char* const kOrders[] = {"order=forward", "order=reverse,streams=lazy", "order=random:1,streams=random:1",
-                                      "order=random:2,streams=lazy,late_copies=0", "order=random:3,streams=random:3"};
+                                      "order=random:2,streams=lazy,late_copies=0,implicit_waits=0", "order=random:3,streams=random:3,implicit_waits=0"};
 
 class GpuOps : public RowOps {
  protected:

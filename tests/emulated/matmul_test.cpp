@@ -85,6 +85,7 @@ TEST_F(GpuMatmul, ARowsBitsDoNotDependOnItsNeighbours) {
       cuda::matmul(some.t().slice_rows(begin, count), device_x.t().slice_rows(begin, count), device_w.t(), products_, stream_);
     synchronize();
     EXPECT_TRUE(all.host() == some.host());
+    emulated::set_settings(emulated::parse_settings("streams=lazy,implicit_waits=0"));
     for (const cuda::Direction direction : {cuda::Direction::forward, cuda::Direction::input})
       for (const DType out : {DType::f32, dtype}) cuda::check_rows_alike(direction, device_w.t(), out, products_, stream_);
   }
@@ -94,6 +95,7 @@ TEST_F(GpuMatmul, ALibraryWhoseSumsDependOnOtherRowsIsRefused) {
   const Matrix w = Matrix::random(DType::bf16, 48, 256, 2);
   const DeviceMatrix device_w(w);
   cuda::Products fast(cuda::Numerics::fast, 48 * 4 * sizeof(float) * 8);  // room for a split of 8 rows
+  emulated::set_settings(emulated::parse_settings("streams=lazy,implicit_waits=0"));  // what is compared has been waited for
   try {
     cuda::check_rows_alike(cuda::Direction::forward, device_w.t(), DType::f32, fast, stream_);
     FAIL() << "no error";

@@ -70,6 +70,34 @@ TEST_F(Streams, ACopyToPageableMemoryWaitsAndOneFromItIsTakenAtOnce) {
   EXPECT_EQ(to, 3);
 }
 
+// A program that leans on what CUDA need not do computes with what is there by then.
+TEST_F(Streams, WithoutImplicitWaitsNeitherCopiesNorFreeingWait) {
+  emulated::set_settings(emulated::parse_settings("streams=lazy,implicit_waits=0"));
+  const DeviceMatrix x(DType::f32, 1, 1);
+  float from = 3, to = -1;
+  ASSERT_EQ(cudaMemcpyAsync(x.t().data, &from, sizeof(float), cudaMemcpyHostToDevice, stream_), cudaSuccess);
+  from = 4;
+  ASSERT_EQ(cudaMemcpyAsync(&to, x.t().data, sizeof(float), cudaMemcpyDeviceToHost, stream_), cudaSuccess);
+  EXPECT_EQ(to, -1);
+  synchronize();
+  EXPECT_EQ(to, 4);
+  float *freed = nullptr, *source = nullptr;
+  ASSERT_EQ(cudaMalloc(reinterpret_cast<void**>(&freed), sizeof(float)), cudaSuccess);
+  ASSERT_EQ(cudaMallocHost(reinterpret_cast<void**>(&source), sizeof(float)), cudaSuccess);
+  *source = 5;
+  if (std::string(EMULATED_FLAVOUR) != "asan") {  // which stops it
+    ASSERT_EQ(cudaMemcpyAsync(x.t().data, source, sizeof(float), cudaMemcpyHostToDevice, stream_), cudaSuccess);
+  }
+  EXPECT_EQ(cudaFreeHost(source), cudaSuccess);
+  synchronize();
+  if (std::string(EMULATED_FLAVOUR) != "asan") {
+    EXPECT_TRUE(std::isnan(x.host().get(0)));
+  }
+  EXPECT_EQ(cudaFree(freed), cudaSuccess);
+  EXPECT_EQ(cudaFree(freed), cudaErrorInvalidValue);
+  EXPECT_EQ(cudaFreeHost(source), cudaErrorInvalidValue);
+}
+
 TEST_F(Streams, QueriesGetThereWithoutWaiting) {
   emulated::set_settings(emulated::parse_settings("streams=lazy"));
   const DeviceMatrix x(Matrix(DType::f32, 1, 1)), y(DType::f32, 1, 1);
@@ -99,6 +127,23 @@ TEST_F(Streams, NewMemoryIsNaN) {
 }
 
 using StreamsDeathTest = Streams;
+
+TEST_F(StreamsDeathTest, FreedMemoryThatIsWrittenIsNoticedWithoutImplicitWaits) {
+  const auto write_too_late = [&](bool pinned) {
+    emulated::set_settings(emulated::parse_settings("streams=lazy,implicit_waits=0"));
+    const DeviceMatrix x(Matrix(DType::f32, 1, 64)), y(DType::f32, 1, 64);
+    if (pinned) {
+      (void)cudaMemcpyAsync(pinned_, x.t().data, sizeof(float), cudaMemcpyDeviceToHost, stream_);
+      (void)cudaFreeHost(pinned_);
+    } else {
+      cuda::add_number(y.t().f32(), x.t().f32(), 1, 64, stream_);
+      (void)cudaFree(y.t().data);
+    }
+    emulated::set_settings({});
+  };
+  for (const bool pinned : {false, true})
+    EXPECT_DEATH(write_too_late(pinned), "was written after the memory had been freed|use-after-poison");
+}
 
 TEST_F(StreamsDeathTest, HostCodeThatTouchesDeviceMemoryIsStopped) {
   if (std::string(EMULATED_FLAVOUR) != "plain") return;

@@ -25,12 +25,14 @@ cudaError_t check_copy(void* to, const void* from, size_t bytes, cudaMemcpyKind 
 }
 
 // From pageable memory the bytes are taken at once, to pageable memory the call waits (CUDA Runtime API, "API
-// synchronization behavior"); between the device and pinned memory it does neither.
+// synchronization behavior", which says no more than that it may; Settings::implicit_waits); between the device and pinned
+// memory it does neither.
 cudaError_t copy_async(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, CUstream_st* stream) {
   if (bytes == 0) return cudaSuccess;
   if (const cudaError_t error = check_copy(to, from, bytes, kind)) return error;
-  const bool from_pageable = !is_device_memory(from) && !is_pinned(from);
-  const bool to_pageable = !is_device_memory(to) && !is_pinned(to);
+  const bool waits = current_settings().implicit_waits;
+  const bool from_pageable = waits && !is_device_memory(from) && !is_pinned(from);
+  const bool to_pageable = waits && !is_device_memory(to) && !is_pinned(to);
   if (from_pageable && !stream->capture) {
     const char* begin = static_cast<const char*>(from);
     auto staged = std::make_shared<std::vector<char>>(begin, begin + bytes);
@@ -39,6 +41,21 @@ cudaError_t copy_async(void* to, const void* from, size_t bytes, cudaMemcpyKind 
   const cudaError_t error = push(stream, WorkKind::copy, [=] { std::memmove(to, from, bytes); });
   if (error != cudaSuccess || !to_pageable || stream->capture) return error;
   return wait_for(stream, stream->enqueued);
+}
+
+// `now` frees, `early` does so while work may be left that uses it.
+cudaError_t free_memory(void* memory, bool (*now)(void*), bool (*early)(void*)) {
+  bool known = false;
+  if (current_settings().implicit_waits) {
+    if (const cudaError_t error = wait_for_device(current_device())) return error;
+    known = now(memory);
+  } else if (all_idle()) {
+    check_freed();
+    known = now(memory);
+  } else {
+    known = early(memory);
+  }
+  return known ? cudaSuccess : cudaErrorInvalidValue;
 }
 
 }  // namespace
@@ -59,8 +76,7 @@ cudaError_t cudaFree(void* memory) {
   return entry([&]() -> cudaError_t {
     if (memory == nullptr) return cudaSuccess;
     if (const cudaError_t error = forbidden_in_capture(nullptr)) return error;
-    if (const cudaError_t error = wait_for_device(current_device())) return error;
-    return free_device(memory) ? cudaSuccess : cudaErrorInvalidValue;
+    return free_memory(memory, free_device, free_device_early);
   });
 }
 
@@ -75,8 +91,7 @@ cudaError_t cudaMallocHost(void** memory, size_t bytes) { return cudaHostAlloc(m
 cudaError_t cudaFreeHost(void* memory) {
   return entry([&]() -> cudaError_t {
     if (memory == nullptr) return cudaSuccess;
-    if (const cudaError_t error = wait_for_device(current_device())) return error;
-    return free_pinned(memory) ? cudaSuccess : cudaErrorInvalidValue;
+    return free_memory(memory, free_pinned, free_pinned_early);
   });
 }
 

@@ -13,6 +13,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <utility>
+#include <vector>
 
 #include "block.h"
 #include "sanitizers.h"
@@ -35,6 +37,7 @@ struct Registry {
   std::map<uintptr_t, Allocation> device;
   std::map<uintptr_t, size_t> pinned;
   std::map<int, size_t> used;
+  std::vector<std::pair<unsigned char*, size_t>> freed;  // early
   int opened = 0;
 };
 Registry& registry() {
@@ -81,6 +84,14 @@ void report_touch(int, siginfo_t* info, void*) {
   if (write(STDERR_FILENO, text, static_cast<size_t>(n)) < 0) {
   }
   signal(SIGSEGV, SIG_DFL);
+}
+
+// Kept until check_freed: what still uses it reads NaN, and what it writes is seen.
+void keep_freed(void* memory, size_t bytes) {
+  unpoison(memory, bytes);
+  std::memset(memory, kFill, bytes);
+  poison(memory, bytes);
+  registry().freed.emplace_back(static_cast<unsigned char*>(memory), bytes);
 }
 
 void install_handler() {
@@ -154,6 +165,27 @@ bool free_device(void* memory) {
   return true;
 }
 
+bool free_device_early(void* memory) {
+  const auto found = registry().device.find(address(memory));
+  if (found == registry().device.end()) return false;
+  const Allocation a = found->second;
+  if (a.pages != nullptr) return free_device(memory);  // the fence stops whoever comes too late
+  registry().device.erase(found);
+  registry().used[a.device] -= a.bytes;
+  keep_freed(memory, a.rounded);
+  return true;
+}
+
+void check_freed() {
+  for (const auto& [begin, bytes] : registry().freed) {
+    unpoison(begin, bytes);
+    for (size_t i = 0; i < bytes; ++i)
+      if (begin[i] != kFill) fault("byte %zu of %zu was written after the memory had been freed", i, bytes);
+    std::free(begin);
+  }
+  registry().freed.clear();
+}
+
 size_t used_memory(int device) { return registry().used[device]; }
 
 void* allocate_pinned(size_t bytes) {
@@ -165,6 +197,15 @@ void* allocate_pinned(size_t bytes) {
 bool free_pinned(void* memory) {
   if (registry().pinned.erase(address(memory)) == 0) return false;
   std::free(memory);
+  return true;
+}
+
+bool free_pinned_early(void* memory) {
+  const auto found = registry().pinned.find(address(memory));
+  if (found == registry().pinned.end()) return false;
+  const size_t bytes = found->second;
+  registry().pinned.erase(found);
+  keep_freed(memory, bytes);
   return true;
 }
 

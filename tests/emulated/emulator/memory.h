@@ -11,10 +11,15 @@ namespace emulated {
 void* allocate_device(size_t bytes);
 // False: no such allocation. Ends the process when something was written behind it.
 bool free_device(void* memory);
+// The same while work that is queued may still use it, with Settings::implicit_waits off: NaN stands there from now on, and
+// check_freed, to be called when no work is left, ends the process where something was written since.
+bool free_device_early(void* memory);
+void check_freed();
 size_t used_memory(int device);
 
 void* allocate_pinned(size_t bytes);
 bool free_pinned(void* memory);
+bool free_pinned_early(void* memory);
 
 // Whether [begin, begin + bytes) lies in one allocation; is_device_memory: whether begin does.
 bool in_one_allocation(const void* begin, size_t bytes);

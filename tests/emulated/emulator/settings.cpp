@@ -35,6 +35,8 @@ void set(Settings& s, const std::string& name, const std::string& value) {
         name, value, {{"eager", Streams::eager}, {"lazy", Streams::lazy}, {"random", Streams::random}}, s.streams_seed);
   } else if (name == "late_copies") {
     s.late_copies = number_of(name, value) != 0;
+  } else if (name == "implicit_waits") {
+    s.implicit_waits = number_of(name, value) != 0;
   } else if (name == "fence") {
     s.fence = number_of(name, value) != 0;
   } else if (name == "devices") {
@@ -55,6 +57,8 @@ void set(Settings& s, const std::string& name, const std::string& value) {
     s.nccl_hang = number_of(name, value);
   } else if (name == "nccl_error") {
     s.nccl_error = number_of(name, value);
+  } else if (name == "nccl_spoil") {
+    s.nccl_spoil = number_of(name, value);
   } else if (name == "nccl_init_hang") {
     s.nccl_init_hang = number_of(name, value) != 0;
   } else if (name != "rank") {

@@ -21,6 +21,9 @@ struct Settings {
   Streams streams = Streams::eager;
   uint64_t streams_seed = 1;
   bool late_copies = true;     // cp.async: as late as allowed
+  // What CUDA does, but need not, and a program had better not lean on: freeing memory waits for the device, and a copy from
+  // or to pageable memory is over with it when the call returns. False: neither, nor does destroying a stream wait.
+  bool implicit_waits = true;
   bool fence = false;          // device memory is out of the host's reach: each touch ends the process (slow)
 
   int devices = 8;             // 0: no device
@@ -34,6 +37,7 @@ struct Settings {
   uint64_t fail_malloc = 0;    // this cudaMalloc is out of memory
   uint64_t nccl_hang = 0;      // this NCCL operation never completes
   uint64_t nccl_error = 0;     // this NCCL operation gives ncclRemoteError, asynchronously
+  uint64_t nccl_spoil = 0;     // what this NCCL operation receives arrives as NaN
   bool nccl_init_hang = false; // communicators never get ready
 };
 

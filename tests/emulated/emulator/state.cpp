@@ -52,7 +52,10 @@ std::mutex& runtime_mutex() { return state().mutex; }
 
 void set_settings(const Settings& settings) {
   const std::lock_guard lock(runtime_mutex());
-  if (!device_broken()) wait_for_all_streams();
+  if (!device_broken()) {
+    wait_for_all_streams();
+    check_freed();
+  }
   if (settings.fence != state().settings.fence) set_fence(settings.fence);
   state().settings = settings;
   state().order.seed(settings.order_seed);

@@ -139,6 +139,12 @@ void wait_for_all_streams() {
   for (size_t i = 0; i < registry().streams.size(); ++i) wait_for(registry().streams[i], registry().streams[i]->enqueued);
 }
 
+bool all_idle() {
+  for (const CUstream_st* s : registry().streams)
+    if (!s->queue.empty()) return false;
+  return true;
+}
+
 bool poll(CUstream_st* stream, uint64_t until) {
   if (stream->completed < until && !step_towards(stream)) pause_for_others();
   return stream->completed >= until;

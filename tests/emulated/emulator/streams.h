@@ -64,6 +64,8 @@ cudaError_t wait_for(CUstream_st* stream, uint64_t until);
 // As above, of all streams of a device; of all devices.
 cudaError_t wait_for_device(int device);
 void wait_for_all_streams();
+// Whether no stream has work left.
+bool all_idle();
 // For a query: lets some work happen, as it would on a device meanwhile, and tells whether the stream is there.
 bool poll(CUstream_st* stream, uint64_t until);
 

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <utility>
+#include <vector>
 
 #include "emulator/memory.h"
 #include "emulator/state.h"
@@ -78,6 +80,9 @@ ncclResult_t issue(const std::shared_ptr<State>& s, cudaStream_t given, std::vec
     if (const ncclResult_t answer = check(*s, call)) return answer;
   ++nccl_count;
   const bool hangs = nccl_count == current_settings().nccl_hang, fails = nccl_count == current_settings().nccl_error;
+  std::vector<std::pair<void*, size_t>> spoilt;
+  if (nccl_count == current_settings().nccl_spoil)
+    for (const NcclCall& call : calls) spoilt.emplace_back(call.receive, received_elements(call, s->ranks, s->rank) * bytes_of(call.type));
   const auto transfer = std::make_shared<NcclTransfer>(*s->rings, s->ranks, s->rank, std::move(calls));
   Work work;
   work.kind = WorkKind::peers;
@@ -86,6 +91,7 @@ ncclResult_t issue(const std::shared_ptr<State>& s, cudaStream_t given, std::vec
     if (s->completed != number) return false;
     if (fails) s->error = ncclRemoteError;
     if (hangs || fails || !transfer->advance()) return false;
+    for (const auto& [data, bytes] : spoilt) std::memset(data, 0xff, bytes);
     ++s->completed;
     return true;
   };

@@ -14,7 +14,7 @@
 
 namespace cohort {
 
-inline const char* const kGpuOrders[] = {"order=forward", "order=reverse,streams=lazy", "order=random:1,streams=random:1"};
+inline const char* const kGpuOrders[] = {"order=forward", "order=reverse,streams=lazy,implicit_waits=0", "order=random:1,streams=random:1"};
 
 class GpuModel : public testing::Test {
  protected:

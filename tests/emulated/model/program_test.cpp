@@ -18,7 +18,7 @@ TEST(GpuProgram, TrainsWithTheSameBitsInEveryOrderAndAcrossAKill) {
   EXPECT_EQ(manifest["build"]["device"], "cuda");
   EXPECT_NE(manifest["build"]["kernels"].get<std::string>().find("cublasLt"), std::string::npos);
   {
-    const EmulatedCuda order("order=random:5,streams=random:7");
+    const EmulatedCuda order("order=random:5,streams=random:7,implicit_waits=0");
     ASSERT_EQ(tiny.train("b").exit_code, 0);
     EXPECT_EQ(metrics_of(tiny.run("b")), steps);
     EXPECT_EQ(tiny.model("b"), tiny.model("a"));

@@ -15,8 +15,8 @@
 namespace cohort {
 
 // Streams whose work runs at once, when it is waited for, and in any order that events allow.
-inline const char* const kStreamOrders[] = {"streams=eager", "streams=lazy", "streams=random:1", "streams=random:2",
-                                            "streams=random:3"};
+inline const char* const kStreamOrders[] = {"streams=eager", "streams=lazy", "streams=random:1", "streams=random:2,implicit_waits=0",
+                                            "streams=lazy,implicit_waits=0"};
 
 class GpuThreads : public testing::Test {
  protected:
