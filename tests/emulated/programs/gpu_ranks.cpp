@@ -1,7 +1,8 @@
 // One rank of tests/emulated/ranks/gpu_faults_test.cpp: emulated_gpu_ranks SCENARIO SECONDS, under mpirun. Sums of gradients
 // on GPUs as cohort's ranks run them, with supervisors, watchdog and MPI; SECONDS is the deadline of a collective.
 //
-// SCENARIO: sums; never (rank 1 does not come to step 2); killed (rank 1 is, in step 2).
+// SCENARIO: sums; apart (rank 1 has a GPU and does not come to NCCL's start); never (rank 1 does not come to step 2); killed
+// (rank 1 is, in step 2).
 #include <unistd.h>
 
 #include <csignal>
@@ -38,6 +39,7 @@ int run(Comm& host, LastSeen& seen, const std::string& scenario, std::chrono::mi
   try {
     watchdog.enter("load", 0, std::chrono::seconds(60));
     const int gpu = choose_gpu(host);
+    while (scenario == "apart" && host.rank() == 1) pause();
     const auto comm = make_nccl_comm(host, {.deadline = deadline, .seen = &seen});
     DeviceReduction reduction(kSize, 8, *comm);
     for (int step = 1; step <= kSteps; ++step) {

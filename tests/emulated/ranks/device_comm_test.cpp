@@ -142,6 +142,49 @@ TEST_F(DeviceCommTest, WaitingIsAlsoForWhatIsBehindTheLastCollective) {
   }
 }
 
+// What the GPU computes before a collective has a deadline of its own, the section's.
+TEST_F(DeviceCommTest, TheDeadlineOfACollectiveBeginsWhenTheGpuComesToIt) {
+  settings("streams=lazy");
+  on_ranks(
+      1,
+      [](Comm&, DeviceComm& comm) {
+        const GpuStream work;
+        const GpuFloats x(4);
+        const auto compute = [](void*) {
+          const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(1200);
+          while (std::chrono::steady_clock::now() < end) {
+          }
+        };
+        cuda::check_status(cudaLaunchHostFunc(work, compute, nullptr), "compute");
+        comm.start_after(work);
+        const int64_t offsets[] = {0, 16};
+        comm.all_gather_spans(x.data(), offsets, "numbers");
+        EXPECT_NO_THROW(comm.wait("numbers"));
+      },
+      std::chrono::seconds(1));
+}
+
+TEST_F(DeviceCommTest, ACollectiveThatDoesNotCompleteOrFailsIsGivenUp) {
+  const auto given_up = [&](const char* fault, const char* words) {
+    settings(fault);
+    on_ranks(
+        1,
+        [&](Comm&, DeviceComm& comm) {
+          const GpuFloats x(4);
+          const int64_t offsets[] = {0, 16};
+          const auto gather = [&] {
+            comm.all_gather_spans(x.data(), offsets, "numbers");
+            comm.wait("numbers");
+          };
+          EXPECT_ERROR(gather(), kRankFailed, words);
+          EXPECT_ERROR(comm.all_gather_spans(x.data(), offsets, "more"), kInternal, "after the communicator was given up");
+        },
+        std::chrono::milliseconds(300));
+  };
+  given_up("nccl_hang=1", "all_gather_spans(numbers) waited ");
+  given_up("nccl_error=1", "all_gather_spans(numbers) failed on GPU 0: NCCL says 'remote process exited");
+}
+
 TEST_F(DeviceCommTest, ItsMemoryIsGivenBack) {
   on_ranks(2, [](Comm&, DeviceComm& comm) {
     size_t before = 0, between = 0, after = 0, total = 0;

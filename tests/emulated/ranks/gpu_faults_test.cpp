@@ -63,6 +63,11 @@ TEST(GpuRanks, HaveTheCpusBits) {
   }
 }
 
+TEST(GpuFaults, ARankThatDoesNotComeToTheStart) {
+  expect_end(run_ranks(3, "devices=3", "apart", kDeadline), 4,
+             {"rank 0 on " + host() + ": ", "(the start of NCCL) waited 3", "did not arrive: rank 1 on " + host(), "(section load of step 0)"});
+}
+
 TEST(GpuFaults, ARankThatDoesNotCome) {
   expect_end(run_ranks(3, "devices=3", "never", kDeadline), 4,
              {"rank 0 on " + host() + ": barrier(gradients) waited 3", "did not arrive: rank 1 on " + host(),
