@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <new>
 #include <optional>
 
 #include "core/check.h"
+#include "model/device.h"
 #include "trainer/compare_state.h"
 #include "trainer/gradient_sum.h"
 
@@ -203,18 +203,15 @@ void PackRunner::find_non_finite_gradient(std::span<const TrainPack> packs, cons
     for (size_t p = pass.first; prepare && p < pass.last; ++p) prepare(p, state);
     const PassLoss checked = [&](const Joined& joined, size_t first, TrainState& of_pass, Tensor flat, const TapedRows& taped) {
       // What no parameter has, between and behind them, is never written: the sum that was spoiled may be there.
-      if (!optimizer_.on_gpu()) std::memset(flat.data, 0, flat.bytes());
+      clear(flat);
       loss(joined, first, of_pass, flat, taped);
       const std::span<const float> gradient(flat.f32(), static_cast<size_t>(flat.size()));
       if (std::isfinite(sum_of_squares(gradient, ex))) return;
-      std::string where = "a parameter";
-      double value = NAN;
-      if (!optimizer_.on_gpu()) {
-        const int64_t at = find_non_finite(gradient, ex);
-        where = element_name(optimizer_.table(), at), value = static_cast<double>(gradient[static_cast<size_t>(at)]);
-      }
-      fail(ExitCode::kNonFinite, "{}: the gradient of {} is {}; the weights are unchanged. Look at the completions, or {}", names_of(pass, packs), where,
-           value, kGoOnSlower);
+      const int64_t at = find_non_finite(gradient, ex);
+      float value = 0;
+      copy(Tensor(&value, DType::f32, {1}), Tensor(flat.f32() + at, DType::f32, {1}, flat.device));
+      fail(ExitCode::kNonFinite, "{}: the gradient of {} is {}; the weights are unchanged. Look at the completions, or {}", names_of(pass, packs),
+           element_name(optimizer_.table(), at), value, kGoOnSlower);
     };
     run(pass, packs, state, checked, nullptr, ex);
   }
@@ -233,7 +230,8 @@ void PackRunner::blame_exchange(const std::vector<bool>& leaf_used, const NonFin
     const bool owns = std::ranges::any_of(found.shards(), [&](int shard) { return shard >= range.first && shard < range.last; });
     (owns ? owners : others).push_back(fmt::format("rank {} on {}", rank++, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())));
   }
-  const std::string what = fmt::format("all_to_all(gradients): every rank's own gradients are finite, but not their sum in the span of {}", fmt::join(owners, ", "));
+  const std::string what = fmt::format("{}(gradients): every rank's own gradients are finite, but not their sum in the span of {}",
+                                       optimizer_.on_gpu() ? "exchange" : "all_to_all", fmt::join(owners, ", "));
   try {
     optimizer_.check_sum(leaf_used, ex);
   } catch (const NonFiniteGradient&) {

@@ -221,6 +221,7 @@ double sum_of_squares(std::span<const float> data, const Exec& ex) {
 }
 
 int64_t find_non_finite(std::span<const float> data, const Exec& ex) {
+  if (ex.gpu != nullptr) return gpu::find_non_finite(data, *ex.gpu);
   const int64_t n = static_cast<int64_t>(data.size());
   std::atomic<int64_t> first{n};
   for_chunks(ex, n, kPerTask, [&](int64_t begin, int64_t end) {

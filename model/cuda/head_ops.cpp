@@ -179,4 +179,15 @@ double sum_of_squares(std::span<const float> data, Gpu& gpu) {
   return sum;
 }
 
+int64_t find_non_finite(std::span<const float> data, Gpu& gpu) {
+  gpu.begin_op();
+  const Tensor result = gpu.scratch(DType::f32, 2);
+  const size_t bytes = cuda::find_non_finite_scratch(static_cast<int64_t>(data.size()));
+  const Tensor scratch = gpu.scratch(DType::f32, static_cast<int64_t>(bytes / sizeof(float)));
+  cuda::find_non_finite(static_cast<int64_t*>(result.data), on_device(data), scratch.data, gpu.stream());
+  int64_t index = -1;
+  gpu.download(&index, result.data, sizeof(index));
+  return index;
+}
+
 }  // namespace cohort::gpu

@@ -85,6 +85,7 @@ void attention_pack_backward(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Ten
 void adamw(Tensor, const AdamWState&, std::span<const float>, const AdamWStep&, Gpu&) { none(); }
 void add_into(std::span<float>, std::span<const float>, Gpu&) { none(); }
 double sum_of_squares(std::span<const float>, Gpu&) { none(); }
+int64_t find_non_finite(std::span<const float>, Gpu&) { none(); }
 
 }  // namespace gpu
 }  // namespace cohort

@@ -85,5 +85,6 @@ void attention_pack_backward(Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tenso
 void adamw(Tensor weight, const AdamWState& state, std::span<const float> gradient, const AdamWStep& step, Gpu& gpu);
 void add_into(std::span<float> sum, std::span<const float> other, Gpu& gpu);
 double sum_of_squares(std::span<const float> data, Gpu& gpu);
+int64_t find_non_finite(std::span<const float> data, Gpu& gpu);
 
 }  // namespace cohort::gpu
