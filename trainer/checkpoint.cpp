@@ -159,7 +159,7 @@ void CheckpointWriter::remove_beside_the_run(std::vector<fs::path> folders) {
 fs::path CheckpointWriter::temporary() const { return checkpoints_ / fmt::format("{}{}", kTemporaryPrefix, state_.step); }
 
 void CheckpointWriter::begin(const CheckpointState& state, const RunIdentity& identity, int64_t keep,
-                             const std::function<Json(const fs::path&)>& more) {
+                             const std::function<Json(const fs::path&)>& more, std::optional<int64_t> free_bytes) {
   CHECK(!pending(), "the checkpoint of step {} while that of step {} is being written", state.step, state_.step);
   state_ = state;
   identity_ = identity;
@@ -172,7 +172,8 @@ void CheckpointWriter::begin(const CheckpointState& state, const RunIdentity& id
     state_.files = more ? more(temporary()) : Json::object();
   }
   comm_.barrier("checkpoint folder");
-  writer_.emplace(temporary(), optimizer_);
+  writer_.emplace(temporary(), optimizer_, free_bytes);
+  if (optimizer_.on_gpu()) comm_.barrier("checkpoint begun");  // who has written already took as long as its disk
 }
 
 void CheckpointWriter::release_state(const Exec& ex, std::optional<int64_t> free_bytes) {

@@ -53,9 +53,9 @@ class CheckpointWriter {
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
   // Called by all ranks. Not while one is pending. `more`, if given, is called on rank 0 and writes (and flushes) further files into
-  // the folder; what it returns is CheckpointState::files of who loads the checkpoint.
+  // the folder; what it returns is CheckpointState::files of who loads the checkpoint. `free_bytes`: as ShardWriter's.
   void begin(const CheckpointState& state, const RunIdentity& identity, int64_t keep,
-             const std::function<Json(const std::filesystem::path& folder)>& more = {});
+             const std::function<Json(const std::filesystem::path& folder)>& more = {}, std::optional<int64_t> free_bytes = {});
   bool pending() const { return writer_.has_value(); }
   // To be called before the optimizer's state changes: what is not read yet is copied.
   void release_state(const Exec& ex, std::optional<int64_t> free_bytes);

@@ -6,6 +6,7 @@
 
 #include "comm/nccl.h"
 #include "core/check.h"
+#include "core/free_memory.h"
 #include "core/hash.h"
 #include "model/lora.h"
 #include "model/score_head.h"
@@ -96,8 +97,11 @@ void RunFrame::begin_save() {
   const Span span(ex_.trace, "checkpoint");
   const Clock::time_point start = Clock::now();
   const MeetingDeadline meeting(comm_, config_, checkpoint_meeting());
+  std::optional<int64_t> free_bytes = free_memory();
+  if (free_bytes) *free_bytes /= host_ranks_;
   checkpoints_->begin(state_, identity_, config_.trainer.save_total_limit,
-                      [&](const std::filesystem::path& folder) { return checkpoint_files_ ? checkpoint_files_(folder) : Json::object(); });
+                      [&](const std::filesystem::path& folder) { return checkpoint_files_ ? checkpoint_files_(folder) : Json::object(); },
+                      free_bytes);
   saved_step_ = state_.step;
   checkpoint_seconds_ += seconds_since(start);
 }

@@ -81,14 +81,20 @@ void check_finite(std::span<const float> numbers, int shard, size_t part, int64_
 
 }  // namespace
 
-ShardWriter::ShardWriter(fs::path folder, const Optimizer& optimizer) : folder_(std::move(folder)), optimizer_(optimizer) {
+ShardWriter::ShardWriter(fs::path folder, const Optimizer& optimizer, std::optional<int64_t> free_bytes)
+    : folder_(std::move(folder)), optimizer_(optimizer) {
   const LogicalRange shards = optimizer.owned_shards();
   for (int shard = shards.first; shard < shards.last; ++shard)
     for (size_t part = 0; part < kShardParts.size(); ++part)
       for (int64_t begin = 0; begin < optimizer.shard_size(); begin += kCheckpointPiece)
         pieces_.push_back({shard, part, begin, std::min(kCheckpointPiece, optimizer.shard_size() - begin), {}});
-  if (optimizer.on_gpu())
+  if (optimizer.on_gpu()) {
+    if (free_bytes && bytes_to_copy(0) > *free_bytes / 2) {
+      write();
+      return;
+    }
     for (Piece& piece : pieces_) read(piece, piece.copy);
+  }
   thread_ = std::thread([this] {
     unpin_thread();  // the rank's computing threads have their cores to themselves
     write();
@@ -98,6 +104,13 @@ ShardWriter::ShardWriter(fs::path folder, const Optimizer& optimizer) : folder_(
 ShardWriter::~ShardWriter() {
   give_up_ = true;
   if (thread_.joinable()) thread_.join();
+}
+
+int64_t ShardWriter::bytes_to_copy(size_t first) const {
+  int64_t bytes = 0;
+  for (size_t i = first; i < pieces_.size(); ++i)
+    if (pieces_[i].copy.empty()) bytes += pieces_[i].count * static_cast<int64_t>(sizeof(float));
+  return bytes;
 }
 
 void ShardWriter::read(const Piece& piece, std::vector<float>& numbers) const {
@@ -142,10 +155,7 @@ void ShardWriter::write() {
 void ShardWriter::release(const Exec& ex, std::optional<int64_t> free_bytes) {
   std::unique_lock lock(reading_);
   const size_t first = next_;
-  int64_t needed = 0;
-  for (size_t i = first; i < pieces_.size(); ++i)
-    if (pieces_[i].copy.empty()) needed += pieces_[i].count * static_cast<int64_t>(sizeof(float));
-  if (free_bytes && needed > *free_bytes / 2) {
+  if (free_bytes && bytes_to_copy(first) > *free_bytes / 2) {
     all_read_.wait(lock, [&] { return next_ == pieces_.size(); });
     return;
   }

@@ -1,6 +1,6 @@
 // ShardWriter: writes a rank's shards on a thread of its own while the run goes on. It reads the optimizer's state where it lies,
 // which is possible until the optimizer's next step; what is not read by then is copied (release). A GPU's state is for one thread
-// alone: all of it is copied at once.
+// alone: all of it is copied at once, or written then and there.
 #pragma once
 
 #include <atomic>
@@ -26,8 +26,9 @@ struct ShardRecord {
 
 class ShardWriter {
  public:
-  // Begins to write this rank's shards into the folder.
-  ShardWriter(std::filesystem::path folder, const Optimizer& optimizer);
+  // Begins to write this rank's shards into the folder. `free_bytes`: of the host's memory, what is free for this rank (nothing: not
+  // known). A GPU's state that would take more than half of it is written when this returns, a piece at a time.
+  ShardWriter(std::filesystem::path folder, const Optimizer& optimizer, std::optional<int64_t> free_bytes = {});
   // Gives up what is not written.
   ~ShardWriter();
   ShardWriter(const ShardWriter&) = delete;
@@ -52,6 +53,7 @@ class ShardWriter {
     std::vector<float> copy;  // empty: still to be read from the optimizer
   };
   void write();
+  int64_t bytes_to_copy(size_t first) const;  // of the pieces from that one on
   void read(const Piece& piece, std::vector<float>& numbers) const;
 
   std::filesystem::path folder_;
