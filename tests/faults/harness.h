@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <iterator>
 #include <memory>
 #include <optional>
 
+#include "tests/cli/processes.h"
 #include "tests/cli/run_cohort.h"
 #include "trainer/checkpoint.h"
 #include "trainer/compare_runs.h"
@@ -15,12 +15,6 @@
 namespace cohort {
 
 constexpr int kDeadline = 5;  // s, of every section and collective of the runs with faults
-
-inline std::string host_name() {
-  char name[256] = {};
-  gethostname(name, sizeof name - 1);
-  return name;
-}
 
 // Work in every step, a checkpoint after each, any number of ranks up to 8.
 // `rollout`: more keys of that section.
@@ -49,19 +43,6 @@ inline std::vector<std::string> with_deadlines(int seconds) {
   for (const char* key : {"timeout_s", "rollout_timeout_s", "update_timeout_s", "load_timeout_s", "reward_timeout_s", "checkpoint_timeout_s"})
     keys.push_back(std::string("comm.") + key + "=" + std::to_string(seconds));
   return keys;
-}
-
-inline std::vector<pid_t> children_of(pid_t process) {
-  const std::string task = "/proc/" + std::to_string(process);
-  std::istringstream numbers(read_all(task + "/task/" + std::to_string(process) + "/children"));
-  return {std::istream_iterator<pid_t>(numbers), {}};
-}
-
-// Whether a process has ended, heard of by its parent or not.
-inline bool is_gone(pid_t process) {
-  const std::string text = read_all("/proc/" + std::to_string(process) + "/stat");
-  const size_t name = text.rfind(')');
-  return name == std::string::npos || text.at(name + 2) == 'Z';
 }
 
 // The end of a program that the test gives up on: mpirun, and with it the ranks.

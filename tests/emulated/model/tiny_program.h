@@ -46,12 +46,12 @@ struct TinyProgram {
     args.insert(args.end(), overrides.begin(), overrides.end());
     return run_cohort(args, "", watch);
   }
-  Outcome train_on_ranks(int ranks, const std::string& name, std::vector<std::string> overrides = {}) const {
+  Outcome train_on_ranks(int ranks, const std::string& name, std::vector<std::string> overrides = {}, const Watch& watch = {}) const {
     std::vector<std::string> args = {"-n", std::to_string(ranks), "--oversubscribe", COHORT_BINARY, "train", config,
                                      "run.name=" + name, "run.device=cuda"};
     args.insert(args.end(), overrides.begin(), overrides.end());
     if (geteuid() == 0) args.insert(args.begin(), "--allow-run-as-root");  // Open MPI refuses root otherwise
-    return run_program("mpirun", args);
+    return run_program("mpirun", args, "", watch);
   }
   std::string run(const std::string& name) const { return folder / ("runs/" + name); }
   std::string model(const std::string& name) const { return read_all(run(name) + "/final/model.safetensors"); }
