@@ -71,11 +71,11 @@ TEST(GpuRanks, ChangeNoBitAcrossTheEndOfAllOfThem) {
 // of any, holds all words.
 class RanksThatFail {
  public:
-  void fails(const std::string& settings, int code, int rank, const std::vector<std::string>& words) const {
+  void fails(const std::string& settings, int code, int rank, const std::vector<std::string>& words, const std::string& more = "log.completions_steps=1") const {
     const EmulatedCuda fault(settings);
     const auto start = std::chrono::steady_clock::now();
     const Outcome outcome = tiny_.train_on_ranks(2, "f", {"run.resume=never", "trainer.warm_start.steps=0", "algorithm.beta=0.05",
-                                                          "trainer.eval_before=false", "comm.timeout_s=3"});
+                                                          "trainer.eval_before=false", "comm.timeout_s=3", more});
     EXPECT_LT(std::chrono::steady_clock::now() - start, kSoon) << settings << ": " << outcome.err;
     EXPECT_EQ(outcome.exit_code, code) << settings << ": " << outcome.err;
     const std::string begin = "cohort: error: rank " + (rank < 0 ? "" : std::to_string(rank) + " on " + host_name() + ": ");
@@ -106,7 +106,8 @@ TEST(GpuRanks, GradientsSpoiledOnTheirWayAreNotBlamedOnWhoReceivesThem) {
   ranks.fails("nccl_spoil=1,rank=1", 5, -1,
               {"exchange(gradients): every rank's own gradients are finite, but not their sum in the span of rank 1 on " + host +
                    ", and a second time it is: what came from rank 0 on " + host + " was spoiled on its way",
-               "(section update of step 1)"});
+               "(section update of step 1)"},
+              "trainer.logical_ranks=8");  // so that there is something behind the last parameter
 }
 
 TEST(GpuRanks, WhatFailsOnOneGpuEndsTheRun) {
