@@ -9,6 +9,8 @@
 
 namespace cohort {
 
+// The length of the well-formed sequence at text[at], or 0 (Unicode 15, table 3-7).
+size_t utf8_length(std::string_view text, size_t at);
 bool is_utf8(std::string_view text);
 // Replaces each invalid byte by U+FFFD.
 std::string to_valid_utf8(std::string_view text);

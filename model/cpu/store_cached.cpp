@@ -74,17 +74,19 @@ void store_cached(const KeyPages& cache, Tensor k, Tensor v, std::span<const Cac
           put_value(static_cast<T*>(cache.values) + group, position % kGroupKeys, static_cast<const T*>(v.data) + row, D);
         }
     };
+    // A key's numbers lie in as many lines of memory, which the last pass has driven out of the caches.
+    const auto ask = [&](const CachedRun& run) {
+      for (int64_t kv = 0; kv < K && run.count > 0; ++kv) {
+        const int64_t group = group_of(run, run.first_position, kv), pairs = run.first_position % kGroupKeys / 2 * 2 * padded;
+        ask_to_write(static_cast<const T*>(cache.keys) + group, kGroupKeys * padded);
+        ask_to_write(static_cast<const T*>(cache.values) + group + pairs, 2 * padded);
+      }
+    };
     const auto count = static_cast<int64_t>(runs.size());
     const int64_t together = std::clamp<int64_t>(count / (4 * ex.pool->size()), 1, kMostTaskRuns);
     ex.pool->run((count + together - 1) / together, [&](int64_t task, int) {
       for (int64_t r = task * together; r < std::min(count, (task + 1) * together); ++r) {
-        if (r + 1 < count)  // a key's numbers lie in as many lines of memory, which the last pass has driven out of the caches
-          for (int64_t kv = 0; kv < K; ++kv) {
-            const CachedRun& next = runs[static_cast<size_t>(r) + 1];
-            const int64_t group = group_of(next, next.first_position, kv), pairs = next.first_position % kGroupKeys / 2 * 2 * padded;
-            ask_to_write(static_cast<const T*>(cache.keys) + group, kGroupKeys * padded);
-            ask_to_write(static_cast<const T*>(cache.values) + group + pairs, 2 * padded);
-          }
+        if (r + 1 < count) ask(runs[static_cast<size_t>(r) + 1]);
         store(runs[static_cast<size_t>(r)]);
       }
     });

@@ -208,16 +208,6 @@ std::string TokenStream::decode(std::vector<std::string> tokens) {
   return strip_start(std::move(text));
 }
 
-namespace {
-
-// How many bytes the character has that the first byte of `text` would begin.
-size_t character_bytes(std::string_view text) {
-  const auto lead = static_cast<unsigned char>(text[0]);
-  return lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-}
-
-}  // namespace
-
 std::string TokenStream::add_bytes(std::string_view bytes) {
   const size_t waited = bytes_.size();
   bytes_ += bytes;
@@ -226,8 +216,8 @@ std::string TokenStream::add_bytes(std::string_view bytes) {
   std::string text = lossy_utf8(whole);
   split_ = {};
   if (waited > 0 && !text.empty()) {
-    const std::string_view first = whole.substr(0, character_bytes(whole));
-    if (first.size() > waited && lossy_utf8(first) == first) split_.before = first.size();
+    const size_t first = utf8_length(whole, 0);
+    if (first > waited) split_.before = first;
     else split_.before = split_.own = lossy_utf8(whole.substr(0, waited)).size();
   }
   bytes_.erase(0, ready);

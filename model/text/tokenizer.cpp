@@ -273,16 +273,18 @@ TextStream::TextStream(TextStream&&) noexcept = default;
 
 std::string TextStream::add(int32_t id) {
   const Token* token = tokenizer_->impl_->decoded_token(id, skip_special_tokens_);
-  split_ = {.skipped = token == nullptr};
+  skipped_ = token == nullptr;
   if (!token) return "";
-  std::string text = tokenizer_->impl_->decodes_bytes ? stream_->add_bytes(token->decoded) : stream_->add(token->decoded);
-  split_ = {.before = stream_->split().before, .own = stream_->split().own};
-  return text;
+  return tokenizer_->impl_->decodes_bytes ? stream_->add_bytes(token->decoded) : stream_->add(token->decoded);
 }
 
 std::string TextStream::finish() { return stream_->finish(); }
 std::string TextStream::pending() const { return stream_->pending(); }
 bool TextStream::holds() const { return stream_->holds(); }
+TextStream::Split TextStream::split() const {
+  if (skipped_) return {.skipped = true};
+  return {.before = stream_->split().before, .own = stream_->split().own};
+}
 
 int32_t Tokenizer::vocab_size() const { return static_cast<int32_t>(impl_->tokens.size()); }
 

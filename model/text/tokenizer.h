@@ -81,13 +81,13 @@ class TextStream {
     size_t before = 0, own = 0;
     bool skipped = false;
   };
-  Split split() const { return split_; }
+  Split split() const;
 
  private:
   const Tokenizer* tokenizer_;
   bool skip_special_tokens_;
   std::unique_ptr<TokenStream> stream_;
-  Split split_;
+  bool skipped_ = false;
 };
 
 // tokenizer.json and tokenizer_config.json of a plain byte-level tokenizer: ids 0..255 are bytes,

@@ -72,6 +72,41 @@ TEST_F(KvCacheTest, MemoryTakenBeforehandChangesNothing) {
   expect_rows(cache, table, 40);
 }
 
+// As a decode step does: one position of each of many sequences; and some that have nothing new, though their pages are full.
+TEST_F(KvCacheTest, OneCallStoresOfManySequences) {
+  constexpr int64_t kSequences = 40;
+  for (const int threads : {1, 3}) {
+    KvCache cache(*policy_, 3 * kSequences, 16);
+    std::vector<PageTable> tables(kSequences);
+    for (int64_t i = 0; i < kSequences; ++i) {
+      ASSERT_TRUE(cache.grow(tables[static_cast<size_t>(i)], i + 1));
+      tables[static_cast<size_t>(i)].shrink_to_fit();
+      store(cache, tables[static_cast<size_t>(i)], 0, i);
+    }
+    const auto is_full = [](int64_t i) { return i % 16 == 15; };
+    for (int64_t i = 0; i < kSequences; ++i)
+      if (is_full(i)) store(cache, tables[static_cast<size_t>(i)], i, 1);
+    ExecOwner owner(threads);
+    for (int64_t layer = 0; layer < 2; ++layer) {
+      std::vector<float> k, v;
+      std::vector<CachedRun> runs;
+      for (int64_t i = 0; i < kSequences; ++i) {
+        const PageTable& table = tables[static_cast<size_t>(i)];
+        if (is_full(i)) {
+          runs.push_back({static_cast<int64_t>(k.size()) / kWidth, 0, i + 1, table});
+          continue;
+        }
+        runs.push_back({static_cast<int64_t>(k.size()) / kWidth, 1, i, table});
+        const std::vector<float> key = rows(i, 1, static_cast<float>(layer + 1)), value = rows(i, 1, -1.0f);
+        k.insert(k.end(), key.begin(), key.end()), v.insert(v.end(), value.begin(), value.end());
+      }
+      const int64_t count = static_cast<int64_t>(k.size()) / kWidth;
+      store_cached(cache.layer(layer), {k.data(), DType::f32, {count, kWidth}}, {v.data(), DType::f32, {count, kWidth}}, runs, {4, 2, 16}, owner.exec());
+    }
+    for (int64_t i = 0; i < kSequences; ++i) expect_rows(cache, tables[static_cast<size_t>(i)], i + 1);
+  }
+}
+
 TEST_F(KvCacheTest, GrowsByWholePagesAndTakesNothingWhenThereAreTooFew) {
   KvCache cache(*policy_, 5, 16);
   PageTable a, b;
