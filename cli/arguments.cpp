@@ -94,7 +94,7 @@ std::shared_ptr<Gpu> ModelArguments::gpu() const { return device == "cuda" ? ope
 LoadedModel ModelArguments::load(const Exec& ex) const { return load_model(path, dtype, 1, ex, PolicyUse::inference, base); }
 
 std::shared_ptr<Gpu> rank_gpu(const RunConfig& run, Comm& comm) {
-  return run.device == "cuda" ? open_gpu(choose_gpu(comm)) : nullptr;
+  return run.device == "cuda" ? open_gpu(choose_gpu(comm), numerics_of(run)) : nullptr;
 }
 
 std::shared_ptr<Gpu> load_gpu(const Config& config, Comm& comm, Watchdog& watchdog) {

@@ -15,13 +15,19 @@
 
 namespace cohort {
 
+// In which order numbers are added up on GPUs. Processors know strict alone.
+enum class Numerics : uint8_t {
+  strict,  // in one that is fixed: a token's bits do not depend on other rows, nor a gradient's on the number of ranks
+  fast,    // in the libraries': cuBLASLt may split a contraction, NCCL reduces
+};
+
 class Gpu;  // stream, products, memory of the ops in progress: model/cuda/gpu.h
 
 // Whether GPUs are in this build.
 bool has_gpu_backend();
 // Opens GPU `index` of those that the host shows to this process; a rank's is chosen by choose_gpu (comm/nccl.h). Exit code 2
 // where the build or the host has none, or fewer; the driver is too old; or this process has one open.
-std::shared_ptr<Gpu> open_gpu(int index);
+std::shared_ptr<Gpu> open_gpu(int index, Numerics numerics = Numerics::strict);
 // The device, its library of products and their versions: what the bits of a run depend on.
 std::string gpu_description();
 

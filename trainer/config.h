@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "model/config.h"
+#include "model/device.h"
 #include "reward/reward.h"
 
 namespace cohort {
@@ -27,6 +28,7 @@ struct RunConfig {
   std::string pin_threads = "auto";  // auto | off | on
   bool operator==(const RunConfig&) const = default;
 };
+inline Numerics numerics_of(const RunConfig& run) { return run.numerics == "fast" ? Numerics::fast : Numerics::strict; }
 
 // A model made from scratch, with a byte-level tokenizer (256 bytes + special tokens).
 struct ModelInitConfig {

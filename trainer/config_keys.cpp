@@ -82,7 +82,7 @@ std::vector<KeyRow> make_keys() {
       {.section = "run", .name = "threads", .value = run<&R::threads>, .bounds = from(0, 1024), .decides_bits = false,
        .help = "of each rank; 0: its share of the host's cores"},
       {.section = "run", .name = "numerics", .value = run<&R::numerics>, .words = {"strict", "fast"},
-       .help = "strict: equal bits for any number of ranks; fast: may give that up (the same as strict on the CPU)"},
+       .help = "strict: equal bits for any number of ranks; fast: on GPUs cuBLASLt and NCCL add up in orders of their own (on the CPU the same as strict)"},
       {.section = "run", .name = "resume", .value = run<&R::resume>, .decides_bits = false,
        .help = "auto: from the newest checkpoint, if any; never; or the path of a checkpoint: from the newest that came of it, else from it"},
       {.section = "run", .name = "allow_changes", .value = run<&R::allow_changes>, .decides_bits = false,

@@ -14,8 +14,8 @@ int64_t length(ParamSpan span) { return span.end - span.begin; }
 
 }  // namespace
 
-DeviceReduction::DeviceReduction(int64_t size, int logical_ranks, DeviceComm& comm, Order order, int64_t exchange)
-    : size_(size), exchange_(exchange), logical_ranks_(logical_ranks), comm_(comm), order_(order) {
+DeviceReduction::DeviceReduction(int64_t size, int logical_ranks, DeviceComm& comm, Numerics numerics, int64_t exchange)
+    : size_(size), exchange_(exchange), logical_ranks_(logical_ranks), comm_(comm), numerics_(numerics) {
   CHECK(logical_ranks > 0 && size % logical_ranks == 0, "{} gradients over {} logical ranks", size, logical_ranks);
   CHECK(exchange >= 1, "exchanges of {} gradients", exchange);
   owned_ = part_of(comm.rank(), {0, size});
@@ -46,7 +46,7 @@ void DeviceReduction::begin(const std::vector<bool>& leaf_used, std::span<float*
   sums_.assign(sums.begin(), sums.end());
   reduced_.clear();
   // Of the library's reduction a rank without a sum adds zeros, of as many elements as go at once.
-  const int64_t wanted = order_ == Order::strict ? static_cast<int64_t>(others) * std::min(exchange_, length(owned_))
+  const int64_t wanted = numerics_ == Numerics::strict ? static_cast<int64_t>(others) * std::min(exchange_, length(owned_))
                          : sums.empty()          ? std::min(exchange_, size_)
                                                  : 0;
   if (wanted > received_count_) {
@@ -64,7 +64,7 @@ void DeviceReduction::reduce(ParamSpan bucket, DeviceStream computed) {
         "elements [{}, {}) of {}, or no step has begun", bucket.begin, bucket.end, size_);
   reduced_.push_back(bucket);
   comm_.start_after(computed);
-  if (order_ == Order::fast) return reduce_by_library(bucket);
+  if (numerics_ == Numerics::fast) return reduce_by_library(bucket);
   int64_t longest = 0;
   for (int r = 0; r < comm_.size(); ++r) longest = std::max(longest, length(part_of(r, bucket)));
   for (int64_t at = 0; at < longest; at += exchange_) reduce_in_order(bucket, at);

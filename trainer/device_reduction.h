@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "comm/device_comm.h"
+#include "model/device.h"
 #include "model/params.h"
 #include "trainer/gradient_sum.h"
 
@@ -19,12 +20,10 @@ namespace cohort {
 
 class DeviceReduction {
  public:
-  // strict: ordered sums of what the other ranks send. fast: the library's reductions, in an order of its own.
-  enum class Order : uint8_t { strict, fast };
-
   // `size`: elements of the flat gradient, a multiple of logical_ranks. `exchange`: elements that one rank sends another at
-  // once, >= 1; it bounds the buffer that they are received in and changes no bit.
-  DeviceReduction(int64_t size, int logical_ranks, DeviceComm& comm, Order order = Order::strict,
+  // once, >= 1; it bounds the buffer that they are received in and changes no bit. Numerics strict: ordered sums of what the
+  // other ranks send; fast: the library's reductions.
+  DeviceReduction(int64_t size, int logical_ranks, DeviceComm& comm, Numerics numerics = Numerics::strict,
                   int64_t exchange = kExchangedGradients);
 
   // A step begins. leaf_used as GradientSum::finish's; sums[i]: the flat gradient (size) of this rank's held_nodes()[i], in
@@ -54,7 +53,7 @@ class DeviceReduction {
   int64_t size_, exchange_;
   int logical_ranks_;
   DeviceComm& comm_;
-  Order order_;
+  Numerics numerics_;
   ParamSpan owned_;
   std::vector<std::vector<TreeNode>> held_;  // of each rank
   std::vector<float*> sums_;

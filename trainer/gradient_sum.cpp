@@ -19,7 +19,8 @@ bool covers(TreeNode node, LogicalRange range) {
 
 }  // namespace
 
-GradientSum::GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t exchange, Device device, DeviceComm* gpus)
+GradientSum::GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t exchange, Device device, DeviceComm* gpus,
+                         Numerics numerics)
     : size_(size),
       exchange_(exchange),
       logical_ranks_(logical_ranks),
@@ -33,7 +34,7 @@ GradientSum::GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t ex
   CHECK(exchange >= 1, "exchanges of {} gradients", exchange);
   if (device == Device::cpu || comm.size() == 1) return;
   CHECK(gpus != nullptr, "gradients on the GPUs of {} ranks, which are not connected", comm.size());
-  reduction_ = std::make_unique<DeviceReduction>(size, logical_ranks, *gpus, DeviceReduction::Order::strict, exchange);
+  reduction_ = std::make_unique<DeviceReduction>(size, logical_ranks, *gpus, numerics, exchange);
 }
 
 GradientSum::~GradientSum() = default;

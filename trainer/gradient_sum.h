@@ -8,6 +8,7 @@
 
 #include "comm/comm.h"
 #include "model/arena.h"
+#include "model/device.h"
 #include "model/exec.h"
 #include "model/tensor.h"
 #include "trainer/gradient_tree.h"
@@ -25,9 +26,9 @@ class GradientSum {
   // `size`: elements of the flat gradient, a multiple of logical_ranks, which is a power of two.
   // `exchange`: elements that one rank sends another at once, >= 1; it bounds the receive buffers
   // and does not change the bits. `device`: where gradients are; several ranks exchange a GPU's by `gpus`, which outlives
-  // this.
+  // this, and with fast `numerics` that adds them up.
   GradientSum(int64_t size, int logical_ranks, Comm& comm, int64_t exchange = kExchangedGradients,
-              Device device = Device::cpu, DeviceComm* gpus = nullptr);
+              Device device = Device::cpu, DeviceComm* gpus = nullptr, Numerics numerics = Numerics::strict);
   ~GradientSum();
 
   LogicalRange range() const { return range_; }

@@ -17,10 +17,10 @@
 namespace cohort {
 
 Optimizer::Optimizer(Policy& policy, const OptimSection& config, int logical_ranks, Comm& comm, DeviceComm* gpus,
-                     int64_t shared_weights)
+                     Numerics numerics, int64_t shared_weights)
     : policy_(policy), trained_(policy.lora ? policy.lora->params : policy), config_(config), logical_ranks_(logical_ranks), shared_weights_(shared_weights),
       comm_(comm), gpus_(gpus),
-      gradients_(trained_.table.size, logical_ranks, comm, kExchangedGradients, trained_.device, gpus) {
+      gradients_(trained_.table.size, logical_ranks, comm, kExchangedGradients, trained_.device, gpus, numerics) {
   // All of it 0: with no lower half and nothing rounded up, masters are the weights.
   const int64_t count = gradients_.owned_end() - gradients_.owned_begin();
   constexpr DType kHalves = DType::bf16;  // of that size

@@ -24,7 +24,7 @@ class Optimizer {
   // `gpus`: between the GPUs of several ranks with the policy there (GradientSum). `shared_weights`: bounds the buffer in
   // which ranks without GPUs exchange weights, >= size(); changes no bit.
   Optimizer(Policy& policy, const OptimSection& config, int logical_ranks, Comm& comm, DeviceComm* gpus = nullptr,
-            int64_t shared_weights = kSharedWeights);
+            Numerics numerics = Numerics::strict, int64_t shared_weights = kSharedWeights);
 
   // Takes other master weights, and their roundings as the policy's: read(begin, out) writes those of [begin, begin +
   // out.size()) of the table, of this rank's span. For checkpoints that are stored in more digits than the policy computes with.

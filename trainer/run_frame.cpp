@@ -223,7 +223,8 @@ bool RunFrame::rounded() const {
 }
 
 void RunFrame::begin_optimizer(const std::filesystem::path& masters) {
-  optimizer_ = std::make_unique<Optimizer>(*model_->policy, config_.optim, static_cast<int>(config_.trainer.logical_ranks), comm_, gpus_.get());
+  optimizer_ = std::make_unique<Optimizer>(*model_->policy, config_.optim, static_cast<int>(config_.trainer.logical_ranks), comm_, gpus_.get(),
+                                           numerics_of(config_.run));
   if (rounded() && !model_->policy->lora && !dir_.resume_from())
     optimizer_->set_masters([&](int64_t begin, std::span<float> out) {
       read_masters(model_->policy->table, masters, begin, out);

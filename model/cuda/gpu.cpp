@@ -52,7 +52,7 @@ void DeviceBuffer::free() noexcept {
 
 Gpu* Gpu::current() { return open_one; }
 
-Gpu::Gpu(int index) {
+Gpu::Gpu(int index, Numerics numerics) {
   CHECK(open_one == nullptr, "a second GPU in one process");
   check_status(cudaSetDevice(index), "use the GPU");
   check_status(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "start a stream on the GPU");
@@ -60,7 +60,7 @@ Gpu::Gpu(int index) {
     void* pinned = nullptr;
     check_status(cudaHostAlloc(&pinned, kPinnedBytes, cudaHostAllocDefault), "take pinned memory");
     pinned_ = static_cast<std::byte*>(pinned);
-    products_.emplace();
+    products_.emplace(numerics);
   } catch (...) {
     (void)cudaFreeHost(pinned_);
     (void)cudaStreamDestroy(stream_);
@@ -201,10 +201,10 @@ const cuda::AttentionPlan& Gpu::plan(std::span<const CachedRun> runs, int64_t ro
 
 bool has_gpu_backend() { return true; }
 
-std::shared_ptr<Gpu> open_gpu(int index) {
+std::shared_ptr<Gpu> open_gpu(int index, Numerics numerics) {
   int count = 0;
   check_status(cudaGetDeviceCount(&count), "find a GPU");
-  return std::make_shared<Gpu>(index);
+  return std::make_shared<Gpu>(index, numerics);
 }
 
 std::string gpu_description() {

@@ -45,7 +45,7 @@ class DeviceBuffer {
 
 class Gpu {
  public:
-  explicit Gpu(int index);
+  Gpu(int index, Numerics numerics);
   ~Gpu();
   Gpu(const Gpu&) = delete;
   Gpu& operator=(const Gpu&) = delete;

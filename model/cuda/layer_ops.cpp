@@ -125,6 +125,7 @@ void matmul_backward_weight(Tensor dw, Tensor dy, Tensor x, std::span<const RowP
 }
 
 void check_rows_alike(const PackedWeight& w, DType forward_out, DType input_out, Gpu& gpu) {
+  if (gpu.products().numerics() == Numerics::fast) return;  // which promises nothing of the kind
   cuda::check_rows_alike(cuda::Direction::forward, w.flat, forward_out, gpu.products(), gpu.stream());
   cuda::check_rows_alike(cuda::Direction::input, w.flat, input_out, gpu.products(), gpu.stream());
 }

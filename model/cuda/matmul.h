@@ -4,6 +4,8 @@
 // Strict numerics: one algorithm for each product (direction, types, N, K), whatever the number of rows, and none that
 // splits the contraction. An element's sum then runs in the one order of that algorithm's kernel, so a row's bits do not
 // depend on how many rows go with it (`check_rows_alike` looks whether the library keeps to that).
+//
+// Fast numerics: the library's first choice for each power of two of rows; it may split the contraction.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +16,7 @@
 #include <vector>
 
 #include "model/cuda/stream.h"
+#include "model/device.h"
 #include "model/ops/row_parts.h"
 #include "model/tensor.h"
 
@@ -21,17 +24,13 @@ namespace cohort::cuda {
 
 enum class Direction : uint8_t { forward, input, weight };  // y = x w^T, dx = dy w, dw = dy^T x
 
-enum class Numerics : uint8_t {
-  strict,
-  fast,  // the library's first choice for each power of two of rows; it may split the contraction
-};
-
 // The library, memory that it works in, and the algorithm of each product. For one stream at a time.
 class Products {
  public:
   explicit Products(Numerics numerics = Numerics::strict, size_t workspace_bytes = size_t{32} << 20);
   ~Products();
 
+  Numerics numerics() const;
   // What was chosen, a line a product, sorted: for the run's manifest. A line names the product, the library's version,
   // the algorithm in words and the algorithm itself in hexadecimal digits.
   std::vector<std::string> record() const;

@@ -13,7 +13,7 @@ namespace {
 }  // namespace
 
 bool has_gpu_backend() { return false; }
-std::shared_ptr<Gpu> open_gpu(int) {
+std::shared_ptr<Gpu> open_gpu(int, Numerics) {
   fail(ExitCode::kUsage,
        "run.device: cuda: this program was built without CUDA (cmake -DCOHORT_CUDA=ON needs the toolkit); allowed: cpu");
 }

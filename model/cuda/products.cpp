@@ -230,6 +230,8 @@ struct Products::Impl {
 Products::Products(Numerics numerics, size_t workspace_bytes) : impl_(std::make_unique<Impl>(numerics, workspace_bytes)) {}
 Products::~Products() = default;
 
+Numerics Products::numerics() const { return impl_->numerics; }
+
 std::vector<std::string> Products::record() const {
   std::vector<std::string> lines;
   for (const auto& [key, plan] : impl_->plans)

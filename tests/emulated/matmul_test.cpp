@@ -7,7 +7,6 @@
 namespace cohort {
 namespace {
 
-using cuda::Numerics;
 using cuda::Products;
 
 class GpuMatmul : public GpuOps {
@@ -94,7 +93,7 @@ TEST_F(GpuMatmul, ARowsBitsDoNotDependOnItsNeighbours) {
 TEST_F(GpuMatmul, ALibraryWhoseSumsDependOnOtherRowsIsRefused) {
   const Matrix w = Matrix::random(DType::bf16, 48, 256, 2);
   const DeviceMatrix device_w(w);
-  cuda::Products fast(cuda::Numerics::fast, 48 * 4 * sizeof(float) * 8);  // room for a split of 8 rows
+  cuda::Products fast(Numerics::fast, 48 * 4 * sizeof(float) * 8);  // room for a split of 8 rows
   emulated::set_settings(emulated::parse_settings("streams=lazy,implicit_waits=0"));  // what is compared has been waited for
   try {
     cuda::check_rows_alike(cuda::Direction::forward, device_w.t(), DType::f32, fast, stream_);

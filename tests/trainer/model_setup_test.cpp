@@ -164,7 +164,7 @@ TEST_F(ModelSetup, RanksShareTheirWeightsPieceByPiece) {
           ThreadComm comm(world, rank);
           ExecOwner mine(1);
           const LoadedModel model = load_model(dir, dtype, 4, mine.exec());
-          Optimizer optimizer(*model.policy, OptimSection{}, 4, comm, /*gpus=*/nullptr, /*shared_weights=*/5000);
+          Optimizer optimizer(*model.policy, OptimSection{}, 4, comm, /*gpus=*/nullptr, Numerics::strict, /*shared_weights=*/5000);
           optimizer.set_masters(
               [&](int64_t begin, std::span<float> out) {
                 read_masters(model.policy->table, dir, begin, out);

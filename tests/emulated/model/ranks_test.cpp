@@ -110,6 +110,28 @@ TEST(GpuRanks, GradientsSpoiledOnTheirWayAreNotBlamedOnWhoReceivesThem) {
               "trainer.logical_ranks=8");  // so that there is something behind the last parameter
 }
 
+// The emulated libraries have orders of their own: cuBLASLt offers a split of the contraction first, NCCL adds up by ranks.
+TEST(GpuRanks, FastNumericsLeaveSumsToTheLibraries) {
+  const TinyProgram tiny;
+  const auto more = [](const std::string& numerics) {
+    return std::vector<std::string>{"run.numerics=" + numerics, "trainer.logical_ranks=4", "model.dtype=float32", "trainer.warm_start.steps=3",
+                                    "trainer.max_steps=1", "algorithm.beta=0.05"};
+  };
+  ASSERT_EQ(tiny.train("strict", more("strict")).exit_code, 0);
+  const Json wanted = metrics_of(tiny.run("strict")).at(0);
+  for (const int ranks : {1, 2, 3}) {
+    const std::string name = "fast" + std::to_string(ranks);
+    const Outcome outcome = tiny.train_on_ranks(ranks, name, more("fast"));
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_NE(tiny.model(name), tiny.model("strict"));
+    const Json got = metrics_of(tiny.run(name)).at(0);
+    for (const char* metric : {"loss", "grad_norm", "entropy", "reward"})
+      EXPECT_NEAR(got.value(metric, -1.0), wanted.value(metric, -2.0), 1e-3 * (1e-3 + std::abs(wanted.value(metric, -2.0)))) << metric << " on " << ranks;
+  }
+  const RanksThatFail ranks;
+  ranks.fails("nccl_error=1,rank=1", 4, 1, {"reduce_spans(gradients) failed on GPU 1", "(section update of step 1)"}, "run.numerics=fast");
+}
+
 TEST(GpuRanks, WhatFailsOnOneGpuEndsTheRun) {
   const RanksThatFail ranks;
   ranks.fails("fail_launch=1,rank=1", 1, 1, {"cudaErrorLaunchFailure (unspecified launch failure)", "(section rollout of step 1)"});

@@ -25,7 +25,7 @@ class DeviceReductionTest : public GpuThreads {
   static void expect_the_cpus_bits(int ranks, const std::vector<Step>& steps, size_t size, int64_t exchange, uint32_t seed) {
     on_ranks(ranks, [&](Comm& host, DeviceComm& comm) {
       std::mt19937 random(seed);  // the same buckets on all ranks
-      DeviceReduction reduction(static_cast<int64_t>(size), static_cast<int>(steps[0].size()), comm, DeviceReduction::Order::strict,
+      DeviceReduction reduction(static_cast<int64_t>(size), static_cast<int>(steps[0].size()), comm, Numerics::strict,
                                 exchange);
       for (size_t s = 0; s < steps.size(); ++s) {
         const std::vector<ParamSpan> buckets = random_buckets(random, static_cast<int64_t>(size));
@@ -92,7 +92,7 @@ TEST_F(DeviceReductionTest, TheLibrarysOrderGivesTheSameSums) {
     for (int ranks : {1, 2, 3, 4, 5}) {
       for (int64_t exchange : {1 << 22, 100}) {
         on_ranks(ranks, [&](Comm& host, DeviceComm& comm) {
-          DeviceReduction reduction(kSize, 8, comm, DeviceReduction::Order::fast, exchange);
+          DeviceReduction reduction(kSize, 8, comm, Numerics::fast, exchange);
           for (const std::vector<ParamSpan>& buckets :
                std::vector<std::vector<ParamSpan>>{{{0, kSize}}, {{200, kSize}, {16, 200}, {0, 16}}}) {
             EXPECT_EQ(total_by_gpu(step, kSize, reduction, buckets, comm), total_by_cpu(step, kSize, host))
@@ -107,7 +107,7 @@ TEST_F(DeviceReductionTest, TheLibrarysOrderGivesTheSameSums) {
 TEST_F(DeviceReductionTest, RefusesBucketsThatAreNotAllOfTheGradient) {
   on_ranks(1, [](Comm&, DeviceComm& comm) {
     EXPECT_ERROR(DeviceReduction(12, 8, comm), kInternal, "12 gradients over 8 logical ranks");
-    EXPECT_ERROR(DeviceReduction(16, 8, comm, DeviceReduction::Order::strict, 0), kInternal, "exchanges of 0");
+    EXPECT_ERROR(DeviceReduction(16, 8, comm, Numerics::strict, 0), kInternal, "exchanges of 0");
     const GpuStream work;
     const GpuFloats memory(Values(16, 1.0f));
     float* const sums[] = {memory.data()};
