@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "model/tensor.h"
 
@@ -30,6 +32,11 @@ bool has_gpu_backend();
 std::shared_ptr<Gpu> open_gpu(int index, Numerics numerics = Numerics::strict);
 // The device, its library of products and their versions: what the bits of a run depend on.
 std::string gpu_description();
+
+// How the GPU that is open multiplies, a line a product that it has met, sorted; nothing where none is open. Who takes up such a record
+// of a process with the same gpu_description goes on with its bits. Exit code 3: a damaged line, or one that the device refuses.
+std::vector<std::string> gpu_products();
+void restore_gpu_products(std::span<const std::string> record);
 
 // Memory of the GPU that is open. Out of memory: exit code 6, naming `what` and the size.
 void* take_gpu_memory(size_t bytes, const std::string& what);  // holds zeros

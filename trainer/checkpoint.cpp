@@ -221,6 +221,7 @@ void CheckpointWriter::commit() {
                      {"shards", shards}};
     if (!state_.files.empty()) manifest["files"] = state_.files;
     if (!identity_.rewards.empty()) manifest["rewards"] = identity_.rewards;
+    if (const std::vector<std::string> products = gpu_products(); !products.empty()) manifest["products"] = products;
     manifest["manifest_hash"] = manifest_hash(manifest);
     // What the run has told of its steps so far must not be lost where the checkpoint is not.
     if (const fs::path metrics = checkpoints_.parent_path() / "metrics.jsonl"; fs::exists(metrics)) fsync_path(metrics);
@@ -323,6 +324,12 @@ CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& i
                 "checkpoint with run.resume: PATH, or move this one away",
                 path.string());
     read_shard(mapped.bytes(), optimizer, k, ex);
+  }
+  // The library may choose otherwise by now, whatever its version says.
+  if (manifest.contains("products") && manifest.value("build", Json()) == build_info()) {
+    std::vector<std::string> products;
+    for (const Json& line : manifest["products"]) products.push_back(line.is_string() ? line.get<std::string>() : dump_json(line));
+    restore_gpu_products(products);
   }
   CheckpointState state;
   state.step = get_int(manifest, "step", where, 1, INT64_MAX);

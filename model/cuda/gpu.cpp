@@ -218,6 +218,11 @@ std::string gpu_description() {
                      runtime / 1000, runtime % 1000 / 10, cublasLtGetVersion());
 }
 
+std::vector<std::string> gpu_products() {
+  return open_one == nullptr ? std::vector<std::string>() : open_one->products().record();
+}
+void restore_gpu_products(std::span<const std::string> record) { opened().products().restore(record); }
+
 void* take_gpu_memory(size_t bytes, const std::string& what) {
   void* memory = nullptr;
   const cudaError_t status = cudaMalloc(&memory, bytes);

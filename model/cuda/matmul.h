@@ -34,8 +34,9 @@ class Products {
   // What was chosen, a line a product, sorted: for the run's manifest. A line names the product, the library's version,
   // the algorithm in words and the algorithm itself in hexadecimal digits.
   std::vector<std::string> record() const;
-  // Takes the choices of a record, so that a run goes on with the same bits. Exit code 3 where a line is damaged, comes
-  // from another version of the library or is refused by this device.
+  // Takes the choices of a record, so that a run goes on with the same bits, also for products that were chosen otherwise by now.
+  // Exit code 3 where a line is damaged, comes from another version of the library or (here or at the product's next use) is
+  // refused by this device.
   void restore(std::span<const std::string> record);
 
   struct Impl;

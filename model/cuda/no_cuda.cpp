@@ -18,6 +18,8 @@ std::shared_ptr<Gpu> open_gpu(int, Numerics) {
        "run.device: cuda: this program was built without CUDA (cmake -DCOHORT_CUDA=ON needs the toolkit); allowed: cpu");
 }
 std::string gpu_description() { none(); }
+std::vector<std::string> gpu_products() { return {}; }
+void restore_gpu_products(std::span<const std::string>) { none(); }
 void* take_gpu_memory(size_t, const std::string&) { none(); }
 void give_back_gpu_memory(void*) noexcept {}
 std::optional<GpuMemory> gpu_memory() { return std::nullopt; }

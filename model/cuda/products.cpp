@@ -261,6 +261,7 @@ void Products::restore(std::span<const std::string> record) {
     for (size_t i = 0; i < std::size(algorithm.data); ++i)
       algorithm.data[i] = std::stoull(fields[3].substr(i * kDigits, kDigits), nullptr, 16);
     impl_->restored[fields[0]] = algorithm;
+    std::erase_if(impl_->plans, [&](const auto& plan) { return name_of(plan.first) == fields[0]; });  // is chosen anew
   }
 }
 

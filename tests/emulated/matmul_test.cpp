@@ -175,6 +175,18 @@ TEST_F(GpuMatmul, ARecordIsTakenUpAgain) {
     return other.record();
   };
   EXPECT_EQ(again(record), record);
+  {  // also where another choice has been made already
+    emulated::set_settings(emulated::parse_settings("other_products=1"));
+    Products late;
+    cuda::matmul(y.t(), device_x.t(), device_w.t(), late, stream_);
+    synchronize();
+    EXPECT_NE(late.record(), record);
+    late.restore(record);
+    cuda::matmul(y.t(), device_x.t(), device_w.t(), late, stream_);
+    synchronize();
+    EXPECT_EQ(late.record(), record);
+    emulated::set_settings({});
+  }
   ExitCode code{};
   const auto refused = [&](const std::string& from, const std::string& to) {
     std::vector<std::string> damaged = record;

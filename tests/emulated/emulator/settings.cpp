@@ -49,6 +49,8 @@ void set(Settings& s, const std::string& name, const std::string& value) {
     s.old_driver = number_of(name, value) != 0;
   } else if (name == "memory") {
     s.memory = number_of(name, value);
+  } else if (name == "other_products") {
+    s.other_products = number_of(name, value) != 0;
   } else if (name == "fail_launch") {
     s.fail_launch = number_of(name, value);
   } else if (name == "fail_malloc") {

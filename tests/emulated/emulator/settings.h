@@ -32,6 +32,8 @@ struct Settings {
   bool driver_hang = false;    // cudaSetDevice never returns
   size_t memory = size_t{8} << 30;  // bytes of each device
 
+  bool other_products = false; // cuBLASLt offers its algorithms the other way round, as another version might
+
   // Faults, each at the N-th call from 1; 0: never.
   uint64_t fail_launch = 0;    // this kernel launch faults while it runs: a sticky cudaErrorLaunchFailure
   uint64_t fail_malloc = 0;    // this cudaMalloc is out of memory

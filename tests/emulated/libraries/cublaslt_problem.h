@@ -9,6 +9,8 @@
 #include <cstring>
 #include <vector>
 
+#include "tests/emulated/emulator/settings.h"
+
 namespace emulated::cublaslt {
 
 struct Description {
@@ -170,6 +172,7 @@ inline std::vector<Algorithm> algorithms_for(const Problem& p, const Preference&
   all.push_back({kMark, kLanesId, 1, 20, 4, 0, CUBLASLT_REDUCTION_SCHEME_NONE, align});
   all.push_back({kMark, kChainId, 1, 15, 3, 0, CUBLASLT_REDUCTION_SCHEME_NONE, align});
   std::erase_if(all, [&](const Algorithm& a) { return workspace_of(p, a) > preference.workspace; });
+  if (settings().other_products) std::ranges::reverse(all);
   return all;
 }
 

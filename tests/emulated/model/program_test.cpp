@@ -34,6 +34,23 @@ TEST(GpuProgram, TrainsWithTheSameBitsInEveryOrderAndAcrossAKill) {
   EXPECT_EQ(tiny.model("d"), tiny.model("a"));
 }
 
+// A checkpoint says how products are added up, and who goes on from it keeps to that.
+TEST(GpuProgram, GoesOnWithTheProductsItBeganWith) {
+  const TinyProgram tiny;
+  const std::vector<std::string> more = {"trainer.warm_start.steps=3", "algorithm.beta=0.05"}, first = {more[0], more[1], "trainer.max_steps=2"};
+  ASSERT_EQ(tiny.train("whole", more).exit_code, 0);
+  const Json manifest = parse_json(read_all(tiny.run("whole") + "/checkpoints/step_2/manifest.json"), "manifest");
+  ASSERT_GT(manifest["products"].size(), 10u) << "forward, input and weight, of each matrix";
+  EXPECT_NE(manifest["products"][0].get<std::string>().find(" rows=any | cublasLt "), std::string::npos) << manifest["products"][0];
+  ASSERT_EQ(tiny.train("parts", first).exit_code, 0);
+  const EmulatedCuda other("other_products=1");
+  ASSERT_EQ(tiny.train("other", more).exit_code, 0);
+  EXPECT_NE(tiny.model("other"), tiny.model("whole"));
+  ASSERT_EQ(tiny.train("parts", more).exit_code, 0);
+  EXPECT_EQ(metrics_of(tiny.run("parts")), metrics_of(tiny.run("whole")));
+  EXPECT_EQ(tiny.model("parts"), tiny.model("whole"));
+}
+
 TEST(GpuProgram, AgreesWithTheCpu) {
   const TinyProgram tiny;
   const std::vector<std::string> exact = {"model.dtype=float32", "trainer.warm_start.steps=3", "trainer.max_steps=1",
