@@ -12,12 +12,17 @@ extern "C" {
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   return entry([&] {
     // The legacy stream cannot be captured.
+    if (!current_settings().graphs) return cudaErrorNotSupported;
     return stream == nullptr ? cudaErrorStreamCaptureUnsupported : begin_capture(stream, mode);
   });
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
-  return entry([&] { return end_capture(stream_of(stream), graph); });
+  return entry([&] {
+    const std::shared_ptr<Capture> capture = stream_of(stream)->capture;
+    if (is_fault(capture_count, current_settings().fail_capture) && capture) capture->valid = false;
+    return end_capture(stream_of(stream), graph);
+  });
 }
 
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
@@ -32,6 +37,7 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* 
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
   return entry([&] {
+    if (is_fault(instantiate_count, current_settings().fail_instantiate)) return cudaErrorMemoryAllocation;
     *executable = new CUgraphExec_st{graph->nodes};
     return cudaSuccess;
   });
@@ -42,7 +48,10 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) {
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
-  return entry([&] { return push(stream_of(stream), graph_work(*executable)); });
+  return entry([&] {
+    if (is_fault(graph_launch_count, current_settings().fail_graph_launch)) return cudaErrorLaunchOutOfResources;
+    return push(stream_of(stream), graph_work(*executable));
+  });
 }
 
 cudaError_t cudaGraphExecUpdate(cudaGraphExec_t executable, cudaGraph_t graph, cudaGraphExecUpdateResultInfo* info) {
@@ -72,6 +81,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
   return entry([&] {
+    if (*executable->running > 0 && !current_settings().implicit_waits) fault("a graph is destroyed before it has run");
     delete executable;
     return cudaSuccess;
   });

@@ -162,11 +162,13 @@ Work graph_work(const CUgraphExec_st& graph) {
   run->nodes = graph.nodes;
   run->done.assign(graph.nodes.size(), 0);
   run->left = graph.nodes.size();
+  ++*graph.running;
   Work work;
   work.kind = WorkKind::graph;
-  work.run = [run] {
+  work.run = [run, running = graph.running] {
     while (run->left > 0)
       if (!step_graph(*run)) fault("a graph's nodes wait for each other");
+    --*running;
     return true;
   };
   return work;

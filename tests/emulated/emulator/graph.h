@@ -25,6 +25,7 @@ struct CUgraph_st {
 };
 struct CUgraphExec_st {
   std::vector<emulated::Node> nodes;
+  std::shared_ptr<int> running = std::make_shared<int>(0);  // launches that have not come to their end
 };
 
 namespace emulated {

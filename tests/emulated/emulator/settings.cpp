@@ -55,6 +55,14 @@ void set(Settings& s, const std::string& name, const std::string& value) {
     s.fail_launch = number_of(name, value);
   } else if (name == "fail_malloc") {
     s.fail_malloc = number_of(name, value);
+  } else if (name == "graphs") {
+    s.graphs = number_of(name, value) != 0;
+  } else if (name == "fail_capture") {
+    s.fail_capture = number_of(name, value);
+  } else if (name == "fail_instantiate") {
+    s.fail_instantiate = number_of(name, value);
+  } else if (name == "fail_graph_launch") {
+    s.fail_graph_launch = number_of(name, value);
   } else if (name == "nccl_hang") {
     s.nccl_hang = number_of(name, value);
   } else if (name == "nccl_error") {

@@ -22,7 +22,8 @@ struct Settings {
   uint64_t streams_seed = 1;
   bool late_copies = true;     // cp.async: as late as allowed
   // What CUDA does, but need not, and a program had better not lean on: freeing memory waits for the device, and a copy from
-  // or to pageable memory is over with it when the call returns. False: neither, nor does destroying a stream wait.
+  // or to pageable memory is over with it when the call returns. False: neither, nor does destroying a stream wait, and a graph
+  // that is destroyed before it has run ends the process.
   bool implicit_waits = true;
   bool fence = false;          // device memory is out of the host's reach: each touch ends the process (slow)
 
@@ -30,6 +31,7 @@ struct Settings {
   int first_device = 0;        // whose number on the machine device 0 has, as with CUDA_VISIBLE_DEVICES
   bool old_driver = false;     // every call answers cudaErrorInsufficientDriver
   bool driver_hang = false;    // cudaSetDevice never returns
+  bool graphs = true;          // false: a capture does not begin, with cudaErrorNotSupported
   size_t memory = size_t{8} << 30;  // bytes of each device
 
   bool other_products = false; // cuBLASLt offers its algorithms the other way round, as another version might
@@ -37,6 +39,9 @@ struct Settings {
   // Faults, each at the N-th call from 1; 0: never.
   uint64_t fail_launch = 0;    // this kernel launch faults while it runs: a sticky cudaErrorLaunchFailure
   uint64_t fail_malloc = 0;    // this cudaMalloc is out of memory
+  uint64_t fail_capture = 0;   // this capture has become invalid when it ends
+  uint64_t fail_instantiate = 0;  // there is no memory for this executable graph
+  uint64_t fail_graph_launch = 0; // this launch of a graph is refused
   uint64_t nccl_hang = 0;      // this NCCL operation never completes
   uint64_t nccl_error = 0;     // this NCCL operation gives ncclRemoteError, asynchronously
   uint64_t nccl_spoil = 0;     // what this NCCL operation receives arrives as NaN
@@ -44,7 +49,7 @@ struct Settings {
 };
 
 Settings settings();
-// Waits for all streams, then applies; counts of launches and allocations start again, a sticky error is forgotten.
+// Waits for all streams, then applies; counts of what may be made to fail start again, a sticky error is forgotten.
 void set_settings(const Settings& settings);
 // Reads the form of EMULATED_CUDA over `base`. Ends the process on an unknown name or value.
 Settings parse_settings(const std::string& text, const Settings& base = {});

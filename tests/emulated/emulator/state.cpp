@@ -18,7 +18,7 @@
 namespace emulated {
 
 Counts totals{};
-uint64_t launch_count = 0, malloc_count = 0, nccl_count = 0;
+uint64_t launch_count = 0, malloc_count = 0, nccl_count = 0, capture_count = 0, instantiate_count = 0, graph_launch_count = 0;
 
 namespace {
 
@@ -61,7 +61,7 @@ void set_settings(const Settings& settings) {
   state().order.seed(settings.order_seed);
   state().streams.seed(settings.streams_seed);
   state().broken = cudaSuccess;
-  launch_count = malloc_count = nccl_count = 0;
+  launch_count = malloc_count = nccl_count = capture_count = instantiate_count = graph_launch_count = 0;
   last_error = cudaSuccess;
 }
 

@@ -36,7 +36,7 @@ bool device_broken();
 cudaError_t refusal();
 // Whether the count-th event from 1 is the one to fail.
 bool is_fault(uint64_t& count, uint64_t wanted);
-extern uint64_t launch_count, malloc_count, nccl_count;
+extern uint64_t launch_count, malloc_count, nccl_count, capture_count, instantiate_count, graph_launch_count;
 
 // What an entry point does: under the lock, unless no call can work; the answer becomes the last error.
 template <typename Body>
