@@ -38,11 +38,12 @@ __global__ void __launch_bounds__(kTileThreads, 2) attention_combine(ForwardArgu
   write_row<kDims>(a.out + row * shape.head_size, a.lse == nullptr ? nullptr : a.lse + row, total, lane, shape.head_size);
 }
 
-// Block: one query's keys and values into its page.
+// Block: one query's keys and values into its page; nothing where the query has no row.
 template <typename T>
 __global__ void __launch_bounds__(kTileThreads)
     store_cached(CachedKeys<T> cache, const T* __restrict__ k, const T* __restrict__ v, PlanView plan, HeadShape shape) {
   const int query = blockIdx.x, position = plan.positions[query], width = shape.kv_heads * shape.head_size;
+  if (plan.rows[query] < 0) return;
   const int32_t page = plan.pages[plan.first_pages[query] + (position >> cache.shift)];
   const int64_t from = static_cast<int64_t>(plan.rows[query]) * width;
   for (int i = threadIdx.x; i < width; i += kTileThreads) {
@@ -156,7 +157,7 @@ void store_cached(const KeyPages& cache, Tensor k, Tensor v, const AttentionPlan
 }
 
 int64_t attention_cached_scratch(const AttentionPlan& plan, const HeadLayout& heads) {
-  return plan.partials * heads.num_heads * (head_width(heads.head_size) + 2);
+  return plan.room.partials * heads.num_heads * (head_width(heads.head_size) + 2);
 }
 
 void attention_cached(Tensor out, Tensor q, const KeyPages& cache, const AttentionPlan& plan, Tensor device_plan,
@@ -174,8 +175,8 @@ void attention_cached(Tensor out, Tensor q, const KeyPages& cache, const Attenti
       const CachedKeys<T> keys = cached_keys<T>(op, cache, plan, view, heads);
       const kernels::ForwardArguments<T> arguments{data_of<T>(out), lse ? lse.f32() : nullptr,
                                                    wanted > 0 ? scratch.f32() : nullptr, data_of<T>(q), nullptr, view, shape};
-      forward_tiles<T, kD, false>(plan.whole_tiles, view.whole, arguments, keys, stream);
-      forward_tiles<T, kD, true>(plan.split_tiles, view.split, arguments, keys, stream);
+      forward_tiles<T, kD, false>(plan.room.whole_tiles, view.whole, arguments, keys, stream);
+      forward_tiles<T, kD, true>(plan.room.split_tiles, view.split, arguments, keys, stream);
       const int64_t rows = plan.queries * heads.num_heads;
       if (plan.partials > 0)
         launch(kernels::attention_combine<T, kD>, blocks_for(rows, kRowsAtOnce), kTileThreads, 0, stream, arguments,

@@ -23,14 +23,21 @@ struct AttentionPlan {
   struct Places {
     int64_t rows, positions, first_pages, first_partials, sets, whole_tiles, split_tiles, key_tiles, seers, pages;
   };
+  // What launches are made for: at least what there is. A plan of the cache has some to spare, and its arrays as much room, so
+  // that passes that look alike have the same launches and places (pass_graphs.h); surplus blocks find that they have no tile.
+  struct Room {
+    int64_t whole_tiles = 0, split_tiles = 0, partials = 0;
+  };
   int64_t rows = 0, queries = 0, whole_tiles = 0, split_tiles = 0, key_tiles = 0, partials = 0;
   int64_t group = 0, page_tokens = 0;  // page_tokens 0: of a pack
   int64_t window = 0;
   Places at{};
+  Room room;
   std::vector<int32_t> numbers;
 };
 
-// Plans for T rows. The cache's plan puts samples that share leading pages into one set: their keys are read together.
+// Plans for T rows. The cache's plan puts samples that share leading pages into one set: their keys are read together; rows of no
+// run are queries of no row.
 AttentionPlan pack_plan(std::span<const PackRun> runs, int64_t rows, const HeadLayout& heads);
 AttentionPlan cached_plan(std::span<const CachedRun> runs, int64_t rows, int64_t page_tokens, const HeadLayout& heads);
 

@@ -20,6 +20,7 @@ __global__ void __launch_bounds__(kTileThreads, 2) attention_f32(ForwardArgument
 
   const HeadShape& shape = a.shape;
   const QueryTile tile = a.tiles[blockIdx.x];
+  if (tile.set < 0) return;
   const QuerySet set = a.plan.sets[tile.set];
   const int kv = blockIdx.y, index = threadIdx.x / kRowLanes, lane = threadIdx.x % kRowLanes;
   const int first_row = tile.first_row + static_cast<int>(blockIdx.z) * kRowsAtOnce;

@@ -3,6 +3,7 @@
 #include "model/cuda/attention_plan.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <iterator>
 
@@ -42,7 +43,13 @@ void check_layout(const HeadLayout& heads, int64_t rows) {
   CHECK(rows * heads.num_heads <= INT32_MAX, "attention: {} rows of {} heads, too many for 32 bits", rows, heads.num_heads);
 }
 
-AttentionPlan finished(const Parts& parts, int64_t rows, int64_t page_tokens, int64_t partials, const HeadLayout& heads) {
+// Room for `count` and for some more to come.
+int64_t room_for(int64_t count) {
+  constexpr int64_t kLeast = 16;
+  return count == 0 ? 0 : std::max(kLeast, static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(count))));
+}
+
+AttentionPlan finished(Parts& parts, int64_t rows, int64_t page_tokens, int64_t partials, const HeadLayout& heads) {
   AttentionPlan plan;
   plan.rows = rows;
   plan.queries = static_cast<int64_t>(parts.rows.size());
@@ -53,6 +60,13 @@ AttentionPlan finished(const Parts& parts, int64_t rows, int64_t page_tokens, in
   plan.group = heads.num_heads / heads.num_kv_heads;
   plan.page_tokens = page_tokens;
   plan.window = heads.window;
+  plan.room = {plan.whole_tiles, plan.split_tiles, partials};
+  if (page_tokens > 0) {
+    plan.room = {room_for(plan.whole_tiles), room_for(plan.split_tiles), room_for(partials)};
+    parts.whole.resize(static_cast<size_t>(plan.room.whole_tiles), {-1, 0, -1});
+    parts.split.resize(static_cast<size_t>(plan.room.split_tiles), {-1, 0, -1});
+    parts.sets.resize(parts.whole.size() + parts.split.size());  // each has a tile
+  }
   std::vector<int32_t>& n = plan.numbers;
   plan.at = {append(n, parts.rows),        append(n, parts.positions), append(n, parts.first_pages),
              append(n, parts.first_partials), append(n, parts.sets),   append(n, parts.whole),
@@ -158,6 +172,12 @@ AttentionPlan cached_plan(std::span<const CachedRun> all, int64_t rows, int64_t 
     }
     parts.pages.insert(parts.pages.end(), run.pages.begin(), run.pages.begin() + (end + page_tokens - 1) / page_tokens);
     if (run.count == 1 && splits.back() > 1) partials += splits.back();
+  }
+  for (auto query = static_cast<int64_t>(parts.rows.size()); query < rows; ++query) {
+    parts.rows.push_back(-1);
+    parts.positions.push_back(0);
+    parts.first_pages.push_back(0);
+    parts.first_partials.push_back(static_cast<int32_t>(partials));
   }
   parts.first_partials.push_back(static_cast<int32_t>(partials));
   CHECK(parts.pages.size() < INT32_MAX && partials < INT32_MAX, "attention: {} pages, {} splits", parts.pages.size(), partials);

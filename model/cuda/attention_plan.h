@@ -19,7 +19,7 @@ struct QuerySet {
 // Rows [first_row, first_row + kTileRows) of a set, a row being query * group + head of the group. split: the only one of
 // the keys' splits that is meant, or -1: all. Positions of a set's queries ascend, or all lie behind the split.
 struct QueryTile {
-  int32_t set, first_row, split;
+  int32_t set, first_row, split;  // set: -1 where there is no tile
 };
 // Pack rows [first_key, first_key + kTileKeys) as keys, and who sees them: seers [first_seer, first_seer + seers).
 struct KeyTile {

@@ -112,6 +112,7 @@ __global__ void __launch_bounds__(kTileThreads, 2 + kSplit + (kD == 64))
 
   const HeadShape& shape = a.shape;
   const QueryTile tile = a.tiles[blockIdx.x];
+  if (tile.set < 0) return;
   const QuerySet set = a.plan.sets[tile.set];
   const int kv = blockIdx.y, block_row = tile.first_row + static_cast<int>(blockIdx.z) * Tile::kRows;
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;

@@ -1,6 +1,8 @@
 // Attention on the GPU against a twin in double, and its promise: a row's bits depend on its own prefix alone.
 #include "model/cuda/attention.h"
 
+#include <cstring>
+
 #include "tests/emulated/attention_fixture.h"
 
 namespace cohort {
@@ -136,6 +138,45 @@ TEST_F(GpuCachedAttention, SharedSplitsAreReadOnceByAllSamples) {
   const cuda::AttentionPlan windowed = cuda::cached_plan(runs, 5, 64, {4, 2, 16, 0, 0, 200});
   EXPECT_EQ(windowed.split_tiles, windowed.partials) << "a window's splits are not shared";
   EXPECT_EQ(windowed.partials, 4 * 2) << "no split without a key of the window; one split alone is not put together";
+}
+
+TEST_F(GpuCachedAttention, RowsOfNoRunWriteNothing) {
+  for (const Shape& s : {Shape{{4, 2, 16}, DType::f32}, Shape{{4, 2, 16}, DType::bf16}}) {
+    SCOPED_TRACE(s.name());
+    const Inputs in(s, 300, 17);
+    const DevicePages pages(s, {&in}, 16, stream_);
+    const std::vector<CachedRun> runs = {{0, 1, 299, pages.of[0]}, {1, 1, 20, pages.of[0]}};
+    const Attended alone = attend(s, in.q.take({299, 20}), pages, runs);
+    // The same two rows again, into their places, with three more.
+    const std::vector<int64_t> rows = {299, 20, 1, 2, 3};
+    const cuda::AttentionPlan plan = cuda::cached_plan(runs, 5, 16, s.heads);
+    const DeviceMatrix k(in.k.take(rows)), v(in.v.take(rows)), device_plan(plan.numbers);
+    cuda::store_cached(pages.view(), k.t(), v.t(), plan, device_plan.t(), s.heads, stream_);
+    const Attended more = attend(s, in.q.take(rows), pages, runs);
+    EXPECT_TRUE(more.out.take({0, 1}) == alone.out && more.lse.take({0, 1}) == alone.lse);
+    const Matrix untouched = DeviceMatrix(s.dtype, 3, s.width()).host();
+    EXPECT_TRUE(more.out.take({2, 3, 4}) == untouched);
+  }
+}
+
+// A graph of one serves the others.
+TEST_F(GpuAttention, PlansOfPassesThatLookAlikeHaveTheSameLaunchesAndPlaces) {
+  const HeadLayout heads{4, 2, 16};
+  std::vector<int32_t> a(20, 1), b(40, 2);
+  const auto plan = [&](int64_t of_a, int64_t of_b, int64_t rows) {
+    const std::vector<CachedRun> runs = {{0, 1, of_a, a}, {1, 1, of_b, b}};
+    return cuda::cached_plan(runs, rows, 64, heads);
+  };
+  const auto same = [](const cuda::AttentionPlan& x, const cuda::AttentionPlan& y) {
+    return std::memcmp(&x.at, &y.at, sizeof(x.at)) == 0 && std::memcmp(&x.room, &y.room, sizeof(x.room)) == 0;
+  };
+  const cuda::AttentionPlan first = plan(100, 700, 4);
+  EXPECT_TRUE(same(first, plan(101, 900, 4)));
+  EXPECT_FALSE(same(first, plan(300, 900, 4))) << "all are split";
+  EXPECT_FALSE(same(first, plan(100, 200, 4))) << "none is split";
+  EXPECT_FALSE(same(first, plan(100, 700, 8)));
+  EXPECT_EQ(first.queries, 4);
+  EXPECT_EQ(first.partials, 3);
 }
 
 TEST_F(GpuAttention, RunsOfNoRowsChangeNothing) {
