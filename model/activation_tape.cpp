@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "model/device.h"
 
 namespace cohort {
 namespace {
@@ -83,6 +84,27 @@ std::optional<int64_t> ActivationTape::take(int64_t rows) {
   if (rows > free_slots()) return std::nullopt;
   next_ += rows;
   return next_ - rows;
+}
+
+void ActivationTape::set_aside(int64_t rows) {
+  CHECK(rows >= 0 && rows <= slots_ - next_, "{} of {} slots set aside, {} are taken", rows, slots_, next_);
+  aside_ = rows;
+}
+
+void ActivationTape::move_from_aside(int64_t to, int64_t rows, const Exec& ex) const {
+  CHECK(ex.gpu != nullptr && rows <= aside_ && to + rows <= first_aside(), "{} rows of {} set aside move to slot {} of {}", rows, aside_, to, slots_);
+  std::vector<gpu::Copied> copies;
+  const auto add = [&](Tensor piece) {
+    if (!piece) return;
+    const Tensor from = piece.slice_rows(first_aside(), rows);
+    copies.push_back({piece.slice_rows(to, rows).data, from.data, from.bytes()});
+  };
+  for (const LayerActivations& layer : layers_) {
+    add(layer.x_in), add(layer.x_mid), add(layer.lse);
+    for_each_piece(layer.block, add);
+  }
+  add(x_out_);
+  gpu::copy_all(copies, *ex.gpu);
 }
 
 void ActivationTape::give_back(int64_t rows) {

@@ -60,7 +60,14 @@ class ActivationTape {
   int64_t lenders() const { return lenders_; }
   int64_t version() const { return version_; }
   int64_t slots() const { return slots_; }
-  int64_t free_slots() const { return slots_ - next_; }
+  int64_t free_slots() const { return slots_ - aside_ - next_; }
+  // Sets the last `rows` slots aside from now on, which nobody takes: where a pass whose rows must always lie at one place leaves
+  // them (pass_graphs.h), before move_from_aside.
+  void set_aside(int64_t rows);
+  int64_t aside() const { return aside_; }
+  int64_t first_aside() const { return slots_ - aside_; }
+  // The first `rows` of them become slots from `to` on. On a GPU.
+  void move_from_aside(int64_t to, int64_t rows, const Exec& ex) const;
   // The first of `rows` slots in a row; nothing when there are not so many left.
   std::optional<int64_t> take(int64_t rows);
   // The last `rows` slots that were taken are free again.
@@ -71,7 +78,7 @@ class ActivationTape {
   Tensor x_out() const { return x_out_; }  // (slots, C) f32: the residual stream after the last layer
 
  private:
-  int64_t slots_, next_ = 0, version_ = -1;
+  int64_t slots_, next_ = 0, aside_ = 0, version_ = -1;
   TapeRows kept_;
   Arena arena_{"activations of sampled rows"};
   std::vector<LayerActivations> layers_;

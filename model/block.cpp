@@ -57,6 +57,10 @@ void plan_block(BlockTensors& b, const ModelConfig& c, DType act, int64_t rows, 
   }
 }
 
+void for_each_piece(const BlockTensors& block, const std::function<void(Tensor)>& visit) {
+  for (Tensor BlockTensors::* piece : kBlockPieces) visit(block.*piece);
+}
+
 BlockTensors first_rows(const BlockTensors& block, int64_t rows) { return rows_of(block, kBlockPieces, rows); }
 
 BlockTensors rows_on_tape(const BlockTensors& block, const BlockTensors& tape, int64_t first, int64_t rows) {

@@ -37,6 +37,7 @@ enum class BlockUse : uint8_t { sampling, training, tape };
 using PlanPiece = std::function<void(Tensor&, const char* name, DType, int64_t rows, int64_t cols)>;
 void plan_block(BlockTensors& block, const ModelConfig& config, DType act, int64_t rows, BlockUse use,
                 const PlanPiece& plan);
+void for_each_piece(const BlockTensors& block, const std::function<void(Tensor)>& visit);
 // The same set, its first `rows` rows.
 BlockTensors first_rows(const BlockTensors& block, int64_t rows);
 // Rows [first, first + rows) of the pieces that `tape` has, the first rows of the others.

@@ -55,6 +55,14 @@ void clear(Tensor t);
 namespace gpu {
 void copy(Tensor to, Tensor from);
 void clear(Tensor t);
+// Copies within the GPU's memory, all in one launch: many small ones would each take longer to begin than to do. Bytes come in
+// pairs; what one copy writes no other reads or writes.
+struct Copied {
+  void* to;
+  const void* from;
+  size_t bytes;
+};
+void copy_all(std::span<const Copied> copies, Gpu& gpu);
 }  // namespace gpu
 
 }  // namespace cohort

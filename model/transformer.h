@@ -12,6 +12,7 @@
 #include "model/block.h"
 #include "model/kv_cache.h"
 #include "model/ops/head.h"
+#include "model/pass_graphs.h"
 #include "model/policy.h"
 
 namespace cohort {
@@ -38,8 +39,9 @@ class ForwardState {
   size_t bytes() const { return arena_.bytes(); }
 
  private:
-  friend Tensor forward_cached(const Policy&, KvCache&, ForwardState&, std::span<const ForwardRun>, const Exec&,
-                               const TapeSlots&, Tensor);
+  friend void begin_pass(const Policy&, const KvCache&, ForwardState&, std::span<const ForwardRun>, int64_t, const TapeSlots&, Tensor);
+  friend Tensor run_pass(const Policy&, const KvCache&, ForwardState&, const Exec&, const TapeSlots&, Tensor);
+  friend void add_pass(PassInputs&, const Policy&, const KvCache&, const ForwardState&, const Exec&, const TapeSlots&);
   int64_t max_tokens_;
   Arena arena_{"rollout activations"};
   Tensor x_;
@@ -52,6 +54,14 @@ class ForwardState {
 // the next call. Sum of tokens <= state.max_tokens(). With `drawn` (GpuDraws::tokens) a token -1 - i is drawn[i].
 Tensor forward_cached(const Policy& policy, KvCache& cache, ForwardState& state, std::span<const ForwardRun> runs,
                       const Exec& ex, const TapeSlots& to = {}, Tensor drawn = {});
+
+// The same in two steps, for a GPU that records passes (pass_graphs.h). begin_pass looks at what the host knows; there are `rows`
+// rows at least, those that no run has are run for nothing and write to no page. run_pass is the launches: it may be called
+// several times, and reads nothing of the host but what add_pass adds.
+void begin_pass(const Policy& policy, const KvCache& cache, ForwardState& state, std::span<const ForwardRun> runs, int64_t rows,
+                const TapeSlots& to, Tensor drawn);
+Tensor run_pass(const Policy& policy, const KvCache& cache, ForwardState& state, const Exec& ex, const TapeSlots& to, Tensor drawn);
+void add_pass(PassInputs& inputs, const Policy& policy, const KvCache& cache, const ForwardState& state, const Exec& ex, const TapeSlots& to);
 
 // --- training ------------------------------------------------------------------------------------------------------
 // Tokens, positions and runs of one pack; `rows` / `targets` name what the loss looks at: the log-prob of targets[i]

@@ -1,4 +1,6 @@
 // The sampling side of the transformer: new tokens of many sequences in one pass, keys and values in a cache.
+#include <algorithm>
+
 #include "model/ops/elementwise.h"
 #include "model/transformer.h"
 
@@ -20,7 +22,12 @@ ForwardState::ForwardState(const Policy& policy, int64_t max_tokens) : max_token
 
 Tensor forward_cached(const Policy& policy, KvCache& cache, ForwardState& state, std::span<const ForwardRun> runs,
                       const Exec& ex, const TapeSlots& to, Tensor drawn) {
-  const ModelConfig& c = policy.config;
+  begin_pass(policy, cache, state, runs, 0, to, drawn);
+  return run_pass(policy, cache, state, ex, to, drawn);
+}
+
+void begin_pass(const Policy& policy, const KvCache& cache, ForwardState& state, std::span<const ForwardRun> runs, int64_t rows,
+                const TapeSlots& to, Tensor drawn) {
   CHECK(cache.version == policy.version, "the kv cache holds keys of policy version {}, the policy is at {}",
         cache.version, policy.version);
   CHECK(to.tape == nullptr || to.tape->version() == policy.version,
@@ -37,8 +44,45 @@ Tensor forward_cached(const Policy& policy, KvCache& cache, ForwardState& state,
     state.tokens_.insert(state.tokens_.end(), run.tokens.begin(), run.tokens.end());
     for (int64_t p = 0; p < count; ++p) state.positions_.push_back(static_cast<int32_t>(run.first_position + p));
   }
+  for (const int32_t token : state.tokens_) {
+    if (!drawn) break;  // the ops look
+    CHECK(token >= -drawn.size() && token < policy.config.vocab_size, "embedding: row {} of {}, with {} drawn", token,
+          policy.config.vocab_size, drawn.size());
+  }
+  const size_t all = std::max(state.tokens_.size(), static_cast<size_t>(rows));
+  state.tokens_.resize(all, 0), state.positions_.resize(all, 0);
   const int64_t T = static_cast<int64_t>(state.tokens_.size());
   CHECK(T > 0 && T <= state.max_tokens(), "{} tokens in a forward pass of at most {}", T, state.max_tokens());
+}
+
+void add_pass(PassInputs& inputs, const Policy& policy, const KvCache& cache, const ForwardState& state, const Exec& ex, const TapeSlots& to) {
+  const ModelConfig& c = policy.config;
+  inputs.add(std::span(state.tokens_));
+  inputs.add(std::span(state.positions_));
+  std::vector<const float*> frequencies;
+  std::vector<int64_t> windows;
+  for (int64_t layer = 0; layer < c.num_layers; ++layer) {
+    const std::vector<float>& of_layer = policy.frequencies(layer);
+    if (std::ranges::find(frequencies, of_layer.data()) == frequencies.end()) {
+      frequencies.push_back(of_layer.data());
+      inputs.add(std::span(of_layer));
+    }
+    const HeadLayout heads = head_layout(c, layer);
+    if (std::ranges::find(windows, heads.window) != windows.end()) continue;
+    windows.push_back(heads.window);
+    gpu::add_attention(inputs, state.runs_, std::ssize(state.tokens_), cache.page_tokens(), heads, *ex.gpu);
+  }
+  if (to.tape == nullptr) return;
+  // A tape is not this pass's own: where its rows lie is looked at.
+  const auto add = [&](Tensor rows) { inputs.key.push_back(static_cast<int64_t>(reinterpret_cast<uintptr_t>(rows.data))); };
+  inputs.key.push_back(to.first);
+  add(to.tape->x_out());
+  for (int64_t layer = 0; layer < c.num_layers; ++layer) add(to.tape->layer(layer).x_in), add(to.tape->layer(layer).lse);
+}
+
+Tensor run_pass(const Policy& policy, const KvCache& cache, ForwardState& state, const Exec& ex, const TapeSlots& to, Tensor drawn) {
+  const ModelConfig& c = policy.config;
+  const int64_t T = static_cast<int64_t>(state.tokens_.size());
 
   const LayerActivations nothing;
   const auto kept = [&](int64_t layer) -> const LayerActivations& { return to.tape ? to.tape->layer(layer) : nothing; };

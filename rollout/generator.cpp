@@ -14,9 +14,10 @@ namespace cohort {
 
 void Generator::Impl::run_pass(const Exec& ex) {
   plan_pass();
-  prompts_run.clear(), pass_rows.clear();
+  prompts_run.clear(), pass_rows.clear(), has_drawn = false;
   if (runs.empty()) return;
   const TapeSlots slots = take_slots();
+  if (only_decodes(slots)) return decode(slots, ex);
   const bool prompts = std::ranges::any_of(runs, [](const auto& run) { return run.tokens.size() > 1; });
   const Span span(ex.trace, prompts ? "prefill" : "decode");
   const Clock::time_point start = Clock::now();
@@ -43,25 +44,23 @@ void Generator::Impl::run_pass(const Exec& ex) {
   stats.prefill_seconds += seconds * (1 - share);
 }
 
-void Generator::Impl::draw_next(const Exec& ex) {
-  if (drawing.empty()) return;
-  const Span span(ex.trace, "sample");
-  const Clock::time_point start = Clock::now();
-  const int64_t count = static_cast<int64_t>(drawing.size());
-  const Tensor rows = hidden.slice_rows(0, count);
-  const float softcap = policy.config.logit_softcap;
-  keys.clear();
-  std::vector<DrawnRow> of;
-  for (size_t index : drawing) {
-    const size_t request = active[index].request, position = rollouts[request].tokens.size();
-    keys.push_back({config.seed, step, requests[request].sequence, static_cast<uint32_t>(position)});
-    of.push_back({request, index, position});
+// Keys of all that draw, then of rows that nobody has, up to `rows`.
+void Generator::Impl::take_keys(int64_t rows) {
+  keys.assign(static_cast<size_t>(rows), {});
+  for (size_t i = 0; i < drawing.size(); ++i) {
+    const size_t request = active[drawing[i]].request;
+    keys[i] = {config.seed, step, requests[request].sequence, static_cast<uint32_t>(rollouts[request].tokens.size())};
   }
+}
+
+// One token from each row of hidden states, with `keys`.
+void Generator::Impl::draw_from(Tensor rows, const Exec& ex) {
+  const float softcap = policy.config.logit_softcap;
   Ban too_early{{}, static_cast<uint32_t>(config.min_completion_length)};
   if (config.min_completion_length > 0) too_early.tokens = config.stop_token_ids;
-  drawn.resize(drawing.size());
+  drawn.resize(keys.size());
   if (filters_on(config.sampling, policy.config.vocab_size)) {
-    const Tensor l = logits.slice_rows(0, count);
+    const Tensor l = logits.slice_rows(0, rows.rows());
     head_logits(l, rows, policy.packed_head, ex, softcap);
     on_gpu ? on_gpu->sample_tokens(l, config.sampling, keys, too_early) : sample_tokens(drawn, l, config.sampling, keys, too_early, ex);
   } else if (on_gpu) {
@@ -69,11 +68,27 @@ void Generator::Impl::draw_next(const Exec& ex) {
   } else {
     sample_head(drawn, rows, policy.packed_head, softcap, config.sampling, keys, too_early, ex);
   }
-  for (size_t i = 0; i < of.size(); ++i) {
+}
+
+void Generator::Impl::draw_next(const Exec& ex) {
+  if (drawing.empty()) return;
+  const Span span(ex.trace, "sample");
+  const Clock::time_point start = Clock::now();
+  const auto count = std::ssize(drawing);
+  if (!has_drawn) {
+    take_keys(count);
+    draw_from(hidden.slice_rows(0, count), ex);
+  }
+  if (on_gpu) on_gpu->send(std::span(keys).first(drawing.size()), std::ssize(keys), config.sampling.temperature);
+  std::vector<DrawnRow> of;
+  for (size_t i = 0; i < drawing.size(); ++i) {
     const auto unknown = -1 - static_cast<int32_t>(i);
-    active[of[i].index].text.push_back(unknown);
-    rollouts[of[i].request].tokens.push_back(unknown);
-    rollouts[of[i].request].logprobs.push_back(0);
+    Sequence& sequence = active[drawing[i]];
+    Rollout& rollout = rollouts[sequence.request];
+    of.push_back({sequence.request, drawing[i], rollout.tokens.size()});
+    sequence.text.push_back(unknown);
+    rollout.tokens.push_back(unknown);
+    rollout.logprobs.push_back(0);
   }
   unread.push_back(std::move(of));
   if (!on_gpu) take_draw(drawn);
@@ -171,6 +186,8 @@ Generator::Generator(const Policy& policy, GeneratorConfig config, int64_t max_p
 }
 
 Generator::~Generator() = default;
+
+PassGraphs::Counts Generator::graphs() const { return impl_ && impl_->graphs ? impl_->graphs->counts() : PassGraphs::Counts{}; }
 
 size_t Generator::bytes() const {
   return impl_ ? impl_->cache.bytes() + impl_->state.bytes() + impl_->arena.bytes() : 0;

@@ -94,6 +94,8 @@ class Generator {
   const GeneratorConfig& config() const { return config_; }
   const CacheSize& cache_size() const { return cache_size_; }
   size_t bytes() const;
+  // Passes of the GPU that were recorded, and those that were replayed.
+  PassGraphs::Counts graphs() const;
 
  private:
   struct Impl;

@@ -1,5 +1,5 @@
-// What a Generator holds between passes and within one: scheduling is in schedule.cpp, the passes in generator.cpp,
-// what a tape keeps of them in taped_rows.cpp.
+// What a Generator holds between passes and within one: scheduling is in schedule.cpp, the passes in generator.cpp, those that
+// a GPU records in decode_pass.cpp, what a tape keeps of them in taped_rows.cpp.
 #pragma once
 
 #include <deque>
@@ -9,6 +9,7 @@
 
 #include "model/device.h"
 #include "model/gpu_draws.h"
+#include "model/pass_graphs.h"
 #include "rollout/generator.h"
 #include "rollout/stop_text.h"
 
@@ -48,7 +49,9 @@ struct Generator::Impl {
     const size_t p = arena.plan("prompt", policy.dtype, {1, policy.config.hidden_size});
     arena.commit(Arena::Pages::all_now, policy.device);
     hidden = arena[h], logits = arena[l], prompt.hidden = arena[p];
-    if (policy.device == Device::cuda) on_gpu = std::make_unique<GpuDraws>(config.max_num_seqs);
+    if (policy.device != Device::cuda) return;
+    on_gpu = std::make_unique<GpuDraws>(config.max_num_seqs);
+    graphs = std::make_unique<PassGraphs>();
   }
 
   void start(std::span<const GenerateRequest> all, const std::vector<size_t>* mine, uint32_t at_step, ActivationTape* onto);
@@ -62,8 +65,12 @@ struct Generator::Impl {
   void note_slots(const TapeSlots& to);
   void complete_slots(size_t request);
   void run_pass(const Exec& ex);
+  bool only_decodes(const TapeSlots& slots) const;
+  void decode(const TapeSlots& slots, const Exec& ex);
   void share_prompts(Tensor h);
   void draw_next(const Exec& ex);
+  void take_keys(int64_t rows);
+  void draw_from(Tensor rows, const Exec& ex);
   void read_draws();
   void take_draw(std::span<const SampledToken> tokens);
   Sequence& in_flight(size_t request, size_t index);
@@ -130,8 +137,9 @@ struct Generator::Impl {
   };
   std::vector<PromptRun> prompts_run;
   std::vector<int32_t> pass_rows;  // from which the last of `drawing` draw
-  std::vector<DrawKey> keys;
+  std::vector<DrawKey> keys;        // of `drawing`, and of rows that nobody has
   std::vector<SampledToken> drawn;
+  bool has_drawn = false;           // with the pass itself
 
   // On a GPU the next pass begins before the host knows what the last one drew. Until then its tokens are -1 - row of the draw;
   // who turns out to have ended has run one row for nothing.
@@ -139,6 +147,7 @@ struct Generator::Impl {
     size_t request, index, position;  // index: in `active`, when it was drawn
   };
   std::unique_ptr<GpuDraws> on_gpu;  // null: draws are known at once
+  std::unique_ptr<PassGraphs> graphs;  // likewise; gone before all of the device's memory above, whose addresses they hold
   std::deque<std::vector<DrawnRow>> unread;
   bool last_unknown(size_t request) const { return !rollouts[request].tokens.empty() && rollouts[request].tokens.back() < 0; }
   bool has_all_tokens(size_t request) const { return std::ssize(rollouts[request].tokens) >= config.max_completion_length; }

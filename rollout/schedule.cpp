@@ -31,6 +31,7 @@ void Generator::Impl::start(std::span<const GenerateRequest> all, const std::vec
   tape = onto;
   taped.assign(all.size(), false);
   if (tape != nullptr) {
+    if (graphs && tape->aside() == 0 && tape->free_slots() >= 4 * config.max_num_seqs) tape->set_aside(config.max_num_seqs);
     const std::vector<bool> of_mine = taped_requests(begins, tape->free_slots(), config.max_completion_length);
     for (size_t i = 0; i < begins.size(); ++i) taped[mine ? (*mine)[i] : i] = of_mine[i];
   }

@@ -32,7 +32,7 @@ WAITS = re.compile(
     r"(?:check|check_status)\(cuda(?:StreamWaitEvent|EventRecord|StreamSynchronize|EventSynchronize)\([^;]*;|\(void\)cudaStreamSynchronize\([^;]*;"
     r"|\bsynchronize\(\);|gpu::synchronize\([^;]*;|\w+(?:\.|->)(?:start_after|finish_before|barrier)\([^;]*;|gpus_->wait\([^;]*;"
     r"|\bmark\([^;{]*;")
-HOST_SOURCES = ["model/cuda/gpu.cpp", "model/cuda/gpu_draws.cpp", "model/cuda/matmul.cpp", "comm/nccl.cpp", "trainer/device_reduction.cpp",
+HOST_SOURCES = ["model/cuda/gpu.cpp", "model/cuda/gpu_draws.cpp", "model/cuda/pass_graphs.cpp", "model/cuda/matmul.cpp", "comm/nccl.cpp", "trainer/device_reduction.cpp",
                 "trainer/gradient_sum.cpp", "trainer/optimizer.cpp"]
 # Of which file: programs, and their tests that can notice. A file of kernels that is not named has tests of its own name.
 OPS, RANKS, FAULTS, MODEL = "test_emulated_{}", "test_emulated_ranks_{}", "test_emulated_faults", "test_emulated_model"
@@ -57,6 +57,7 @@ TESTS = {
     "noise": [(OPS, "GpuSample.*")],
     "gpu": [(MODEL, "GpuMemory.*:GpuTransformer.*:GpuRun.*:GpuProgram.Generates*")],
     "gpu_draws": [(MODEL, "GpuMemory.*:GpuGenerator.*")],
+    "pass_graphs": [(MODEL, "GpuPassGraphs.*")],
     # The first by itself: tests of several ranks start a thread that keeps work going.
     "nccl": [(RANKS, "*TheDeadlineOfACollective*"), (RANKS, "DeviceComm*:DeviceReduction*"), (FAULTS, "*")],
     "device_reduction": [(RANKS, "DeviceReduction*")],

@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/text.h"
+#include "model/cuda/copy_all.h"
 #include "model/cuda/platform/status.h"
 
 namespace cohort {
@@ -85,6 +86,7 @@ void Gpu::begin_op() {
   size_t all = 0;
   for (const auto& buffer : scratch_) all += buffer->size();
   synchronize();
+  ++scratch_moves_;
   scratch_.clear();
   scratch_.push_back(std::make_unique<cuda::DeviceBuffer>());
   scratch_.back()->require(all, stream_);
@@ -93,6 +95,8 @@ void Gpu::begin_op() {
 Tensor Gpu::scratch(DType dtype, int64_t count) {
   const size_t bytes = aligned(std::max<size_t>(1, static_cast<size_t>(count) * dtype_size(dtype)));
   if (scratch_.empty() || scratch_used_ + bytes > scratch_.back()->size()) {
+    CHECK(!recorded(), "an op of a pass that is recorded takes {} more than when it was launched", human_bytes(bytes));
+    ++scratch_moves_;
     scratch_.push_back(std::make_unique<cuda::DeviceBuffer>());  // what the op has stays where it is
     scratch_.back()->require(bytes, stream_);
     scratch_used_ = 0;
@@ -104,6 +108,7 @@ Tensor Gpu::scratch(DType dtype, int64_t count) {
 
 // Pinned memory that no copy reads or writes any more.
 std::byte* Gpu::staging(size_t bytes) {
+  CHECK(!recorded(), "{} between host and device in a pass that is recorded", human_bytes(bytes));
   if (pinned_used_ + bytes > kPinnedBytes) {
     synchronize();
     pinned_used_ = 0;
@@ -137,6 +142,10 @@ void Gpu::download(void* to, const void* from, size_t bytes) {
 }
 
 Tensor Gpu::carry_words(const void* list, size_t count, DType dtype) {
+  for (const PlacedList& placed : pass_ != nullptr ? pass_->lists : std::span<const PlacedList>())
+    if (placed.host == list && placed.bytes == count * sizeof(int32_t))
+      return {placed.device, dtype, {static_cast<int64_t>(count)}, Device::cuda};
+  CHECK(!recorded(), "a list of {} numbers that a recorded pass reads has no place", count);
   const auto tensor = [&](List& at) {
     at.used = ++clock_;
     return Tensor(at.device.data(), dtype, {static_cast<int64_t>(count)}, Device::cuda);
@@ -255,6 +264,17 @@ void gpu::copy(Tensor to, Tensor from) {
   if (from.device == Device::cpu) return gpu.upload(to.data, from.data, to.bytes());
   if (to.device == Device::cpu) return gpu.download(to.data, from.data, to.bytes());
   check_status(cudaMemcpyAsync(to.data, from.data, to.bytes(), cudaMemcpyDeviceToDevice, gpu.stream()), "copy on the GPU");
+}
+
+void gpu::copy_all(std::span<const Copied> copies, Gpu& gpu) {
+  size_t most = 0;
+  for (const Copied& copy : copies) {
+    CHECK(copy.bytes % 2 == 0, "a copy of {} bytes", copy.bytes);
+    most = std::max(most, copy.bytes);
+  }
+  static_assert(sizeof(Copied) % sizeof(int32_t) == 0);
+  const std::span<const int32_t> words(reinterpret_cast<const int32_t*>(copies.data()), copies.size_bytes() / sizeof(int32_t));
+  cuda::copy_all(gpu.carry(words), std::ssize(copies), most, gpu.stream());
 }
 
 void gpu::clear(Tensor t) {

@@ -71,6 +71,30 @@ class Gpu {
   void upload(void* to, const void* from, size_t bytes);    // returns when `from` may change
   void download(void* to, const void* from, size_t bytes);  // waits for the stream
 
+  // --- a pass that is launched, or recorded, by itself (pass_graphs.cpp)
+  // A list that lies at a place of its own on the device: `carry` finds it by where it lies on the host.
+  struct PlacedList {
+    const void* host;
+    size_t bytes;
+    std::byte* device;
+  };
+  // Of the ops that are called while one lives. `recorded`: they are put on the stream again and again later, so nothing may be
+  // copied between host and device, other lists are unknown, and memory of ops stays where it is.
+  class Pass {
+   public:
+    Pass(Gpu& gpu, std::span<const PlacedList> lists, bool recorded) : lists(lists), recorded(recorded), gpu_(gpu) { gpu.pass_ = this; }
+    Pass(const Pass&) = delete;
+    Pass& operator=(const Pass&) = delete;
+    ~Pass() { gpu_.pass_ = nullptr; }
+    const std::span<const PlacedList> lists;
+    const bool recorded;
+
+   private:
+    Gpu& gpu_;
+  };
+  // Another number when the memory of ops may have moved.
+  uint64_t scratch_moves() const { return scratch_moves_; }
+
   // --- attention: planned once for all layers of a pass that look alike
   const cuda::AttentionPlan& plan(std::span<const PackRun> runs, int64_t rows, const HeadLayout& heads);
   const cuda::AttentionPlan& plan(std::span<const CachedRun> runs, int64_t rows, int64_t page_tokens, const HeadLayout& heads);
@@ -80,6 +104,7 @@ class Gpu {
 
  private:
   std::byte* staging(size_t bytes);
+  bool recorded() const { return pass_ != nullptr && pass_->recorded; }
   Tensor carry_words(const void* list, size_t count, DType dtype);
 
   struct List {
@@ -99,6 +124,8 @@ class Gpu {
   std::optional<cuda::Products> products_;
   std::vector<std::unique_ptr<cuda::DeviceBuffer>> scratch_;  // of one op; joined into one when the next begins
   size_t scratch_used_ = 0;                                   // of the last
+  uint64_t scratch_moves_ = 0;
+  const Pass* pass_ = nullptr;
   std::byte* pinned_ = nullptr;
   size_t pinned_used_ = 0;
   std::array<List, 12> lists_;

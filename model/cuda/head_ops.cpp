@@ -99,9 +99,11 @@ void head_loss(Tensor dh, Tensor dw, Tensor h, const PackedWeight& w, std::span<
 
 void cohort::cuda::take_drawn(std::span<SampledToken> out, std::span<const int32_t> numbers, std::span<const DrawKey> keys,
                               float temperature) {
-  CHECK(keys.size() == out.size() && numbers.size() == kDrawnParts * out.size(), "{} draws from {} numbers", out.size(), numbers.size());
+  const size_t rows = numbers.size() / kDrawnParts;
+  CHECK(keys.size() == out.size() && numbers.size() % kDrawnParts == 0 && rows >= out.size(), "{} draws from {} numbers", out.size(),
+        numbers.size());
   for (size_t i = 0; i < out.size(); ++i) {
-    const auto number = [&](size_t part) { return numbers[part * out.size() + i]; };
+    const auto number = [&](size_t part) { return numbers[part * rows + i]; };
     if (number(3) == kNonFiniteLogits)
       throw NonFiniteLogits(keys[i].sequence, fmt::format("the logits of token {} of the completion are not finite at temperature {}",
                                                           keys[i].position + 1, temperature));

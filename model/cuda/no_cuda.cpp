@@ -4,6 +4,7 @@
 #include "model/gpu_draws.h"
 #include "model/gpu_stream.h"
 #include "model/ops/gpu.h"
+#include "model/pass_graphs.h"
 
 namespace cohort {
 namespace {
@@ -29,12 +30,21 @@ GpuDraws::GpuDraws(int64_t) { none(); }
 GpuDraws::~GpuDraws() = default;
 void GpuDraws::sample_tokens(Tensor, const SamplingParams&, std::span<const DrawKey>, const Ban&) { none(); }
 void GpuDraws::sample_head(Tensor, const PackedWeight&, float, const SamplingParams&, std::span<const DrawKey>, const Ban&) { none(); }
+void GpuDraws::send(std::span<const DrawKey>, int64_t, float) { none(); }
 Tensor GpuDraws::tokens() const { none(); }
 void GpuDraws::read(std::span<SampledToken>) { none(); }
 void GpuDraws::forget() { none(); }
 
+struct PassGraphs::Impl {};
+PassGraphs::PassGraphs(size_t) { none(); }
+PassGraphs::~PassGraphs() = default;
+void PassGraphs::run(const PassInputs&, const std::function<void()>&) { none(); }
+const PassGraphs::Counts& PassGraphs::counts() const { none(); }
+
 namespace gpu {
 
+void add_attention(PassInputs&, std::span<const CachedRun>, int64_t, int64_t, const HeadLayout&, Gpu&) { none(); }
+void copy_all(std::span<const Copied>, Gpu&) { none(); }
 void copy(Tensor, Tensor) { none(); }
 CUstream_st* stream(Gpu&) { none(); }
 void synchronize(Gpu&) { none(); }

@@ -30,7 +30,7 @@ enum DrawProblem : int32_t {
 };
 
 constexpr int64_t kDrawnParts = 4;  // of DrawnTokens, in this order, where they lie side by side
-// The draws of rows with these keys from their numbers, (4, B) on the host. Throws what ops/sample.h says of them.
+// The draws of the first rows, which have these keys, from the numbers (4, B) on the host. Throws what ops/sample.h says of them.
 void take_drawn(std::span<SampledToken> out, std::span<const int32_t> numbers, std::span<const DrawKey> keys, float temperature);
 
 // Numbers (f32) of `scratch` for B rows.

@@ -29,6 +29,23 @@ TEST(ActivationTape, SlotsAreTakenInOrderAndUsedAgain) {
   EXPECT_EQ(tape.take(10), 0);
 }
 
+TEST(ActivationTape, SlotsThatAreSetAsideAreTakenByNobody) {
+  ActivationTape tape(tiny_config(), DType::bf16, 10);
+  tape.begin(3);
+  EXPECT_EQ(tape.take(2), 0);
+  tape.set_aside(4);
+  EXPECT_EQ(tape.first_aside(), 6);
+  EXPECT_EQ(tape.free_slots(), 4);
+  EXPECT_EQ(tape.take(5), std::nullopt);
+  EXPECT_EQ(tape.take(4), 2);
+  tape.begin(4);
+  EXPECT_EQ(tape.free_slots(), 6) << "they stay aside";
+  EXPECT_EQ(tape.take(6), 0);
+  EXPECT_ERROR(tape.set_aside(5), kInternal, "5 of 10 slots set aside, 6 are taken");
+  ExecOwner cpu(1);
+  EXPECT_ERROR(tape.move_from_aside(0, 1, cpu.exec()), kInternal, "1 rows of 4 set aside");
+}
+
 TEST(ActivationTape, ASlotKeepsNothingThatIsSoonComputedAgain) {
   const ModelConfig c = tiny_config();  // 2 layers; C 48, F 112, H 6, K 2, D 16
   EXPECT_EQ(ActivationTape::slot_bytes(c, DType::bf16), 2 * (4 * (48 + 48 + 6) + 2 * (96 + 32 + 32 + 96 + 224)) + 4 * 48);

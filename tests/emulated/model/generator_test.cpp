@@ -74,7 +74,7 @@ TEST_F(GpuGenerator, GivesWhatOneTokenAfterTheOtherGives) {
   };
   expect_of();
 
-  int64_t preemptions = 0;
+  int64_t preemptions = 0, replayed = 0;
   for (int setting = 0; setting < 9; ++setting) {
     emulated::set_settings(emulated::parse_settings(kGpuOrders[setting % 3]));
     if (setting == 6) {  // completions that only their length ends, and too few pages for them
@@ -111,9 +111,11 @@ TEST_F(GpuGenerator, GivesWhatOneTokenAfterTheOtherGives) {
     }
     EXPECT_EQ(completed, 12);
     EXPECT_EQ(generator.stats().decode_tokens, tokens);
+    replayed += generator.graphs().replayed;
     preemptions += generator.stats().preemptions;
   }
   EXPECT_GT(preemptions, 0);
+  EXPECT_GT(replayed, 0);
 }
 
 // The next draw is on its way, and the last one's tokens are not lost.
@@ -137,7 +139,10 @@ TEST_F(GpuGenerator, TwoDrawsMayWaitToBeRead) {
     draw(forward_cached(*policy, cache, state, {&second, 1}, owner.exec()), 1);
 
     GpuDraws draws(4);
-    const auto launch = [&](Tensor h, int i) { draws.sample_head(h, policy->packed_head, 0, {}, {&keys[i], 1}, {}); };
+    const auto launch = [&](Tensor h, int i) {
+      draws.sample_head(h, policy->packed_head, 0, {}, {&keys[i], 1}, {});
+      draws.send({&keys[i], 1}, 1, 1);
+    };
     EXPECT_FALSE(draws.tokens());
     launch(forward_cached(*policy, cache, state, {&first, 1}, owner.exec()).slice_rows(3, 1), 0);
     const int32_t unknown = -1;

@@ -107,6 +107,7 @@ TEST_F(GpuMemory, DrawsThatNobodyReadsEndBeforeTheirMemory) {
   GpuDraws draws(1);
   const DrawKey key{1, 2, 3, 0};
   draws.sample_tokens(arena[0], {}, {&key, 1}, {});
+  draws.send({&key, 1}, 1, 1);
 }
 
 TEST_F(GpuMemory, AGpuIsClosedWhenItHasDoneItsWork) {

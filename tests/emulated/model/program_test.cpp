@@ -23,6 +23,12 @@ TEST(GpuProgram, TrainsWithTheSameBitsInEveryOrderAndAcrossAKill) {
     EXPECT_EQ(metrics_of(tiny.run("b")), steps);
     EXPECT_EQ(tiny.model("b"), tiny.model("a"));
   }
+  {
+    const EmulatedCuda nothing_is_recorded("graphs=0");
+    ASSERT_EQ(tiny.train("g").exit_code, 0);
+    EXPECT_EQ(metrics_of(tiny.run("g")), steps);
+    EXPECT_EQ(tiny.model("g"), tiny.model("a"));
+  }
   ASSERT_EQ(tiny.train("c", {"trainer.reuse_activations=false"}).exit_code, 0);
   EXPECT_EQ(tiny.model("c"), tiny.model("a"));
   const Outcome killed = tiny.train("d", {}, [](pid_t child, const std::string& err) {
@@ -124,6 +130,8 @@ TEST(GpuProgram, FaultsHaveTheirMessageAndExitCode) {
   fails("fail_malloc=4", 6, "memory");
   fails("memory=34000000", 6, "cohort: error: ");
   fails("fail_launch=200", 1, "cudaErrorLaunchFailure");
+  fails("fail_capture=1", 1, "cannot record a pass: cudaErrorStreamCaptureInvalidated");
+  fails("fail_graph_launch=2", 1, "cannot launch the graph of a pass");
 }
 
 TEST(GpuProgram, ADriverThatHangsHasADeadline) {
