@@ -15,7 +15,9 @@ TapeSize choose_tape_size(const Config& config, const ModelConfig& model, DType 
   const int64_t prompts = config.trainer.prompts_per_step, samples = config.rollout.num_generations;
   const int64_t sequences = (prompts * samples + ranks - 1) / ranks;  // in order, so that they belong to few prompts
   const int64_t groups = std::min(prompts, (sequences + samples - 2) / samples + 1);
-  TapeSize size{.needed = sequences * config.rollout.max_completion_length + groups * prompt,
+  // Passes that a GPU records leave their rows in slots of their own first (rollout/decode_pass.cpp).
+  const int64_t aside = config.run.device == "cuda" ? std::min(config.rollout.max_num_seqs, sequences) : 0;
+  TapeSize size{.needed = sequences * config.rollout.max_completion_length + groups * prompt + aside,
                 .slots = 0,
                 .slot_bytes = ActivationTape::slot_bytes(model, dtype, tape_rows(config))};
   if (!config.trainer.reuse_activations || config.rollout.staleness > 0) return size;  // rows of older weights are of no use

@@ -17,7 +17,7 @@ namespace cohort {
 constexpr double kTapeFreeShare = 0.25;
 
 struct TapeSize {
-  int64_t needed;  // rows of the rank's completions and their prompts if each is as long as allowed
+  int64_t needed;  // rows of the rank's completions and their prompts if each is as long as allowed; on a GPU a pass's more
   int64_t slots;   // 0: no tape
   int64_t slot_bytes;
   bool holds_all() const { return slots >= needed; }

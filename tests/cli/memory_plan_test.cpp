@@ -206,6 +206,17 @@ TEST(MemoryPlan, TheTapeIsCutToAQuarterOfFreeMemory) {
   EXPECT_EQ(sized(1, std::nullopt).slots, 0);
 }
 
+TEST(MemoryPlan, TheTapeOfAGpuHasSlotsForARecordedPass) {
+  Config config;
+  config.trainer.prompts_per_step = 3, config.rollout.num_generations = 8, config.rollout.max_num_seqs = 20;
+  const auto needed = [&](const char* device, int ranks) {
+    config.run.device = device;
+    return choose_tape_size(config, small_model(), DType::f32, ranks, 40, std::nullopt).needed;
+  };
+  EXPECT_EQ(needed("cuda", 1), needed("cpu", 1) + 20);
+  EXPECT_EQ(needed("cuda", 2), needed("cpu", 2) + 12) << "no more than the rank's completions";
+}
+
 TEST(MemoryPlan, WeightsAreHeldOnceButForALayerThatIsRead) {
   const auto plan = generation_memory(small_model(), DType::bf16, 4, 64, 64);
   const ParamTable table = make_param_table(small_model(), 1);
