@@ -105,6 +105,7 @@ TEST_F(GpuDecodePass, SequencesThatJoinEndAndGiveTheirPagesBackHaveTheSameBits) 
     const auto policy = policy_of(model, setting % 4 < 2 ? DType::bf16 : DType::f32, seed, owner.exec());
     ask({1, 16, 7, 20}, 3, seed + static_cast<uint64_t>(setting));
     GeneratorConfig c = config(random.between(2, 13));
+    c.max_completion_length = 14;
     c.sampling = samplings[setting / 2];
     c.stop_token_ids = {1, 2, 5}, c.min_completion_length = 2;
     c.max_num_batched_tokens = random.below(2) == 0 ? random.between(1, 12) : 100;
