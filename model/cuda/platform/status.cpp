@@ -50,6 +50,10 @@ void check_cublas(int status, const char* what) {
   const cublasStatus_t code = static_cast<cublasStatus_t>(status);
   if (code == CUBLAS_STATUS_SUCCESS) return;
   const bool memory = code == CUBLAS_STATUS_ALLOC_FAILED, start = code == CUBLAS_STATUS_NOT_INITIALIZED;
+  // What a kernel did before shows in whatever is called next; the library's word for it says nothing.
+  const cudaError_t before = cudaPeekAtLastError();
+  if (code == CUBLAS_STATUS_EXECUTION_FAILED && before != cudaSuccess)
+    fail(exit_code_of(before), "cannot {}: {} ({}){}", what, cudaGetErrorName(before), cudaGetErrorString(before), remedy_of(before));
   fail(memory ? ExitCode::kResources : start ? ExitCode::kUsage : ExitCode::kInternal, "cannot {}: {}{}", what,
        cublasLtGetStatusString(code),
        memory  ? "; memory is used up: take smaller batches, or look at `cohort plan`"

@@ -135,7 +135,7 @@ TEST(GpuRanks, FastNumericsLeaveSumsToTheLibraries) {
 TEST(GpuRanks, WhatFailsOnOneGpuEndsTheRun) {
   const RanksThatFail ranks;
   ranks.fails("fail_launch=1,rank=1", 1, 1, {"cudaErrorLaunchFailure (unspecified launch failure)", "(section rollout of step 1)"});
-  ranks.fails("fail_launch=900,rank=1", 1, 1, {"cudaErrorLaunchFailure (unspecified launch failure)", " of step "});
+  ranks.fails("fail_launch=300,rank=1", 1, 1, {"cudaErrorLaunchFailure (unspecified launch failure)", " of step "});
   ranks.fails("memory=34000000,rank=1", 6, 1, {"cudaErrorMemoryAllocation (out of memory)", "look at `cohort plan` (section load of step 0)"});
   ranks.fails("fail_malloc=9,rank=1", 6, 1, {"memory", "`cohort plan`", " of step "});
   const std::string of_rank_1 = "rank 1 on " + host_name() + ": ";
