@@ -68,6 +68,9 @@ cudaError_t attribute_of(int* value, cudaDeviceAttr attribute) {
     case cudaDevAttrMaxThreadsPerBlock:
       *value = p.maxThreadsPerBlock;
       return cudaSuccess;
+    case cudaDevAttrClockRate:  // kHz
+      *value = 1'000'000;
+      return cudaSuccess;
     case cudaDevAttrL2CacheSize:
       *value = p.l2CacheSize;
       return cudaSuccess;
