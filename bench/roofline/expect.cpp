@@ -23,7 +23,7 @@ An op is one kernel or a few, one after the other. A kernel takes at least the l
 - **instructions**: of sampling and of the head's statistics, counted per logit in the compiled code, at 128 threads' a clock and multiprocessor;
 - **launches**: a time that is assumed for each kernel, product of cuBLASLt and memset. A graph makes it shorter.
 
-Bytes of small ops are in the L2 cache as a rule, so that launches are what they cost; a tensor of a training pass may be there too, and a bound by memory be beaten. Waits for the host, copies of tokens, plans and log-probs, and communication are not in these times.
+Bytes of small ops are in the L2 cache as a rule, so that launches are what they cost; a tensor of a training pass may be there too, and a bound by memory be beaten. Waits for the host, copies of tokens, plans and log-probs to and from the device, and communication are not in these times.
 )";
 
 std::string row(std::span<const std::string> cells) {

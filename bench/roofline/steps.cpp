@@ -116,7 +116,6 @@ std::vector<Op> decode_step(const Shape& shape) {
   attention_out(list, B);
   mlp(list, B, false);
   list.add({.kind = Kind::rmsnorm, .name = "rmsnorm", .rows = B, .n = C});
-  list.add({.kind = Kind::gather_rows, .name = "rows to draw from", .rows = B, .n = C});
   list.add({.kind = Kind::sample_head, .name = "head and draw", .rows = B, .n = V, .k = C});
   return list.ops;
 }

@@ -26,6 +26,7 @@ inline constexpr const char* kPublished[] = {"qwen2.5-0.5b", "llama-3.2-1b"};
 // Numbers of all weights.
 int64_t parameters(const ModelConfig& config);
 
+// A pass that only decodes (rollout/decode_pass.cpp), without the copy and the small kernel that bring its lists to the device.
 // Models with sandwich norms are refused: exit code 1.
 std::vector<Op> decode_step(const Shape& shape);
 // Forward, GRPO's loss and backward of one pass; every row is run forward (trainer.reuse_activations: false).

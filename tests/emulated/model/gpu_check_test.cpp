@@ -35,7 +35,7 @@ class GpuCheck : public testing::Test {
 };
 
 TEST_F(GpuCheck, ProvesAndMeasures) {
-  const Outcome outcome = check({"--ranks", "2"});
+  const Outcome outcome = check({"--ranks", "2", "--seconds", "280"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const Json json = written();
   const auto found = results(json);
