@@ -76,7 +76,7 @@ TEST(Roofline, AttentionAsInTheDocs) {
   EXPECT_NEAR(keys_us(), 260, 20);
 }
 
-TEST(Roofline, DecodeAsTheIssueSays) {
+TEST(Roofline, DecodeOfManySequencesByHand) {
   const Expected e = expected(find_shape("qwen2.5-0.5b"), h100());
   EXPECT_NEAR(e.decode_tokens / e.decode_floor_us * 1e6, 330e3, 5e3);
   EXPECT_GT(e.decode_tokens / e.decode_us * 1e6, 60e3);
