@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What nvcc makes of each kernel: registers, spills, local and shared memory, tensor-core instructions.
 
-usage: scripts/kernel_table.py [--write] [--build FOLDER] [--arch 80,90] [--only TEXT]
+usage: scripts/kernel_table.py [--write] [--build FOLDER] [--arch 80,90,100] [--only TEXT]
 
 Compiles model/cuda/*.cu for real devices (in FOLDER, default build-kernels) as model/cuda/cuda.cmake does and compares the
 result with the committed table model/cuda/kernels.tsv. A kernel that spills registers, or that is in one of the two only,
@@ -72,7 +72,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--write", action="store_true", help="write the table instead of comparing with it")
     options.add_argument("--build", default="build-kernels", help="folder for what is compiled")
-    options.add_argument("--arch", default="80,90", help="architectures")
+    options.add_argument("--arch", default="80,90,100", help="architectures")
     options.add_argument("--only", default="", help="only files whose name holds this; for a look, not with --write")
     chosen = options.parse_args()
     if shutil.which("nvcc") is None:

@@ -53,7 +53,7 @@ __device__ __forceinline__ void add_dot_products(float (&products)[kTiles][4], c
   constexpr int kStride = kD + kPad;
   const device_bf16* row = left + lane % 16 * kStride + lane / 16 * 8;
   const device_bf16* column = right + (lane / 16 * 8 + lane % 8) * kStride + lane / 8 % 2 * 8;
-#pragma unroll 4
+#pragma unroll(kD > 128 ? 1 : 4)  // above, sums leave no registers for pieces on their way (sm_100)
   for (int d = 0; d < kD; d += 16) {
     uint32_t rows[4];
     ptx::ldmatrix_x4<false>(rows, row + d);

@@ -122,9 +122,8 @@ __global__ void __launch_bounds__(kTileThreads, 2 + kSplit + (kD == 64))
   // This warp's rows, what they see, and its columns of their sums.
   const int own_row = warp / Tile::kShares * kMmaRows, column = warp % Tile::kShares * Tile::kColumns;
   const KeyRange seen = keys_of_rows(block_row + own_row, kMmaRows, set, a.plan, shape);
-  const int row_of_lane = block_row + own_row + lane / 4;
-  const TileRow rows[2] = {row_of_set(row_of_lane, set, kv, a.plan, shape),
-                           row_of_set(row_of_lane + 8, set, kv, a.plan, shape)};
+  const auto row_of_lane = [&](int half) { return row_of_set(block_row + own_row + lane / 4 + 8 * half, set, kv, a.plan, shape); };
+  const TileRow rows[2] = {row_of_lane(0), row_of_lane(1)};
 
   const auto copy_block = [&](device_bf16* to, const device_bf16* from, int base) {
     copy_rows<kD, kKeyBlock>(to, range.begin - base, range.end - base, shape,
@@ -171,7 +170,7 @@ __global__ void __launch_bounds__(kTileThreads, 2 + kSplit + (kD == 64))
 
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    const TileRow& row = rows[half];
+    const TileRow row = kSplit ? rows[half] : row_of_lane(half);  // with two sets of sums no register is left to hold it
     if (!row.live) continue;
     const bool first_lane = lane % 4 == 0 && column == 0;
     const int dimension = column + lane % 4 * 2;  // of this lane's first tile
