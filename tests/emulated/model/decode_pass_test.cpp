@@ -109,8 +109,10 @@ TEST_F(GpuDecodePass, SequencesThatJoinEndAndGiveTheirPagesBackHaveTheSameBits) 
     c.sampling = samplings[setting / 2];
     c.stop_token_ids = {1, 2, 5}, c.min_completion_length = 2;
     c.max_num_batched_tokens = random.below(2) == 0 ? random.between(1, 12) : 100;
-    if (setting >= 4) {
+    if (setting >= 4) {  // too few pages for completions that only their length ends
       c.stop_token_ids.clear();
+      c.max_num_seqs = 12, c.max_completion_length = 24;
+      if (plain) c.max_num_batched_tokens = 100;
       c.kv_cache.gb = 5.5 * static_cast<double>(kv_page_bytes(model, policy->dtype, c.page_tokens)) / 1e9;
     }
     set(kLaunched);
