@@ -35,12 +35,14 @@ cudaError_t enqueue_kernel(const void* function, std::function<void()> thread_bo
     CUstream_st* stream = stream_of(given);
     if (const cudaError_t error = forbidden_null_stream(stream, given)) return error;
     if (const cudaError_t error = check_configuration(function, grid, block_size, shared_bytes)) return error;
-    const bool faulty = is_fault(launch_count, current_settings().fail_launch);
+    // One that is recorded is launched whenever its graph is.
+    const auto fails = [] { return is_fault(launch_count, current_settings().fail_launch); };
+    const bool recorded = stream->capture != nullptr, faulty = !recorded && fails();
     Work work;
     work.kind = WorkKind::kernel;
     work.function = function;
     work.run = [=, body = std::move(thread_body)] {
-      if (faulty) {
+      if (recorded ? fails() : faulty) {
         break_device(cudaErrorLaunchFailure);
       } else {
         run_grid(kernel_name(function), body, grid, block_size, shared_bytes);
