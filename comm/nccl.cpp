@@ -78,6 +78,7 @@ class NcclComm final : public DeviceComm {
   }
 
   ~NcclComm() override {
+    if (aborted_) free_marks();
     // When the process is about to end: nothing that could wait for the GPU, or for a rank that does not come.
     if (!comm_->lives || std::uncaught_exceptions() > exceptions_) return;
     try {
@@ -86,9 +87,7 @@ class NcclComm final : public DeviceComm {
       comm_->lives = false;
       if (const ncclResult_t answer = ncclCommDestroy(comm_->nccl); is_error(answer))
         fail(ExitCode::kRankFailed, "the end of NCCL failed: {}", ncclGetErrorString(answer));
-      for (const cudaEvent_t event : free_events_) check_status(cudaEventDestroy(event), "destroy an event");
-      check_status(cudaEventDestroy(order_), "destroy an event");
-      check_status(cudaStreamDestroy(stream_), "destroy a stream");
+      check_status(free_marks(), "destroy events and the stream");
     } catch (const Error& error) {
       std::fprintf(stderr, "cohort: error: rank %d on %s: %s\n", rank(), host_.host().c_str(), error.what());
       host_.abort(static_cast<int>(error.code()));
@@ -330,7 +329,18 @@ class NcclComm final : public DeviceComm {
       (void)ncclCommAbort(comm->nccl);
       done->set_value();
     }).detach();
-    done->get_future().wait_for(kAbortLimit);
+    aborted_ = done->get_future().wait_for(kAbortLimit) == std::future_status::ready;
+  }
+
+  // Events and stream, also with work in them: neither call waits for it. Returns the first error.
+  cudaError_t free_marks() {
+    cudaError_t first = cudaSuccess;
+    const auto keep = [&](cudaError_t status) { first = first == cudaSuccess ? status : first; };
+    for (const Queued& queued : queued_) keep(cudaEventDestroy(queued.done));
+    for (const cudaEvent_t event : free_events_) keep(cudaEventDestroy(event));
+    keep(cudaEventDestroy(order_));
+    keep(cudaStreamDestroy(stream_));
+    return first;
   }
 
   Comm& host_;
@@ -341,6 +351,7 @@ class NcclComm final : public DeviceComm {
   cudaEvent_t order_ = nullptr;
   std::deque<Queued> queued_;
   std::vector<cudaEvent_t> free_events_;
+  bool aborted_ = false;  // and the abort came to its end: the driver answers
   int exceptions_ = std::uncaught_exceptions();
 };
 

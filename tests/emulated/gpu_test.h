@@ -4,6 +4,7 @@
 #include <emulator/settings.h>
 #include <gtest/gtest.h>
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,12 @@ namespace cohort {
 inline const char* const kOrders[] = {"order=forward", "order=reverse,streams=lazy", "order=random:1,streams=random:1",
                                       "order=random:2,streams=lazy,late_copies=0,implicit_waits=0", "order=random:3,streams=random:3,implicit_waits=0"};
 
+inline bool is_flavour(const char* name) { return std::string(emulated::flavour()) == name; }
+
 class GpuOps : public RowOps {
  protected:
-  GpuOps() {
+  // ThreadSanitizer does not see how the CPU's threads, which are not instrumented, wait for each other.
+  GpuOps() : RowOps(is_flavour("tsan") ? 1 : 2) {
     emulated::set_settings({});
     cuda::check_status(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "create a stream");
   }
@@ -30,10 +34,15 @@ class GpuOps : public RowOps {
   void synchronize() { cuda::check_status(cudaStreamSynchronize(stream_), "wait for the stream"); }
 
   // run() gives the matrices that an op wrote; they must have the same bits in every order. Returns them.
+  // Which addresses are touched, and what orders two accesses, depends on no order: two are enough for a sanitizer to see.
+  static std::span<const char* const> orders() {
+    const std::span<const char* const> all = kOrders;
+    return is_flavour("asan") || is_flavour("tsan") ? all.last(2) : all;
+  }
   template <typename Run>
   std::vector<Matrix> in_every_order(const Run& run) {
     std::vector<Matrix> first;
-    for (const char* order : kOrders) {
+    for (const char* order : orders()) {
       emulated::set_settings(emulated::parse_settings(order));
       const std::vector<Matrix> now = run();
       if (first.empty()) first = now;

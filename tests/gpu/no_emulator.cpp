@@ -3,6 +3,7 @@
 
 namespace emulated {
 
+const char* flavour() { return "gpu"; }
 Settings settings() { return {}; }
 void set_settings(const Settings&) {}
 Settings parse_settings(const std::string&, const Settings& base) { return base; }

@@ -54,7 +54,8 @@ inline double dot(const Matrix& a, const Matrix& b) {
 
 class RowOps : public testing::Test {
  protected:
-  ExecOwner owner_{2};
+  explicit RowOps(int threads = 2) : owner_(threads) {}
+  ExecOwner owner_;
   Exec ex_ = owner_.exec();
 };
 

@@ -24,15 +24,28 @@ cudaError_t check_copy(void* to, const void* from, size_t bytes, cudaMemcpyKind 
   return to_device == wants_to && from_device == wants_from ? cudaSuccess : cudaErrorInvalidValue;
 }
 
+uint64_t checksum(const void* data, size_t bytes) {  // FNV-1a
+  uint64_t sum = 14695981039346656037u;
+  for (size_t i = 0; i < bytes; ++i) sum = (sum ^ static_cast<const unsigned char*>(data)[i]) * 1099511628211u;
+  return sum;
+}
+
 // From pageable memory the bytes are taken at once, to pageable memory the call waits (CUDA Runtime API, "API
 // synchronization behavior", which says no more than that it may; Settings::implicit_waits); between the device and pinned
-// memory it does neither.
+// memory it does neither. Without implicit waits pageable memory that is read must be the same until it has been: what is
+// there when the program did not wait for that may be anything, also the right thing.
 cudaError_t copy_async(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, CUstream_st* stream) {
   if (bytes == 0) return cudaSuccess;
   if (const cudaError_t error = check_copy(to, from, bytes, kind)) return error;
   const bool waits = current_settings().implicit_waits;
-  const bool from_pageable = waits && !is_device_memory(from) && !is_pinned(from);
+  const bool from_pageable = !is_device_memory(from) && !is_pinned(from);
   const bool to_pageable = waits && !is_device_memory(to) && !is_pinned(to);
+  if (from_pageable && !waits && !stream->capture) {
+    return push(stream, WorkKind::copy, [=, sum = checksum(from, bytes)] {
+      if (checksum(from, bytes) != sum) fault("host memory of %zu bytes was changed before a copy had read it", bytes);
+      std::memmove(to, from, bytes);
+    });
+  }
   if (from_pageable && !stream->capture) {
     const char* begin = static_cast<const char*>(from);
     auto staged = std::make_shared<std::vector<char>>(begin, begin + bytes);

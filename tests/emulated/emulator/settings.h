@@ -48,6 +48,9 @@ struct Settings {
   bool nccl_init_hang = false; // communicators never get ready
 };
 
+// plain, asan or tsan: by which sanitizer kernels and emulator are watched. gpu: on a real one.
+const char* flavour();
+
 Settings settings();
 // Waits for all streams, then applies; counts of what may be made to fail start again, a sticky error is forgotten.
 void set_settings(const Settings& settings);

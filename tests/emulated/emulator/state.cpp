@@ -13,6 +13,7 @@
 #include <string>
 
 #include "memory.h"
+#include "sanitizers.h"
 #include "streams.h"
 
 namespace emulated {
@@ -47,6 +48,7 @@ thread_local int device = 0;
 
 const Settings& current_settings() { return state().settings; }
 Settings settings() { return state().settings; }
+const char* flavour() { return kAsan ? "asan" : kTsan ? "tsan" : "plain"; }
 Counts counts() { return totals; }
 std::mutex& runtime_mutex() { return state().mutex; }
 
