@@ -5,7 +5,7 @@ usage: scripts/mutate_kernels.py [--build FOLDER] [--only TEXT] [--operators COU
 
 Each mutant is the working tree with one call of MUTATED removed in the kernels, or of WAITS in the host code that queues
 work, built over the emulator (in FOLDER, default build-mutants) and given the tests of its file (TESTS), in the plain flavour
-and, where that does not notice, under ThreadSanitizer. It is noticed when it does not compile, a test fails, hangs or a race
+and, where that does not notice, under ThreadSanitizer (kernels) or AddressSanitizer (host code). It is noticed when it does not compile, a test fails, hangs or a race
 is reported. The process ends with 1 when something survived that is not named in EXPECTED_SURVIVORS. The working tree itself
 is not touched.
 
@@ -35,7 +35,7 @@ WAITS = re.compile(
 HOST_SOURCES = ["model/cuda/gpu.cpp", "model/cuda/gpu_draws.cpp", "model/cuda/pass_graphs.cpp", "model/cuda/matmul.cpp", "comm/nccl.cpp", "trainer/device_reduction.cpp",
                 "trainer/gradient_sum.cpp", "trainer/optimizer.cpp"]
 # Of which file: programs, and their tests that can notice. A file of kernels that is not named has tests of its own name.
-OPS, RANKS, FAULTS, MODEL = "test_emulated_{}", "test_emulated_ranks_{}", "test_emulated_faults", "test_emulated_model"
+OPS, RANKS, FAULTS, MODEL = "test_emulated_{}", "test_emulated_ranks_{}", "test_emulated_faults", "test_emulated_model_{}"
 ATTENTION = "GpuAttention.*:GpuCachedAttention.*:GpuTensorAttention.*"
 TESTS = {
     "attention": [(OPS, ATTENTION)],
@@ -187,9 +187,8 @@ def main():
     chosen = options.parse_args()
     through.extend(chosen.through.split())
     if chosen.operators > 0:
-        flavours, found = ("plain", "asan"), list(other_operators(chosen.operators, chosen.seed, chosen.only))
+        found = list(other_operators(chosen.operators, chosen.seed, chosen.only))
     else:
-        flavours = ("plain", "tsan")
         found = [m for m in deletions() if chosen.only in str(m.path) or chosen.only in m.text]
     part, parts = map(int, chosen.part.split("/"))
     found = found[part - 1::parts]
@@ -211,7 +210,8 @@ def main():
     passed = set()  # tests and flavours, by the unchanged code: looked at when they are first needed
 
     def noticed_by(m):
-        for flavour in flavours:
+        sanitizer = "asan" if chosen.operators > 0 or m.path.suffix == ".cpp" else "tsan"
+        for flavour in ("plain", sanitizer):
             if (str(tests_of(m.path)), flavour) not in passed:
                 if unchanged := how_noticed(build, flavour, m.path):
                     print(f"the unchanged code fails the tests of {m.path} already: {unchanged}", file=sys.stderr)

@@ -1,5 +1,6 @@
 // Each fault of programs/broken.cu is noticed: by this flavour's sanitizer, by the emulator's own report, by NaN in the
 // output, or because the bits depend on the order of threads.
+#include <emulator/settings.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -20,8 +21,8 @@ struct Outcome {
 };
 
 Outcome run(const std::string& name, const std::string& settings) {
-  const std::string command = std::string("ASAN_OPTIONS=detect_leaks=0 TSAN_OPTIONS=halt_on_error=1 " BROKEN " ") + name +
-                              " " + settings + " 2>&1";
+  const std::string command = std::string("ASAN_OPTIONS=detect_leaks=0 TSAN_OPTIONS=halt_on_error=1 " BROKEN "_") +
+                              emulated::flavour() + " " + name + " " + settings + " 2>&1";
   FILE* pipe = popen(command.c_str(), "r");
   Outcome outcome{0, ""};
   char line[512];
@@ -84,7 +85,7 @@ class BrokenKernel : public testing::TestWithParam<std::string> {};
 
 TEST_P(BrokenKernel, IsNoticed) {
   const Expected& all = kExpected.at(GetParam());
-  const std::string flavour = EMULATED_FLAVOUR;
+  const std::string flavour = emulated::flavour();
   const std::string expected = flavour == "plain" ? all.plain : flavour == "asan" ? all.asan : all.tsan;
   if (expected.empty()) return;  // another flavour is for this one
   EXPECT_EQ(how_it_shows(GetParam(), expected, ""), expected);
@@ -122,7 +123,7 @@ TEST(RefusedLaunch, NamesKernelAndConfiguration) {
 
 // The fence is for the plain flavour: sanitizers watch memory themselves.
 TEST(Fence, StopsAKernelBehindTheEndOfItsMemoryAtTheAccess) {
-  if (std::string(EMULATED_FLAVOUR) != "plain") return;
+  if (std::string(emulated::flavour()) != "plain") return;
   // 512 bytes are a whole number of aligned pieces, so that the first number behind them is beyond the guard page.
   const Outcome outcome = run("global_out_of_bounds", "order=forward,fence=1");
   EXPECT_NE(outcome.text.find("invalid access"), std::string::npos) << outcome.text;

@@ -1,4 +1,5 @@
 // The fake NCCL between processes: results, order of sums, and what happens when a rank is late, wrong or gone.
+#include <emulator/settings.h>
 #include <gtest/gtest.h>
 #include <nccl.h>
 #include <sys/wait.h>
@@ -34,8 +35,8 @@ Ranks run(const std::string& scenario, int ranks, const SettingsOf& settings) {
   std::vector<FILE*> pipes;
   for (int r = 0; r < ranks; ++r) {
     const std::string command = "echo " + digits(id) + " | EMULATED_CUDA=" + settings(r) +
-                                " TSAN_OPTIONS=halt_on_error=1 ASAN_OPTIONS=detect_leaks=0 " RANKS " " + scenario + " " +
-                                std::to_string(ranks) + " " + std::to_string(r) + " 2>&1";
+                                " TSAN_OPTIONS=halt_on_error=1 ASAN_OPTIONS=detect_leaks=0 " RANKS "_" + emulated::flavour() + " " +
+                                scenario + " " + std::to_string(ranks) + " " + std::to_string(r) + " 2>&1";
     pipes.push_back(popen(command.c_str(), "r"));
   }
   Ranks result;

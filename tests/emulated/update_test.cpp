@@ -97,7 +97,7 @@ TEST_F(GpuUpdate, SumsOfSquaresAreTheCpusBits) {
     const DeviceMatrix device_x(x);
     const Tensor data(device_x.t().data, DType::f32, {n}, Device::cuda);
     const DeviceBytes scratch(cuda::sum_of_squares_scratch(n)), result(sizeof(double));
-    for (const char* order : kOrders) {
+    for (const char* order : orders()) {
       emulated::set_settings(emulated::parse_settings(order));
       double got = -1;
       cuda::sum_of_squares(static_cast<double*>(result.get()), data, scratch.get(), stream_);
@@ -134,7 +134,7 @@ TEST_F(GpuUpdate, TheFirstNumberThatIsNotFiniteIsFound) {
       const DeviceMatrix device_x(x);
       const Tensor data(device_x.t().data, DType::f32, {n}, Device::cuda);
       const DeviceBytes scratch(cuda::find_non_finite_scratch(n)), result(sizeof(int64_t));
-      for (const char* order : kOrders) {
+      for (const char* order : orders()) {
         emulated::set_settings(emulated::parse_settings(order));
         int64_t got = -2;
         cuda::find_non_finite(static_cast<int64_t*>(result.get()), data, scratch.get(), stream_);

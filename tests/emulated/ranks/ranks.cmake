@@ -9,6 +9,7 @@ function(emulated_rank_tests name label)
   set(test test_emulated_ranks_${name})
   add_executable(${test} ${RANK_SOURCES})
   target_link_libraries(${test} PRIVATE gpu_${name} cohort_comm cohort_model GTest::gtest GTest::gtest_main)
+  add_dependencies(emulated_programs ${test})
   gtest_discover_tests(${test} TEST_PREFIX ${label}. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300 LABELS ${label})
 endfunction()
 
@@ -21,6 +22,7 @@ function(emulated_gpu_faults)
   target_compile_definitions(test_emulated_faults PRIVATE GPU_RANKS="$<TARGET_FILE:emulated_gpu_ranks>"
                              MPIRUN="${MPIEXEC_EXECUTABLE}" COHORT_BINARY="")
   add_dependencies(test_emulated_faults emulated_gpu_ranks)
+  add_dependencies(emulated_programs test_emulated_faults)
   gtest_discover_tests(test_emulated_faults TEST_PREFIX emulated. DISCOVERY_TIMEOUT 60
                        PROPERTIES TIMEOUT 300 LABELS emulated PROCESSORS 2)
 endfunction()
