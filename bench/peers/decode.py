@@ -5,8 +5,7 @@
 
 A BATCH is so many sequences of one prompt (PROMPT=48 tokens) and NEW=64 new tokens each; BATCH@CONTEXT gives each sequence its own
 prompt of CONTEXT - NEW_LONG / 2 tokens and decodes NEW_LONG=64 tokens around that context. Tokens/s count what the passes after the prompt's give: of N
-new tokens N - 1, for both. GGUF=FILE: a BF16 GGUF of the model, else one is made. THREADS=2. PAUSE=2 seconds before each
-contender, in which the system clears up the memory of the one before.
+new tokens N - 1, for both. GGUF=FILE: a BF16 GGUF of the model, else one is made. THREADS=2.
 """
 
 import json
@@ -15,13 +14,12 @@ import pathlib
 import statistics
 import sys
 import tempfile
-import time
 
 import runs
 
 HERE = pathlib.Path(__file__).resolve().parent
-PROMPT, NEW, NEW_LONG, THREADS, PAUSE = (int(os.environ.get(name, value)) for name, value in
-                                         (("PROMPT", 48), ("NEW", 64), ("NEW_LONG", 64), ("THREADS", 2), ("PAUSE", 2)))
+PROMPT, NEW, NEW_LONG, THREADS = (int(os.environ.get(name, value)) for name, value in
+                                  (("PROMPT", 48), ("NEW", 64), ("NEW_LONG", 64), ("THREADS", 2)))
 STRIDE = 7919  # as in llama_decode.py
 
 
@@ -77,9 +75,7 @@ def main():
         for number in range(rounds):
             machine.measure()
             for case in cases:
-                time.sleep(PAUSE)
                 rate, memory = cohort_decode(cohort, model, case, work)
-                time.sleep(PAUSE)
                 got = llama_decode(gguf, case, chosen)
                 ours.setdefault(case.name, []).append(rate)
                 theirs.setdefault(case.name, []).append(got)
