@@ -325,8 +325,8 @@ CheckpointState load_checkpoint(const fs::path& checkpoint, const RunIdentity& i
                 path.string());
     read_shard(mapped.bytes(), optimizer, k, ex);
   }
-  // The library may choose otherwise by now, whatever its version says.
-  if (manifest.contains("products") && manifest.value("build", Json()) == build_info()) {
+  // On the same device and library, which may choose otherwise by now.
+  if (manifest.contains("products") && manifest.value("build", Json::object()).value("kernels", "") == build_info()["kernels"]) {
     std::vector<std::string> products;
     for (const Json& line : manifest["products"]) products.push_back(line.is_string() ? line.get<std::string>() : dump_json(line));
     restore_gpu_products(products);
